@@ -1,0 +1,45 @@
+import type { Random } from './runtime.js'
+
+/*
+ * When to look or try again. Pure functions of what is known; durations in milliseconds.
+ */
+
+export interface LookSchedule {
+  readonly firstMs: number
+  readonly maxMs: number
+}
+
+/**
+ * Time until the next look at a request that is still undecided: as long again as it has been waiting, so looks come
+ * at twice the age of the one before, between `firstMs` and `maxMs`. By age and not by count, so that nobody who
+ * provokes looks can make them rarer.
+ */
+export function nextLookMs(ageMs: number, schedule: LookSchedule, random: Random): number {
+  return jitter(clamp(ageMs, schedule.firstMs, schedule.maxMs), random)
+}
+
+/** Time until a failed handler runs again, after so many starts: doubling, with full jitter above the shortest. */
+export function backoffMs(starts: number, [shortest, longest]: readonly [number, number], random: Random): number {
+  const ceiling = Math.min(longest, shortest * 2 ** Math.min(Math.max(starts - 1, 0), 52))
+  return Math.round(shortest + random() * (ceiling - shortest))
+}
+
+/** ±20 %, so that what started together does not stay together. */
+export function jitter(ms: number, random: Random): number {
+  return Math.round(ms * (0.8 + 0.4 * random()))
+}
+
+export function clamp(ms: number, least: number, most: number): number {
+  return Math.min(Math.max(ms, least), most)
+}
+
+/**
+ * Milliseconds that a Retry-After header asks for, between 1 s and 15 min; `null` where it is missing or no number of
+ * seconds and no date (RFC 9110, section 10.2.3).
+ */
+export function retryAfterMs(header: string | undefined, nowMs: number): number | null {
+  if (header === undefined) return null
+  const text = header.trim()
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
+  return Number.isNaN(ms) ? null : clamp(ms, 1_000, 900_000)
+}

@@ -1,0 +1,36 @@
+/**
+ * The part of the Standard Schema interface (version 1) that this library uses, so that zod, valibot, arktype and
+ * others fit without being a dependency. Source: the specification at standardschema.dev.
+ */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined
+  }
+}
+
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] }
+
+export interface SchemaIssue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** The type that a schema accepts. */
+export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['input']
+/** The type that a schema yields. */
+export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output']
+
+/** JSON Pointers of the places that a schema complained about; never the values that stood there. */
+export function issuePaths(issues: readonly SchemaIssue[]): readonly string[] {
+  return issues.map(({ path }) => pointer((path ?? []).map((step) => (typeof step === 'object' ? step.key : step))))
+}
+
+/** A JSON Pointer (RFC 6901) from its steps. */
+export function pointer(steps: readonly PropertyKey[]): string {
+  return steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
