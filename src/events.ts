@@ -2,20 +2,22 @@ import type { DecisionStatus, Via } from './decision.js'
 import type { ErrorCode } from './errors.js'
 import type { ParkReason } from './record.js'
 
-/** Why a callback was refused before anything was asked of the API. */
-export type RefusalReason =
-  | 'method-not-allowed'
-  | 'closing'
-  | 'overloaded'
-  | 'agent-refused'
-  | 'token-refused'
-  | 'media-type-refused'
-  | 'body-too-large'
-  | 'body-too-slow'
-  | 'body-aborted'
-  | 'body-drained'
-  | 'malformed'
-  | 'unknown-approval'
+/** Why a callback was refused. */
+export const refusalReasons = [
+  'method-not-allowed',
+  'closing',
+  'overloaded',
+  'agent-refused',
+  'token-refused',
+  'media-type-refused',
+  'body-too-large',
+  'body-too-slow',
+  'body-aborted',
+  'body-drained',
+  'malformed',
+  'unknown-approval',
+] as const
+export type RefusalReason = (typeof refusalReasons)[number]
 
 /** Why a claim was given back without a finished run. */
 export type ReleaseReason =
@@ -63,7 +65,7 @@ export type CheqpointEvent =
       readonly attempt: number
       readonly durationMs: number
     }
-  /** The handler threw, or took too long. `error` is what it threw; it is not enumerable, so that an event written as JSON holds none of it. */
+  /** The handler threw, or took too long. `error` is what it threw. */
   | {
       readonly type: 'run-failed'
       readonly approvalId: string
@@ -132,20 +134,19 @@ export type CheqpointEvent =
 
 export type EventListener = (event: CheqpointEvent) => void
 
-/** Calls a listener so that nothing it does, now or later, reaches the caller. */
+/**
+ * Calls a listener so that nothing it does, now or later, reaches the caller. An `error` is not enumerable there, so
+ * that an event written as JSON carries no text of a handler or a store.
+ */
 export function guardListener(listener: EventListener | undefined): EventListener {
   if (listener === undefined) return () => {}
   return (event) => {
     try {
+      if ('error' in event) Object.defineProperty(event, 'error', { enumerable: false })
       const returned: unknown = listener(event)
       if (returned instanceof Promise) returned.catch(() => {})
     } catch {
       // A broken listener must not change what happens to a decision.
     }
   }
-}
-
-/** An event with an `error` that does not show when the event is written as JSON. */
-export function withHiddenError<Event extends { readonly error: unknown }>(event: Event): Event {
-  return Object.defineProperty(event, 'error', { value: event.error, enumerable: false })
 }

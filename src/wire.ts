@@ -38,8 +38,8 @@ const ids = { id: z.string().optional(), approvalId: z.string().optional() }
 const callbackSchema = z.object({
   ...ids,
   status: z.string().optional(),
-  modifiedDetails: z.unknown(),
-  decisionNote: z.unknown(),
+  modifiedDetails: z.unknown().optional(),
+  decisionNote: z.unknown().optional(),
 })
 
 const answerSchema = z.object({
@@ -47,9 +47,9 @@ const answerSchema = z.object({
   status: z.string(),
   // Another type than an object is no edit that anyone documented: the whole answer is unreadable then.
   modifiedDetails: z.custom<JsonObject>(isJsonObject).nullish(),
-  decisionNote: z.unknown(),
-  decidedAt: z.unknown(),
-  reviewUrl: z.unknown(),
+  decisionNote: z.unknown().optional(),
+  decidedAt: z.unknown().optional(),
+  reviewUrl: z.unknown().optional(),
 })
 
 /** Reads the body of a callback, or `null` where it has not the shape of one. */

@@ -1,0 +1,103 @@
+import type { JsonObject, JsonValue } from './decision.js'
+import { isJsonObject } from './record.js'
+import { issuePaths, pointer, type StandardSchema } from './standard-schema.js'
+import { sameJson } from './wire.js'
+
+/**
+ * What a reviewer's edit means. `replace`: it stands for the whole details, as the vendor documents. `merge`: it is a
+ * JSON Merge Patch (RFC 7396). `refuse`: an edited approval is never acted on.
+ */
+export type Modifications = 'replace' | 'merge' | 'refuse'
+
+/** What is known of an action besides its handler. */
+export interface ActionRules {
+  /** Schema of the details, original and edited alike. */
+  readonly details?: StandardSchema | undefined
+  /** Schema of the context. */
+  readonly context?: StandardSchema | undefined
+  /**
+   * Default: `replace`, but an edit that lacks keys of the original is refused as ambiguous where there is no schema
+   * to judge it, since the vendor's own samples contradict each other.
+   */
+  readonly modifications?: Modifications | undefined
+}
+
+export type Effective =
+  | { readonly ok: true; readonly details: unknown; readonly changedPaths: readonly string[] }
+  | {
+      readonly ok: false
+      readonly reason: 'edit-invalid' | 'edit-ambiguous' | 'edit-refused' | 'details-invalid'
+      /** JSON Pointers of what was wrong, never values. */
+      readonly paths: readonly string[]
+    }
+
+/** What an approval allows to be done: the original or the edit, as the action's rules read them. */
+export async function effectiveDetails(
+  rules: ActionRules,
+  original: JsonValue,
+  modified: JsonObject | null,
+): Promise<Effective> {
+  if (modified !== null) {
+    if (rules.modifications === 'refuse') return { ok: false, reason: 'edit-refused', paths: [] }
+    if (rules.modifications === undefined && rules.details === undefined) {
+      const lacking = lackingPaths(original, modified)
+      if (lacking.length > 0) return { ok: false, reason: 'edit-ambiguous', paths: lacking }
+    }
+  }
+  const raw = modified === null ? original : rules.modifications === 'merge' ? mergePatch(original, modified) : modified
+  const checked = await validate(rules.details, raw)
+  if (!checked.ok)
+    return { ok: false, reason: modified === null ? 'details-invalid' : 'edit-invalid', paths: checked.paths }
+  return { ok: true, details: checked.value, changedPaths: modified === null ? [] : changedPaths(original, raw) }
+}
+
+export type Validated =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly paths: readonly string[] }
+
+/** Runs a schema, where there is one. A schema that throws refuses. */
+export async function validate(schema: StandardSchema | undefined, value: unknown): Promise<Validated> {
+  if (schema === undefined) return { ok: true, value }
+  try {
+    const result = await schema['~standard'].validate(value)
+    return result.issues === undefined
+      ? { ok: true, value: result.value }
+      : { ok: false, paths: issuePaths(result.issues) }
+  } catch {
+    return { ok: false, paths: [''] }
+  }
+}
+
+/** JSON Merge Patch, RFC 7396. Keys such as `__proto__` are data like any other. */
+export function mergePatch(target: JsonValue, patch: JsonValue): JsonValue {
+  if (!isJsonObject(patch)) return patch
+  const merged = new Map(isJsonObject(target) ? Object.entries(target) : [])
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(key)
+    else merged.set(key, mergePatch(merged.get(key) ?? null, value))
+  }
+  return Object.fromEntries(merged)
+}
+
+/** JSON Pointers of what differs, at the highest place where it does; arrays are compared as a whole. */
+export function changedPaths(before: JsonValue, after: JsonValue, at: readonly string[] = []): readonly string[] {
+  if (!isJsonObject(before) || !isJsonObject(after)) return sameJson(before, after) ? [] : [pointer(at)]
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)])
+  return [...keys].flatMap((key) => {
+    const old = own(before, key)
+    const now = own(after, key)
+    return old === undefined || now === undefined ? [pointer([...at, key])] : changedPaths(old, now, [...at, key])
+  })
+}
+
+function lackingPaths(original: JsonValue, edited: JsonValue, at: readonly string[] = []): readonly string[] {
+  if (!isJsonObject(original) || !isJsonObject(edited)) return []
+  return Object.entries(original).flatMap(([key, value]) => {
+    const kept = own(edited, key)
+    return kept === undefined ? [pointer([...at, key])] : lackingPaths(value, kept, [...at, key])
+  })
+}
+
+function own(object: JsonObject, key: string): JsonValue | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined
+}

@@ -1,0 +1,111 @@
+import type { Readable } from 'node:stream'
+import type { Refusal } from './outcome.js'
+import type { Alarm } from './runtime.js'
+
+/**
+ * The body of a request, as the host left it: a stream that nobody read, what a parser made of it, or nothing because
+ * something else read it. Since nothing signs the bytes, every form is as good.
+ */
+export type CallbackBody =
+  | { readonly stream: Readable | ReadableStream<Uint8Array> | null }
+  | { readonly parsed: unknown }
+  | { readonly drained: true }
+
+export interface BodyLimits {
+  readonly maxBytes: number
+  /** Rings when the body has taken too long. */
+  readonly alarm: Alarm
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The JSON value of a body, or why there is none. Reads one chunk past the limit at the most; never waits for a stream that is over. */
+export async function readBody(body: CallbackBody, limits: BodyLimits): Promise<{ readonly value: unknown } | Refusal> {
+  if ('drained' in body) return { kind: 'body-drained' }
+  const read = 'parsed' in body ? readParsed(body.parsed) : await readStream(body.stream, limits)
+  if (read instanceof Uint8Array) {
+    if (read.byteLength > limits.maxBytes) return { kind: 'body-too-large' }
+    try {
+      return { value: JSON.parse(utf8.decode(read)) }
+    } catch {
+      return { kind: 'malformed' }
+    }
+  }
+  return read
+}
+
+function readParsed(parsed: unknown): Uint8Array | { readonly value: unknown } {
+  if (typeof parsed === 'string') return Buffer.from(parsed)
+  if (parsed instanceof ArrayBuffer) return new Uint8Array(parsed)
+  return parsed instanceof Uint8Array ? parsed : { value: parsed }
+}
+
+async function readStream(
+  stream: Readable | ReadableStream<Uint8Array> | null,
+  limits: BodyLimits,
+): Promise<Uint8Array | Refusal> {
+  if (stream === null) return new Uint8Array()
+  return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits)
+}
+
+function readNode(stream: Readable, { maxBytes, alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
+  if (stream.readableDidRead) return Promise.resolve({ kind: 'body-drained' })
+  if (stream.destroyed) return Promise.resolve({ kind: 'body-aborted' })
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    const finish = (read: Uint8Array | Refusal): void => {
+      disarm()
+      stream.off('data', onData).off('end', onEnd).off('close', onAbort)
+      // What comes after a refusal is nobody's: the error listener stays, so that a late reset is no crash.
+      stream.pause()
+      resolve(read)
+    }
+    const onData = (chunk: Uint8Array | string): void => {
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+      size += bytes.byteLength
+      if (size > maxBytes) finish({ kind: 'body-too-large' })
+      else chunks.push(bytes)
+    }
+    const onEnd = (): void => finish(joined(chunks, size))
+    const onAbort = (): void => finish({ kind: 'body-aborted' })
+    const disarm = alarm.arm(() => finish({ kind: 'body-too-slow' }))
+    stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData)
+  })
+}
+
+async function readWeb(
+  stream: ReadableStream<Uint8Array>,
+  { maxBytes, alarm }: BodyLimits,
+): Promise<Uint8Array | Refusal> {
+  if (stream.locked) return { kind: 'body-drained' }
+  const reader = stream.getReader()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  let tooSlow = false
+  const stop = (): void => void reader.cancel().catch(() => {}) // a source that fails while being cancelled is over all the same
+  const disarm = alarm.arm(() => {
+    tooSlow = true
+    stop()
+  })
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      size += next.value.byteLength
+      if (size > maxBytes) {
+        stop()
+        return { kind: 'body-too-large' }
+      }
+      chunks.push(next.value)
+    }
+    return tooSlow ? { kind: 'body-too-slow' } : joined(chunks, size)
+  } catch {
+    return { kind: tooSlow ? 'body-too-slow' : 'body-aborted' }
+  } finally {
+    disarm()
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const [only] = chunks
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size)
+}

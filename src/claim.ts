@@ -1,0 +1,99 @@
+import type { Decision } from './decision.js'
+import type { ParkReason, Sealed } from './record.js'
+import type { Store } from './store.js'
+
+export interface ClaimFacts {
+  readonly token: string
+  readonly fence: number
+  readonly attempt: number
+  readonly decision: Decision<unknown, unknown>
+  readonly truth: Sealed
+}
+
+/** What a claim needs of its surroundings. */
+export interface ClaimTerms {
+  readonly store: Store
+  readonly leaseMs: number
+  readonly retentionMs: number
+  /** Wait before this decision runs again. */
+  readonly backoffMs: () => number
+}
+
+export interface ReleaseTerms {
+  readonly waitMs?: number | undefined
+  readonly startBack?: boolean | undefined
+}
+
+/**
+ * The right to act on one confirmed decision, as long as the lease is extended. Every write is fenced: `lost` means
+ * that somebody took over after the lease ran out, and that nothing was written. Each may be sent again after a
+ * rejection.
+ */
+export class Claim {
+  readonly approvalId: string
+  readonly decision: Decision<unknown, unknown>
+  /** The decision as it stands sealed in the store. */
+  readonly truth: Sealed
+  readonly attempt: number
+  readonly fence: number
+  readonly idempotencyKey: string
+  readonly #token: string
+  readonly #terms: ClaimTerms
+  #controller: AbortController | undefined
+  #aborted: Error | undefined
+
+  constructor(facts: ClaimFacts, terms: ClaimTerms) {
+    this.approvalId = facts.decision.approvalId
+    this.decision = facts.decision
+    this.truth = facts.truth
+    this.attempt = facts.attempt
+    this.fence = facts.fence
+    this.idempotencyKey = `cheqpoint:${this.approvalId}`
+    this.#token = facts.token
+    this.#terms = terms
+  }
+
+  /** Aborts when the claim is lost or `abort` is called. Made on first use: most handlers never look. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted)
+    return this.#controller.signal
+  }
+
+  abort(reason: Error): void {
+    this.#aborted ??= reason
+    this.#controller?.abort(this.#aborted)
+  }
+
+  /** Moves the end of the lease to a whole lease from now. */
+  async extend(): Promise<'extended' | 'lost'> {
+    const answer = await this.#terms.store.extend(this.approvalId, this.#token, this.#terms.leaseMs)
+    if (answer === 'lost') this.abort(new Error('the lease was lost'))
+    return answer
+  }
+
+  /** Records that the decision was acted on. `result` is JSON text, kept for whoever waits. */
+  complete(result: string | null = null): Promise<'done' | 'lost'> {
+    const end = { outcome: this.truth.status, result }
+    return this.#terms.store.complete(this.approvalId, this.#token, end, this.#terms.retentionMs)
+  }
+
+  /** A fresh wait for {@link release}, by the number of starts. */
+  backoffMs(): number {
+    return this.#terms.backoffMs()
+  }
+
+  /**
+   * Gives the decision back to run again after `waitMs`. With `startBack` this start is not counted, because it did
+   * not get to matter.
+   */
+  release({ waitMs = this.backoffMs(), startBack = false }: ReleaseTerms = {}): Promise<'released' | 'lost'> {
+    const options = { dueInMs: waitMs, notBeforeMs: waitMs, startBack }
+    return this.#terms.store.release(this.approvalId, this.#token, options)
+  }
+
+  /** Leaves the decision to a person. */
+  park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
+    return this.#terms.store.park(this.approvalId, this.#token, reason, paths.join(' '))
+  }
+}

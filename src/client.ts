@@ -1,0 +1,357 @@
+import type { Dispatcher } from 'undici'
+import { group, invalid, number, optionalFunction } from './checks.js'
+import { CheqpointError, type ErrorCode, isCheqpointError } from './errors.js'
+import { jitter, retryAfterMs } from './retry.js'
+import { Alarm, type Clock, type Random, systemClock, systemRandom } from './runtime.js'
+import { createTransport, type Question, type Reply } from './transport.js'
+import { parseAnswer, parseJson, type WireAnswer } from './wire.js'
+
+/** What {@link createClient} takes. Durations are milliseconds. */
+export interface ClientOptions {
+  /** Connection Key, or several during a rotation, tried in order when the API refuses one. This or `apiKeys`. */
+  readonly apiKey?: string | readonly string[] | undefined
+  /** Keys by assistant. Each call then names its `assistant`. */
+  readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
+  /** Default `https://app.cheqpoint.co`. May have a path. Plain http is allowed for loopback only. */
+  readonly baseUrl?: string | undefined
+  /** What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. See {@link idMatcher}. */
+  readonly idPattern?: RegExp | undefined
+  /** For one GET, from connecting to the last byte; a second key that is tried has as long again. Default 5,000. */
+  readonly timeoutMs?: number | undefined
+  /** The same for one submission. More than its `maxWaitMs`. Default 15,000. */
+  readonly submitTimeoutMs?: number | undefined
+  /** A longer answer is unreadable. Default 1,048,576. */
+  readonly maxAnswerBytes?: number | undefined
+  /** An undici dispatcher to send with, for proxies and tests. Never give one that follows redirects or retries. */
+  readonly dispatcher?: Dispatcher | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
+}
+
+export interface CallOptions {
+  /** Whose key to use. Required with `apiKeys`, unknown with `apiKey`. */
+  readonly assistant?: string | null | undefined
+  /** Ends the call with `aborted`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface WaitOptions extends CallOptions {
+  /** Rejects with `wait-timeout` after so long. */
+  readonly timeoutMs: number
+  /** Between two looks, ±20 %. Default 5,000, the pace that Cheqpoint advises. */
+  readonly intervalMs?: number | undefined
+}
+
+/** A request for approval, with every field that Cheqpoint documents. */
+export interface SubmitRequest {
+  readonly action: string
+  /** One line for the reviewer. */
+  readonly summary: string
+  /** What is to be approved; JSON. */
+  readonly details: object
+  readonly riskLevel?: 'low' | 'medium' | 'high' | undefined
+  /** From 0 to 1. */
+  readonly riskScore?: number | undefined
+  readonly justification?: string | undefined
+  readonly priority?: 'low' | 'normal' | 'urgent' | undefined
+  /** Shown instead of the assistant's own name. */
+  readonly agentName?: string | undefined
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+  /** How long Cheqpoint holds the call for a decision, in milliseconds; it caps this at 10,000. `inbound` only. */
+  readonly maxWaitMs?: number | undefined
+  /** Where Cheqpoint posts the decision. `inbound` only. */
+  readonly callbackUrl?: string | undefined
+  /** Sent as an ISO 8601 date. */
+  readonly expiresAt?: Date | string | number | undefined
+}
+
+/** An answer about exactly the approval that was asked for. */
+export type Confirmed = WireAnswer & { readonly id: string }
+
+/**
+ * The three documented endpoints. Nothing is ever sent twice, but to the next key after a 401 or 403.
+ *
+ * Every call rejects with a `CheqpointError`: `api-key-refused` (401, 403), `api-not-found` (404), `api-throttled`
+ * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-timeout`,
+ * `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. None of them carries a key or a payload.
+ */
+export interface Client {
+  /** `GET /api/approvals/{id}`. Rejects with `id-invalid` before anything is sent. */
+  get(id: string, options?: CallOptions): Promise<Confirmed>
+  /** `POST /api/approvals/request`. Rejects with `not-json` or `argument-invalid` before anything is sent. */
+  request(request: SubmitRequest, options?: CallOptions): Promise<WireAnswer>
+  /** `POST /api/webhooks/inbound`: may decide while it waits, and knows `callbackUrl`. Rejects like `request`. */
+  inbound(request: SubmitRequest, options?: CallOptions): Promise<WireAnswer>
+  /**
+   * Asks until there is a decision. Goes on through lost connections, time-outs, 429, 5xx and unreadable answers, and
+   * heeds Retry-After; any other failure rejects at once. Keeps the process alive while it waits.
+   * Rejects with `wait-timeout`, or with `argument-invalid` for a duration that is none.
+   */
+  waitForDecision(id: string, options: WaitOptions): Promise<Confirmed>
+  /** Lets running exchanges end, then closes its connections. A dispatcher that was given stays open. Twice is fine. */
+  close(): Promise<void>
+}
+
+const names = [
+  'apiKey',
+  'apiKeys',
+  'baseUrl',
+  'idPattern',
+  'timeoutMs',
+  'submitTimeoutMs',
+  'maxAnswerBytes',
+  'dispatcher',
+  'clock',
+  'random',
+]
+/** The longest that a timer of the platform can wait. */
+const longestTimer = 2_147_483_647
+const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
+/** Failures that waiting may mend. */
+const transient: ReadonlySet<ErrorCode> = new Set([
+  'api-unreachable',
+  'api-timeout',
+  'api-throttled',
+  'api-failed',
+  'api-unreadable',
+])
+
+/**
+ * A client of the Cheqpoint API. Opens no connection before its first call.
+ * Throws `option-missing`, `option-invalid` or `option-unknown`.
+ *
+ * @example
+ * ```ts
+ * const client = createClient({ apiKey: process.env.CHEQPOINT_CONNECTION_KEY })
+ * const { id } = await client.request({ action: 'process_refund', summary: 'Refund $120', details: { amount: 120 } })
+ * if (id !== null) console.log((await client.waitForDecision(id, { timeoutMs: 300_000 })).status)
+ * ```
+ */
+export function createClient(options: ClientOptions): Client {
+  group(options, '', names)
+  const keyrings = readKeys(options)
+  const isId = idMatcher(options.idPattern)
+  const timeoutMs = number(options.timeoutMs, 'timeoutMs', 5_000, 1, longestTimer)
+  const submitTimeoutMs = number(options.submitTimeoutMs, 'submitTimeoutMs', 15_000, 1, longestTimer)
+  const clock = options.clock ?? systemClock
+  const random = (optionalFunction(options.random, 'random') as Random | undefined) ?? systemRandom
+  if (options.dispatcher !== undefined && typeof options.dispatcher?.dispatch !== 'function') {
+    throw invalid('dispatcher', options.dispatcher, 'an undici dispatcher')
+  }
+  const getting = { headers: [...commonHeaders, 'cache-control', 'no-cache'], alarm: new Alarm(timeoutMs, clock) }
+  const posting = {
+    headers: [...commonHeaders, 'content-type', 'application/json'],
+    alarm: new Alarm(submitTimeoutMs, clock),
+  }
+  const transport = createTransport({
+    baseUrl: options.baseUrl ?? 'https://app.cheqpoint.co',
+    dispatcher: options.dispatcher,
+    connectTimeoutMs: Math.min(3_000, timeoutMs),
+    maxAnswerBytes: number(options.maxAnswerBytes, 'maxAnswerBytes', 1_048_576, 1, 67_108_864),
+  })
+  /** Ends each wait that is under way. */
+  const waits = new Set<() => void>()
+  let closing: Promise<void> | undefined
+
+  async function ask(
+    question: Omit<Question, 'signal'>,
+    { assistant = null, signal }: CallOptions,
+  ): Promise<WireAnswer> {
+    if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
+    const keyring = keyrings.get(assistant)
+    if (keyring === undefined) throw unknownAssistant(assistant)
+    const first = keyring.best
+    const send = (key: string): Promise<Reply> =>
+      transport.send({ ...question, headers: ['x-api-key', key, ...question.headers], signal })
+    let reply = await send(first)
+    for (const key of keyring.keys) {
+      if (!isKeyRefused(reply)) break
+      if (key === first) continue
+      reply = await send(key)
+      if (!isKeyRefused(reply)) keyring.best = key
+    }
+    if (reply.status >= 300) throw refusal(reply, clock)
+    return readReply(reply)
+  }
+
+  async function get(id: string, call: CallOptions = {}): Promise<Confirmed> {
+    if (!isId(id)) throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+    const answer = await ask({ method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting }, call)
+    if (answer.id !== id) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
+    return { ...answer, id }
+  }
+
+  const submit = async (path: string, request: SubmitRequest, call: CallOptions = {}): Promise<WireAnswer> =>
+    ask({ method: 'POST', path, body: writeBody(request), ...posting }, call)
+
+  async function waitForDecision(id: string, wait: WaitOptions): Promise<Confirmed> {
+    const { assistant, signal, timeoutMs, intervalMs = 5_000 } = wait
+    checkDuration('timeoutMs', timeoutMs)
+    checkDuration('intervalMs', intervalMs)
+    const stop = new AbortController()
+    const giveUp = (): void => stop.abort()
+    // Holds the process, unlike all other timers: somebody waits for this answer and may have nothing else running.
+    const timer = setTimeout(giveUp, timeoutMs)
+    signal?.addEventListener('abort', giveUp)
+    waits.add(giveUp)
+    let failure = ''
+    try {
+      while (!stop.signal.aborted && !signal?.aborted) {
+        let pauseMs = jitter(intervalMs, random)
+        try {
+          const answer = await get(id, { assistant, signal: stop.signal })
+          if (answer.status !== 'pending' && answer.status !== 'unknown') return answer
+          failure = ''
+        } catch (error) {
+          if (stop.signal.aborted) break
+          if (!isCheqpointError(error) || !transient.has(error.code)) throw error
+          pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
+          failure = `; the last look failed with ${error.code}`
+        }
+        await pause(pauseMs, stop.signal)
+      }
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+      waits.delete(giveUp)
+    }
+    if (closing !== undefined || signal?.aborted) throw new CheqpointError('aborted', 'the wait was given up')
+    throw new CheqpointError('wait-timeout', `no decision within ${timeoutMs} ms${failure}`, { approvalId: id })
+  }
+
+  return {
+    get,
+    request: (request, call) => submit('/api/approvals/request', request, call),
+    inbound: (request, call) => submit('/api/webhooks/inbound', request, call),
+    waitForDecision,
+    close() {
+      closing ??= transport.close()
+      for (const giveUp of waits) giveUp()
+      return closing
+    },
+  }
+}
+
+/**
+ * Tells whether a text is an approval id: the pattern must match all of it. Whatever the pattern, an id is printable
+ * ASCII without `/ \\ % ? #`, is not dots alone and has at most 512 characters, so that it enters a path unchanged.
+ * Throws `option-invalid` for a pattern that is seen to admit another path.
+ */
+export function idMatcher(pattern: RegExp = /[A-Za-z0-9_-]{1,128}/): (id: string) => boolean {
+  if (!(pattern instanceof RegExp)) throw invalid('idPattern', pattern, 'a regular expression')
+  // Not ^ and $, whose meaning the m flag changes; not g and y, which remember a position.
+  const whole = new RegExp(`(?<![\\s\\S])(?:${pattern.source})(?![\\s\\S])`, pattern.flags.replace(/[gy]/g, ''))
+  const admitted = pathTricks.find((trick) => whole.test(trick))
+  if (admitted !== undefined) throw invalid('idPattern', pattern.source, `a pattern that does not admit ${admitted}`)
+  return (id) => typeof id === 'string' && printable.test(id) && !pathTrick.test(id) && whole.test(id)
+}
+
+const printable = /^[!-~]{1,512}$/
+const pathTrick = /[/\\%?#]|^\.+$/
+const pathTricks = ['.', '..', '...', ...['/', '\\', '%', '?', '#'].flatMap((c) => [c, `a${c}`, `${c}a`, `a${c}a`])]
+
+/** The keys of one assistant, the one that worked last remembered. */
+interface Keyring {
+  readonly keys: readonly string[]
+  best: string
+}
+
+/** Keyrings by assistant; `null` stands for the only one. No error shows what was given. */
+function readKeys({ apiKey, apiKeys }: ClientOptions): ReadonlyMap<string | null, Keyring> {
+  if (apiKey !== undefined && apiKeys !== undefined) {
+    throw new CheqpointError('option-invalid', 'give apiKey or apiKeys, not both')
+  }
+  if (apiKey !== undefined) return new Map([[null, readKeyring(apiKey, 'apiKey')]])
+  const entries = Object.entries(group(apiKeys, 'apiKeys'))
+  if (entries.length === 0) {
+    throw new CheqpointError('option-missing', 'option apiKey is required, or apiKeys with a key for each assistant')
+  }
+  return new Map(entries.map(([name, value]) => [name, readKeyring(value, `apiKeys.${name}`)]))
+}
+
+function readKeyring(value: unknown, path: string): Keyring {
+  const keys: readonly unknown[] = Array.isArray(value) ? [...value] : [value]
+  const isKey = (key: unknown): key is string => typeof key === 'string' && /^[!-~]+$/.test(key)
+  const [best] = keys
+  if (!keys.every(isKey) || !isKey(best)) {
+    throw new CheqpointError(
+      'option-invalid',
+      `option ${path} must be a key in printable ASCII, or a list of such keys`,
+    )
+  }
+  return { keys, best }
+}
+
+function unknownAssistant(assistant: string | null): CheqpointError {
+  const message =
+    assistant === null
+      ? 'keys are configured by assistant, and none was named'
+      : `no key is configured for assistant '${assistant}'`
+  return new CheqpointError('assistant-unknown', message)
+}
+
+function isKeyRefused({ status }: Reply): boolean {
+  return status === 401 || status === 403
+}
+
+/** What a status of 300 and above means. */
+function refusal(reply: Reply, clock: Clock): CheqpointError {
+  const { status, retryAfter, redirectHost } = reply
+  const info = { httpStatus: status, retryAfterMs: retryAfterMs(retryAfter, clock.now()) ?? undefined }
+  if (status < 400) {
+    const target = redirectHost === undefined ? '' : ` to ${redirectHost}`
+    return new CheqpointError(
+      'api-redirect',
+      `the API answered with a redirect (${status})${target}; not followed`,
+      info,
+    )
+  }
+  if (isKeyRefused(reply)) return new CheqpointError('api-key-refused', `the API refused the key (${status})`, info)
+  if (status === 404) return new CheqpointError('api-not-found', 'the API does not know this approval (404)', info)
+  if (status === 429) return new CheqpointError('api-throttled', 'the API asks to slow down (429)', info)
+  if (status < 500) return new CheqpointError('api-refused', `the API refused the request (${status})`, info)
+  return new CheqpointError('api-failed', `the API failed (${status})`, info)
+}
+
+function readReply({ status, text }: Reply): WireAnswer {
+  let answer: WireAnswer | null = null
+  try {
+    answer = parseAnswer(parseJson(text))
+  } catch {
+    // What the parser says quotes the answer.
+  }
+  if (answer === null) {
+    throw new CheqpointError('api-unreadable', 'the answer has not the documented shape', { httpStatus: status })
+  }
+  return answer
+}
+
+function writeBody(request: SubmitRequest): string {
+  const expiresAt = request.expiresAt === undefined ? undefined : new Date(request.expiresAt)
+  if (Number.isNaN(expiresAt?.getTime())) throw new CheqpointError('argument-invalid', 'expiresAt must be a date')
+  try {
+    return JSON.stringify({ ...request, expiresAt })
+  } catch {
+    // What the serializer says may quote the request.
+    throw new CheqpointError('not-json', 'the request cannot be written as JSON')
+  }
+}
+
+function checkDuration(name: string, ms: number): void {
+  if (Number.isInteger(ms) && ms >= 1 && ms <= longestTimer) return
+  throw new CheqpointError('argument-invalid', `${name} must be a whole number from 1 to ${longestTimer}`)
+}
+
+/** Resolves after `ms`, or as soon as the signal aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+  })
+}

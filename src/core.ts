@@ -1,0 +1,88 @@
+import type { ActionRules } from './action.js'
+import { Budget, Pauses } from './budget.js'
+import type { Claim } from './claim.js'
+import type { Client } from './client.js'
+import type { Via } from './decision.js'
+import type { IntakeRules } from './intake.js'
+import { Alarm } from './runtime.js'
+import type { CoreSettings } from './settings.js'
+import type { Store } from './store.js'
+
+/** What happened that makes us look at an approval. */
+export interface Trigger {
+  readonly via: Via
+  /** The reference that a callback's token proved. */
+  readonly ref?: string | undefined
+  /** Whether another callback for this id came meanwhile and joined this one. */
+  readonly knocked: () => boolean
+}
+
+/** A confirmed decision with the right to act on it. */
+export interface Verified {
+  readonly kind: 'ok'
+  readonly claim: Claim
+}
+
+/** What the pipeline must be given. */
+export interface CoreParts {
+  readonly store: Store
+  readonly client: Pick<Client, 'get'>
+  /** Whether records name assistants, so that a record must be read before its budget is known. */
+  readonly manyAssistants: boolean
+  /** What is known of an action; `null` where nobody handles it. */
+  readonly rulesFor: (action: string) => ActionRules | null
+  /** Whether no new run may start any more. */
+  readonly isClosing: () => boolean
+}
+
+/** What the pipeline works with. */
+export interface Core extends CoreParts, CoreSettings {
+  /** GETs that callbacks may cause. */
+  readonly callbackBudget: Budget
+  /** GETs that the sweep may cause. */
+  readonly sweepBudget: Budget
+  readonly pauses: Pauses
+  /** Reports a status word that nobody documented, once. */
+  readonly onUnknownWord: (word: string, approvalId: string) => void
+}
+
+export function createCore(settings: CoreSettings, parts: CoreParts): Core {
+  const { clock, confirm, polling, emit } = settings
+  return {
+    ...settings,
+    ...parts,
+    callbackBudget: new Budget(confirm.requestsPerSecond, clock),
+    sweepBudget: new Budget(polling.requestsPerSecond, clock),
+    pauses: new Pauses(clock),
+    onUnknownWord: onceEach(64, (word, approvalId: string) => emit({ type: 'unknown-status', approvalId, word })),
+  }
+}
+
+/** What a callback is held against before the pipeline. */
+export function intakeRules(
+  { agents, callbacks, clock, emit }: CoreSettings,
+  isId: (id: string) => boolean,
+): IntakeRules {
+  return {
+    agents,
+    isId,
+    maxBytes: callbacks.maxBodyBytes,
+    alarm: new Alarm(callbacks.bodyTimeoutMs, clock),
+    onOtherAgent: onceEach(16, (agent) => {
+      if (/^Cheqpoint-Callback\/[\w.]{1,32}$/.test(agent)) emit({ type: 'agent-version', agent })
+    }),
+  }
+}
+
+/** Calls back once for each word, for so many words at most, since strangers may choose them. */
+export function onceEach<Rest extends readonly unknown[]>(
+  most: number,
+  tell: (word: string, ...rest: Rest) => void,
+): (word: string, ...rest: Rest) => void {
+  const seen = new Set<string>()
+  return (word, ...rest) => {
+    if (seen.has(word) || seen.size >= most) return
+    seen.add(word)
+    tell(word, ...rest)
+  }
+}

@@ -1,0 +1,125 @@
+import { LRUCache } from 'lru-cache'
+import { type EventListener, type RefusalReason, refusalReasons } from './events.js'
+import { type Callback, checkMethod, type Hint, type IntakeRules, takeIn } from './intake.js'
+import { type Answer, type Outcome, toAnswer } from './outcome.js'
+import type { Resolver } from './resolver.js'
+import type { Alarm } from './runtime.js'
+import { contradictions } from './wire.js'
+
+export interface EndpointTerms {
+  readonly intake: IntakeRules
+  readonly resolver: Resolver
+  readonly emit: EventListener
+  readonly maxInFlight: number
+  /** Rings when a callback has waited long enough for its handler. */
+  readonly ack: Alarm
+  readonly isClosing: () => boolean
+  readonly isSwept: () => boolean
+  /** Resolves when the store has been looked at; rejects while it must not be used. */
+  readonly ready: () => Promise<void> | undefined
+}
+
+export interface HandleOptions {
+  /** Keeps a serverless host alive for the given work, so that a slow handler need not hold up the answer. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
+}
+
+const refusals: ReadonlySet<string> = new Set(refusalReasons)
+
+/** Ids of callbacks that came before their request was registered; it is due at once when it is. */
+const earlyOptions = { max: 1_000, ttl: 60_000 }
+
+/** Where callbacks come in: checks, then the pipeline, then the answer from the one table. */
+export class Endpoint {
+  readonly #terms: EndpointTerms
+  readonly #early = new LRUCache<string, true>(earlyOptions)
+  #inFlight = 0
+
+  constructor(terms: EndpointTerms) {
+    this.#terms = terms
+  }
+
+  /** Callbacks not yet answered, or answered while their handler goes on. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** Whether a callback for this id was refused as unknown a moment ago. */
+  cameEarly(id: string): boolean {
+    return this.#early.delete(id)
+  }
+
+  /** Never rejects. */
+  async handle(callback: Callback, options: HandleOptions = {}): Promise<Answer> {
+    const outcome = await this.#outcome(callback, options)
+    return toAnswer(outcome, { swept: this.#terms.isSwept() })
+  }
+
+  async #outcome(callback: Callback, options: HandleOptions): Promise<Outcome> {
+    const { emit, isClosing, maxInFlight, intake, ready } = this.#terms
+    const refused = checkMethod(callback)
+    if (refused !== null) return this.#refuse(refused, null)
+    if (isClosing()) return this.#refuse({ kind: 'closing' }, null)
+    if (this.#inFlight >= maxInFlight) return this.#refuse({ kind: 'overloaded' }, null)
+    this.#inFlight++
+    let goingOn: Promise<unknown> | undefined
+    try {
+      const hint = await takeIn(callback, intake)
+      if (hint.kind !== 'hint') return this.#refuse(hint, null)
+      await ready()
+      const work = this.#terms.resolver.resolve(hint.claim.id, 'callback', hint.ref)
+      const outcome = await this.#acknowledge(hint, work, options)
+      if (outcome.kind === 'running') goingOn = work
+      return this.#report(hint, outcome)
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'handle', error })
+      return { kind: 'store-unavailable', error }
+    } finally {
+      if (goingOn === undefined) this.#inFlight--
+      else void goingOn.then(() => this.#inFlight--) // it cannot reject
+    }
+  }
+
+  /** The outcome, or that it is still to come where something else looks after it. */
+  async #acknowledge(hint: Hint, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
+    const { isSwept, ack } = this.#terms
+    if (waitUntil !== undefined) keepAlive(waitUntil, work)
+    if (!isSwept() && waitUntil === undefined) return work
+    let disarm = (): void => {}
+    const late = new Promise<Outcome>((resolve) => {
+      disarm = ack.arm(() => resolve({ kind: 'running', approvalId: hint.claim.id }))
+    })
+    const outcome = await Promise.race([work, late])
+    disarm()
+    return outcome
+  }
+
+  #report(hint: Hint, outcome: Outcome): Outcome {
+    const { id } = hint.claim
+    if (outcome.kind === 'unknown-approval' && hint.ref === undefined) this.#early.set(id, true)
+    if ('truth' in outcome && outcome.truth !== null) {
+      const fields = contradictions(hint.claim, outcome.truth)
+      if (fields.length > 0) this.#terms.emit({ type: 'mismatch', approvalId: id, fields })
+    }
+    return this.#refuse(outcome, id)
+  }
+
+  #refuse(outcome: Outcome, approvalId: string | null): Outcome {
+    const { kind } = outcome
+    if (isRefusal(kind)) this.#terms.emit({ type: 'refused', reason: kind, approvalId })
+    return outcome
+  }
+}
+
+function isRefusal(kind: string): kind is RefusalReason {
+  return refusals.has(kind)
+}
+
+/** A host whose `waitUntil` throws loses the early answer's safety net, not the answer. */
+function keepAlive(waitUntil: (work: Promise<unknown>) => void, work: Promise<unknown>): void {
+  try {
+    waitUntil(work)
+  } catch {
+    // The lease and the sweep repair what a frozen host leaves behind.
+  }
+}

@@ -1,0 +1,184 @@
+import { type ActionRules, effectiveDetails, validate } from './action.js'
+import { Claim } from './claim.js'
+import { confirm, type Failure } from './confirm.js'
+import type { Core, Trigger, Verified } from './core.js'
+import type { Decision, JsonValue } from './decision.js'
+import type { ErrorCode } from './errors.js'
+import type { ReleaseReason } from './events.js'
+import type { Outcome } from './outcome.js'
+import { type ApprovalRecord, type JsonText, type ParkReason, readJson, readSealed, type Sealed } from './record.js'
+import { backoffMs, jitter, nextLookMs } from './retry.js'
+import type { ClaimAnswer } from './store.js'
+import { readDate } from './wire.js'
+
+/** How long after `expiresAt` we go on asking an API that gives no readable answer. */
+const unconfirmedAfterMs = 86_400_000
+
+/** A claimed record on its way to a confirmed decision. */
+export class Held {
+  readonly record: ApprovalRecord
+  readonly #facts: Extract<ClaimAnswer, { kind: 'claimed' }>
+  readonly #token: string
+  readonly #trigger: Trigger
+  readonly #core: Core
+
+  constructor(facts: Extract<ClaimAnswer, { kind: 'claimed' }>, token: string, trigger: Trigger, core: Core) {
+    this.record = facts.record
+    this.#facts = facts
+    this.#token = token
+    this.#trigger = trigger
+    this.#core = core
+  }
+
+  /** The decision, from the API; where there is none, what became of the record. */
+  async confirm(): Promise<Sealed | Outcome> {
+    const { id, assistant, action } = this.record
+    const { pauses, clock, emit, client, confirm: rules } = this.#core
+    if (this.#trigger.via === 'poll') {
+      const waiting = await this.#waitForBudget()
+      if (waiting !== null) return waiting
+    }
+    const found = await confirm(this.record, this.#trigger.via, client, () => clock.now())
+    if (found.kind === 'decided') {
+      if (found.late) emit({ type: 'late', approvalId: id, action })
+      emit({ type: 'confirmed', approvalId: id, action, status: found.sealed.status, via: this.#trigger.via })
+      return found.sealed
+    }
+    if (found.kind === 'undecided') {
+      if (found.unknownWord !== null) this.#core.onUnknownWord(found.unknownWord, id)
+      return this.release('undecided', this.nextLookMs(), {
+        kind: 'undecided',
+        approvalId: id,
+        retryAfterMs: rules.gapMs,
+      })
+    }
+    if (found.pauseMs > 0 && pauses.pause(assistant, found.pauseMs)) {
+      emit({ type: 'paused', assistant, forMs: found.pauseMs })
+      if (found.kind === 'api-key-refused') emit({ type: 'api-key-refused', assistant })
+    }
+    return this.#fail(found)
+  }
+
+  async #fail({ kind, code, pauseMs }: Failure): Promise<Outcome> {
+    const { id: approvalId, expiresAt } = this.record
+    const dueInMs = pauseMs > 0 ? jitter(pauseMs, this.#core.random) : this.nextLookMs()
+    if (kind === 'api-failed') {
+      if (expiresAt !== null && this.#core.clock.now() > expiresAt + unconfirmedAfterMs) return this.park('unconfirmed')
+      return this.release(
+        kind,
+        dueInMs,
+        { kind, approvalId, code, retryAfterMs: Math.max(this.#core.confirm.gapMs, 10_000) },
+        code,
+      )
+    }
+    if (kind === 'api-throttled') return this.release(kind, dueInMs, { kind, approvalId, retryAfterMs: pauseMs }, code)
+    return this.release(kind, dueInMs, { kind, approvalId }, code)
+  }
+
+  /** Waits under the lease for a token of the sweep's budget; gives the claim back where that would take too long. */
+  async #waitForBudget(): Promise<Outcome | null> {
+    const { pauses, sweepBudget, runs, random } = this.#core
+    const { assistant, id: approvalId } = this.record
+    const pausedMs = pauses.leftMs(assistant)
+    const waitMs = pausedMs > 0 ? pausedMs : sweepBudget.reserve(assistant)
+    if (waitMs === 0) return null
+    if (pausedMs > 0 || waitMs > runs.leaseMs / 3) {
+      if (pausedMs === 0) sweepBudget.giveBack(assistant)
+      return this.release(
+        'over-budget',
+        jitter(waitMs, random),
+        { kind: 'over-budget', approvalId, retryAfterMs: waitMs },
+        null,
+        waitMs,
+      )
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    return null
+  }
+
+  /** Makes the decision that the handler gets, each run its own copy, or parks what must not run. */
+  async prepare(
+    seal: { readonly sealed: JsonText; readonly starts: number },
+    rules: ActionRules,
+  ): Promise<Verified | Outcome> {
+    const { id: approvalId, action } = this.record
+    const stored = this.#read(seal.sealed)
+    if (stored === null) return this.park('corrupt')
+    const { truth, original } = stored
+    const context = await validate(rules.context, stored.context)
+    if (!context.ok) return this.park('context-invalid', context.paths)
+    const base = {
+      approvalId,
+      action,
+      originalDetails: original,
+      modifiedDetails: truth.modifiedDetails,
+      note: truth.note,
+      decidedAt: readDate(truth.decidedAt),
+      context: context.value,
+      via: truth.via,
+    }
+    if (truth.status !== 'approved') return this.#verified({ ...base, status: truth.status }, truth, seal.starts)
+    const effective = await effectiveDetails(rules, original, truth.modifiedDetails)
+    if (effective.ok) {
+      const { details, changedPaths } = effective
+      return this.#verified({ ...base, status: truth.status, details, changedPaths }, truth, seal.starts)
+    }
+    await this.park(effective.reason, effective.paths)
+    return { kind: 'edit-refused', approvalId, reason: effective.reason, truth }
+  }
+
+  #verified(decision: Decision<unknown, unknown>, truth: Sealed, attempt: number): Verified {
+    const { store, runs, retentionMs, random } = this.#core
+    const facts = { token: this.#token, fence: this.#facts.fence, attempt, decision, truth }
+    const terms = {
+      store,
+      leaseMs: runs.leaseMs,
+      retentionMs,
+      backoffMs: () => backoffMs(attempt, runs.backoffMs, random),
+    }
+    return { kind: 'ok', claim: new Claim(facts, terms) }
+  }
+
+  /** What the store kept, parsed; `null` where it is damaged. */
+  #read(
+    sealed: JsonText,
+  ): { readonly truth: Sealed; readonly original: JsonValue; readonly context: JsonValue } | null {
+    try {
+      return {
+        truth: readSealed(sealed),
+        original: readJson(this.record.details),
+        context: readJson(this.record.context),
+      }
+    } catch {
+      return null
+    }
+  }
+
+  /** Time until the next look, not sleeping through `expiresAt`. */
+  nextLookMs(): number {
+    const { polling, random, clock } = this.#core
+    const look = nextLookMs(this.#facts.ageMs, polling, random)
+    const left = (this.record.expiresAt ?? Number.POSITIVE_INFINITY) - clock.now()
+    return left > 0 ? Math.min(look, left + 1) : look
+  }
+
+  async release(
+    reason: ReleaseReason,
+    dueInMs: number,
+    outcome: Outcome,
+    code: ErrorCode | null = null,
+    notBeforeMs: number = reason === 'closing' ? 0 : this.#core.confirm.gapMs,
+  ): Promise<Outcome> {
+    const knocked = this.#trigger.knocked()
+    const answer = await this.#core.store.release(this.record.id, this.#token, { dueInMs, notBeforeMs, knocked })
+    if (answer === 'released') this.#core.emit({ type: 'released', approvalId: this.record.id, reason, dueInMs, code })
+    return outcome
+  }
+
+  async park(reason: ParkReason, paths: readonly string[] = []): Promise<Outcome> {
+    const { id: approvalId, action } = this.record
+    const answer = await this.#core.store.park(approvalId, this.#token, reason, paths.join(' '))
+    if (answer === 'parked') this.#core.emit({ type: 'parked', approvalId, action, reason, paths })
+    return { kind: 'parked', approvalId, reason }
+  }
+}

@@ -1,0 +1,77 @@
+import { type BodyLimits, type CallbackBody, readBody } from './body.js'
+import type { Refusal } from './outcome.js'
+import { type CallbackClaim, parseCallback } from './wire.js'
+
+/** An HTTP request, independent of any framework. */
+export interface Callback {
+  readonly method: string
+  /** Path and query, or the whole URL. */
+  readonly url: string
+  /** Every value that was sent under this name, in lower case; a host that joins them gives the joined text. */
+  header(name: string): readonly string[]
+  readonly body: CallbackBody
+}
+
+export interface IntakeRules extends BodyLimits {
+  readonly agents: ReadonlySet<string>
+  readonly isId: (id: string) => boolean
+  /** Reads our reference from the token in the URL; absent where no secret is configured. */
+  readonly readRef?: ((url: string) => string | null) | undefined
+  /** Called with an agent header that is refused. */
+  readonly onOtherAgent: (agent: string) => void
+}
+
+/** A callback that looks like one. What it claims is not believed; its id is a hint. */
+export interface Hint {
+  readonly kind: 'hint'
+  readonly claim: CallbackClaim
+  /** The reference that its token proved; `undefined` where no secret is configured. */
+  readonly ref: string | undefined
+}
+
+/** The method alone: the one check that comes before load shedding. */
+export function checkMethod(callback: Callback): Refusal | null {
+  return callback.method === 'POST' ? null : { kind: 'method-not-allowed' }
+}
+
+/**
+ * Everything that can be said of a callback without asking anybody: agent, token, content type and coding, length,
+ * body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it.
+ */
+export async function takeIn(callback: Callback, rules: IntakeRules): Promise<Hint | Refusal> {
+  const agent = single(callback.header('user-agent'))
+  if (agent === undefined || !rules.agents.has(agent)) {
+    if (agent !== undefined) rules.onOtherAgent(agent)
+    return { kind: 'agent-refused' }
+  }
+  const ref = rules.readRef?.(callback.url)
+  if (ref === null) return { kind: 'token-refused' }
+  if (!isPlainJson(callback)) return { kind: 'media-type-refused' }
+  const length = callback.header('content-length')
+  if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
+  if (length.some((value) => Number(value) > rules.maxBytes)) return { kind: 'body-too-large' }
+  const body = await readBody(callback.body, rules)
+  if ('kind' in body) return body
+  const claim = parseCallback(body.value)
+  return claim === null || !rules.isId(claim.id) ? { kind: 'malformed' } : { kind: 'hint', claim, ref }
+}
+
+/** JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
+function isPlainJson(callback: Callback): boolean {
+  const codings = callback.header('content-encoding')
+  if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity')) return false
+  const types = callback.header('content-type')
+  if (types.length === 0) return true
+  const [type = '', ...parameters] = (single(types) ?? '').toLowerCase().split(';')
+  const name = type.trim()
+  if (name !== 'application/json' && !(name.startsWith('application/') && name.endsWith('+json'))) return false
+  return parameters.every((parameter) => {
+    const [key = '', value = ''] = parameter.split('=')
+    return key.trim() !== 'charset' || /^"?utf-?8"?$/.test(value.trim())
+  })
+}
+
+/** The one value of a header, or nothing where there are none or several. */
+function single(values: readonly string[]): string | undefined {
+  return values.length === 1 ? values[0] : undefined
+}

@@ -1,0 +1,47 @@
+import type { JsonValue } from './decision.js'
+import { type ParkReason, readJson, readSealed, type Sealed } from './record.js'
+import type { Snapshot } from './store.js'
+
+/** A record that waits for a person. */
+export interface ParkedApproval {
+  readonly approvalId: string
+  readonly action: string
+  readonly assistant: string | null
+  readonly reason: ParkReason
+  /** JSON Pointers of what was wrong, separated by spaces; empty where the reason says it all. */
+  readonly note: string
+  /** Starts of its handler so far. */
+  readonly starts: number
+  /** What was submitted; `null` where it cannot be read. */
+  readonly details: JsonValue
+  readonly context: JsonValue
+  /** The confirmed decision; `null` where there is none yet, or it cannot be read. */
+  readonly decision: Sealed | null
+}
+
+/** Reads a parked snapshot, damaged or not: a person must see it either way. */
+export function readParked(snapshot: Snapshot): readonly ParkedApproval[] {
+  if (snapshot.state !== 'parked') return []
+  const { record, reason, note, starts, sealed } = snapshot
+  return [
+    {
+      approvalId: record.id,
+      action: record.action,
+      assistant: record.assistant,
+      reason,
+      note,
+      starts,
+      details: attempt(() => readJson(record.details)),
+      context: attempt(() => readJson(record.context)),
+      decision: sealed === null ? null : attempt(() => readSealed(sealed)),
+    },
+  ]
+}
+
+function attempt<Value>(read: () => Value): Value | null {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}

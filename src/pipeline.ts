@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import type { Core, Trigger, Verified } from './core.js'
+import { Held } from './held.js'
+import type { Outcome } from './outcome.js'
+import { readSealed, writeSealed } from './record.js'
+import type { ClaimAnswer } from './store.js'
+
+/** A callback over the budget makes its approval due within this time. */
+const pullMs = 15_000
+
+/**
+ * The pipeline up to the handler, the same for every trigger: claim, confirm, seal. Either the decision is confirmed,
+ * sealed and held under a lease, or nothing is held. Never rejects.
+ */
+export async function pursue(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
+  try {
+    return await claimAndSeal(id, trigger, core)
+  } catch (error) {
+    core.emit({ type: 'store-failed', operation: 'pursue', error })
+    return { kind: 'store-unavailable', error }
+  }
+}
+
+async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
+  const admission = trigger.via === 'callback' ? await admit(id, trigger, core) : { giveBack: () => {} }
+  if ('kind' in admission) return admission
+  const token = randomUUID()
+  const answer = await core.store.claim(id, token, core.runs.leaseMs, {
+    ref: trigger.ref,
+    force: trigger.via === 'manual',
+    knock: trigger.via === 'callback',
+  })
+  // Only an unsealed claim asks the API; everything else needs no token of the budget.
+  if (answer.kind !== 'claimed' || answer.sealed !== null) admission.giveBack()
+  if (answer.kind !== 'claimed') return readRefusal(id, answer, core)
+
+  const held = new Held(answer, token, trigger, core)
+  const rules = core.rulesFor(answer.record.action)
+  if (core.isClosing()) return held.release('closing', 0, { kind: 'closing' })
+  if (rules === null) return held.release('no-handler', held.nextLookMs(), { kind: 'no-handler', approvalId: id })
+  if (core.guarantee === 'at-most-once' && answer.starts > 0) return held.park('started-before')
+  if (answer.starts >= core.runs.maxStarts) return held.park('too-many-starts')
+
+  const truth = answer.sealed ?? (await held.confirm())
+  if (typeof truth !== 'string' && 'kind' in truth) return truth
+  const seal = await core.store.seal(id, token, typeof truth === 'string' ? truth : writeSealed(truth))
+  if (seal.kind === 'lost') return { kind: 'held', approvalId: id, retryAfterMs: core.runs.leaseMs }
+  return held.prepare(seal, rules)
+}
+
+/** Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. */
+async function admit(id: string, trigger: Trigger, core: Core): Promise<{ readonly giveBack: () => void } | Outcome> {
+  const assistant = core.manyAssistants ? await assistantOf(id, core) : null
+  const pausedMs = core.pauses.leftMs(assistant)
+  const waitMs = pausedMs > 0 ? pausedMs : core.callbackBudget.take(assistant)
+  if (waitMs === 0) return { giveBack: () => core.callbackBudget.giveBack(assistant) }
+  const answer = await core.store.knock(id, { ref: trigger.ref, withinMs: pullMs })
+  if (answer === 'knocked') return { kind: 'over-budget', approvalId: id, retryAfterMs: waitMs }
+  if (answer === 'foreign') return { kind: 'token-refused' }
+  if (answer === 'unknown') return { kind: 'unknown-approval' }
+  if (answer === 'parked') return { kind: 'parked', approvalId: id, reason: null }
+  core.emit({ type: 'duplicate', approvalId: id })
+  return { kind: 'done', approvalId: id, truth: null }
+}
+
+async function assistantOf(id: string, core: Core): Promise<string | null> {
+  const found = await core.store.get(id)
+  if (found === null) return null
+  return found.state === 'done' ? found.tombstone.assistant : found.record.assistant
+}
+
+function readRefusal(id: string, answer: Exclude<ClaimAnswer, { kind: 'claimed' }>, core: Core): Outcome {
+  switch (answer.kind) {
+    case 'unknown':
+      return { kind: 'unknown-approval' }
+    case 'foreign':
+      return { kind: 'token-refused' }
+    case 'held':
+      return { kind: 'held', approvalId: id, retryAfterMs: Math.min(answer.forMs, 30_000) }
+    case 'too-soon':
+      return { kind: 'too-soon', approvalId: id, retryAfterMs: answer.inMs }
+    case 'parked':
+      return { kind: 'parked', approvalId: id, reason: answer.reason }
+    case 'unreadable':
+      return { kind: 'parked', approvalId: id, reason: 'corrupt' }
+    case 'done': {
+      core.emit({ type: 'duplicate', approvalId: id })
+      const { sealed } = answer.tombstone
+      return { kind: 'done', approvalId: id, truth: sealed === null ? null : readSealed(sealed) }
+    }
+  }
+}

@@ -1,0 +1,253 @@
+import { createClient, idMatcher } from './client.js'
+import { createCore, intakeRules, onceEach } from './core.js'
+import { Endpoint, type HandleOptions } from './endpoint.js'
+import { CheqpointError } from './errors.js'
+import { fromRequest, toResponse } from './host.js'
+import type { Callback } from './intake.js'
+import type { InputOr, ReceiverOptions } from './options.js'
+import type { Answer, Outcome } from './outcome.js'
+import { type ParkedApproval, readParked } from './parked.js'
+import { type Tracked, writeDraft } from './register.js'
+import { Resolver } from './resolver.js'
+import type { Stop } from './run.js'
+import { Alarm } from './runtime.js'
+import { type Handler, readOptions, type Settings } from './settings.js'
+import type { Page, PageQuery, StoreStats } from './store.js'
+import { type ReconcileOptions, type ReconcileReport, Sweeper } from './sweep.js'
+
+/** {@link Tracked}, its details and context typed by the action's schemas. */
+export type TrackedAs<Details, Context, Name extends string> = Omit<Tracked, 'action' | 'details' | 'context'> & {
+  readonly action: Name
+  readonly details: Name extends keyof Details ? InputOr<Details[Name], object> : object
+} & (Name extends keyof Context
+    ? unknown extends Context[Name]
+      ? { readonly context?: unknown }
+      : { readonly context: InputOr<Context[Name], unknown> }
+    : { readonly context?: unknown })
+
+/** Health numbers. */
+export interface Stats extends StoreStats {
+  /** Callbacks under way in this process. */
+  readonly inFlight: number
+  /** Approvals being worked on in this process, whatever brought them. */
+  readonly working: number
+  /** Whether this process looks for lost callbacks. */
+  readonly sweeping: boolean
+}
+
+export interface CloseOptions {
+  /** How long runs may go on before their signal aborts. Default: 10,000. */
+  readonly drainMs?: number | undefined
+}
+
+/** Receives decisions: one decision, one recorded completion, whichever way it arrives. Every method is bound. */
+export interface Receiver<Details = Record<never, never>, Context = Record<never, never>> {
+  /** Takes a callback of any framework and answers it. Never rejects. */
+  readonly handle: (callback: Callback, options?: HandleOptions) => Promise<Answer>
+  /** The same for a Web-standard request. */
+  readonly fetch: (request: Request, options?: HandleOptions) => Promise<Response>
+  /**
+   * Follows a request that was submitted elsewhere. `false` where its id is known already, and nothing changed.
+   * Rejects with `id-invalid`, `argument-invalid`, `not-json`, `assistant-unknown`, `store-full` or `store-unavailable`.
+   */
+  readonly track: <const Name extends string>(
+    approvalId: string,
+    tracked: TrackedAs<Details, Context, Name>,
+  ) => Promise<boolean>
+  /** Looks into one approval now, past gap and back-off, not past a live lease. Rejects with `id-invalid` only. */
+  readonly resolve: (approvalId: string) => Promise<Outcome>
+  /** One sweep, for cron and serverless. Rejects where the store does not answer. */
+  readonly reconcile: (options?: ReconcileOptions) => Promise<ReconcileReport>
+  /** Looks at the store, then sweeps until `close`. Rejects with `store-unsuitable`. Twice is fine. */
+  readonly start: () => Promise<void>
+  /** Takes nothing new, lets runs end, then aborts them and gives their starts back. Twice is fine. */
+  readonly close: (options?: CloseOptions) => Promise<void>
+  readonly stats: () => Promise<Stats>
+  /** Records that wait for a person. */
+  readonly parked: (query?: Partial<PageQuery>) => Promise<Page<ParkedApproval>>
+  /** Lets a parked record run again: due at once, its starts forgotten. */
+  readonly retry: (approvalId: string) => Promise<'pending' | 'not-parked' | 'unknown'>
+  /** Ends a parked or pending record without a run. */
+  readonly cancel: (approvalId: string) => Promise<'cancelled' | 'held' | 'done' | 'unknown'>
+}
+
+/** How long aborted runs get to end before `close` resolves all the same. */
+const abortGraceMs = 1_000
+
+/**
+ * Creates a receiver. Checks every option and does no I/O.
+ * Throws `option-missing`, `option-invalid` or `option-unknown`, naming the option and what is allowed.
+ *
+ * @example
+ * ```ts
+ * const receiver = createReceiver({
+ *   apiKey: process.env.CHEQPOINT_CONNECTION_KEY,
+ *   async onDecision(decision, run) {
+ *     if (decision.status !== 'approved') return
+ *     await refund(decision.details, { idempotencyKey: run.idempotencyKey })
+ *   },
+ * })
+ * ```
+ */
+export function createReceiver<const Details = Record<never, never>, const Context = Record<never, never>>(
+  options: ReceiverOptions<Details, Context>,
+): Receiver<Details, Context> {
+  const settings = readOptions(options)
+  const { store, clock, random, emit, confirm, polling, runs, callbacks, sweep, guarantee } = settings
+  const client = createClient({
+    apiKey: options.apiKey,
+    apiKeys: options.apiKeys,
+    baseUrl: options.baseUrl,
+    dispatcher: options.dispatcher,
+    idPattern: options.idPattern,
+    timeoutMs: confirm.timeoutMs,
+    maxAnswerBytes: confirm.maxAnswerBytes,
+    clock,
+    random,
+  })
+  const isId = idMatcher(options.idPattern)
+  const assistants = options.apiKeys === undefined ? null : new Set(Object.keys(options.apiKeys))
+  const stop: Stop & { stopped: boolean } = { stopped: false, runs: new Set() }
+  let closing: Promise<void> | undefined
+  const isClosing = (): boolean => closing !== undefined
+
+  const core = createCore(settings, {
+    store,
+    client,
+    manyAssistants: assistants !== null,
+    rulesFor: (action) => settings.actions.get(action) ?? (settings.fallback === null ? null : {}),
+    isClosing,
+  })
+  const resolver = new Resolver({
+    core,
+    emit,
+    clock,
+    guarantee,
+    maxStarts: runs.maxStarts,
+    leaseMs: runs.leaseMs,
+    renewal: new Alarm(runs.leaseMs / 3, clock),
+    timeout: new Alarm(runs.timeoutMs, clock),
+    grace: new Alarm(runs.leaseMs, clock),
+    stop,
+    handlerFor: (action) => handlerFor(action, settings),
+    isSwept: () => isSwept(),
+  })
+  const sweeper = new Sweeper({
+    ...{ store, resolver, emit, clock, random },
+    concurrency: polling.concurrency,
+    leaseMs: runs.leaseMs,
+    settle: async () => {},
+  })
+  const isSwept = (): boolean => sweep === 'elsewhere' || sweeper.running
+  const ready = checkOnce(settings)
+  const noticeNoSweep = onceEach(1, () => emit({ type: 'not-sweeping' }))
+  const endpoint = new Endpoint({
+    ...{ resolver, emit, isClosing, isSwept, ready },
+    intake: intakeRules(settings, isId),
+    maxInFlight: callbacks.maxInFlight,
+    ack: new Alarm(callbacks.ackAfterMs, clock),
+  })
+
+  const handle = (callback: Callback, handleOptions?: HandleOptions): Promise<Answer> => {
+    if (!isSwept()) noticeNoSweep('')
+    return endpoint.handle(callback, handleOptions)
+  }
+  const checkId = (approvalId: string): void => {
+    if (typeof approvalId !== 'string' || !isId(approvalId))
+      throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+  }
+  const usable = async (): Promise<void> => {
+    if (isClosing()) throw new CheqpointError('receiver-closed', 'the receiver was closed')
+    await ready()
+  }
+
+  return {
+    handle,
+    fetch: async (request, handleOptions) => toResponse(await handle(fromRequest(request), handleOptions)),
+    async track(approvalId, tracked) {
+      checkId(approvalId)
+      const draft = writeDraft(tracked, assistants, clock.now() + settings.expiresAfterMs)
+      await usable()
+      if (!isSwept()) noticeNoSweep('')
+      const dueInMs = endpoint.cameEarly(approvalId) ? 0 : polling.firstMs
+      return (await store.add({ ...draft, id: approvalId }, { dueInMs })) === 'added'
+    },
+    async resolve(approvalId) {
+      checkId(approvalId)
+      await usable()
+      return resolver.resolve(approvalId, 'manual')
+    },
+    async reconcile(reconcileOptions) {
+      await usable()
+      return sweeper.reconcile(reconcileOptions)
+    },
+    async start() {
+      await usable()
+      if (sweep === 'here') sweeper.start()
+    },
+    close({ drainMs = 10_000 } = {}) {
+      closing ??= (async () => {
+        await sweeper.stop()
+        await within(resolver.idle(), drainMs)
+        stop.stopped = true
+        for (const interrupt of stop.runs) interrupt(new Error('the receiver was closed'))
+        await within(resolver.idle(), abortGraceMs)
+        await client.close()
+      })()
+      return closing
+    },
+    async stats() {
+      return {
+        ...(await store.stats()),
+        inFlight: endpoint.inFlight,
+        working: resolver.size,
+        sweeping: sweeper.running,
+      }
+    },
+    async parked({ limit = 100, cursor } = {}) {
+      const page = await store.list({ state: 'parked', limit, cursor })
+      return { items: page.items.flatMap(readParked), cursor: page.cursor }
+    },
+    async retry(approvalId) {
+      checkId(approvalId)
+      return store.retry(approvalId)
+    },
+    async cancel(approvalId) {
+      checkId(approvalId)
+      return store.cancel(approvalId, settings.retentionMs)
+    },
+  }
+}
+
+function handlerFor(action: string, { actions, fallback }: Settings): Handler | null {
+  return actions.get(action)?.handler ?? fallback
+}
+
+/** Looks at the store before its first use, and again until it answers. Nothing to wait for once it has. */
+function checkOnce({ store, emit }: Settings): () => Promise<void> | undefined {
+  let checked = false
+  let checking: Promise<void> | undefined
+  const check = async (): Promise<void> => {
+    try {
+      for (const message of await store.check()) emit({ type: 'store-warning', message })
+      checked = true
+    } finally {
+      checking = undefined
+    }
+  }
+  return () => {
+    if (checked) return undefined
+    checking ??= check()
+    return checking
+  }
+}
+
+/** Resolves with the promise, or after so long without it. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise, late])
+  clearTimeout(timer)
+}

@@ -1,0 +1,96 @@
+import type { Core, Trigger } from './core.js'
+import type { Via } from './decision.js'
+import type { Outcome } from './outcome.js'
+import { pursue } from './pipeline.js'
+import { type RunTerms, run } from './run.js'
+import type { Handler } from './settings.js'
+
+export interface ResolverTerms extends RunTerms {
+  readonly core: Core
+  readonly handlerFor: (action: string) => Handler | null
+  /** Whether something looks after what is left open. */
+  readonly isSwept: () => boolean
+}
+
+interface Flight {
+  /** Another callback joined since the record was last told. */
+  knocked: boolean
+  outcome: Promise<Outcome>
+}
+
+/**
+ * From any trigger to a recorded completion. In one process there is one flight for an approval at a time: whoever
+ * comes meanwhile shares it, and its outcome.
+ */
+export class Resolver {
+  readonly #terms: ResolverTerms
+  readonly #flights = new Map<string, Flight>()
+
+  constructor(terms: ResolverTerms) {
+    this.#terms = terms
+  }
+
+  /** Approvals being worked on in this process. */
+  get size(): number {
+    return this.#flights.size
+  }
+
+  /** Resolves once nothing is being worked on. */
+  async idle(): Promise<void> {
+    while (this.#flights.size > 0) await Promise.allSettled([...this.#flights.values()].map(({ outcome }) => outcome))
+  }
+
+  /** Never rejects. Those with another `ref` do not share: a token must be that of the record. */
+  resolve(id: string, via: Via, ref?: string): Promise<Outcome> {
+    const key = ref === undefined ? id : `${id} ${ref}`
+    const current = this.#flights.get(key)
+    if (current !== undefined) {
+      if (via === 'callback') current.knocked = true
+      return current.outcome
+    }
+    const flight: Flight = { knocked: false, outcome: Promise.resolve({ kind: 'closing' }) }
+    this.#flights.set(key, flight)
+    flight.outcome = this.#fly(id, via, ref, flight).finally(() => this.#flights.delete(key))
+    return flight.outcome
+  }
+
+  async #fly(id: string, via: Via, ref: string | undefined, flight: Flight): Promise<Outcome> {
+    const { core, isSwept, handlerFor } = this.#terms
+    const trigger: Trigger = {
+      via,
+      ref,
+      knocked: () => {
+        const knocked = flight.knocked
+        flight.knocked = false
+        return knocked
+      },
+    }
+    let found = await pursue(id, trigger, core)
+    if (found.kind === 'too-soon' && via === 'callback' && !isSwept() && found.retryAfterMs <= core.confirm.gapMs) {
+      // Nobody else will look, and the sender may not come again: wait the gap out.
+      const gapMs = found.retryAfterMs
+      await new Promise((resolve) => setTimeout(resolve, gapMs))
+      found = await pursue(id, trigger, core)
+    }
+    if (found.kind === 'ok') {
+      const handler = handlerFor(found.claim.decision.action)
+      // A claim is only verified where there are rules for its action, and rules come with a handler.
+      return handler === null ? { kind: 'no-handler', approvalId: id } : run(found.claim, handler, this.#terms)
+    }
+    await this.#passOnKnocks(id, ref, flight)
+    return found
+  }
+
+  /** Tells the store of callbacks that joined too late to be told with the release. */
+  async #passOnKnocks(id: string, ref: string | undefined, flight: Flight): Promise<void> {
+    const { core, emit } = this.#terms
+    while (flight.knocked) {
+      flight.knocked = false
+      try {
+        await core.store.knock(id, { ref, withinMs: core.confirm.gapMs })
+      } catch (error) {
+        emit({ type: 'store-failed', operation: 'knock', error })
+      }
+    }
+  }
+}

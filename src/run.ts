@@ -1,0 +1,185 @@
+import type { Claim } from './claim.js'
+import type { EventListener } from './events.js'
+import type { Outcome } from './outcome.js'
+import type { JsonText, ParkReason } from './record.js'
+import type { Alarm, Clock } from './runtime.js'
+import type { Handler } from './settings.js'
+
+/** What a run works with. The alarms are shared by all runs. */
+export interface RunTerms {
+  readonly emit: EventListener
+  readonly clock: Clock
+  readonly guarantee: 'at-least-once' | 'at-most-once'
+  readonly maxStarts: number
+  readonly leaseMs: number
+  /** Rings every third of a lease. */
+  readonly renewal: Alarm
+  /** Rings when a run has taken too long. */
+  readonly timeout: Alarm
+  /** Rings one lease after that. */
+  readonly grace: Alarm
+  readonly stop: Stop
+}
+
+/** Tells runs to end because the receiver closed and has drained for long enough. */
+export interface Stop {
+  readonly stopped: boolean
+  /** Called with the reason when it stops. */
+  readonly runs: Set<(reason: Error) => void>
+}
+
+/** What a handler returned may be no longer than this, as JSON. */
+const maxResultBytes = 16_384
+
+/**
+ * Runs the handler under the claim: renews the lease meanwhile, records the completion when it returns, and gives the
+ * decision back, or parks it, when it throws. Never rejects.
+ */
+export async function run(claim: Claim, handler: Handler, terms: RunTerms): Promise<Outcome> {
+  const { approvalId, attempt, fence, decision, truth } = claim
+  const { action } = decision
+  const { emit, clock } = terms
+  const startedAt = clock.elapsed()
+  const stopRenewing = keepLease(claim, terms)
+  emit({ type: 'run-started', approvalId, action, attempt, fence, via: decision.via })
+  const ended = await settle(claim, handler, terms)
+  const durationMs = clock.elapsed() - startedAt
+  try {
+    if (ended.kind !== 'returned') {
+      const timedOut = ended.kind === 'timed-out'
+      emit({ type: 'run-failed', approvalId, action, attempt, durationMs, timedOut, error: ended.error })
+      return await giveUp(claim, terms)
+    }
+    emit({ type: 'run-succeeded', approvalId, action, attempt, durationMs })
+    const result = writeResult(ended.value)
+    if (result === undefined) emit({ type: 'result-dropped', approvalId, action })
+    const answer = await persist(() => claim.complete(result ?? null), terms)
+    if (answer === 'lost') emit({ type: 'completed-after-takeover', approvalId, action, fence })
+    if (answer === 'done') emit({ type: 'done', approvalId, action, status: truth.status, via: decision.via })
+    return { kind: 'handled', approvalId, status: truth.status, truth }
+  } finally {
+    stopRenewing()
+  }
+}
+
+type Ended =
+  | { readonly kind: 'returned'; readonly value: unknown }
+  | { readonly kind: 'threw' | 'timed-out'; readonly error: unknown }
+
+/**
+ * Waits for the handler. When its time is up, or the receiver stops, its signal aborts; it then has one lease to come
+ * to an end by itself. One that does not is given up, and reported should it finish after all.
+ */
+async function settle(claim: Claim, handler: Handler, terms: RunTerms): Promise<Ended> {
+  const { decision, attempt, fence, idempotencyKey } = claim
+  const handled = (async (): Promise<Ended> => {
+    const context = {
+      attempt,
+      fence,
+      idempotencyKey,
+      get signal() {
+        return claim.signal
+      },
+    }
+    return { kind: 'returned', value: await handler(decision, context) }
+  })().catch((error: unknown): Ended => ({ kind: 'threw', error }))
+
+  return new Promise((resolve) => {
+    let disarm = terms.timeout.arm(() => interrupt(new Error('the run took longer than runs.timeoutMs')))
+    const interrupt = (reason: Error): void => {
+      disarm()
+      claim.abort(reason)
+      disarm = terms.grace.arm(() => {
+        terms.stop.runs.delete(interrupt)
+        void handled.then((late) => reportLate(late, claim, terms)) // it cannot reject
+        resolve({ kind: 'timed-out', error: reason })
+      })
+    }
+    terms.stop.runs.add(interrupt)
+    // It cannot reject.
+    void handled.then((ended) => {
+      disarm()
+      terms.stop.runs.delete(interrupt)
+      resolve(ended)
+    })
+  })
+}
+
+function reportLate(late: Ended, { approvalId, decision, fence }: Claim, { emit }: RunTerms): void {
+  if (late.kind === 'returned') emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
+}
+
+/** Extends the lease every third of it until the returned function is called; aborts the run when it is lost. */
+function keepLease(claim: Claim, terms: RunTerms): () => void {
+  const { emit, clock, leaseMs, renewal } = terms
+  let heldUntil = clock.elapsed() + leaseMs
+  let lost = false
+  let disarm = renewal.arm(() => void renew()) // it cannot reject
+  let stopped = false
+  const renew = async (): Promise<void> => {
+    const askedAt = clock.elapsed()
+    try {
+      if ((await claim.extend()) === 'lost') lost = true
+      else heldUntil = askedAt + leaseMs
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'extend', error })
+      lost = clock.elapsed() >= heldUntil
+    }
+    if (stopped) return
+    if (!lost)
+      disarm = renewal.arm(() => void renew()) // it cannot reject
+    else {
+      claim.abort(new Error('the lease was lost'))
+      emit({ type: 'lease-lost', approvalId: claim.approvalId, action: claim.decision.action, fence: claim.fence })
+    }
+  }
+  return () => {
+    stopped = true
+    disarm()
+  }
+}
+
+async function giveUp(claim: Claim, { emit, guarantee, maxStarts, stop }: RunTerms): Promise<Outcome> {
+  const { approvalId, attempt, truth, decision } = claim
+  const parks = guarantee === 'at-most-once' || (attempt >= maxStarts && !stop.stopped)
+  const reason: ParkReason = guarantee === 'at-most-once' ? 'handler-failed' : 'too-many-starts'
+  const waitMs = stop.stopped ? 0 : claim.backoffMs()
+  try {
+    if (parks) {
+      const answer = await claim.park(reason)
+      if (answer === 'parked') emit({ type: 'parked', approvalId, action: decision.action, reason, paths: [] })
+    } else {
+      const answer = await claim.release({ waitMs, startBack: stop.stopped })
+      const why = stop.stopped ? 'closing' : 'handler-failed'
+      if (answer === 'released') emit({ type: 'released', approvalId, reason: why, dueInMs: waitMs, code: null })
+    }
+  } catch (error) {
+    // The lease runs out by itself, and the record is due then.
+    emit({ type: 'store-failed', operation: parks ? 'park' : 'release', error })
+  }
+  return { kind: 'handler-failed', approvalId, truth, retryAfterMs: waitMs }
+}
+
+/** Repeats a write until the store accepts or refuses it; gives up only when the receiver stops. */
+async function persist<Value>(write: () => Promise<Value>, { emit, stop }: RunTerms): Promise<Value | null> {
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5_000)) {
+    try {
+      return await write()
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'complete', error })
+      if (stop.stopped) return null
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+    }
+  }
+}
+
+/** JSON text of a result, `null` for none, `undefined` for one that cannot be kept. */
+function writeResult(value: unknown): JsonText | null | undefined {
+  if (value === undefined || value === null) return null
+  try {
+    const text: string | undefined = JSON.stringify(value)
+    return text !== undefined && Buffer.byteLength(text) <= maxResultBytes ? text : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,178 @@
+import { Agent, request as send } from 'undici'
+import type { JsonObject } from '../decision.js'
+import type { Clock } from '../runtime.js'
+import type { Faults } from './faults.js'
+import { pause } from './pause.js'
+
+/** The header by which Cheqpoint's callbacks can be told, and that anybody can send. */
+export const callbackAgent = 'Cheqpoint-Callback/1.0'
+
+/** How long a receiver may take to answer a callback. Cheqpoint documents no such time. */
+export const callbackTimeoutMs = 10_000
+
+/** A callback, genuine or not. */
+export interface Callback {
+  readonly to: string
+  readonly approvalId: string
+  readonly status?: string | undefined
+  readonly modifiedDetails?: JsonObject | null | undefined
+  readonly decisionNote?: string | null | undefined
+  /** The `User-Agent`; `Cheqpoint-Callback/1.0` by default. */
+  readonly agent?: string | undefined
+}
+
+/** How a callback was answered. */
+export interface CallbackAnswer {
+  /** `null` where there was no answer. */
+  readonly status: number | null
+  readonly body: string
+  /** Why there was no answer, or `null`. */
+  readonly error: string | null
+}
+
+/** One attempt to deliver one callback. A moment's view: it does not change. */
+export interface Delivery {
+  readonly id: string
+  readonly approvalId: string
+  /** Such a URL may hold the receiver's token. */
+  readonly url: string
+  readonly cause: 'decision' | 'duplicate' | 'retry' | 'redelivery' | 'by-hand'
+  readonly headers: Readonly<Record<string, string>>
+  /** As it was sent. */
+  readonly body: string
+  /** `ended` has an answer; `dropped` was never sent. */
+  readonly state: 'waiting' | 'sending' | 'ended' | 'dropped'
+  readonly answer: CallbackAnswer | null
+  /** ISO 8601, as are the other times. */
+  readonly createdAt: string
+  readonly sentAt: string | null
+  readonly endedAt: string | null
+}
+
+export interface DeliveriesParts {
+  readonly clock: Clock
+  readonly closing: AbortSignal
+  readonly onChange: (delivery: Delivery) => void
+}
+
+/** Sends callbacks and keeps a log of them. */
+export class Deliveries {
+  readonly #log = new Map<string, Delivery>()
+  readonly #underWay = new Set<Promise<unknown>>()
+  // One of its own: closing it ends what is under way here and nothing of anybody else.
+  readonly #agent = new Agent()
+  readonly #clock: Clock
+  readonly #closing: AbortSignal
+  readonly #onChange: (delivery: Delivery) => void
+
+  constructor({ clock, closing, onChange }: DeliveriesParts) {
+    this.#clock = clock
+    this.#closing = closing
+    this.#onChange = onChange
+  }
+
+  list(): readonly Delivery[] {
+    return [...this.#log.values()]
+  }
+
+  /** Sends the callback of a decision with all that the faults do to it. Resolves when the last attempt ended. */
+  async decided(callback: Callback, { drop, duplicate, delayMs, retries, retryDelayMs }: Faults): Promise<void> {
+    if (drop) {
+      this.#write({ ...this.#create(callback, 'decision'), state: 'dropped' })
+      return
+    }
+    const deliver = async (cause: Delivery['cause']): Promise<void> => {
+      let answer = await this.send(callback, cause, delayMs)
+      for (let left = retries; left > 0 && !isSuccess(answer) && !this.#closing.aborted; left--) {
+        answer = await this.send(callback, 'retry', retryDelayMs)
+      }
+    }
+    const causes: Delivery['cause'][] = ['decision']
+    for (let left = duplicate; left > 0; left--) causes.push('duplicate')
+    await this.#track(Promise.all(causes.map(deliver)))
+  }
+
+  /** Sends one callback once, `delayMs` from now. Never rejects: without an answer the result says why. */
+  send(callback: Callback, cause: Delivery['cause'], delayMs = 0): Promise<CallbackAnswer> {
+    return this.#track(this.#attempt(this.#create(callback, cause), delayMs))
+  }
+
+  /** Resolves when no callback is under way. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+    await this.settled()
+  }
+
+  async #attempt(delivery: Delivery, delayMs: number): Promise<CallbackAnswer> {
+    await pause(delayMs, [this.#closing])
+    const sending = this.#write({ ...delivery, state: 'sending', sentAt: this.#date() })
+    const answer = await this.#exchange(sending)
+    this.#write({ ...sending, state: 'ended', answer, endedAt: this.#date() })
+    return answer
+  }
+
+  async #exchange({ url, headers, body }: Delivery): Promise<CallbackAnswer> {
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(), callbackTimeoutMs).unref()
+    try {
+      const { signal } = timeout
+      const answer = await send(url, { method: 'POST', headers, body, signal, dispatcher: this.#agent })
+      return { status: answer.statusCode, body: await answer.body.text(), error: null }
+    } catch (error) {
+      return { status: null, body: '', error: this.#reason(error, timeout.signal.aborted) }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #reason(error: unknown, timedOut: boolean): string {
+    if (this.#closing.aborted) return 'the simulator was closed'
+    if (timedOut) return `no complete answer within ${callbackTimeoutMs} ms`
+    if (!(error instanceof Error)) return 'unknown error'
+    return error.message || ('code' in error ? String(error.code) : error.name)
+  }
+
+  #create(callback: Callback, cause: Delivery['cause']): Delivery {
+    const { to, approvalId, status = 'approved', modifiedDetails = null, decisionNote = null } = callback
+    return this.#write({
+      id: `callback_${this.#log.size + 1}`,
+      approvalId,
+      url: to,
+      cause,
+      headers: { 'Content-Type': 'application/json', 'User-Agent': callback.agent ?? callbackAgent },
+      body: JSON.stringify({ approvalId, status, modifiedDetails, decisionNote }),
+      state: 'waiting',
+      answer: null,
+      createdAt: this.#date(),
+      sentAt: null,
+      endedAt: null,
+    })
+  }
+
+  #write(delivery: Delivery): Delivery {
+    this.#log.set(delivery.id, delivery)
+    this.#onChange(delivery)
+    return delivery
+  }
+
+  #date(): string {
+    return new Date(this.#clock.now()).toISOString()
+  }
+
+  async #track<Result>(work: Promise<Result>): Promise<Result> {
+    this.#underWay.add(work)
+    try {
+      return await work
+    } finally {
+      this.#underWay.delete(work)
+    }
+  }
+}
+
+function isSuccess({ status }: CallbackAnswer): boolean {
+  return status !== null && status >= 200 && status < 300
+}

@@ -1,0 +1,129 @@
+import { setMaxListeners } from 'node:events'
+import { CheqpointError } from '../errors.js'
+import { systemClock, systemRandom } from '../runtime.js'
+import { addEndpoints, type Rule } from './api.js'
+import { createGate, type SimulatorEnv } from './calls.js'
+import { type Callback, Deliveries } from './deliveries.js'
+import { noFaults } from './faults.js'
+import { readKeys } from './keys.js'
+import { loadPeer } from './peers.js'
+import { RequestBook, type SimulatedRequest } from './requests.js'
+import { endServer, type Listening, serve } from './server.js'
+import type { Change, Simulator, SimulatorOptions } from './simulator.js'
+
+export type { Rule } from './api.js'
+export type { ApiCall, SimulatorEnv } from './calls.js'
+export type { Callback, CallbackAnswer, Delivery } from './deliveries.js'
+export type { ApiFault, Faults } from './faults.js'
+export type { KeyOptions } from './keys.js'
+export type { DecisionInput, SimulatedRequest } from './requests.js'
+export type { Change, Simulator, SimulatorOptions } from './simulator.js'
+
+/**
+ * Creates a local Cheqpoint: the three documented endpoints, callbacks with the documented header and body, and faults
+ * to try a receiver with. It shares no code with the library that reads its answers.
+ *
+ * Throws `option-missing`, `option-invalid`, `option-unknown`, and `peer-missing` where hono is not installed.
+ *
+ * @example
+ * ```ts
+ * const simulator = await createSimulator({ apiKey: 'cq_live_local' })
+ * const { url } = await simulator.listen(4010)
+ * // …an app submits to `url`, and then:
+ * for (const { id } of simulator.list({ status: 'pending' })) simulator.decide(id, { status: 'approved' })
+ * await simulator.settled()
+ * ```
+ */
+export async function createSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const { apiKey, apiKeys, clock = systemClock, random = systemRandom, ...unknown } = options
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw new CheqpointError('option-unknown', `createSimulator has no option ${name}`)
+  const keys = readKeys({ apiKey, apiKeys })
+  const { Hono } = await loadPeer('hono', () => import('hono'))
+
+  const closing = new AbortController()
+  // Any number of callbacks and held submissions wait for it at once.
+  setMaxListeners(0, closing.signal)
+  const faults = noFaults()
+  const listeners = new Set<(change: Change) => void>()
+  const parts = { keys, faults, clock, random, closing: closing.signal }
+  const requests = new RequestBook({ ...parts, onChange: (request) => notify({ type: 'request', request }) })
+  const deliveries = new Deliveries({ ...parts, onChange: (delivery) => notify({ type: 'delivery', delivery }) })
+  const gate = createGate({ ...parts, onChange: (call) => notify({ type: 'call', call }) })
+  let rule: Rule | null = null
+  let listening: Promise<Listening> | undefined
+
+  const app = new Hono<SimulatorEnv>()
+  app.use('/api/*', gate.handler)
+  addEndpoints(app, { ...parts, requests, rule: (request) => rule?.(request) ?? null, callBack })
+  app.notFound((c) => c.json({ error: 'Not found' }, 404))
+  app.onError((error, c) => c.json({ error: error.message }, 500))
+
+  function notify(change: Change): void {
+    for (const listener of listeners) {
+      try {
+        listener(change)
+      } catch {
+        // A broken listener must not change what the simulator does.
+      }
+    }
+  }
+
+  async function callBack(request: SimulatedRequest): Promise<void> {
+    if (request.callbackUrl !== null && !request.inline) await deliveries.decided(callbackOf(request), faults)
+  }
+
+  return {
+    app,
+    faults,
+    async listen(port = 0, host = '127.0.0.1') {
+      if (closing.signal.aborted) throw new CheqpointError('argument-invalid', 'the simulator was closed')
+      if (listening !== undefined) throw new CheqpointError('argument-invalid', 'the simulator listens already')
+      listening = serve(app, port, host)
+      const { url, port: actual } = await listening
+      return { url, port: actual }
+    },
+    decide(id, decision) {
+      const request = requests.decide(id, decision)
+      // Its end is in the log of deliveries, and `settled` waits for it; it never rejects.
+      void callBack(request)
+      return request
+    },
+    rule(next) {
+      rule = next
+    },
+    list({ status } = {}) {
+      return requests.list().filter((request) => status === undefined || request.status === status.toLowerCase())
+    },
+    deliveries: () => deliveries.list(),
+    requests: () => gate.calls(),
+    async redeliver(id) {
+      const request = requests.get(id)
+      if (request === undefined || request.status === 'pending' || request.callbackUrl === null) {
+        throw new CheqpointError('argument-invalid', 'no decided request with a callback URL has this id')
+      }
+      return deliveries.send(callbackOf(request), 'redelivery')
+    },
+    sendCallback: async (callback) => deliveries.send(callback, 'by-hand'),
+    settled: () => deliveries.settled(),
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+    async close() {
+      closing.abort()
+      await deliveries.close()
+      const server = await listening?.then(
+        ({ server }) => server,
+        () => undefined,
+      )
+      if (server !== undefined) await endServer(server)
+    },
+  }
+}
+
+function callbackOf({ callbackUrl, id, status, modifiedDetails, note }: SimulatedRequest): Callback {
+  return { to: callbackUrl ?? '', approvalId: id, status, modifiedDetails, decisionNote: note }
+}

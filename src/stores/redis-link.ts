@@ -1,0 +1,80 @@
+import { CheqpointError } from '../errors.js'
+import { redisWord, storeError } from './redis-errors.js'
+import { asInteger, Reply } from './redis-replies.js'
+import type { Script } from './redis-scripts.js'
+
+/**
+ * Sends one command and resolves with the raw reply: strings, integers, `null`, and arrays of these; rejects with the
+ * error of Redis or of the client. `key` is one of the command's keys, or stands in the place of the data that it is
+ * about: a cluster client sends the command to that key's node.
+ */
+export type SendCommand = (args: readonly [command: string, ...rest: string[]], key: string) => Promise<unknown>
+
+/** The keys of one script call. The first one leads to the node. */
+export type Keys = readonly [string, ...string[]]
+
+export interface Replicas {
+  readonly atLeast: number
+  readonly timeoutMs: number
+}
+
+/** The way to Redis: runs scripts, and turns every failure into a coded error. */
+export class RedisLink {
+  readonly #send: SendCommand
+  readonly #replicas: Replicas
+
+  constructor(send: SendCommand, replicas: Replicas) {
+    this.#send = send
+    this.#replicas = replicas
+  }
+
+  /** Sends one command. Rejects with a {@link CheqpointError} that holds none of its arguments. */
+  async send(args: readonly [command: string, ...rest: string[]], key: string): Promise<unknown> {
+    try {
+      return await this.#ask(args, key)
+    } catch (error) {
+      throw storeError(error)
+    }
+  }
+
+  /** Runs a script: by its digest, and where the server does not know that one, once by its source. */
+  async run(script: Script, keys: Keys, args: readonly string[]): Promise<Reply> {
+    const operands = [String(keys.length), ...keys, ...args]
+    try {
+      try {
+        return new Reply(await this.#ask(['EVALSHA', script.sha, ...operands], keys[0]))
+      } catch (error) {
+        // NOSCRIPT alone says for sure that nothing happened.
+        if (redisWord(error) !== 'NOSCRIPT') throw error
+        return new Reply(await this.#ask(['EVAL', script.source, ...operands], keys[0]))
+      }
+    } catch (error) {
+      if (error instanceof CheqpointError) throw error
+      if (redisWord(error) === 'WRONGTYPE') return new Reply(['unreadable'])
+      throw storeError(error)
+    }
+  }
+
+  /**
+   * Runs a script whose effect is acknowledged to the caller, and waits for as many replicas as were asked for.
+   * Rejects with `store-unavailable` where fewer have it in time; the effect may stand then, and the call be repeated.
+   */
+  async write(script: Script, keys: Keys, args: readonly string[]): Promise<Reply> {
+    const reply = await this.run(script, keys, args)
+    const { atLeast, timeoutMs } = this.#replicas
+    if (atLeast === 0) return reply
+    const copies = asInteger(await this.send(['WAIT', String(atLeast), String(timeoutMs)], keys[0]))
+    if (copies >= atLeast) return reply
+    throw new CheqpointError(
+      'store-unavailable',
+      `${copies} of ${atLeast} replicas had a write within ${timeoutMs} ms; it may stand, and is repeated safely`,
+    )
+  }
+
+  async #ask(args: readonly [command: string, ...rest: string[]], key: string): Promise<unknown> {
+    const reply = await this.#send(args, key)
+    // Some clients hand an error over as a value.
+    if (reply instanceof Error) throw reply
+    return reply
+  }
+}

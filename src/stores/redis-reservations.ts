@@ -1,0 +1,119 @@
+import type { Draft } from '../record.js'
+import type { Reservation, Store } from '../store.js'
+import type { RedisKeys } from './redis-keys.js'
+import type { RedisLink } from './redis-link.js'
+import { draftArguments, milliseconds, optional, readDraft } from './redis-records.js'
+import type { Reply } from './redis-replies.js'
+import * as scripts from './redis-scripts.js'
+
+type Reservations = Pick<Store, 'reserve' | 'bind' | 'hold' | 'discard' | 'postpone' | 'reservation'> & {
+  /**
+   * Finishes a binding that stopped half-way, and takes the record for `leaseMs`. Resolves with the id, or `null`
+   * where there was nothing to finish, or the id belongs to another record.
+   */
+  resume(ref: string, leaseMs: number): Promise<string | null>
+}
+
+/** A reference that has its id, while the record may not be written yet. */
+interface Half {
+  readonly id: string
+  readonly made: number
+  readonly dueInMs: number
+  readonly sealed: string | null
+  readonly draft: Draft
+}
+
+/**
+ * What is done with our own references. A reference and the id that it gets may live in different partitions, so a
+ * binding is three writes: the reference takes the id (`half`), the record is written, the reservation is dropped.
+ * Each may be repeated by anybody; whoever meets a half-bound reference finishes it first, so nobody sees one.
+ */
+export function redisReservations(link: RedisLink, keys: RedisKeys): Reservations {
+  /** The second and third write. The due time given outranks the one that was asked for at the first. */
+  async function finish(ref: string, half: Half, dueInMs: number): Promise<'bound' | 'conflict'> {
+    const { id, made, sealed, draft } = half
+    const record = [id, optional(ref), String(made), milliseconds(dueInMs), optional(sealed), ...draftArguments(draft)]
+    const reply = await link.write(scripts.put, keys.approval(id), record)
+    const fresh = reply.oneOf('added', 'exists') === 'added'
+    const verdict = fresh || reply.textOrNull() === ref ? 'bound' : 'conflict'
+    const timeToLive = fresh || verdict === 'conflict' ? 0 : reply.integer()
+    const settled = await link.write(scripts.settle, keys.reference(ref), [ref, id, verdict, String(timeToLive)])
+    settled.oneOf('settled')
+    return verdict
+  }
+
+  /** Repeats a script for as long as it meets a half-bound reference, and finishes that one each time. */
+  async function whole(ref: string, ask: () => Promise<Reply>): Promise<Reply> {
+    for (;;) {
+      const reply = await ask()
+      if (reply.kind !== 'half') return reply
+      const half = readHalf(reply)
+      await finish(ref, half, half.dueInMs)
+    }
+  }
+
+  return {
+    async reserve(ref, draft, { dueInMs }) {
+      const args = [ref, milliseconds(dueInMs), ...draftArguments(draft)]
+      const reply = await whole(ref, () => link.write(scripts.reserve, keys.reference(ref), args))
+      const kind = reply.oneOf('reserved', 'open', 'bound')
+      return kind === 'bound' ? { kind, id: reply.text() } : { kind }
+    },
+
+    async bind(ref, id, { dueInMs, sealed }) {
+      const args = [ref, id, milliseconds(dueInMs), optional(sealed)]
+      for (;;) {
+        const reply = await link.write(scripts.bind, keys.reference(ref), args)
+        if (reply.kind !== 'half') {
+          if (reply.oneOf('bound', 'unknown') === 'unknown') return 'unknown'
+          return reply.text() === id ? 'bound' : 'conflict'
+        }
+        const half = readHalf(reply)
+        const verdict = await finish(ref, half, half.dueInMs)
+        if (half.id === id) return verdict
+      }
+    },
+
+    async hold(ref, id) {
+      const reply = await whole(ref, () => link.run(scripts.hold, keys.reference(ref), [ref, id]))
+      return reply.oneOf('held', 'full', 'bound', 'unknown')
+    },
+
+    async discard(ref) {
+      const reply = await whole(ref, () => link.run(scripts.discard, keys.reference(ref), [ref]))
+      return reply.oneOf('discarded', 'bound', 'unknown')
+    },
+
+    async postpone(ref, dueInMs) {
+      const args = [ref, milliseconds(dueInMs)]
+      const reply = await whole(ref, () => link.run(scripts.postpone, keys.reference(ref), args))
+      return reply.oneOf('postponed', 'bound', 'unknown')
+    },
+
+    async reservation(ref) {
+      return readReservation(ref, await whole(ref, () => link.run(scripts.peek, keys.reference(ref), [ref])))
+    },
+
+    async resume(ref, leaseMs) {
+      const reply = await link.run(scripts.peek, keys.reference(ref), [ref])
+      if (reply.kind !== 'half') return null
+      const half = readHalf(reply)
+      return (await finish(ref, half, leaseMs)) === 'bound' ? half.id : null
+    },
+  }
+}
+
+function readHalf(reply: Reply): Half {
+  return {
+    id: reply.text(),
+    made: reply.integer(),
+    dueInMs: reply.integer(),
+    sealed: reply.textOrNull(),
+    draft: readDraft(reply),
+  }
+}
+
+function readReservation(ref: string, reply: Reply): Reservation | null {
+  if (reply.oneOf('open', 'none', 'bound') !== 'open') return null
+  return { ref, ageMs: reply.integer(), draft: { ...readDraft(reply), ref }, candidates: reply.rest() }
+}

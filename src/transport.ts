@@ -1,0 +1,215 @@
+import { isUtf8 } from 'node:buffer'
+import type { IncomingHttpHeaders } from 'node:http'
+import { type Dispatcher, Pool } from 'undici'
+import { CheqpointError, type ErrorCode } from './errors.js'
+import type { Alarm } from './runtime.js'
+
+/*
+ * Where questions go, and one exchange at a time: what is sent, what is accepted as an answer, when we stop listening.
+ * Nothing here follows a redirect, undoes a content coding or sends anything twice.
+ */
+
+export interface Question {
+  readonly method: 'GET' | 'POST'
+  /** Appended to the base URL as it is. */
+  readonly path: string
+  /** Names and values in turn. */
+  readonly headers: string[]
+  readonly body: string | null
+  /** Bounds the whole exchange, from waiting for a connection to the last byte. */
+  readonly alarm: Alarm
+  readonly signal: AbortSignal | undefined
+}
+
+export interface Reply {
+  readonly status: number
+  /** The body of a 2xx; of no other status is it read. */
+  readonly text: string
+  readonly retryAfter: string | undefined
+  /** The host that a redirect names, never its path or query. */
+  readonly redirectHost: string | undefined
+}
+
+export interface Transport {
+  /**
+   * Resolves with any status of 200 and above. Rejects with `api-unreachable`, `api-timeout`, `api-unreadable` or
+   * `aborted`; the error carries no header, no body and no cause.
+   */
+  send(question: Question): Promise<Reply>
+  /** Closes what was opened here, once its exchanges are over. */
+  close(): Promise<void>
+}
+
+export interface TransportOptions {
+  readonly baseUrl: string
+  /** Left open by `close`. Without one a pool is made at the first question. */
+  readonly dispatcher: Dispatcher | undefined
+  readonly connectTimeoutMs: number
+  readonly maxAnswerBytes: number
+}
+
+/** Throws `option-invalid` for a base URL that a key must not be sent to. */
+export function createTransport(options: TransportOptions): Transport {
+  const { origin, prefix } = readBaseUrl(options.baseUrl)
+  const { dispatcher, connectTimeoutMs, maxAnswerBytes } = options
+  let pool: Pool | undefined
+
+  function open(): Dispatcher {
+    if (dispatcher !== undefined) return dispatcher
+    pool ??= new Pool(origin, { connect: { timeout: connectTimeoutMs }, pipelining: 1 })
+    return pool
+  }
+
+  return {
+    send({ method, path, headers, body, alarm, signal }) {
+      return new Promise((resolve, reject) => {
+        const exchange = new Exchange(maxAnswerBytes, resolve, reject)
+        if (signal?.aborted) return exchange.stop('aborted', 'the signal was aborted')
+        exchange.listen(alarm, signal)
+        // The alarm bounds the sum of all parts, so the parts need no time-outs of their own.
+        const request = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
+        try {
+          open().dispatch(request, exchange)
+        } catch (error) {
+          exchange.fail(error)
+        }
+      })
+    },
+    async close() {
+      await pool?.close()
+    },
+  }
+}
+
+/** Where the API is. The value is not shown in the error: it may hold credentials. */
+function readBaseUrl(value: unknown): { readonly origin: string; readonly prefix: string } {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null
+  const encrypted = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback.test(url.hostname))
+  if (url === null || !encrypted || `${url.username}${url.password}${url.search}${url.hash}` !== '') {
+    throw new CheqpointError(
+      'option-invalid',
+      'option baseUrl must be an https URL, or http on a loopback host, without credentials, query and fragment',
+    )
+  }
+  return { origin: url.origin, prefix: url.pathname.replace(/\/+$/, '') }
+}
+
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #maxBytes: number
+  readonly #resolve: (reply: Reply) => void
+  readonly #reject: (error: CheqpointError) => void
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+  #head: Omit<Reply, 'text'> | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #unlisten = (): void => {}
+  #over = false
+
+  constructor(maxBytes: number, resolve: (reply: Reply) => void, reject: (error: CheqpointError) => void) {
+    this.#maxBytes = maxBytes
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  listen(alarm: Alarm, signal: AbortSignal | undefined): void {
+    const disarm = alarm.arm(() => this.stop('api-timeout', 'the API did not answer in time'))
+    const onAbort = () => this.stop('aborted', 'the signal was aborted')
+    signal?.addEventListener('abort', onAbort)
+    this.#unlisten = () => {
+      disarm()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Ends the exchange and its connection. Where the head was answer enough already, that answer stands. */
+  stop(code: ErrorCode, message: string): void {
+    if (this.#over) return
+    this.#end()
+    const error = new CheqpointError(code, message, { httpStatus: this.#head?.status })
+    this.#reject(error)
+    this.#controller?.abort(error)
+  }
+
+  fail(error: unknown): void {
+    const word = errorWord(error)
+    const code = failureCodes.get(word) ?? (word.startsWith('HPE_') ? 'api-unreadable' : 'api-unreachable')
+    this.stop(code, `the exchange with the API failed (${word})`)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // Given up while it waited for a connection: a submission must not go out after that.
+    if (this.#over) controller.abort(new CheqpointError('aborted', 'given up before it was sent'))
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200 || this.#over) return
+    const { location, 'retry-after': retryAfter } = headers
+    this.#head = { status, retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
+    if (status >= 300) {
+      // Its body says nothing that we act on. It still flows, within the same bounds, so that the connection can be kept.
+      this.#resolve({ ...this.#head, text: '' })
+    } else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
+      this.stop('api-unreadable', 'the answer is encoded, and identity was asked for')
+    } else if (Number(headers['content-length']) > this.#maxBytes) {
+      this.#stopTooLarge()
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#maxBytes) this.#stopTooLarge()
+    else if (this.#head !== undefined && this.#head.status < 300) this.#chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#over || this.#head === undefined) return
+    const body = Buffer.concat(this.#chunks)
+    // Decoding would put other characters for the broken ones, and nobody would notice.
+    if (!isUtf8(body)) this.stop('api-unreadable', 'the answer is not UTF-8')
+    else this.#end()
+    this.#resolve({ ...this.#head, text: body.toString() })
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.fail(error)
+  }
+
+  #stopTooLarge(): void {
+    this.stop('api-unreadable', `the answer is larger than ${this.#maxBytes} bytes`)
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#unlisten()
+  }
+}
+
+/** Failures below HTTP that are no mere lack of a connection. */
+const failureCodes: ReadonlyMap<string, ErrorCode> = new Map([
+  ['ETIMEDOUT', 'api-timeout'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'api-timeout'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'api-timeout'],
+  ['UND_ERR_BODY_TIMEOUT', 'api-timeout'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'api-unreadable'],
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'api-unreadable'],
+  ['UND_ERR_RES_EXCEEDED_MAX_SIZE', 'api-unreadable'],
+])
+
+/** The code of a system error. All that is kept of it, because such errors may hold headers and bodies. */
+function errorWord(error: unknown): string {
+  const word = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof word === 'string' && /^[A-Z0-9_]{1,64}$/.test(word) ? word : 'no code'
+}
+
+/** The value of a header; one that was sent several times is none. */
+function single(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined
+}
+
+function hostOf(location: string | undefined): string | undefined {
+  return location !== undefined && URL.canParse(location) ? new URL(location).host : undefined
+}

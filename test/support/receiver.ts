@@ -1,0 +1,32 @@
+import { type CheqpointEvent, createReceiver, type Decision, type Receiver, type ReceiverOptions, type Run } from '../../src/index.js'
+import { FakeApi } from './fake-api.js'
+
+export interface Bench {
+  readonly receiver: Receiver
+  readonly api: FakeApi
+  /** What the handler was given, in order. */
+  readonly runs: { readonly decision: Decision; readonly run: Run }[]
+  readonly events: CheqpointEvent[]
+  readonly eventTypes: () => readonly string[]
+}
+
+/** A receiver on a fake API and a memory store, its handler recording what it is given. */
+export function bench(options: Partial<ReceiverOptions> = {}): Bench {
+  const api = new FakeApi()
+  const runs: { decision: Decision; run: Run }[] = []
+  const events: CheqpointEvent[] = []
+  const { onDecision, ...rest } = options
+  const receiver = createReceiver({
+    apiKey: 'cq_live_test',
+    dispatcher: api,
+    onEvent: (event) => events.push(event),
+    onDecision: (decision, run) => {
+      runs.push({ decision, run })
+      return onDecision?.(decision, run)
+    },
+    ...rest,
+  })
+  return { receiver, api, runs, events, eventTypes: () => events.map(({ type }) => type) }
+}
+
+export const refund = { action: 'process_refund', details: { orderId: '8842', amount: 120 } } as const

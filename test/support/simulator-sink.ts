@@ -1,0 +1,70 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Change, Simulator } from '../../src/simulator/index.js'
+
+/** A callback as it came over the wire. */
+export interface ReceivedCallback {
+  readonly method: string | undefined
+  readonly url: string | undefined
+  /** Names and values as they were written, in turn. */
+  readonly rawHeaders: readonly string[]
+  readonly body: unknown
+}
+
+export interface CallbackSink {
+  readonly url: string
+  readonly received: readonly ReceivedCallback[]
+  /** How callbacks are answered from now on, in turn; the last for good. `null` never answers. */
+  answers: ({ readonly status: number; readonly headers?: Record<string, string> } | null)[]
+  /** Called before a callback is answered. */
+  onCallback: () => Promise<void> | void
+  close(): Promise<void>
+}
+
+/** A server that writes down the callbacks it gets, as a receiver's socket sees them. */
+export async function openSink(): Promise<CallbackSink> {
+  const received: ReceivedCallback[] = []
+  const server = createServer(async (incoming, outgoing) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of incoming) chunks.push(chunk)
+    const { method, url, rawHeaders } = incoming
+    received.push({ method, url, rawHeaders, body: JSON.parse(Buffer.concat(chunks).toString()) })
+    const answer = sink.answers.length > 1 ? sink.answers.shift() : sink.answers[0]
+    await sink.onCallback()
+    if (answer) outgoing.writeHead(answer.status, answer.headers).end('noted')
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const sink: CallbackSink = {
+    url: `http://127.0.0.1:${port}/webhooks/cheqpoint`,
+    received,
+    answers: [{ status: 200 }],
+    onCallback: () => {},
+    async close() {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+    },
+  }
+  return sink
+}
+
+/** The next change that fits. */
+export function nextChange(simulator: Simulator, fits: (change: Change) => boolean): Promise<Change> {
+  return new Promise((resolve) => {
+    const stop = simulator.subscribe((change) => {
+      if (!fits(change)) return
+      stop()
+      resolve(change)
+    })
+  })
+}
+
+/** The id of the next request that is submitted. */
+export async function nextSubmission(simulator: Simulator): Promise<string> {
+  const change = await nextChange(simulator, ({ type }) => type === 'request')
+  return change.type === 'request' ? change.request.id : ''
+}
