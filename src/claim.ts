@@ -4,6 +4,7 @@ import type { Store } from './store.js'
 
 export interface ClaimFacts {
   readonly token: string
+  readonly claimedAt: number
   readonly fence: number
   readonly attempt: number
   readonly decision: Decision<unknown, unknown>
@@ -34,6 +35,8 @@ export class Claim {
   readonly decision: Decision<unknown, unknown>
   /** The decision as it stands sealed in the store. */
   readonly truth: Sealed
+  /** When the claim was asked for, by the clock's `elapsed()`: its first lease ends no earlier than one lease after. */
+  readonly claimedAt: number
   readonly attempt: number
   readonly fence: number
   readonly idempotencyKey: string
@@ -46,6 +49,7 @@ export class Claim {
     this.approvalId = facts.decision.approvalId
     this.decision = facts.decision
     this.truth = facts.truth
+    this.claimedAt = facts.claimedAt
     this.attempt = facts.attempt
     this.fence = facts.fence
     this.idempotencyKey = `cheqpoint:${this.approvalId}`

@@ -62,10 +62,12 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
 export function intakeRules(
   { agents, callbacks, clock, emit }: CoreSettings,
   isId: (id: string) => boolean,
+  readRef?: IntakeRules['readRef'],
 ): IntakeRules {
   return {
     agents,
     isId,
+    readRef,
     maxBytes: callbacks.maxBodyBytes,
     alarm: new Alarm(callbacks.bodyTimeoutMs, clock),
     onOtherAgent: onceEach(16, (agent) => {

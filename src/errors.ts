@@ -5,6 +5,7 @@ export const errorCodes = {
   'option-unknown': 'An option name is not known',
   'argument-invalid': 'An argument of a method is not allowed',
   'not-json': 'A value that must survive a restart is not plain JSON',
+  'approval-unknown': 'No approval with this id is being followed',
   'id-invalid': 'An approval id does not match the id pattern',
   'assistant-unknown': 'No API key is configured for this assistant',
   'api-unreachable': 'The API could not be reached',

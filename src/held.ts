@@ -19,13 +19,20 @@ export class Held {
   readonly record: ApprovalRecord
   readonly #facts: Extract<ClaimAnswer, { kind: 'claimed' }>
   readonly #token: string
+  readonly #claimedAt: number
   readonly #trigger: Trigger
   readonly #core: Core
 
-  constructor(facts: Extract<ClaimAnswer, { kind: 'claimed' }>, token: string, trigger: Trigger, core: Core) {
+  constructor(
+    facts: Extract<ClaimAnswer, { kind: 'claimed' }>,
+    { token, claimedAt }: { readonly token: string; readonly claimedAt: number },
+    trigger: Trigger,
+    core: Core,
+  ) {
     this.record = facts.record
     this.#facts = facts
     this.#token = token
+    this.#claimedAt = claimedAt
     this.#trigger = trigger
     this.#core = core
   }
@@ -129,7 +136,7 @@ export class Held {
 
   #verified(decision: Decision<unknown, unknown>, truth: Sealed, attempt: number): Verified {
     const { store, runs, retentionMs, random } = this.#core
-    const facts = { token: this.#token, fence: this.#facts.fence, attempt, decision, truth }
+    const facts = { token: this.#token, claimedAt: this.#claimedAt, fence: this.#facts.fence, attempt, decision, truth }
     const terms = {
       store,
       leaseMs: runs.leaseMs,

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { Modifications } from './action.js'
+import type { CallbackUrl } from './callback-url.js'
 import type { Decision, JsonObject, JsonValue, Run } from './decision.js'
 import type { EventListener } from './events.js'
 import type { Clock, Random } from './runtime.js'
@@ -34,7 +35,7 @@ export interface Action<Details, Context> {
 /** Actions by name; the mapped type lets each entry infer its own schemas. */
 export type Actions<Details, Context> = {
   readonly [Name in keyof Details]: Action<Details[Name], Name extends keyof Context ? Context[Name] : unknown>
-}
+} & { readonly [Name in keyof Context]: { readonly context?: (Context[Name] & StandardSchema) | undefined } }
 
 /** What the core needs, with a receiver around it or without. Durations are milliseconds. */
 export interface CoreOptions {
@@ -74,6 +75,24 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
   readonly dispatcher?: Dispatcher | undefined
 
   /**
+   * Where Cheqpoint shall post decisions of requests sent with `submit`; a function gets the token and puts it where it
+   * likes. Without one, decisions are found by looking.
+   */
+  readonly callbackUrl?: CallbackUrl | undefined
+  /**
+   * Signs the token in each callback URL; several, newest first, during a rotation. At least 16 characters. With it,
+   * every callback needs the token of its record.
+   */
+  readonly callbackSecret?: string | readonly string[] | undefined
+  /** For one submission, from connecting to the last byte; Cheqpoint may hold it for 10,000. Default 15,000. */
+  readonly submitTimeoutMs?: number | undefined
+  /**
+   * What becomes of the decision of a submission that was lost and found by its callback. `park` (default): a person
+   * looks at it. `run`: it runs.
+   */
+  readonly adopt?: 'park' | 'run' | undefined
+
+  /**
    * Who looks for decisions whose callback was lost. `here` (default): this process, between `start()` and `close()`.
    * `elsewhere`: another process on the same store. `off`: nobody.
    */
@@ -108,7 +127,7 @@ export interface ConfirmOptions {
 }
 
 export interface PollingOptions {
-  /** First look at a request that no callback came for. Default 15,000. */
+  /** First look at a request that no callback came for. Default 15,000; 5,000 where there is no callback URL. */
   readonly firstMs?: number | undefined
   /** Looks get rarer up to this. Default 600,000. */
   readonly maxMs?: number | undefined

@@ -1,6 +1,6 @@
 import type { JsonValue } from './decision.js'
 import { type ParkReason, readJson, readSealed, type Sealed } from './record.js'
-import type { Snapshot } from './store.js'
+import type { Reservation, Snapshot } from './store.js'
 
 /** A record that waits for a person. */
 export interface ParkedApproval {
@@ -36,6 +36,25 @@ export function readParked(snapshot: Snapshot): readonly ParkedApproval[] {
       decision: sealed === null ? null : attempt(() => readSealed(sealed)),
     },
   ]
+}
+
+/** A submission of which nobody knows whether Cheqpoint took it. */
+export interface UnboundSubmission {
+  /** Our own reference: what `submission-unknown` carried, and what `discard` takes. */
+  readonly ref: string
+  readonly action: string
+  readonly assistant: string | null
+  readonly details: JsonValue
+  readonly context: JsonValue
+  readonly ageMs: number
+  /** Approval ids that callbacks with its token named. */
+  readonly candidates: readonly string[]
+}
+
+export function readUnbound({ ref, draft, ageMs, candidates }: Reservation): UnboundSubmission {
+  const { action, assistant } = draft
+  const details = attempt(() => readJson(draft.details))
+  return { ref, action, assistant, details, context: attempt(() => readJson(draft.context)), ageMs, candidates }
 }
 
 function attempt<Value>(read: () => Value): Value | null {

@@ -7,6 +7,8 @@ import type { ClaimAnswer } from './store.js'
 
 /** A callback over the budget makes its approval due within this time. */
 const pullMs = 15_000
+/** When a callback that came before its submission's answer is worth sending again. */
+const unboundRetryMs = 5_000
 
 /**
  * The pipeline up to the handler, the same for every trigger: claim, confirm, seal. Either the decision is confirmed,
@@ -25,6 +27,7 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
   const admission = trigger.via === 'callback' ? await admit(id, trigger, core) : { giveBack: () => {} }
   if ('kind' in admission) return admission
   const token = randomUUID()
+  const claimedAt = core.clock.elapsed()
   const answer = await core.store.claim(id, token, core.runs.leaseMs, {
     ref: trigger.ref,
     force: trigger.via === 'manual',
@@ -32,9 +35,10 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
   })
   // Only an unsealed claim asks the API; everything else needs no token of the budget.
   if (answer.kind !== 'claimed' || answer.sealed !== null) admission.giveBack()
+  if (answer.kind === 'unknown' && trigger.ref !== undefined) return hold(id, trigger, trigger.ref, core)
   if (answer.kind !== 'claimed') return readRefusal(id, answer, core)
 
-  const held = new Held(answer, token, trigger, core)
+  const held = new Held(answer, { token, claimedAt }, trigger, core)
   const rules = core.rulesFor(answer.record.action)
   if (core.isClosing()) return held.release('closing', 0, { kind: 'closing' })
   if (rules === null) return held.release('no-handler', held.nextLookMs(), { kind: 'no-handler', approvalId: id })
@@ -49,7 +53,11 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
 }
 
 /** Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. */
-async function admit(id: string, trigger: Trigger, core: Core): Promise<{ readonly giveBack: () => void } | Outcome> {
+async function admit(
+  id: string,
+  trigger: Trigger,
+  core: Core,
+): Promise<{ readonly giveBack: () => void } | Verified | Outcome> {
   const assistant = core.manyAssistants ? await assistantOf(id, core) : null
   const pausedMs = core.pauses.leftMs(assistant)
   const waitMs = pausedMs > 0 ? pausedMs : core.callbackBudget.take(assistant)
@@ -57,10 +65,20 @@ async function admit(id: string, trigger: Trigger, core: Core): Promise<{ readon
   const answer = await core.store.knock(id, { ref: trigger.ref, withinMs: pullMs })
   if (answer === 'knocked') return { kind: 'over-budget', approvalId: id, retryAfterMs: waitMs }
   if (answer === 'foreign') return { kind: 'token-refused' }
-  if (answer === 'unknown') return { kind: 'unknown-approval' }
+  if (answer === 'unknown')
+    return trigger.ref === undefined ? { kind: 'unknown-approval' } : hold(id, trigger, trigger.ref, core)
   if (answer === 'parked') return { kind: 'parked', approvalId: id, reason: null }
   core.emit({ type: 'duplicate', approvalId: id })
   return { kind: 'done', approvalId: id, truth: null }
+}
+
+/** A valid token, and an id that we do not know: the submission may not have its answer yet, or have lost it. */
+async function hold(id: string, trigger: Trigger, ref: string, core: Core): Promise<Verified | Outcome> {
+  const answer = await core.store.hold(ref, id)
+  if (answer === 'unknown') return { kind: 'unknown-approval' }
+  if (answer !== 'bound') return { kind: 'unbound', approvalId: id, retryAfterMs: unboundRetryMs }
+  // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is a stranger's.
+  return (await core.store.get(id)) === null ? { kind: 'unknown-approval' } : claimAndSeal(id, trigger, core)
 }
 
 async function assistantOf(id: string, core: Core): Promise<string | null> {

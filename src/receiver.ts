@@ -1,19 +1,25 @@
-import { createClient, idMatcher } from './client.js'
+import type { ActionRules } from './action.js'
+import { settleReservation } from './adopt.js'
+import { createCallbackUrls } from './callback-url.js'
+import { createClient, idMatcher, type SubmitRequest } from './client.js'
 import { createCore, intakeRules, onceEach } from './core.js'
 import { Endpoint, type HandleOptions } from './endpoint.js'
 import { CheqpointError } from './errors.js'
+import type { EventListener } from './events.js'
 import { fromRequest, toResponse } from './host.js'
 import type { Callback } from './intake.js'
 import type { InputOr, ReceiverOptions } from './options.js'
 import type { Answer, Outcome } from './outcome.js'
-import { type ParkedApproval, readParked } from './parked.js'
+import { type ParkedApproval, readParked, readUnbound, type UnboundSubmission } from './parked.js'
 import { type Tracked, writeDraft } from './register.js'
 import { Resolver } from './resolver.js'
 import type { Stop } from './run.js'
 import { Alarm } from './runtime.js'
 import { type Handler, readOptions, type Settings } from './settings.js'
 import type { Page, PageQuery, StoreStats } from './store.js'
+import { makeCallbackUrl, type Submission, type SubmitOptions, Submitter } from './submit.js'
 import { type ReconcileOptions, type ReconcileReport, Sweeper } from './sweep.js'
+import { type Completed, type WaitForOptions, Waits } from './wait.js'
 
 /** {@link Tracked}, its details and context typed by the action's schemas. */
 export type TrackedAs<Details, Context, Name extends string> = Omit<Tracked, 'action' | 'details' | 'context'> & {
@@ -24,6 +30,22 @@ export type TrackedAs<Details, Context, Name extends string> = Omit<Tracked, 'ac
       ? { readonly context?: unknown }
       : { readonly context: InputOr<Context[Name], unknown> }
     : { readonly context?: unknown })
+
+/** {@link SubmitRequest}, its details typed by the action's schema. */
+export type SubmitAs<Details, Name extends string> = Omit<
+  SubmitRequest,
+  'action' | 'details' | 'maxWaitMs' | 'callbackUrl' | 'expiresAt'
+> & {
+  readonly action: Name
+  readonly details: Name extends keyof Details ? InputOr<Details[Name], object> : object
+}
+
+/** {@link SubmitOptions}, the context typed, and required, by the action's schema. */
+export type SubmitOptionsFor<Context, Name extends string> = Name extends keyof Context
+  ? unknown extends Context[Name]
+    ? readonly [options?: SubmitOptions]
+    : readonly [options: SubmitOptions & { readonly context: InputOr<Context[Name], unknown> }]
+  : readonly [options?: SubmitOptions]
 
 /** Health numbers. */
 export interface Stats extends StoreStats {
@@ -54,6 +76,26 @@ export interface Receiver<Details = Record<never, never>, Context = Record<never
     approvalId: string,
     tracked: TrackedAs<Details, Context, Name>,
   ) => Promise<boolean>
+  /**
+   * Asks Cheqpoint for an approval, so that nothing is lost between asking and knowing. Where Cheqpoint decides at
+   * once the handler has run before this resolves. Rejects with `submission-refused` (nothing is kept), with
+   * `submission-unknown` (kept under `ref`, never sent again, listed by `unbound`), and as `track` does.
+   */
+  readonly submit: <const Name extends string>(
+    request: SubmitAs<Details, Name>,
+    ...options: SubmitOptionsFor<Context, Name>
+  ) => Promise<Submission>
+  /** A callback URL for a request submitted elsewhere, and the reference to `track` it with. Needs `callbackUrl`. */
+  readonly callbackUrl: () => { readonly url: string; readonly ref: string }
+  /**
+   * Resolves once the decision was acted on, in whichever process. Rejects with `parked`, `wait-timeout`, `aborted`,
+   * `approval-unknown` or `receiver-closed`. Looks by itself where nothing sweeps.
+   */
+  readonly wait: (approvalId: string, options?: WaitForOptions) => Promise<Completed>
+  /** Submissions of which nobody knows whether Cheqpoint took them. */
+  readonly unbound: (query?: Partial<PageQuery>) => Promise<Page<UnboundSubmission>>
+  /** Forgets a submission that Cheqpoint does not have after all. */
+  readonly discard: (ref: string) => Promise<'discarded' | 'bound' | 'unknown'>
   /** Looks into one approval now, past gap and back-off, not past a live lease. Rejects with `id-invalid` only. */
   readonly resolve: (approvalId: string) => Promise<Outcome>
   /** One sweep, for cron and serverless. Rejects where the store does not answer. */
@@ -93,7 +135,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   options: ReceiverOptions<Details, Context>,
 ): Receiver<Details, Context> {
   const settings = readOptions(options)
-  const { store, clock, random, emit, confirm, polling, runs, callbacks, sweep, guarantee } = settings
+  const { store, clock, random, confirm, polling, runs, callbacks, sweep, guarantee } = settings
   const client = createClient({
     apiKey: options.apiKey,
     apiKeys: options.apiKeys,
@@ -101,6 +143,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     dispatcher: options.dispatcher,
     idPattern: options.idPattern,
     timeoutMs: confirm.timeoutMs,
+    submitTimeoutMs: settings.submitTimeoutMs,
     maxAnswerBytes: confirm.maxAnswerBytes,
     clock,
     random,
@@ -111,13 +154,20 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   let closing: Promise<void> | undefined
   const isClosing = (): boolean => closing !== undefined
 
-  const core = createCore(settings, {
-    store,
-    client,
-    manyAssistants: assistants !== null,
-    rulesFor: (action) => settings.actions.get(action) ?? (settings.fallback === null ? null : {}),
-    isClosing,
-  })
+  const urls =
+    settings.callbackUrl === null
+      ? null
+      : createCallbackUrls(settings.callbackUrl, settings.callbackSecrets, () => clock.now())
+  const rulesFor = (action: string): ActionRules | null =>
+    settings.actions.get(action) ?? (settings.fallback === null ? null : {})
+  const emit: EventListener = (event) => {
+    settings.emit(event)
+    if (event.type === 'done' || event.type === 'parked') waits.tell(event.approvalId)
+  }
+  const core = createCore(
+    { ...settings, emit },
+    { store, client, manyAssistants: assistants !== null, rulesFor, isClosing },
+  )
   const resolver = new Resolver({
     core,
     emit,
@@ -136,16 +186,27 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     ...{ store, resolver, emit, clock, random },
     concurrency: polling.concurrency,
     leaseMs: runs.leaseMs,
-    settle: async () => {},
+    settle: (ref) =>
+      settleReservation(ref, { core, client, adopt: settings.adopt, submitTimeoutMs: settings.submitTimeoutMs }),
   })
   const isSwept = (): boolean => sweep === 'elsewhere' || sweeper.running
   const ready = checkOnce(settings)
   const noticeNoSweep = onceEach(1, () => emit({ type: 'not-sweeping' }))
   const endpoint = new Endpoint({
     ...{ resolver, emit, isClosing, isSwept, ready },
-    intake: intakeRules(settings, isId),
+    intake: intakeRules(settings, isId, urls?.read),
     maxInFlight: callbacks.maxInFlight,
     ack: new Alarm(callbacks.ackAfterMs, clock),
+  })
+
+  const waits = new Waits(core, resolver, isSwept)
+  const submitter = new Submitter({
+    ...{ core, client, resolver, isId, urls, rulesFor, assistants },
+    expiresAfterMs: settings.expiresAfterMs,
+    retentionMs: settings.retentionMs,
+    submitTimeoutMs: settings.submitTimeoutMs,
+    firstLookMs: polling.firstMs,
+    cameEarly: (id) => endpoint.cameEarly(id),
   })
 
   const handle = (callback: Callback, handleOptions?: HandleOptions): Promise<Answer> => {
@@ -172,6 +233,29 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       const dueInMs = endpoint.cameEarly(approvalId) ? 0 : polling.firstMs
       return (await store.add({ ...draft, id: approvalId }, { dueInMs })) === 'added'
     },
+    async submit(request, ...[submitOptions]) {
+      await usable()
+      if (!isSwept()) noticeNoSweep('')
+      // Whatever the schema takes, the details are an object: `submit` of the submitter checks that at run time.
+      return submitter.submit(request as SubmitRequest, submitOptions ?? {})
+    },
+    callbackUrl() {
+      if (urls === null)
+        throw new CheqpointError('option-missing', 'option callbackUrl is required to make callback URLs')
+      return makeCallbackUrl(urls, clock.now() + settings.expiresAfterMs + settings.retentionMs)
+    },
+    async wait(approvalId, waitOptions = {}) {
+      checkId(approvalId)
+      await usable()
+      return waits.wait(approvalId, waitOptions)
+    },
+    async unbound({ limit = 100, cursor } = {}) {
+      const page = await store.reservations({ limit, cursor })
+      return { items: page.items.map(readUnbound), cursor: page.cursor }
+    },
+    async discard(ref) {
+      return store.discard(ref)
+    },
     async resolve(approvalId) {
       checkId(approvalId)
       await usable()
@@ -187,6 +271,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     },
     close({ drainMs = 10_000 } = {}) {
       closing ??= (async () => {
+        waits.close()
         await sweeper.stop()
         await within(resolver.idle(), drainMs)
         stop.stopped = true

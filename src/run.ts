@@ -112,31 +112,42 @@ function reportLate(late: Ended, { approvalId, decision, fence }: Claim, { emit 
 /** Extends the lease every third of it until the returned function is called; aborts the run when it is lost. */
 function keepLease(claim: Claim, terms: RunTerms): () => void {
   const { emit, clock, leaseMs, renewal } = terms
-  let heldUntil = clock.elapsed() + leaseMs
-  let lost = false
-  let disarm = renewal.arm(() => void renew()) // it cannot reject
+  let heldUntil = claim.claimedAt + leaseMs
+  let unanswered = false
   let stopped = false
-  const renew = async (): Promise<void> => {
-    const askedAt = clock.elapsed()
-    try {
-      if ((await claim.extend()) === 'lost') lost = true
-      else heldUntil = askedAt + leaseMs
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'extend', error })
-      lost = clock.elapsed() >= heldUntil
-    }
-    if (stopped) return
-    if (!lost)
-      disarm = renewal.arm(() => void renew()) // it cannot reject
-    else {
-      claim.abort(new Error('the lease was lost'))
-      emit({ type: 'lease-lost', approvalId: claim.approvalId, action: claim.decision.action, fence: claim.fence })
-    }
+  let disarm = (): void => {}
+  const arm = (): void => {
+    disarm = renewal.arm(() => void renew()) // it cannot reject
   }
-  return () => {
+  const stop = (): void => {
     stopped = true
     disarm()
   }
+  const lose = (): void => {
+    if (stopped) return
+    stop()
+    claim.abort(new Error('the lease was lost'))
+    emit({ type: 'lease-lost', approvalId: claim.approvalId, action: claim.decision.action, fence: claim.fence })
+  }
+  const renew = async (): Promise<void> => {
+    arm()
+    const askedAt = clock.elapsed()
+    // A store that never answers must not keep the run from learning that its time is over.
+    if (unanswered && askedAt >= heldUntil) return lose()
+    unanswered = true
+    try {
+      if ((await claim.extend()) === 'lost') lose()
+      else heldUntil = Math.max(heldUntil, askedAt + leaseMs)
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'extend', error })
+      if (clock.elapsed() >= heldUntil) lose()
+    }
+    unanswered = false
+  }
+  // Confirming may have taken most of the first lease.
+  if (clock.elapsed() - claim.claimedAt < leaseMs / 3) arm()
+  else void renew() // it cannot reject
+  return stop
 }
 
 async function giveUp(claim: Claim, { emit, guarantee, maxStarts, stop }: RunTerms): Promise<Outcome> {

@@ -1,4 +1,5 @@
 import type { ActionRules } from './action.js'
+import type { CallbackUrl } from './callback-url.js'
 import { group, invalid, number, oneOf, optionalFunction, rate } from './checks.js'
 import type { Decision, Run } from './decision.js'
 import { CheqpointError } from './errors.js'
@@ -39,12 +40,17 @@ export interface Settings extends CoreSettings {
   readonly fallback: Handler | null
   readonly sweep: 'here' | 'elsewhere' | 'off'
   readonly store: Store
+  readonly callbackUrl: CallbackUrl | null
+  readonly callbackSecrets: readonly string[]
+  readonly submitTimeoutMs: number
+  readonly adopt: 'park' | 'run'
   readonly expiresAfterMs: number
 }
 
 type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
 
 const day = 86_400_000
+const shortestSecret = 16
 /** The longest that a timer of the platform can wait. */
 const longestTimer = 2_147_483_647
 
@@ -72,6 +78,10 @@ const names = [
   'dispatcher',
   'sweep',
   'store',
+  'callbackUrl',
+  'callbackSecret',
+  'submitTimeoutMs',
+  'adopt',
   'expiresAfterMs',
 ]
 
@@ -82,22 +92,25 @@ const names = [
 export function readOptions<Details, Context>(options: ReceiverOptions<Details, Context>): Settings {
   const all = group(options, '', names)
   return {
-    ...readCoreOptions(options),
+    ...readCoreOptions(options, options.callbackUrl === undefined ? 5_000 : 15_000),
     ...readHandlers(options, group(all['actions'], 'actions')),
     sweep: oneOf(options.sweep, 'sweep', ['here', 'elsewhere', 'off']),
     store: options.store === undefined ? memoryStore() : readStore(options.store),
+    ...readCallbackUrl(options.callbackUrl, options.callbackSecret),
+    submitTimeoutMs: number(options.submitTimeoutMs, 'submitTimeoutMs', 15_000, 1, longestTimer),
+    adopt: oneOf(options.adopt, 'adopt', ['park', 'run']),
     expiresAfterMs: number(options.expiresAfterMs, 'expiresAfterMs', 7 * day, 1_000, 400 * day),
   }
 }
 
 /** The part of {@link readOptions} that needs no receiver. Names are the caller's to check. */
-export function readCoreOptions(options: CoreOptions): CoreSettings {
+export function readCoreOptions(options: CoreOptions, firstLookMs = 15_000): CoreSettings {
   const settings: CoreSettings = {
     guarantee: oneOf(options.guarantee, 'guarantee', ['at-least-once', 'at-most-once']),
     agents: readAgents(options.agents),
     callbacks: readCallbacks(options.callbacks),
     confirm: readConfirm(options.confirm),
-    polling: readPolling(options.polling),
+    polling: readPolling(options.polling, firstLookMs),
     runs: readRuns(options.runs),
     retentionMs: number(options.retentionMs, 'retentionMs', 7 * day, 1_000, 400 * day),
     emit: guardListener(optionalFunction(options.onEvent, 'onEvent') as EventListener | undefined),
@@ -141,6 +154,27 @@ function readHandlers(
   return { actions: new Map(entries), fallback: (fallback as Handler | undefined) ?? null }
 }
 
+function readCallbackUrl(target: unknown, secret: unknown): Pick<Settings, 'callbackUrl' | 'callbackSecrets'> {
+  const secrets: readonly unknown[] = secret === undefined ? [] : Array.isArray(secret) ? secret : [secret]
+  const texts = secrets.filter((each) => typeof each === 'string' && each.length >= shortestSecret)
+  if (texts.length < secrets.length || (secret !== undefined && secrets.length === 0)) {
+    throw new CheqpointError(
+      'option-invalid',
+      `option callbackSecret must be a text of at least ${shortestSecret} characters, or a list of them`,
+    )
+  }
+  if (target === undefined && secrets.length > 0) {
+    throw new CheqpointError(
+      'option-missing',
+      'option callbackUrl is required with callbackSecret: the token travels in it',
+    )
+  }
+  if (target !== undefined && typeof target !== 'string' && typeof target !== 'function')
+    throw invalid('callbackUrl', target, 'a URL, or a function that makes one of a token')
+  // Its form is checked by making one; both casts follow from the checks above.
+  return { callbackUrl: (target as CallbackUrl | undefined) ?? null, callbackSecrets: texts as readonly string[] }
+}
+
 function readAgents(value: unknown): ReadonlySet<string> {
   if (value === undefined) return new Set(['Cheqpoint-Callback/1.0'])
   if (
@@ -173,9 +207,9 @@ function readConfirm(value: unknown): Settings['confirm'] {
   }
 }
 
-function readPolling(value: unknown): Settings['polling'] {
+function readPolling(value: unknown, firstLookMs: number): Settings['polling'] {
   const given = group(value, 'polling', ['firstMs', 'maxMs', 'requestsPerSecond', 'concurrency'])
-  const firstMs = number(given['firstMs'], 'polling.firstMs', 15_000, 1, day)
+  const firstMs = number(given['firstMs'], 'polling.firstMs', firstLookMs, 1, day)
   return {
     firstMs,
     maxMs: number(given['maxMs'], 'polling.maxMs', Math.max(firstMs, 600_000), firstMs, day),

@@ -38,6 +38,7 @@ export interface Store {
 
   /**
    * Joins a reservation and the id that the API gave it: the record is pending from now on. The first id wins.
+   * Where a callback named this very id while it was held as a candidate, the record is due at once.
    * `conflict`: the reference is bound to another id, or the id belongs to another record; nothing changed.
    * Not one step: a crash in the middle leaves the reservation due, and the next `takeDue` resumes it.
    */
@@ -131,6 +132,8 @@ export interface DueOptions {
 export interface AddOptions extends DueOptions {
   /** The decision, where the answer to the submission held it. */
   readonly sealed?: JsonText | undefined
+  /** The record waits for a person from the start, and is not due. */
+  readonly parked?: ParkReason | undefined
 }
 
 export type ReserveAnswer =

@@ -133,9 +133,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(error: unknown): void {
-    const word = errorWord(error)
-    const code = failureCodes.get(word) ?? (word.startsWith('HPE_') ? 'api-unreadable' : 'api-unreachable')
-    this.stop(code, `the exchange with the API failed (${word})`)
+    const words = errorWords(error)
+    const known = words.find((word) => failureCodes.has(word)) ?? ''
+    const code = failureCodes.get(known) ?? 'api-unreachable'
+    this.stop(code, `the exchange with the API failed (${words[0] ?? 'no code'})`)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -190,6 +191,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 /** Failures below HTTP that are no mere lack of a connection. */
 const failureCodes: ReadonlyMap<string, ErrorCode> = new Map([
+  ['HTTPParserError', 'api-unreadable'],
   ['ETIMEDOUT', 'api-timeout'],
   ['UND_ERR_CONNECT_TIMEOUT', 'api-timeout'],
   ['UND_ERR_HEADERS_TIMEOUT', 'api-timeout'],
@@ -199,10 +201,11 @@ const failureCodes: ReadonlyMap<string, ErrorCode> = new Map([
   ['UND_ERR_RES_EXCEEDED_MAX_SIZE', 'api-unreadable'],
 ])
 
-/** The code of a system error. All that is kept of it, because such errors may hold headers and bodies. */
-function errorWord(error: unknown): string {
-  const word = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof word === 'string' && /^[A-Z0-9_]{1,64}$/.test(word) ? word : 'no code'
+/** Code and name of an error. All that is kept of it, because such errors may hold headers and bodies. */
+function errorWords(error: unknown): readonly string[] {
+  if (!(error instanceof Error)) return []
+  const words = ['code' in error ? error.code : undefined, error.name]
+  return words.filter((word): word is string => typeof word === 'string' && /^\w{1,64}$/.test(word))
 }
 
 /** The value of a header; one that was sent several times is none. */

@@ -467,6 +467,7 @@ describe('decide', () => {
     ['an empty word', { status: '' }],
     // What a caller without types may pass.
     ['an edit that is a list', { status: 'approved', modifiedDetails: [] as never }],
+    ['an edit that is no object as JSON', { status: 'approved', modifiedDetails: new Date(epoch) as never }],
     ['an edit that is text', { status: 'approved', modifiedDetails: 'amount' as never }],
   ])('throws on %s and leaves the request pending', async (_, decision) => {
     const id = await submitPending()
@@ -738,7 +739,7 @@ describe('listen and close', () => {
     await expect(send(`http://127.0.0.2:${port}/`)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   })
 
-  it('rejects a port that somebody else has, and a second listen', async () => {
+  it('rejects a port that somebody else has, takes another then, and listens only once', async () => {
     const other = await createSimulator({ apiKey })
     onTestFinished(() => other.close())
     const { port } = new URL(url)
@@ -746,6 +747,7 @@ describe('listen and close', () => {
       code: 'argument-invalid',
       cause: { code: 'EADDRINUSE' },
     })
+    expect((await other.listen()).port).not.toBe(Number(port))
     await expect(simulator.listen()).rejects.toMatchObject({ code: 'argument-invalid' })
   })
 

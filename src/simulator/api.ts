@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono'
 import type { JsonObject } from '../decision.js'
 import type { SimulatorEnv } from './calls.js'
 import type { Faults } from './faults.js'
-import type { DecisionInput, RequestBook, SimulatedRequest, Submission } from './requests.js'
+import { type DecisionInput, isObject, type RequestBook, type SimulatedRequest, type Submission } from './requests.js'
 
 /** The longest that Cheqpoint holds a submission open, whatever its `maxWaitMs`. */
 export const longestHoldMs = 10_000
@@ -86,10 +86,6 @@ function parseObject(text: string): JsonObject | null {
   } catch {
     return null
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isText(value: unknown): value is string {

@@ -80,8 +80,14 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
       if (closing.signal.aborted) throw new CheqpointError('argument-invalid', 'the simulator was closed')
       if (listening !== undefined) throw new CheqpointError('argument-invalid', 'the simulator listens already')
       listening = serve(app, port, host)
-      const { url, port: actual } = await listening
-      return { url, port: actual }
+      try {
+        const { url, port: actual } = await listening
+        return { url, port: actual }
+      } catch (error) {
+        // The port was taken, say: another may be tried.
+        listening = undefined
+        throw error
+      }
     },
     decide(id, decision) {
       const request = requests.decide(id, decision)

@@ -149,10 +149,15 @@ function readDecision({
   if (word === '' || word === 'pending') {
     throw new CheqpointError('argument-invalid', 'status must be a word that decides, such as approved or rejected')
   }
-  if (modifiedDetails !== undefined && (typeof modifiedDetails !== 'object' || Array.isArray(modifiedDetails))) {
-    throw new CheqpointError('argument-invalid', 'modifiedDetails must be an object or null')
+  // Copied, so that what the caller does to the object later is no second decision.
+  const edit: unknown = JSON.parse(JSON.stringify(modifiedDetails ?? null))
+  if (edit !== null && !isObject(edit)) {
+    throw new CheqpointError('argument-invalid', 'modifiedDetails must be a JSON object or null')
   }
-  // Copied, so that what the caller does to the object later is no second decision; JSON of an object is an object.
-  const edit = JSON.parse(JSON.stringify(modifiedDetails ?? null)) as JsonObject | null
   return { status: word, note: note ?? null, modifiedDetails: edit }
+}
+
+/** Whether a JSON value is an object rather than a list or a scalar. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

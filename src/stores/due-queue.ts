@@ -2,53 +2,51 @@ import TinyQueue from 'tinyqueue'
 import { CheqpointError } from '../errors.js'
 import type { Page, PageQuery } from '../store.js'
 
-/** What a {@link DueQueue} keeps in order. Only the queue writes `dueAt` and `slot`. */
-export interface Due<Item> {
+/** What a {@link DueQueue} keeps in order. */
+export interface Due {
+  /** When the item is due; `Infinity` where it is not to stand in the queue. */
+  readonly dueAt: number
   /** Breaks ties between items due at the same moment. */
   readonly order: number
-  /** When the item is due; `Infinity` while it stands in no queue. */
-  dueAt: number
-  slot: Slot<Item> | null
+  /** The queue's own. */
+  slot: Slot | null
 }
 
 /** A place in the heap. Its item may be due later than this says, never earlier. */
-export interface Slot<Item> {
+interface Slot {
   at: number
   readonly order: number
-  /** `null` once the item left, so that a dead slot keeps nothing alive. */
-  item: Item | null
+  /** `null` once the item has left, so that a dead slot keeps nothing alive. */
+  item: Due | null
 }
 
 /**
- * Items by the time they are due. Each change costs O(log n) at most, because it never searches: an item that is due
- * later than before keeps its slot until that comes up, one that is due earlier gets another slot and leaves a dead
- * one behind. Dead slots never outnumber the live ones for long.
+ * Items by the time they are due. A change costs O(log n) at most, because nothing is searched for: an item that is due
+ * later than before keeps its slot until that comes up, one that is due earlier gets a new slot and leaves a dead one
+ * behind. Dead slots never outnumber live ones by more than a few.
  */
-export class DueQueue<Item extends Due<Item>> {
-  #heap = new TinyQueue<Slot<Item>>([], bySlot)
+export class DueQueue<Item extends Due> {
+  #heap = new TinyQueue<Slot>([], bySlot)
   #size = 0
 
   get size(): number {
     return this.#size
   }
 
-  /** Puts an item in, or moves it. */
-  put(item: Item, dueAt: number): void {
-    item.dueAt = dueAt
-    if (item.slot !== null && item.slot.at <= dueAt) return
-    if (item.slot === null) this.#size++
-    else item.slot.item = null
-    item.slot = { at: dueAt, order: item.order, item }
-    this.#heap.push(item.slot)
-    this.#sweep()
-  }
-
-  drop(item: Item): void {
-    item.dueAt = Number.POSITIVE_INFINITY
-    if (item.slot === null) return
-    item.slot.item = null
-    item.slot = null
-    this.#size--
+  /** Takes note of an item's `dueAt`. Call it after every change of that. */
+  update(item: Item): void {
+    const { slot, dueAt, order } = item
+    if (slot !== null) {
+      if (slot.at <= dueAt && dueAt !== Number.POSITIVE_INFINITY) return
+      slot.item = null
+      item.slot = null
+      this.#size--
+    }
+    if (dueAt !== Number.POSITIVE_INFINITY) {
+      item.slot = { at: dueAt, order, item }
+      this.#heap.push(item.slot)
+      this.#size++
+    }
     this.#sweep()
   }
 
@@ -58,7 +56,8 @@ export class DueQueue<Item extends Due<Item>> {
       const slot = this.#heap.peek()
       if (slot === undefined) return undefined
       const { item } = slot
-      if (item !== null && !(item.dueAt > slot.at)) return item
+      // Nothing but an Item gets a slot.
+      if (item !== null && !(item.dueAt > slot.at)) return item as Item
       this.#heap.pop()
       if (item === null) continue
       slot.at = item.dueAt
@@ -69,13 +68,12 @@ export class DueQueue<Item extends Due<Item>> {
   #sweep(): void {
     if (this.#heap.length <= 2 * this.#size + 64) return
     const live = this.#heap.data.filter(({ item }) => item !== null)
-    for (const slot of live) slot.at = slot.item?.dueAt ?? slot.at
     this.#heap = new TinyQueue(live, bySlot)
   }
 }
 
-/** A page of items by the time they are due; the cursor names the last one, so a page costs no memory between calls. */
-export function page<Item extends Due<unknown>, View>(
+/** A page of items by the time they are due. The cursor names the last of them, so nothing is kept between pages. */
+export function page<Item extends Due, View>(
   items: readonly Item[],
   { limit, cursor }: PageQuery,
   view: (item: Item) => View,
@@ -88,10 +86,7 @@ export function page<Item extends Due<unknown>, View>(
   return { items: picked.map(view), cursor: more ? `${last.dueAt}:${last.order}` : null }
 }
 
-interface Position {
-  readonly dueAt: number
-  readonly order: number
-}
+type Position = Pick<Due, 'dueAt' | 'order'>
 
 function readCursor(cursor: string): Position {
   const [dueAt = Number.NaN, order = Number.NaN] = cursor.split(':').map(Number)
@@ -102,11 +97,11 @@ function readCursor(cursor: string): Position {
 }
 
 function byDue(a: Position, b: Position): number {
+  // Not a difference: of two infinities that is no number.
   if (a.dueAt !== b.dueAt) return a.dueAt < b.dueAt ? -1 : 1
   return a.order - b.order
 }
 
-function bySlot<Item>(a: Slot<Item>, b: Slot<Item>): number {
-  if (a.at !== b.at) return a.at < b.at ? -1 : 1
-  return a.order - b.order
+function bySlot(a: Slot, b: Slot): number {
+  return a.at - b.at || a.order - b.order
 }

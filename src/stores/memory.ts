@@ -23,7 +23,6 @@ import {
   maxCandidates,
   type Page,
   type PageQuery,
-  quickLooks,
   type ReleaseOptions,
   type Reservation,
   type ReserveAnswer,
@@ -33,23 +32,23 @@ import {
   type StoreStats,
 } from '../store.js'
 import { type Due, DueQueue, page } from './due-queue.js'
+import { isForeign, OpenRecord } from './memory-record.js'
 
 export interface MemoryStoreOptions {
-  /** Open records, parked ones included, that the store holds at most; then `add` and `reserve` reject. Default 100 000. */
+  /** Open records, reserved and parked ones included, that the store holds at most. Default 100 000. */
   readonly maxPending?: number | undefined
   /** Only `elapsed()` is used. Default: the process's monotonic clock. */
   readonly clock?: Clock | undefined
 }
 
-/** Together about 64 MB. Losing one early is harmless, since nothing runs without an open record. */
+/** How many tombstones are kept at most, and what each of them weighs beside its texts. */
 const maxTombstones = 100_000
 const tombstoneWeight = 640
 
 /**
- * A store for development, tests and single processes that may forget: open records live as long as the process.
- * They are never evicted; at `maxPending` `add` and `reserve` reject with `store-full`. Each method does its work before
- * it returns its promise, so each is atomic. Takes about 0.8 KB a record, and O(log n) a call; `list` and
- * `reservations` alone look at every record.
+ * A store for development, tests and single processes that may forget: what it holds lives as long as the process.
+ * Open records are never evicted; at `maxPending` of them `add` and `reserve` reject with `store-full`. Tombstones are
+ * kept up to about 64 MB. A call costs O(log n) at most, but `list` and `reservations` look at every record.
  *
  * @example
  * ```ts
@@ -62,7 +61,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   if (typeof clock?.elapsed !== 'function') throw invalid('clock', clock, 'an object with now() and elapsed()')
   const maxPending = number(options.maxPending, 'maxPending', 100_000, 1, Number.MAX_SAFE_INTEGER)
   if (process.env['NODE_ENV'] === 'production') {
-    process.emitWarning('memoryStore loses every open approval when the process ends; use redisStore in production', {
+    process.emitWarning('memoryStore forgets every open approval when the process ends; production needs redisStore', {
       code: 'CHEQPOINT_MEMORY_STORE',
     })
   }
@@ -70,65 +69,44 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 }
 
 /** An unbound reservation. */
-interface Reserved extends Due<Entry> {
+interface Reserved extends Due {
   readonly kind: 'reservation'
   readonly ref: string
   readonly draft: Draft
   readonly since: number
+  dueAt: number
   candidates: readonly string[]
 }
 
-/** A record that is pending, claimed or parked. */
-interface Open extends Due<Entry> {
-  readonly kind: 'approval'
-  readonly record: ApprovalRecord
-  readonly since: number
-  notBefore: number
-  leaseEnd: number
-  fence: number
-  /** True until the holder gives the record back, even where its lease has run out. */
-  claimed: boolean
-  /** Whoever claimed last. Kept after the record was given back, to know a repeated call. */
-  token: string | null
-  sealed: JsonText | null
-  starts: number
-  /** The token whose start was counted last. */
-  startedBy: string | null
-  /** Quick looks owed to callbacks. */
-  owed: number
-  parked: { readonly reason: ParkReason; readonly note: string } | null
-}
-
-type Entry = Reserved | Open
-
 interface Grave {
   readonly tombstone: Tombstone
-  /** Who completed the record, to know a repeated call; `null` after a cancel. */
+  /** Who completed the record, to know a call that is repeated; `null` after a cancel. */
   readonly token: string | null
 }
 
+/** Every method does all of its work before it returns its promise, so nothing comes between. */
 class MemoryStore implements Store {
   readonly #maxPending: number
   readonly #clock: Clock
   readonly #reserved = new Map<string, Reserved>()
-  readonly #open = new Map<string, Open>()
+  readonly #open = new Map<string, OpenRecord>()
   readonly #graves: LRUCache<string, Grave>
-  /** Ids by reference, for as long as the record or its tombstone is here. */
+  /** Ids by the reference that was bound to them, for as long as the record or its tombstone is here. */
   readonly #bound = new Map<string, string>()
-  readonly #due = new DueQueue<Entry>()
+  readonly #due = new DueQueue<Reserved | OpenRecord>()
   #order = 0
 
   constructor(maxPending: number, clock: Clock) {
     this.#maxPending = maxPending
     this.#clock = clock
-    // Bounded by size and not by count: lru-cache allocates room for a full count at once.
     this.#graves = new LRUCache({
+      // Bounded by weight alone: for a count, lru-cache would allocate all room at once.
       maxSize: maxTombstones * tombstoneWeight,
-      sizeCalculation: ({ tombstone }) =>
-        tombstoneWeight + (tombstone.sealed?.length ?? 0) + (tombstone.result?.length ?? 0),
+      sizeCalculation: ({ tombstone: { sealed, result } }) =>
+        tombstoneWeight + (sealed?.length ?? 0) + (result?.length ?? 0),
       dispose: ({ tombstone }) => this.#unbind(tombstone),
       ttlResolution: 0,
-      // To lru-cache an entry stored at 0 is one without a time.
+      // lru-cache takes an entry stored at 0 for one that never ends.
       perf: { now: () => clock.elapsed() + 1 },
     })
   }
@@ -145,19 +123,19 @@ class MemoryStore implements Store {
     const id = this.#boundId(ref)
     if (id !== undefined) return { kind: 'bound', id }
     this.#demandRoom()
-    const now = this.#clock.elapsed()
+    const since = this.#clock.elapsed()
     const reserved: Reserved = {
       kind: 'reservation',
       ref,
       draft: draftOf(ref, draft),
-      since: now,
-      candidates: [],
       order: this.#order++,
-      dueAt: 0,
+      since,
+      dueAt: since + dueInMs,
       slot: null,
+      candidates: [],
     }
     this.#reserved.set(ref, reserved)
-    this.#due.put(reserved, now + dueInMs)
+    this.#due.update(reserved)
     return { kind: 'reserved' }
   }
 
@@ -195,178 +173,101 @@ class MemoryStore implements Store {
   async postpone(ref: string, dueInMs: number): Promise<'postponed' | 'bound' | 'unknown'> {
     const reserved = this.#reserved.get(ref)
     if (reserved === undefined) return this.#boundOrUnknown(ref)
-    this.#due.put(reserved, this.#clock.elapsed() + dueInMs)
+    reserved.dueAt = this.#clock.elapsed() + dueInMs
+    this.#due.update(reserved)
     return 'postponed'
   }
 
   async reservation(ref: string): Promise<Reservation | null> {
     const reserved = this.#reserved.get(ref)
-    return reserved === undefined ? null : this.#reservation(reserved)
+    return reserved === undefined ? null : viewOf(reserved, this.#clock.elapsed())
   }
 
-  async claim(
-    id: string,
-    token: string,
-    leaseMs: number,
-    { ref, force = false, knock = false }: ClaimOptions,
-  ): Promise<ClaimAnswer> {
-    const entry = this.#open.get(id)
-    if (entry === undefined) {
-      const tombstone = this.#graves.get(id)?.tombstone
-      if (tombstone === undefined) return { kind: 'unknown' }
-      return isForeign(ref, tombstone) ? { kind: 'foreign' } : { kind: 'done', tombstone }
-    }
-    if (isForeign(ref, entry.record)) return { kind: 'foreign' }
-    if (entry.parked !== null) return { kind: 'parked', reason: entry.parked.reason }
-    const now = this.#clock.elapsed()
-    if (knock) entry.owed = quickLooks
-    const leased = entry.claimed && entry.leaseEnd > now
-    if (leased && entry.token !== token) return { kind: 'held', forMs: entry.leaseEnd - now }
-    if (!leased) {
-      if (!force && entry.notBefore > now) {
-        this.#due.put(entry, Math.min(entry.dueAt, entry.notBefore))
-        return { kind: 'too-soon', inMs: entry.notBefore - now }
-      }
-      entry.claimed = true
-      entry.token = token
-      entry.fence++
-      this.#lease(entry, leaseMs)
-    }
-    const { record, fence, starts, sealed, since } = entry
-    return { kind: 'claimed', record, fence, starts, sealed, ageMs: now - since }
+  async claim(id: string, token: string, leaseMs: number, options: ClaimOptions): Promise<ClaimAnswer> {
+    const answer = this.#change(id, (open, now) => open.claim(token, leaseMs, options, now))
+    if (answer !== undefined) return answer
+    const tombstone = this.#graves.get(id)?.tombstone
+    if (tombstone === undefined) return { kind: 'unknown' }
+    return isForeign(options.ref, tombstone) ? { kind: 'foreign' } : { kind: 'done', tombstone }
   }
 
-  async knock(
-    id: string,
-    { ref, withinMs }: KnockOptions,
-  ): Promise<'knocked' | 'done' | 'parked' | 'foreign' | 'unknown'> {
-    const entry = this.#open.get(id)
-    if (entry === undefined) {
-      const tombstone = this.#graves.get(id)?.tombstone
-      if (tombstone === undefined) return 'unknown'
-      return isForeign(ref, tombstone) ? 'foreign' : 'done'
-    }
-    if (isForeign(ref, entry.record)) return 'foreign'
-    if (entry.parked !== null) return 'parked'
-    entry.owed = quickLooks
-    this.#due.put(entry, Math.min(entry.dueAt, this.#clock.elapsed() + withinMs))
-    return 'knocked'
+  async knock(id: string, options: KnockOptions): Promise<'knocked' | 'done' | 'parked' | 'foreign' | 'unknown'> {
+    const answer = this.#change(id, (open, now) => open.knock(options, now))
+    if (answer !== undefined) return answer
+    const tombstone = this.#graves.get(id)?.tombstone
+    if (tombstone === undefined) return 'unknown'
+    return isForeign(options.ref, tombstone) ? 'foreign' : 'done'
   }
 
   async takeDue(limit: number, leaseMs: number): Promise<readonly DueKey[]> {
     const now = this.#clock.elapsed()
-    const taken: Entry[] = []
+    const taken: DueKey[] = []
     while (taken.length < limit) {
-      const entry = this.#due.first()
-      if (entry === undefined || entry.dueAt > now) break
-      // Out of the queue until the batch is whole, so that no lease is too short to keep a key from coming twice.
-      this.#due.drop(entry)
-      taken.push(entry)
+      const first = this.#due.first()
+      if (first === undefined || first.dueAt > now) break
+      // Ahead of now in any case, or one call would hand it out twice.
+      first.dueAt = now + Math.max(leaseMs, 1)
+      this.#due.update(first)
+      taken.push(
+        first.kind === 'approval' ? { kind: first.kind, id: first.record.id } : { kind: first.kind, ref: first.ref },
+      )
     }
-    for (const entry of taken) this.#due.put(entry, now + leaseMs)
-    return taken.map((entry) =>
-      entry.kind === 'approval' ? { kind: 'approval', id: entry.record.id } : { kind: 'reservation', ref: entry.ref },
-    )
+    return taken
   }
 
   async extend(id: string, token: string, leaseMs: number): Promise<'extended' | 'lost'> {
-    const entry = this.#heldBy(id, token)
-    if (entry === undefined) return 'lost'
-    this.#lease(entry, leaseMs)
-    return 'extended'
+    return this.#change(id, (open, now) => open.extend(token, leaseMs, now)) ?? 'lost'
   }
 
   async seal(id: string, token: string, sealed: JsonText): Promise<SealAnswer> {
-    const entry = this.#heldBy(id, token)
-    if (entry === undefined) return { kind: 'lost' }
-    entry.sealed ??= sealed
-    if (entry.startedBy !== token) {
-      entry.startedBy = token
-      entry.starts++
-    }
-    return { kind: 'sealed', sealed: entry.sealed, starts: entry.starts }
+    return this.#change(id, (open) => open.seal(token, sealed)) ?? { kind: 'lost' }
   }
 
-  async release(
-    id: string,
-    token: string,
-    { dueInMs, notBeforeMs, knocked = false, startBack = false }: ReleaseOptions,
-  ): Promise<'released' | 'lost'> {
-    const entry = this.#open.get(id)
-    if (entry === undefined || entry.token !== token || entry.parked !== null) return 'lost'
-    if (!entry.claimed) return 'released'
-    entry.claimed = false
-    if (startBack && entry.startedBy === token) {
-      entry.startedBy = null
-      entry.starts--
-    }
-    if (knocked) entry.owed = quickLooks
-    const now = this.#clock.elapsed()
-    entry.notBefore = now + notBeforeMs
-    this.#due.put(entry, entry.owed > 0 ? entry.notBefore : now + dueInMs)
-    entry.owed = Math.max(entry.owed - 1, 0)
-    return 'released'
+  async release(id: string, token: string, options: ReleaseOptions): Promise<'released' | 'lost'> {
+    return this.#change(id, (open, now) => open.release(token, options, now)) ?? 'lost'
   }
 
-  async complete(
-    id: string,
-    token: string,
-    { outcome, result }: Completion,
-    retentionMs: number,
-  ): Promise<'done' | 'lost'> {
-    const entry = this.#heldBy(id, token)
-    if (entry === undefined) return this.#graves.get(id)?.token === token ? 'done' : 'lost'
-    this.#bury(entry, { outcome, sealed: entry.sealed, result }, token, retentionMs)
+  async complete(id: string, token: string, end: Completion, retentionMs: number): Promise<'done' | 'lost'> {
+    const open = this.#open.get(id)
+    if (open === undefined) return this.#graves.get(id)?.token === token ? 'done' : 'lost'
+    if (!open.isHeldBy(token)) return 'lost'
+    this.#bury(open, end, open.sealed, token, retentionMs)
     return 'done'
   }
 
   async park(id: string, token: string, reason: ParkReason, note: string): Promise<'parked' | 'lost'> {
-    const entry = this.#open.get(id)
-    if (entry === undefined || entry.token !== token) return 'lost'
-    if (entry.parked !== null) return 'parked'
-    if (!entry.claimed) return 'lost'
-    entry.claimed = false
-    entry.parked = { reason, note }
-    this.#due.drop(entry)
-    return 'parked'
+    return this.#change(id, (open) => open.park(token, reason, note)) ?? 'lost'
   }
 
   async retry(id: string): Promise<'pending' | 'not-parked' | 'unknown'> {
-    const entry = this.#open.get(id)
-    if (entry === undefined) return this.#graves.get(id) === undefined ? 'unknown' : 'not-parked'
-    if (entry.parked === null) return 'not-parked'
-    const now = this.#clock.elapsed()
-    entry.parked = null
-    entry.token = null
-    entry.starts = 0
-    entry.startedBy = null
-    entry.notBefore = now
-    this.#due.put(entry, now)
-    return 'pending'
+    const answer = this.#change(id, (open, now) => open.retry(now))
+    return answer ?? (this.#graves.get(id) === undefined ? 'unknown' : 'not-parked')
   }
 
   async cancel(id: string, retentionMs: number): Promise<'cancelled' | 'held' | 'done' | 'unknown'> {
-    const entry = this.#open.get(id)
-    if (entry === undefined) return this.#graves.get(id) === undefined ? 'unknown' : 'done'
-    if (this.#isLeased(entry)) return 'held'
-    this.#bury(entry, { outcome: 'cancelled', sealed: null, result: null }, null, retentionMs)
+    const open = this.#open.get(id)
+    if (open === undefined) return this.#graves.get(id) === undefined ? 'unknown' : 'done'
+    if (open.isLeased(this.#clock.elapsed())) return 'held'
+    this.#bury(open, { outcome: 'cancelled', result: null }, null, null, retentionMs)
     return 'cancelled'
   }
 
   async get(id: string): Promise<Snapshot | null> {
-    const entry = this.#open.get(id)
-    if (entry !== undefined) return this.#snapshot(entry)
+    const open = this.#open.get(id)
+    if (open !== undefined) return open.snapshot(this.#clock.elapsed())
     const tombstone = this.#graves.get(id)?.tombstone
     return tombstone === undefined ? null : { state: 'done', tombstone }
   }
 
-  async list({ state, limit, cursor }: ListQuery): Promise<Page<Snapshot>> {
-    const entries = [...this.#open.values()].filter(({ parked }) => (parked !== null) === (state === 'parked'))
-    return page(entries, { limit, cursor }, (entry) => this.#snapshot(entry))
+  async list({ state, ...query }: ListQuery): Promise<Page<Snapshot>> {
+    const now = this.#clock.elapsed()
+    const listed = [...this.#open.values()].filter((open) => open.isParked() === (state === 'parked'))
+    return page(listed, query, (open) => open.snapshot(now))
   }
 
   async reservations(query: PageQuery): Promise<Page<Reservation>> {
-    return page([...this.#reserved.values()], query, (entry) => this.#reservation(entry))
+    const now = this.#clock.elapsed()
+    return page([...this.#reserved.values()], query, (reserved) => viewOf(reserved, now))
   }
 
   async stats(): Promise<StoreStats> {
@@ -387,30 +288,16 @@ class MemoryStore implements Store {
     return []
   }
 
-  /** Nothing to free: the store has no timer and opens nothing, and what it holds stays readable. */
+  /** Nothing to free: the store opens nothing and has no timer. What it holds stays. */
   async close(): Promise<void> {}
 
-  #insert(id: string, draft: Draft, since: number, { dueInMs, sealed }: AddOptions): void {
-    const entry: Open = {
-      kind: 'approval',
-      record: recordOf(id, draft),
-      since,
-      notBefore: since,
-      leaseEnd: since,
-      fence: 0,
-      claimed: false,
-      token: null,
-      sealed: sealed ?? null,
-      starts: 0,
-      startedBy: null,
-      owed: 0,
-      parked: null,
-      order: this.#order++,
-      dueAt: 0,
-      slot: null,
-    }
-    this.#open.set(id, entry)
-    this.#due.put(entry, this.#clock.elapsed() + dueInMs)
+  /** Takes a step of an open record, and puts that where it is due now. */
+  #change<Answer>(id: string, step: (open: OpenRecord, now: number) => Answer): Answer | undefined {
+    const open = this.#open.get(id)
+    if (open === undefined) return undefined
+    const answer = step(open, this.#clock.elapsed())
+    this.#due.update(open)
+    return answer
   }
 
   #demandRoom(): void {
@@ -418,33 +305,29 @@ class MemoryStore implements Store {
     throw new CheqpointError('store-full', `the memory store holds ${this.#maxPending} open records, its maxPending`)
   }
 
-  /** The record, where this token claimed it last and has not given it back. */
-  #heldBy(id: string, token: string): Open | undefined {
-    const entry = this.#open.get(id)
-    return entry?.claimed === true && entry.token === token ? entry : undefined
+  #insert(id: string, draft: Draft, since: number, { dueInMs, sealed }: AddOptions): void {
+    const dueAt = this.#clock.elapsed() + dueInMs
+    const open = new OpenRecord(recordOf(id, draft), this.#order++, since, dueAt, sealed ?? null)
+    this.#open.set(id, open)
+    this.#due.update(open)
   }
 
-  #isLeased(entry: Open): boolean {
-    return entry.claimed && entry.leaseEnd > this.#clock.elapsed()
+  #forget(reserved: Reserved): void {
+    this.#reserved.delete(reserved.ref)
+    reserved.dueAt = Number.POSITIVE_INFINITY
+    this.#due.update(reserved)
   }
 
-  #lease(entry: Open, leaseMs: number): void {
-    entry.leaseEnd = this.#clock.elapsed() + leaseMs
-    this.#due.put(entry, entry.leaseEnd)
-  }
-
-  #bury(entry: Open, end: Pick<Tombstone, 'outcome' | 'sealed' | 'result'>, token: string | null, ms: number): void {
-    const { id, ref, action, assistant } = entry.record
-    const tombstone = Object.freeze({ id, ref, action, assistant, ...end })
+  #bury(open: OpenRecord, end: Completion, sealed: JsonText | null, token: string | null, retentionMs: number): void {
+    const { id, ref, action, assistant } = open.record
+    const { outcome, result } = end
+    const tombstone: Tombstone = Object.freeze({ id, ref, action, assistant, outcome, sealed, result })
     this.#open.delete(id)
-    this.#due.drop(entry)
-    // lru-cache takes a ttl of 0 for "never".
-    if (ms > 0) this.#graves.set(id, { tombstone, token }, { ttl: ms })
+    open.dueAt = Number.POSITIVE_INFINITY
+    this.#due.update(open)
+    // To lru-cache a ttl of 0 is no end.
+    if (retentionMs > 0) this.#graves.set(id, { tombstone, token }, { ttl: retentionMs })
     if (!this.#graves.has(id)) this.#unbind(tombstone)
-  }
-
-  #unbind({ id, ref }: Tombstone): void {
-    if (ref !== null && this.#bound.get(ref) === id) this.#bound.delete(ref)
   }
 
   #boundId(ref: string): string | undefined {
@@ -456,25 +339,12 @@ class MemoryStore implements Store {
     return this.#boundId(ref) === undefined ? 'unknown' : 'bound'
   }
 
-  #forget(reserved: Reserved): void {
-    this.#reserved.delete(reserved.ref)
-    this.#due.drop(reserved)
-  }
-
-  #reservation({ ref, draft, since, candidates }: Reserved): Reservation {
-    return { ref, draft, ageMs: this.#clock.elapsed() - since, candidates }
-  }
-
-  #snapshot(entry: Open): Snapshot {
-    const { record, fence, starts, sealed, parked } = entry
-    const now = this.#clock.elapsed()
-    const common = { record, fence, starts, sealed, ageMs: now - entry.since }
-    if (parked !== null) return { state: 'parked', ...common, ...parked }
-    return { state: this.#isLeased(entry) ? 'claimed' : 'pending', ...common, dueInMs: entry.dueAt - now }
+  #unbind({ id, ref }: Tombstone): void {
+    if (ref !== null && this.#bound.get(ref) === id) this.#bound.delete(ref)
   }
 }
 
-// Copied field by field: it leaves out what else the caller's object holds, and takes a quarter of a spread's memory.
+// Field by field: that leaves out what else the caller's object holds, and takes a quarter of a spread's memory.
 function draftOf(ref: string, { action, assistant, expiresAt, details, context }: Draft): Draft {
   return Object.freeze({ ref, action, assistant, expiresAt, details, context })
 }
@@ -483,6 +353,6 @@ function recordOf(id: string, { ref, action, assistant, expiresAt, details, cont
   return Object.freeze({ id, ref, action, assistant, expiresAt, details, context, version: recordVersion })
 }
 
-function isForeign(ref: string | undefined, owner: { readonly ref: string | null }): boolean {
-  return ref !== undefined && ref !== owner.ref
+function viewOf({ ref, draft, candidates, since }: Reserved, now: number): Reservation {
+  return { ref, draft, candidates, ageMs: now - since }
 }

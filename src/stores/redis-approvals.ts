@@ -20,7 +20,7 @@ export function redisApprovals(link: RedisLink, keys: RedisKeys, tombstone: 'ful
   function forgetLater(ref: string | null, retention: string): void {
     if (ref === null) return
     const [key] = keys.reference(ref)
-    link.send(['PEXPIRE', key, retention], key).catch(() => {})
+    void link.send(['PEXPIRE', key, retention], key).catch(() => {})
   }
 
   return {
@@ -90,7 +90,7 @@ export function redisApprovals(link: RedisLink, keys: RedisKeys, tombstone: 'ful
 /** The answer of a script that only the holder of the lease gets anything from. */
 function fenced<const Done extends string>(reply: Reply, done: Done): Done | 'lost' {
   // What cannot be read any more is nobody's.
-  return reply.kind === 'unreadable' ? 'lost' : reply.oneOf(done, 'lost')
+  return reply.kind === 'unreadable' ? 'lost' : reply.oneOf<Done | 'lost'>(done, 'lost')
 }
 
 /** A time to live: Redis has none of 0. */

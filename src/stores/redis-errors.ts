@@ -18,7 +18,14 @@ const meanings: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
   ['WRONGPASS', ['store-unsuitable', 'user name or password are wrong; correct them in your Redis client']],
   [
     'NOPERM',
-    ['store-unsuitable', 'its user lacks a command or a key; allow what docs/redis.md lists, on the keys of the prefix'],
+    [
+      'store-unsuitable',
+      'its user lacks a command or a key; allow what docs/redis.md lists, on the keys of the prefix',
+    ],
+  ],
+  [
+    'READONLY',
+    ['store-unavailable', 'this node is a replica, or was one a moment ago; if that lasts, connect to its primary'],
   ],
   ['MOVED', ['store-unsuitable', `it is a cluster; ${clusterHint}`]],
   ['ASK', ['store-unsuitable', `it is a cluster; ${clusterHint}`]],
@@ -48,7 +55,10 @@ export function storeError(error: unknown): CheqpointError {
 
 function replyError(message: string): CheqpointError {
   if (/unknown (redis )?command/i.test(message)) {
-    return new CheqpointError('store-unsuitable', 'Redis answered ERR: it lacks a command; Redis 6.2 or newer is needed')
+    return new CheqpointError(
+      'store-unsuitable',
+      'Redis answered ERR: it lacks a command; Redis 6.2 or newer is needed',
+    )
   }
   if (/wrong number of arguments|syntax error/i.test(message)) {
     return new CheqpointError(

@@ -3,12 +3,15 @@ import { redisWord, storeError } from './redis-errors.js'
 import { asInteger, Reply } from './redis-replies.js'
 import type { Script } from './redis-scripts.js'
 
+/** A command and its operands. Not readonly, because the types of some clients demand that. */
+export type Command = [name: string, ...operands: string[]]
+
 /**
  * Sends one command and resolves with the raw reply: strings, integers, `null`, and arrays of these; rejects with the
  * error of Redis or of the client. `key` is one of the command's keys, or stands in the place of the data that it is
  * about: a cluster client sends the command to that key's node.
  */
-export type SendCommand = (args: readonly [command: string, ...rest: string[]], key: string) => Promise<unknown>
+export type SendCommand = (args: Command, key: string) => Promise<unknown>
 
 /** The keys of one script call. The first one leads to the node. */
 export type Keys = readonly [string, ...string[]]
@@ -29,7 +32,7 @@ export class RedisLink {
   }
 
   /** Sends one command. Rejects with a {@link CheqpointError} that holds none of its arguments. */
-  async send(args: readonly [command: string, ...rest: string[]], key: string): Promise<unknown> {
+  async send(args: Command, key: string): Promise<unknown> {
     try {
       return await this.#ask(args, key)
     } catch (error) {
@@ -71,7 +74,7 @@ export class RedisLink {
     )
   }
 
-  async #ask(args: readonly [command: string, ...rest: string[]], key: string): Promise<unknown> {
+  async #ask(args: Command, key: string): Promise<unknown> {
     const reply = await this.#send(args, key)
     // Some clients hand an error over as a value.
     if (reply instanceof Error) throw reply

@@ -32,6 +32,11 @@ export class Reply {
     return item === null ? null : asInteger(item)
   }
 
+  emptyArray(): void {
+    const item = this.#next()
+    if (!Array.isArray(item) || item.length > 0) throw wrongReply(item, 'an empty array')
+  }
+
   /** The items that were not read yet. */
   rest(): readonly string[] {
     const rest = this.#items.slice(this.#at).map(asText)

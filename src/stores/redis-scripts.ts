@@ -55,8 +55,8 @@ end
 
 -- Out of memory, the server refuses a script at its first write if that one could grow, and lets it finish past any
 -- other. What was accepted must be able to end, so all but new intake begin with a write that changes nothing.
-local function pass_when_full()
-  redis.call('ZREM', KEYS[2], '')
+local function pass_when_full(index)
+  redis.call('ZREM', index or KEYS[2], '')
 end
 
 local function append_record(reply, entry)
@@ -443,15 +443,24 @@ end
 return binding(entry)
 `)
 
+/** Tells how long the oldest members have been due. KEYS due. ARGV limit. → `due`, score…. */
+export const look: Script = script(`
+local pairs = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
+local reply = {'due'}
+for at = 2, #pairs, 2 do reply[#reply + 1] = pairs[at] end
+return reply
+`)
+
 /**
  * Takes due members, oldest first, and pushes each a lease ahead.
- * KEYS due. ARGV limit, lease. → `due`, member….
+ * KEYS due. ARGV limit, lease. → `due`, member, score, member, score…: when each was due.
  */
 export const take: Script = script(`
-local members = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
-for _, member in ipairs(members) do redis.call('ZADD', KEYS[1], now + ARGV[2], member) end
-table.insert(members, 1, 'due')
-return members
+pass_when_full(KEYS[1])
+local reply = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
+for at = 1, #reply, 2 do redis.call('ZADD', KEYS[1], now + ARGV[2], reply[at]) end
+table.insert(reply, 1, 'due')
+return reply
 `)
 
 /**

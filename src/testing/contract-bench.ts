@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Draft, NewRecord, ParkReason } from '../record.js'
-import type { AddOptions, ClaimAnswer, ClaimOptions, Store } from '../store.js'
+import type {
+  AddOptions,
+  ApprovalRecord,
+  ClaimAnswer,
+  ClaimOptions,
+  Draft,
+  NewRecord,
+  ParkReason,
+  Store,
+} from '../index.js'
 
 /** A store to test, empty and apart from every other. */
 export interface StoreUnderTest {
@@ -217,4 +225,10 @@ export function newDraft(change: Partial<Draft> = {}): Draft {
 
 export function newRecord(id: string, change: Partial<NewRecord> = {}): NewRecord {
   return { ...newDraft(change), id }
+}
+
+/** Asserts that a store gave back what was submitted. Which version it wrote is its own affair. */
+export function assertRecord({ version, ...record }: ApprovalRecord, submitted: NewRecord): void {
+  assert.deepEqual(record, submitted)
+  assert.ok(Number.isSafeInteger(version) && version > 0, `version ${version}`)
 }

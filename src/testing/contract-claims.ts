@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { recordVersion } from '../record.js'
-import { quickLooks } from '../store.js'
-import { approved, type Bench, type Case, long, newRecord } from './contract-bench.js'
+import { quickLooks } from '../index.js'
+import { approved, assertRecord, type Bench, type Case, long, newRecord } from './contract-bench.js'
 
 /** Who may have a record, for how long, and how callbacks hurry it. */
 export const claimCases: readonly Case[] = [
@@ -22,12 +21,15 @@ export const claimCases: readonly Case[] = [
       await bench.pass(7)
       const { record, fence, starts, sealed, ageMs } = await bench.claim('apr-1', 'a')
       start.age(ageMs)
-      assert.deepEqual({ ...record }, { ...newRecord('apr-1'), version: recordVersion })
+      assertRecord(record, newRecord('apr-1'))
       assert.deepEqual({ starts, sealed }, { starts: 0, sealed: null })
-      for (const rise of [1, 2, 3]) {
-        await bench.store.release('apr-1', `${rise - 1}`, { dueInMs: 0, notBeforeMs: 0 })
-        if (rise === 1) await bench.store.release('apr-1', 'a', { dueInMs: 0, notBeforeMs: 0 })
-        assert.equal((await bench.claim('apr-1', `${rise}`)).fence, fence + rise)
+      for (const [earlier, later, rise] of [
+        ['a', 'b', 1],
+        ['b', 'c', 2],
+        ['c', 'a', 3],
+      ] as const) {
+        await bench.store.release('apr-1', earlier, { dueInMs: 0, notBeforeMs: 0 })
+        assert.equal((await bench.claim('apr-1', later)).fence, fence + rise)
       }
     },
   ],

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { recordVersion } from '../record.js'
-import type { Page, Snapshot } from '../store.js'
-import { approved, type Bench, type Case, long, newRecord, rejected } from './contract-bench.js'
+import type { Page, Snapshot } from '../index.js'
+import { approved, assertRecord, type Case, long, newRecord, rejected } from './contract-bench.js'
 
 /** Records come, are read, and leave a tombstone. */
 export const recordCases: readonly Case[] = [
@@ -12,14 +11,9 @@ export const recordCases: readonly Case[] = [
       await bench.add('apr-1')
       const snapshot = await bench.store.get('apr-1')
       assert.ok(snapshot?.state === 'pending')
-      const { ageMs, dueInMs, ...rest } = snapshot
-      assert.deepEqual(rest, {
-        state: 'pending',
-        record: { ...newRecord('apr-1'), version: recordVersion },
-        fence: 0,
-        starts: 0,
-        sealed: null,
-      })
+      const { ageMs, dueInMs, record, ...rest } = snapshot
+      assertRecord(record, newRecord('apr-1'))
+      assert.deepEqual(rest, { state: 'pending', fence: 0, starts: 0, sealed: null })
       start.age(ageMs)
       start.left(dueInMs, long)
     },
@@ -39,7 +33,7 @@ export const recordCases: readonly Case[] = [
       const other = newRecord('apr-1', { action: 'other', details: '{}' })
       assert.equal(await bench.store.add(other, { dueInMs: 0, sealed: approved }), 'exists')
       const { record, sealed } = await bench.claim('apr-1', 'a')
-      assert.deepEqual({ ...record }, { ...newRecord('apr-1'), version: recordVersion })
+      assertRecord(record, newRecord('apr-1'))
       assert.equal(sealed, null)
       assert.equal(await bench.store.add(other, { dueInMs: 0 }), 'exists')
       assert.deepEqual(await bench.due(), [])

@@ -1,0 +1,565 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Store } from '../src/store.js'
+import {
+  approved,
+  draft,
+  dyingAfter,
+  hour,
+  openBench,
+  type RedisBench,
+  record,
+  recorder,
+  scriptCalls,
+} from './support/redis-bench.js'
+import { describeWithRedis, startRedis, type TestServer } from './support/redis-server.js'
+
+let bench: RedisBench
+
+function setUp(): void {
+  beforeAll(async () => {
+    bench = await openBench()
+  })
+  afterAll(() => bench.close())
+}
+
+describeWithRedis('redisStore: cost', () => {
+  setUp()
+
+  it('costs three script calls for a decision and one for its duplicate', async () => {
+    const { send, commands } = recorder(bench.send)
+    const store = bench.store({ sendCommand: send, partitions: 16 })
+    await warmUp(store)
+    await store.reserve('ref', draft({ ref: 'ref' }), { dueInMs: hour })
+    await store.bind('ref', 'id', { dueInMs: hour })
+    commands.length = 0
+    await decide(store, 'id', 'worker')
+    expect(scriptCalls(commands)).toBe(3)
+    commands.length = 0
+    expect((await store.claim('id', 'late', hour, { ref: 'ref' })).kind).toBe('done')
+    expect(commands.length).toBe(1)
+  })
+
+  it('takes at most 700 bytes for an open record with 300 bytes of details and context', async () => {
+    const server = await startRedis()
+    const own = await openBench(server.url)
+    const store = own.store({ prefix: 'cheqpoint' })
+    const details = JSON.stringify({ orderId: '8842'.repeat(45) }).padEnd(200)
+    const context = JSON.stringify('c'.repeat(98))
+    try {
+      // An id and a reference of usual length: cuid, 128 bits.
+      const bytes = await growth(own, 50_000, (index) =>
+        store.add(
+          record(`cmf${String(index).padStart(22, '0')}`, { ref: String(index).padStart(22, 'r'), details, context }),
+          { dueInMs: index },
+        ),
+      )
+      expect(details.length + context.length).toBe(300)
+      expect(bytes).toBeLessThanOrEqual(700)
+      expect(bytes).toBeGreaterThan(300)
+    } finally {
+      await own.close()
+      await server.stop()
+    }
+  })
+})
+
+describeWithRedis('redisStore: layout', () => {
+  setUp()
+
+  it('keeps the keys of each call under one hash tag, and every key under the prefix', async () => {
+    const { send, commands } = recorder(bench.send)
+    const prefix = randomUUID()
+    const store = bench.store({ sendCommand: send, prefix, partitions: 16 })
+    await throughEverything(store)
+    const calls = commands.filter(([name]) => name === 'EVALSHA' || name === 'EVAL')
+    expect(calls.length).toBeGreaterThan(40)
+    for (const [, , count, ...rest] of calls) {
+      const keys = rest.slice(0, Number(count))
+      const tags = new Set(keys.map((key) => /^\{[^{}]+:\d+\}/.exec(key)?.[0]))
+      expect([...tags].length, keys.join()).toBe(1)
+    }
+    const stored = (await bench.raw('KEYS', '*')) as string[]
+    const ours = stored.filter((key) => key.includes(prefix))
+    expect(ours.length).toBeGreaterThan(5)
+    expect(ours.filter((key) => !key.startsWith(`{${prefix}`))).toEqual([])
+  })
+
+  it('lets nothing that is open expire, and everything of a finished record', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    await store.add(record('pending'), { dueInMs: 0 })
+    await store.add(record('parked'), { dueInMs: 0 })
+    await store.claim('parked', 'worker', hour, {})
+    await store.park('parked', 'worker', 'edit-invalid', '')
+    await store.reserve('open', draft(), { dueInMs: 0 })
+    await store.reserve('bound', draft(), { dueInMs: 0 })
+    await store.bind('bound', 'claimed', { dueInMs: 0 })
+    await store.claim('claimed', 'worker', hour, {})
+    const stored = ((await bench.raw('KEYS', `*${prefix}*`)) as string[]).sort()
+    expect(stored).toEqual(
+      ['a:claimed', 'a:parked', 'a:pending', 'due', 'parked', 'r:bound', 'r:open'].map(
+        (name) => `{${prefix}:0}:${name}`,
+      ),
+    )
+    for (const key of stored) expect(await bench.raw('PTTL', key), key).toBe(-1)
+
+    await store.complete('claimed', 'worker', { outcome: 'rejected', result: null }, 60_000)
+    for (const name of ['a:claimed', 'r:bound']) {
+      const left = await bench.raw('PTTL', `{${prefix}:0}:${name}`)
+      expect(left, name).toBeGreaterThan(50_000)
+      expect(left, name).toBeLessThanOrEqual(60_000)
+    }
+  })
+
+  it('forgets the reference of a cancelled record with its tombstone', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    await store.reserve('ref', draft(), { dueInMs: hour })
+    await store.bind('ref', 'id', { dueInMs: hour })
+    await store.cancel('id', 60_000)
+    expect(await bench.raw('PTTL', `{${prefix}:0}:r:ref`)).toBeGreaterThan(50_000)
+  })
+
+  it('shows receivers with different prefixes nothing of each other', async () => {
+    const [staging, production] = [bench.store(), bench.store()]
+    await staging.add(record('id'), { dueInMs: 0 })
+    expect(await production.claim('id', 'worker', hour, {})).toEqual({ kind: 'unknown' })
+    expect(await production.takeDue(10, hour)).toEqual([])
+  })
+
+  it('keeps neither decision nor result where only the outcome is wanted', async () => {
+    const store = bench.store({ tombstone: 'outcome-only' })
+    await store.add(record('id'), { dueInMs: 0 })
+    await decide(store, 'id', 'worker')
+    const answer = await store.claim('id', 'late', hour, {})
+    expect(answer).toMatchObject({ kind: 'done', tombstone: { outcome: 'approved', sealed: null, result: null } })
+  })
+})
+
+describeWithRedis('redisStore: calls sent again', () => {
+  setUp()
+
+  it('gives each answer of a token a second time when the first one was lost', async () => {
+    const twice = bench.store({
+      sendCommand: async (args, key) => {
+        await bench.send(args, key)
+        return bench.send(args, key)
+      },
+    })
+    await twice.add(record('id'), { dueInMs: 0 })
+    const first = await twice.claim('id', 'one', hour, {})
+    expect(first).toMatchObject({ kind: 'claimed', fence: 1, starts: 0 })
+    expect(await twice.extend('id', 'one', hour)).toBe('extended')
+    expect(await twice.seal('id', 'one', approved)).toEqual({ kind: 'sealed', sealed: approved, starts: 1 })
+    const back = { dueInMs: 0, notBeforeMs: 0, startBack: true }
+    expect(await twice.release('id', 'one', back)).toBe('released')
+    expect(await twice.claim('id', 'two', hour, {})).toMatchObject({ fence: 2, starts: 0 })
+    expect(await twice.park('id', 'two', 'adopted', '')).toBe('parked')
+    await twice.retry('id')
+    expect(await twice.claim('id', 'three', hour, {})).toMatchObject({ kind: 'claimed', fence: 3 })
+    expect(await twice.complete('id', 'three', { outcome: 'approved', result: '1' }, hour)).toBe('done')
+  })
+
+  it('goes on while the script cache is flushed all the time', async () => {
+    const { send, commands } = recorder(async (args, key) => {
+      if (args[0] === 'EVALSHA') await bench.raw('SCRIPT', 'FLUSH')
+      return bench.send(args, key)
+    })
+    const store = bench.store({ sendCommand: send })
+    await store.add(record('id'), { dueInMs: 0 })
+    await decide(store, 'id', 'worker')
+    expect(commands.map(([name]) => name)).toEqual(Array(4).fill(['EVALSHA', 'EVAL']).flat())
+  })
+
+  it('sends nothing again after any other error', async () => {
+    for (const message of [
+      'READONLY no',
+      'LOADING wait',
+      'TRYAGAIN',
+      'read ECONNRESET',
+      'ERR NOSCRIPT in the middle',
+    ]) {
+      const { send, commands } = recorder(() => Promise.reject(new Error(message)))
+      await expect(bench.store({ sendCommand: send }).get('id')).rejects.toMatchObject({ code: 'store-unavailable' })
+      expect(commands.length, message).toBe(1)
+    }
+  })
+})
+
+describeWithRedis('redisStore: binding over two partitions', () => {
+  setUp()
+  // With 16 partitions these two live in different ones.
+  const [ref, id] = ['ref-1', 'apr-1']
+  const partitions = 16
+
+  /** A binding whose process died after so many of its three writes. */
+  async function broken(writes: number): Promise<{ readonly store: Store; readonly prefix: string }> {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix, partitions })
+    await warmUp(store)
+    await store.reserve(ref, draft({ ref, details: '[1]' }), { dueInMs: hour })
+    const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
+    await expect(dying.bind(ref, id, { dueInMs: hour, sealed: approved })).rejects.toMatchObject({
+      code: 'store-unavailable',
+    })
+    return { store, prefix }
+  }
+
+  async function expectBound(store: Store): Promise<void> {
+    expect(await store.get(id)).toMatchObject({ record: { id, ref, details: '[1]' }, sealed: approved, fence: 0 })
+    expect(await store.reservation(ref)).toBeNull()
+    expect(await store.reserve(ref, draft(), { dueInMs: hour })).toEqual({ kind: 'bound', id })
+    expect(await store.stats()).toMatchObject({ open: 1 })
+    expect((await store.reservations({ limit: 10 })).items).toEqual([])
+  }
+
+  for (const writes of [1, 2]) {
+    it(`is finished by the next sweep when the process died after write ${writes}`, async () => {
+      const { store, prefix } = await broken(writes)
+      expect(await store.nextDueInMs()).toBeLessThanOrEqual(1_000)
+      await makeDue(prefix, `b:${ref}`)
+      expect(await store.takeDue(10, hour)).toEqual([{ kind: 'approval', id }])
+      await expectBound(store)
+      expect(await store.takeDue(10, hour)).toEqual([])
+    })
+
+    it(`is finished by the same call sent again when the process died after write ${writes}`, async () => {
+      const { store } = await broken(writes)
+      expect(await store.bind(ref, id, { dueInMs: 0 })).toBe('bound')
+      await expectBound(store)
+    })
+
+    it(`loses against the first id when another one comes after write ${writes}`, async () => {
+      const { store } = await broken(writes)
+      expect(await store.bind(ref, 'other', { dueInMs: 0 })).toBe('conflict')
+      await expectBound(store)
+      expect(await store.get('other')).toBeNull()
+    })
+
+    it(`is bound to whoever looks after write ${writes}`, async () => {
+      const looks: readonly ((store: Store) => Promise<unknown>)[] = [
+        (store) => store.hold(ref, 'other'),
+        (store) => store.discard(ref),
+        (store) => store.postpone(ref, 0),
+        async (store) => (await store.reserve(ref, draft(), { dueInMs: 0 })).kind,
+      ]
+      for (const look of looks) {
+        const { store } = await broken(writes)
+        expect(await look(store)).toBe('bound')
+        await expectBound(store)
+      }
+    })
+  }
+
+  it('keeps a half-bound reference due when the sweep fails to finish it', async () => {
+    const { store, prefix } = await broken(1)
+    await makeDue(prefix, `b:${ref}`)
+    const failing = bench.store({
+      prefix,
+      partitions,
+      sendCommand: (args, key) =>
+        args.some((arg) => arg.endsWith(`:a:${id}`)) ? Promise.reject(new Error('LOADING')) : bench.send(args, key),
+    })
+    expect(await failing.takeDue(10, 5)).toEqual([])
+    expect(await store.get(id)).toBeNull()
+    await makeDue(prefix, `b:${ref}`)
+    expect(await store.takeDue(10, hour)).toEqual([{ kind: 'approval', id }])
+    await expectBound(store)
+  })
+
+  for (const writes of [1, 2]) {
+    it(`leaves the reservation as it was when the id belongs to another record, even after a crash at write ${writes}`, async () => {
+      const prefix = randomUUID()
+      const store = bench.store({ prefix, partitions })
+      await store.add(record(id), { dueInMs: hour })
+      await store.reserve(ref, draft({ ref }), { dueInMs: 2 * hour })
+      await store.hold(ref, 'candidate')
+      const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
+      await expect(dying.bind(ref, id, { dueInMs: 0, sealed: approved })).rejects.toThrow()
+      await makeDue(prefix, `b:${ref}`)
+      expect(await store.takeDue(10, hour)).toEqual([])
+      expect(await store.reservation(ref)).toMatchObject({ ref, candidates: ['candidate'] })
+      expect(await store.nextDueInMs()).toBeGreaterThan(hour / 2)
+      expect(await store.stats()).toMatchObject({ open: 2 })
+      expect(await store.get(id)).toMatchObject({ record: { ref: null }, sealed: null })
+      expect(await store.bind(ref, 'other', { dueInMs: hour })).toBe('bound')
+      expect(await store.get('other')).toMatchObject({ record: { ref }, sealed: null })
+    })
+  }
+
+  it('lets the reference go with the tombstone when the record was finished before its binding', async () => {
+    const { store, prefix } = await broken(2)
+    await decide(store, id, 'worker')
+    expect(await store.bind(ref, id, { dueInMs: 0 })).toBe('bound')
+    const [key] = (await bench.raw('KEYS', `*${prefix}*:r:${ref}`)) as [string]
+    expect(await bench.raw('PTTL', key)).toBeGreaterThan(hour / 2)
+    expect(await bench.raw('PTTL', key)).toBeLessThanOrEqual(hour)
+  })
+
+  async function makeDue(prefix: string, member: string): Promise<void> {
+    const indexes = (await bench.raw('KEYS', `*${prefix}*:due`)) as string[]
+    const changed = await Promise.all(indexes.map((key) => bench.raw('ZADD', key, 'XX', 'CH', '1', member)))
+    expect(changed.filter((count) => count === 1).length).toBe(1)
+  }
+})
+
+describeWithRedis('redisStore: sweeping partitions', () => {
+  setUp()
+
+  it('looks for what is due in all partitions, and takes only from those that have the oldest', async () => {
+    const { send, commands } = recorder(bench.send)
+    const store = bench.store({ sendCommand: send, partitions: 8 })
+    await warmUp(store)
+    for (let index = 0; index < 40; index++) await store.add(record(`apr-${index}`), { dueInMs: 0 })
+    commands.length = 0
+    expect((await store.takeDue(2, hour)).length).toBe(2)
+    expect(scriptCalls(commands)).toBeLessThanOrEqual(8 + 2)
+    expect((await store.takeDue(100, hour)).length).toBe(38)
+    commands.length = 0
+    expect(await store.takeDue(100, hour)).toEqual([])
+    expect(scriptCalls(commands)).toBe(8)
+  })
+
+  it('asks one partition once', async () => {
+    const { send, commands } = recorder(bench.send)
+    const store = bench.store({ sendCommand: send })
+    await warmUp(store)
+    commands.length = 0
+    await store.takeDue(100, hour)
+    expect(commands.length).toBe(1)
+  })
+
+  it('hands out what other partitions hold while one fails, and fails only where nothing was taken', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix, partitions: 2 })
+    for (let index = 0; index < 20; index++) await store.add(record(`apr-${index}`), { dueInMs: 0 })
+    const failing = bench.store({
+      prefix,
+      partitions: 2,
+      sendCommand: (args, key) =>
+        key.startsWith(`{${prefix}:1}`) ? Promise.reject(new Error('CLUSTERDOWN')) : bench.send(args, key),
+    })
+    const taken = await failing.takeDue(32, hour)
+    expect(taken.length).toBeGreaterThan(0)
+    expect(taken.length).toBeLessThan(20)
+    await expect(failing.takeDue(32, hour)).rejects.toMatchObject({ code: 'store-unavailable' })
+    expect((await store.takeDue(32, hour)).length).toBe(20 - taken.length)
+  })
+
+  it('drops what stands in the due index and nowhere else', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    await bench.raw('ZADD', `{${prefix}:0}:due`, '1', 'a:gone', '1', 'r:gone', '1', 'b:gone')
+    await store.takeDue(10, 0)
+    expect(await store.claim('gone', 'worker', hour, {})).toEqual({ kind: 'unknown' })
+    expect(await store.reservation('gone')).toBeNull()
+    expect(await store.stats()).toMatchObject({ open: 0 })
+  })
+
+  it('puts a record that the due index lost back with the next claim', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    await store.add(record('id'), { dueInMs: 0 })
+    await bench.raw('DEL', `{${prefix}:0}:due`)
+    await store.claim('id', 'worker', 0, {})
+    expect(await store.takeDue(10, hour)).toEqual([{ kind: 'approval', id: 'id' }])
+  })
+
+  it('refuses a cursor that it did not give', async () => {
+    const store = bench.store({ partitions: 2 })
+    for (const cursor of ['', 'x', 'W10', Buffer.from('[["1"],null]').toString('base64url')]) {
+      await expect(store.list({ state: 'open', limit: 1, cursor })).rejects.toMatchObject({ code: 'argument-invalid' })
+    }
+  })
+})
+
+describeWithRedis('redisStore: entries that cannot be read', () => {
+  setUp()
+  const newer = `redis.call('SET', KEYS[1], cmsgpack.pack({ v = 2, state = 'open' }))`
+  const damages: Readonly<Record<string, string>> = {
+    'is text of somebody else': `redis.call('SET', KEYS[1], 'hello')`,
+    'is empty': `redis.call('SET', KEYS[1], '')`,
+    'was cut off': `redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, 40))`,
+    'is of another type': `redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'hello')`,
+    'is of a newer version': newer,
+  }
+
+  for (const [damage, script] of Object.entries(damages)) {
+    it(`leaves alone what ${damage}, and goes on with the rest`, async () => {
+      const prefix = randomUUID()
+      const store = bench.store({ prefix })
+      await store.add(record('bad'), { dueInMs: 0 })
+      await store.add(record('good'), { dueInMs: 0 })
+      const key = `{${prefix}:0}:a:bad`
+      await bench.raw('EVAL', script, '1', key)
+      const before = await bench.raw('DUMP', key)
+
+      expect(await store.claim('bad', 'worker', hour, {})).toEqual({ kind: 'unreadable' })
+      expect(await store.complete('bad', 'worker', { outcome: 'approved', result: null }, hour)).toBe('lost')
+      const answer = { code: 'store-answer' }
+      await expect(store.add(record('bad'), { dueInMs: 0 })).rejects.toMatchObject(answer)
+      await expect(store.knock('bad', { withinMs: 0 })).rejects.toMatchObject(answer)
+      await expect(store.cancel('bad', hour)).rejects.toMatchObject(answer)
+      await expect(store.retry('bad')).rejects.toMatchObject(answer)
+      await expect(store.get('bad')).rejects.toMatchObject(answer)
+      const { items } = await store.list({ state: 'open', limit: 10 })
+      expect(items.map((item) => item.state === 'pending' && item.record.id)).toEqual(['good'])
+      expect(await store.takeDue(10, hour)).toHaveLength(2)
+      expect(await bench.raw('DUMP', key)).toBe(before)
+    })
+  }
+
+  it('leaves a reservation of a newer version alone, and goes on with the rest', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    await store.reserve('bad', draft(), { dueInMs: 0 })
+    await store.reserve('good', draft(), { dueInMs: 0 })
+    await bench.raw('EVAL', newer, '1', `{${prefix}:0}:r:bad`)
+    const answer = { code: 'store-answer' }
+    await expect(store.reserve('bad', draft(), { dueInMs: 0 })).rejects.toMatchObject(answer)
+    await expect(store.bind('bad', 'id', { dueInMs: 0 })).rejects.toMatchObject(answer)
+    await expect(store.hold('bad', 'id')).rejects.toMatchObject(answer)
+    await expect(store.discard('bad')).rejects.toMatchObject(answer)
+    await expect(store.postpone('bad', 0)).rejects.toMatchObject(answer)
+    await expect(store.reservation('bad')).rejects.toMatchObject(answer)
+    expect((await store.reservations({ limit: 10 })).items.map(({ ref }) => ref)).toEqual(['good'])
+    expect(await store.takeDue(10, hour)).toHaveLength(2)
+  })
+})
+
+describeWithRedis('redisStore: a server without memory', () => {
+  it('takes nothing new, and lets everything that it holds end', async () => {
+    const server = await startRedis({ maxmemory: '8mb', 'maxmemory-policy': 'noeviction' })
+    const own = await openBench(server.url)
+    const store = own.store()
+    try {
+      await store.add(record('runs'), { dueInMs: 0 })
+      await store.add(record('parks'), { dueInMs: 0 })
+      await store.add(record('cancelled'), { dueInMs: 0 })
+      await store.claim('parks', 'worker', hour, {})
+      await store.reserve('ref', draft(), { dueInMs: 0 })
+      let kept = 0
+      const details = JSON.stringify('x'.repeat(1_000))
+      for (;;) {
+        const added = await Promise.allSettled(
+          Array.from({ length: 200 }, (_, index) => store.add(record(`${kept}-${index}`, { details }), { dueInMs: 0 })),
+        )
+        kept += added.filter(({ status }) => status === 'fulfilled').length
+        const refused = added.find((each) => each.status === 'rejected')
+        if (refused === undefined) continue
+        expect(refused.reason).toMatchObject({ code: 'store-full' })
+        break
+      }
+      expect(kept).toBeGreaterThan(1_000)
+      expect((await store.stats()).open).toBe(kept + 4)
+      // Until not even a small one fits.
+      while ((await store.reserve(randomUUID(), draft(), { dueInMs: 0 }).catch(() => null)) !== null);
+      await expect(store.hold('ref', 'candidate')).rejects.toMatchObject({ code: 'store-full' })
+
+      expect(await store.knock('runs', { withinMs: 0 })).toBe('knocked')
+      expect(await store.claim('runs', 'one', hour, {})).toMatchObject({ kind: 'claimed' })
+      expect(await store.extend('runs', 'one', hour)).toBe('extended')
+      expect(await store.release('runs', 'one', { dueInMs: 0, notBeforeMs: 0 })).toBe('released')
+      await decide(store, 'runs', 'two')
+      expect(await store.park('parks', 'worker', 'edit-invalid', '')).toBe('parked')
+      expect(await store.retry('parks')).toBe('pending')
+      expect(await store.cancel('cancelled', hour)).toBe('cancelled')
+      expect(await store.postpone('ref', 0)).toBe('postponed')
+      expect(await store.bind('ref', 'bound', { dueInMs: 0 })).toBe('bound')
+      expect((await store.takeDue(3, hour)).length).toBe(3)
+    } finally {
+      await own.close()
+      await server.stop()
+    }
+  })
+})
+
+describeWithRedis('redisStore: replicas', () => {
+  let primary: TestServer
+  let replica: TestServer
+  let own: RedisBench
+  beforeAll(async () => {
+    primary = await startRedis()
+    replica = await startRedis({ replicaof: `127.0.0.1 ${primary.port}` })
+    own = await openBench(primary.url)
+    // Until the first synchronization is over, WAIT counts nobody.
+    while ((await own.raw('WAIT', '1', '100')) !== 1);
+  })
+  afterAll(async () => {
+    replica.thaw()
+    await own.close()
+    await Promise.all([primary.stop(), replica.stop()])
+  })
+
+  it('waits for them after each write that is acknowledged', async () => {
+    const { send, commands } = recorder(own.send)
+    const store = own.store({ sendCommand: send, minReplicas: 1 })
+    await throughEverything(store)
+    expect(commands.filter(([name]) => name === 'WAIT').length).toBeGreaterThan(10)
+    expect(new Set(commands.filter(([name]) => name === 'WAIT').map((args) => args.join(' ')))).toEqual(
+      new Set(['WAIT 1 1000']),
+    )
+  })
+
+  it('rejects a write that too few of them have, and takes it when it is repeated', async () => {
+    const store = own.store({ minReplicas: 1, replicaTimeoutMs: 50 })
+    replica.freeze()
+    await expect(store.add(record('id'), { dueInMs: 0 })).rejects.toMatchObject({ code: 'store-unavailable' })
+    replica.thaw()
+    expect(await own.store({ minReplicas: 1 }).add(record('id'), { dueInMs: 0 })).toBe('added')
+    expect(await store.add(record('id'), { dueInMs: 0 })).toBe('exists')
+  })
+})
+
+/** Gets each script that a decision needs into the server's cache. */
+async function warmUp(store: Store): Promise<void> {
+  await throughEverything(store, randomUUID())
+}
+
+async function decide(store: Store, id: string, token: string): Promise<void> {
+  expect(await store.claim(id, token, hour, {})).toMatchObject({ kind: 'claimed' })
+  expect(await store.seal(id, token, approved)).toMatchObject({ kind: 'sealed' })
+  expect(await store.complete(id, token, { outcome: 'approved', result: '{"refund":"r-1"}' }, hour)).toBe('done')
+}
+
+/** Calls every method, and leaves nothing open but what `name` says. */
+async function throughEverything(store: Store, name: string = 'all'): Promise<void> {
+  const ids = ['a', 'b', 'c', 'd'].map((letter) => `${name}-${letter}`)
+  for (const id of ids) await store.add(record(id), { dueInMs: 0 })
+  const [a = '', b = '', c = '', d = ''] = ids
+  await store.knock(a, { withinMs: 0 })
+  await store.claim(a, 'one', hour, {})
+  await store.extend(a, 'one', hour)
+  await store.release(a, 'one', { dueInMs: 0, notBeforeMs: 0 })
+  await decide(store, a, 'two')
+  await store.claim(b, 'one', hour, {})
+  await store.park(b, 'one', 'adopted', '')
+  await store.list({ state: 'parked', limit: 1 })
+  await store.retry(b)
+  await store.cancel(b, hour)
+  await store.get(c)
+  await store.list({ state: 'open', limit: 2 })
+  await store.takeDue(2, hour)
+  await store.stats()
+  await store.nextDueInMs()
+  for (const ref of ids) await store.reserve(ref, draft(), { dueInMs: hour })
+  await store.hold(a, 'candidate')
+  await store.postpone(a, 0)
+  await store.reservation(a)
+  await store.reservations({ limit: 1 })
+  await store.discard(a)
+  await store.bind(b, `${name}-e`, { dueInMs: hour })
+  for (const id of [c, d, `${name}-e`]) await store.cancel(id, hour)
+  for (const ref of [c, d]) await store.discard(ref)
+}
+
+/** Bytes of memory for each of so many entries. */
+async function growth(own: RedisBench, count: number, write: (index: number) => Promise<unknown>): Promise<number> {
+  const used = async () => Number(/used_memory:(\d+)/.exec(String(await own.raw('INFO', 'memory')))?.[1])
+  const before = await used()
+  for (let from = 0; from < count; from += 1_000) {
+    await Promise.all(Array.from({ length: 1_000 }, (_, index) => write(from + index)))
+  }
+  return ((await used()) - before) / count
+}

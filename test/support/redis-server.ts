@@ -1,0 +1,138 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient } from 'redis'
+import { describe } from 'vitest'
+
+/** A Redis server of this test run. */
+export interface TestServer {
+  readonly port: number
+  readonly url: string
+  /** Stops the process from answering, as a hanging machine would. */
+  freeze(): void
+  thaw(): void
+  stop(): Promise<void>
+}
+
+/** Whether `redis-server` can be started here. */
+export const redisServerFound: boolean = isInstalled()
+
+/** A `describe` that needs `redis-server`: where it is missing it fails in CI, and skips with a warning elsewhere. */
+export function describeWithRedis(name: string, body: () => void): void {
+  if (redisServerFound) {
+    describe(name, body)
+    return
+  }
+  if (process.env['CI']) throw new Error(`redis-server is not installed, and CI must run: ${name}`)
+  console.warn(`SKIPPED, because redis-server is not installed: ${name}`)
+  describe.skip(name, body)
+}
+
+/** Starts a server without persistence on a free port. `settings` are those of redis.conf, as pairs. */
+export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+  const port = await freePort()
+  const dir = await mkdtemp(join(tmpdir(), 'cheqpoint-redis-'))
+  const all = { port: String(port), bind: '127.0.0.1', dir, save: '', appendonly: 'no', ...settings }
+  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value])
+  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  await ready(child)
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    async stop() {
+      process.off('exit', kill)
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = new Promise((resolve) => child.once('exit', resolve))
+        kill()
+        await gone
+      }
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A server for tests that need no settings: the one at `REDIS_URL`, or one of our own. */
+export async function sharedRedis(): Promise<Pick<TestServer, 'url' | 'stop'>> {
+  const url = process.env['REDIS_URL']
+  return url === undefined ? startRedis() : { url, stop: async () => {} }
+}
+
+/** Starts three primaries that share the slots. */
+export async function startCluster(): Promise<{ readonly ports: readonly number[]; stop(): Promise<void> }> {
+  const nodes = await Promise.all(
+    [0, 1, 2].map(() => startRedis({ 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000' })),
+  )
+  const clients = await Promise.all(nodes.map(({ url }) => createClient({ url }).connect()))
+  const [first] = nodes
+  const bounds = [0, 5461, 10923, 16384]
+  for (const [at, client] of clients.entries()) {
+    const [from = 0, to = 0] = [bounds[at], (bounds[at + 1] ?? 0) - 1]
+    await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to)])
+    if (at > 0) await client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(first?.port)])
+  }
+  for (const client of clients) {
+    await until(async () => {
+      const info = String(await client.sendCommand(['CLUSTER', 'INFO']))
+      return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
+    })
+    await client.close()
+  }
+  return {
+    ports: nodes.map(({ port }) => port),
+    async stop() {
+      await Promise.all(nodes.map((node) => node.stop()))
+    },
+  }
+}
+
+/** Looks again and again, for ten seconds at most. */
+export async function until(look: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!(await look())) {
+    if (performance.now() > deadline) throw new Error('waited ten seconds in vain')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+function isInstalled(): boolean {
+  try {
+    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A free port whose cluster bus port, 10,000 above, is a port too. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    if ((await isFree(port)) && (await isFree(port + 10_000))) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+function ready(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let log = ''
+    child.once('error', reject)
+    child.once('exit', () => reject(new Error(`redis-server did not start:\n${log}`)))
+    child.stdout?.on('data', (chunk: Buffer) => {
+      log = (log + chunk).slice(-4_000)
+      if (log.includes('Ready to accept connections')) resolve()
+    })
+  })
+}

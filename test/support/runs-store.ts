@@ -1,0 +1,55 @@
+import { CheqpointError, memoryStore, type Store } from '../../src/index.js'
+
+type Method = keyof Store
+type Fault = 'fail' | 'hang' | { readonly answer: unknown }
+
+/** A memory store that can be made to fail, to hang or to answer otherwise, method by method. Every call is noted. */
+export class FaultyStore {
+  readonly store: Store
+  readonly calls: { readonly method: Method; readonly at: number }[] = []
+  readonly #faults = new Map<Method | '*', Fault>()
+
+  constructor(inner: Store = memoryStore()) {
+    this.store = new Proxy(inner, {
+      get: (target, name) => {
+        // Whoever holds the store as a `Store` asks for nothing but its methods.
+        const method = name as Method
+        const call = target[method].bind(target) as (...args: unknown[]) => Promise<unknown>
+        return (...args: unknown[]): Promise<unknown> => {
+          this.calls.push({ method, at: performance.now() })
+          const fault = this.#faults.get(method) ?? this.#faults.get('*')
+          if (fault === 'hang') return new Promise(() => {})
+          if (fault === 'fail') return Promise.reject(new CheqpointError('store-unavailable', 'the store is down'))
+          return fault === undefined ? call(...args) : Promise.resolve(fault.answer)
+        }
+      },
+    })
+  }
+
+  /** These methods, or all of them, reject from now on. Nothing reaches the store. */
+  fail(...methods: readonly Method[]): void {
+    this.#set('fail', methods)
+  }
+
+  /** These methods, or all of them, never answer from now on. Nothing reaches the store. */
+  hang(...methods: readonly Method[]): void {
+    this.#set('hang', methods)
+  }
+
+  answer(method: Method, answer: unknown): void {
+    this.#faults.set(method, { answer })
+  }
+
+  mend(): void {
+    this.#faults.clear()
+  }
+
+  /** When a method was called, in order, as `performance.now()`. */
+  timesOf(method: Method): readonly number[] {
+    return this.calls.filter((call) => call.method === method).map(({ at }) => at)
+  }
+
+  #set(fault: Fault, methods: readonly Method[]): void {
+    for (const method of methods.length === 0 ? (['*'] as const) : methods) this.#faults.set(method, fault)
+  }
+}
