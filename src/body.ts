@@ -1,13 +1,18 @@
 import type { Readable } from 'node:stream'
 import type { Refusal } from './outcome.js'
 import type { Alarm } from './runtime.js'
+import { parseJson } from './wire.js'
 
 /**
  * The body of a request, as the host left it: a stream that nobody read, what a parser made of it, or nothing because
  * something else read it. Since nothing signs the bytes, every form is as good.
  */
 export type CallbackBody =
-  | { readonly stream: Readable | ReadableStream<Uint8Array> | null }
+  | {
+      readonly stream: Readable | ReadableStream<Uint8Array> | null
+      /** Reads the same body in one piece, where the host does that better. Asked only for a declared length within the limit. */
+      readonly whole?: (() => Promise<ArrayBuffer>) | undefined
+    }
   | { readonly parsed: unknown }
   | { readonly drained: true }
 
@@ -19,14 +24,21 @@ export interface BodyLimits {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** The JSON value of a body, or why there is none. Reads one chunk past the limit at the most; never waits for a stream that is over. */
-export async function readBody(body: CallbackBody, limits: BodyLimits): Promise<{ readonly value: unknown } | Refusal> {
+/**
+ * The JSON value of a body, or why there is none. Reads one chunk past the limit at the most; never waits for a stream
+ * that is over. `lengthKnown`: a length within the limit was declared, so the host itself ends the body there.
+ */
+export async function readBody(
+  body: CallbackBody,
+  limits: BodyLimits,
+  lengthKnown = false,
+): Promise<{ readonly value: unknown } | Refusal> {
   if ('drained' in body) return { kind: 'body-drained' }
-  const read = 'parsed' in body ? readParsed(body.parsed) : await readStream(body.stream, limits)
+  const read = 'parsed' in body ? readParsed(body.parsed) : await readUnread(body, limits, lengthKnown)
   if (read instanceof Uint8Array) {
     if (read.byteLength > limits.maxBytes) return { kind: 'body-too-large' }
     try {
-      return { value: JSON.parse(utf8.decode(read)) }
+      return { value: parseJson(utf8.decode(read)) }
     } catch {
       return { kind: 'malformed' }
     }
@@ -40,16 +52,36 @@ function readParsed(parsed: unknown): Uint8Array | { readonly value: unknown } {
   return parsed instanceof Uint8Array ? parsed : { value: parsed }
 }
 
-async function readStream(
-  stream: Readable | ReadableStream<Uint8Array> | null,
+async function readUnread(
+  body: Extract<CallbackBody, { stream: unknown }>,
   limits: BodyLimits,
+  lengthKnown: boolean,
 ): Promise<Uint8Array | Refusal> {
+  if (lengthKnown && body.whole !== undefined) return readWhole(body.whole, limits)
+  const { stream } = body
   if (stream === null) return new Uint8Array()
   return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits)
 }
 
+async function readWhole(whole: () => Promise<ArrayBuffer>, { alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
+  let disarm = (): void => {}
+  const late = new Promise<Refusal>((resolve) => {
+    disarm = alarm.arm(() => resolve({ kind: 'body-too-slow' }))
+  })
+  try {
+    return await Promise.race([whole().then((bytes) => new Uint8Array(bytes)), late])
+  } catch (error) {
+    // A TypeError is the Fetch standard's word for a body that something else has read.
+    return { kind: error instanceof TypeError ? 'body-drained' : 'body-aborted' }
+  } finally {
+    disarm()
+  }
+}
+
 function readNode(stream: Readable, { maxBytes, alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
   if (stream.readableDidRead) return Promise.resolve({ kind: 'body-drained' })
+  // An empty body can end without having been read.
+  if (stream.readableEnded) return Promise.resolve(new Uint8Array())
   if (stream.destroyed) return Promise.resolve({ kind: 'body-aborted' })
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = []
@@ -90,6 +122,11 @@ async function readWeb(
   })
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      // A stream that somebody made by hand may hold anything.
+      if (!ArrayBuffer.isView(next.value)) {
+        stop()
+        return { kind: 'malformed' }
+      }
       size += next.value.byteLength
       if (size > maxBytes) {
         stop()

@@ -76,6 +76,8 @@ export type Confirmed = WireAnswer & { readonly id: string }
  * `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. None of them carries a key or a payload.
  */
 export interface Client {
+  /** Names of the assistants that have keys; `null` where one key serves all. */
+  readonly assistants: ReadonlySet<string> | null
   /** `GET /api/approvals/{id}`. Rejects with `id-invalid` before anything is sent. */
   get(id: string, options?: CallOptions): Promise<Confirmed>
   /** `POST /api/approvals/request`. Rejects with `not-json` or `argument-invalid` before anything is sent. */
@@ -220,6 +222,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   return {
+    assistants: options.apiKeys === undefined ? null : new Set(Object.keys(options.apiKeys)),
     get,
     request: (request, call) => submit('/api/approvals/request', request, call),
     inbound: (request, call) => submit('/api/webhooks/inbound', request, call),
@@ -239,8 +242,8 @@ export function createClient(options: ClientOptions): Client {
  */
 export function idMatcher(pattern: RegExp = /[A-Za-z0-9_-]{1,128}/): (id: string) => boolean {
   if (!(pattern instanceof RegExp)) throw invalid('idPattern', pattern, 'a regular expression')
-  // Not ^ and $, whose meaning the m flag changes; not g and y, which remember a position.
-  const whole = new RegExp(`(?<![\\s\\S])(?:${pattern.source})(?![\\s\\S])`, pattern.flags.replace(/[gy]/g, ''))
+  // Without g and y, which remember a position. An m does no harm, since no id has a line break.
+  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, ''))
   const admitted = pathTricks.find((trick) => whole.test(trick))
   if (admitted !== undefined) throw invalid('idPattern', pattern.source, `a pattern that does not admit ${admitted}`)
   return (id) => typeof id === 'string' && printable.test(id) && !pathTrick.test(id) && whole.test(id)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { CallbackBody } from './body.js'
 import type { Callback } from './intake.js'
 import type { Answer } from './outcome.js'
 
@@ -9,7 +10,7 @@ import type { Answer } from './outcome.js'
 export interface IncomingParts {
   /** The URL as it was asked for, where a router has changed `request.url`. */
   readonly url?: string | undefined
-  /** What a body parser left. It counts only where the stream was read. */
+  /** What a body parser or a platform left of the body. */
   readonly parsed?: unknown
 }
 
@@ -18,13 +19,22 @@ export function fromIncoming(request: IncomingMessage, { url, parsed }: Incoming
   return {
     method: request.method ?? '',
     url: url ?? request.url ?? '',
-    header: (name) => request.headersDistinct[name] ?? [],
-    body: parsed !== undefined && request.readableDidRead ? { parsed } : { stream: request },
+    header: (name) => {
+      // Platforms that make up a request fill in `headers` only.
+      const values = request.headersDistinct[name] ?? request.headers[name]
+      return values === undefined ? [] : [values].flat()
+    },
+    body: bodyOf(request, parsed),
   }
 }
 
+export interface RequestParts {
+  /** Reads the whole body through a framework that keeps it for others. */
+  readonly whole?: (() => Promise<ArrayBuffer>) | undefined
+}
+
 /** A Web-standard request as a callback. */
-export function fromRequest(request: Request): Callback {
+export function fromRequest(request: Request, { whole }: RequestParts = {}): Callback {
   return {
     method: request.method,
     url: request.url,
@@ -32,11 +42,31 @@ export function fromRequest(request: Request): Callback {
       const value = request.headers.get(name)
       return value === null ? [] : [value]
     },
-    body: request.bodyUsed ? { drained: true } : { stream: request.body },
+    body: request.bodyUsed
+      ? { drained: true }
+      : {
+          // Some hosts make the stream only when it is asked for, at a price.
+          get stream() {
+            return request.body
+          },
+          whole: whole ?? (() => request.arrayBuffer()),
+        },
   }
 }
 
 /** An answer as a Web-standard response. */
 export function toResponse({ status, headers, body }: Answer): Response {
   return new Response(body, { status, headers })
+}
+
+/** What was left of the body, or the stream: unread it is as good, and read by something else it is for the core to refuse. */
+function bodyOf(request: IncomingMessage & { readonly rawBody?: unknown }, parsed: unknown): CallbackBody {
+  const left = parsed === undefined ? request.rawBody : parsed
+  if (left === undefined || (!request.readableDidRead && isEmpty(left))) return { stream: request }
+  return { parsed: left }
+}
+
+/** Parsers that did not read may leave `null` or `{}` all the same. */
+function isEmpty(left: unknown): boolean {
+  return left === null || (typeof left === 'object' && !ArrayBuffer.isView(left) && Object.keys(left).length === 0)
 }

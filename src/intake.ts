@@ -50,7 +50,8 @@ export async function takeIn(callback: Callback, rules: IntakeRules): Promise<Hi
   const length = callback.header('content-length')
   if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
   if (length.some((value) => Number(value) > rules.maxBytes)) return { kind: 'body-too-large' }
-  const body = await readBody(callback.body, rules)
+  const lengthKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
+  const body = await readBody(callback.body, rules, lengthKnown)
   if ('kind' in body) return body
   const claim = parseCallback(body.value)
   return claim === null || !rules.isId(claim.id) ? { kind: 'malformed' } : { kind: 'hint', claim, ref }
@@ -58,9 +59,9 @@ export async function takeIn(callback: Callback, rules: IntakeRules): Promise<Hi
 
 /** JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
 function isPlainJson(callback: Callback): boolean {
-  const codings = callback.header('content-encoding')
+  const codings = callback.header('content-encoding').flatMap((value) => value.split(','))
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity')) return false
-  const types = callback.header('content-type')
+  const types = callback.header('content-type').flatMap((value) => value.split(','))
   if (types.length === 0) return true
   const [type = '', ...parameters] = (single(types) ?? '').toLowerCase().split(';')
   const name = type.trim()

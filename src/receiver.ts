@@ -149,7 +149,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     random,
   })
   const isId = idMatcher(options.idPattern)
-  const assistants = options.apiKeys === undefined ? null : new Set(Object.keys(options.apiKeys))
+  const { assistants } = client
   const stop: Stop & { stopped: boolean } = { stopped: false, runs: new Set() }
   let closing: Promise<void> | undefined
   const isClosing = (): boolean => closing !== undefined

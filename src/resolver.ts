@@ -15,6 +15,8 @@ export interface ResolverTerms extends RunTerms {
 interface Flight {
   /** Another callback joined since the record was last told. */
   knocked: boolean
+  /** The handler has been called. */
+  running: boolean
   outcome: Promise<Outcome>
 }
 
@@ -40,17 +42,21 @@ export class Resolver {
     while (this.#flights.size > 0) await Promise.allSettled([...this.#flights.values()].map(({ outcome }) => outcome))
   }
 
-  /** Never rejects. Those with another `ref` do not share: a token must be that of the record. */
+  /**
+   * Never rejects. Those with another `ref` do not share: a token must be that of the record. Asked by hand while the
+   * handler is at work it answers `running`, for it may be the handler that asks, and would wait for itself.
+   */
   resolve(id: string, via: Via, ref?: string): Promise<Outcome> {
-    const key = ref === undefined ? id : `${id} ${ref}`
+    const key = flightKey(id, ref)
     const current = this.#flights.get(key)
     if (current !== undefined) {
       if (via === 'callback') current.knocked = true
+      if (via === 'manual' && current.running) return Promise.resolve({ kind: 'running', approvalId: id })
       return current.outcome
     }
-    const flight: Flight = { knocked: false, outcome: Promise.resolve({ kind: 'closing' }) }
+    const flight: Flight = { knocked: false, running: false, outcome: Promise.resolve({ kind: 'closing' }) }
     this.#flights.set(key, flight)
-    flight.outcome = this.#fly(id, via, ref, flight).finally(() => this.#flights.delete(key))
+    flight.outcome = this.#fly(id, via, ref, flight).finally(() => this.#land(key, flight))
     return flight.outcome
   }
 
@@ -74,23 +80,32 @@ export class Resolver {
     }
     if (found.kind === 'ok') {
       const handler = handlerFor(found.claim.decision.action)
+      flight.running = true
       // A claim is only verified where there are rules for its action, and rules come with a handler.
       return handler === null ? { kind: 'no-handler', approvalId: id } : run(found.claim, handler, this.#terms)
     }
-    await this.#passOnKnocks(id, ref, flight)
+    while (flight.knocked) await this.#passOnKnock(id, ref, flight)
+    // Now, and not a step later: a callback that joined in between would be told of a look that is over.
+    this.#land(flightKey(id, ref), flight)
     return found
   }
 
+  #land(key: string, flight: Flight): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key)
+  }
+
   /** Tells the store of callbacks that joined too late to be told with the release. */
-  async #passOnKnocks(id: string, ref: string | undefined, flight: Flight): Promise<void> {
+  async #passOnKnock(id: string, ref: string | undefined, flight: Flight): Promise<void> {
     const { core, emit } = this.#terms
-    while (flight.knocked) {
-      flight.knocked = false
-      try {
-        await core.store.knock(id, { ref, withinMs: core.confirm.gapMs })
-      } catch (error) {
-        emit({ type: 'store-failed', operation: 'knock', error })
-      }
+    flight.knocked = false
+    try {
+      await core.store.knock(id, { ref, withinMs: core.confirm.gapMs })
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'knock', error })
     }
   }
+}
+
+function flightKey(id: string, ref: string | undefined): string {
+  return ref === undefined ? id : `${id} ${ref}`
 }

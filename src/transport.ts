@@ -146,7 +146,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200 || this.#over) return
+    if (status < 200) return
     const { location, 'retry-after': retryAfter } = headers
     this.#head = { status, retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
     if (status >= 300) {
@@ -160,14 +160,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return
     this.#bytes += chunk.length
     if (this.#bytes > this.#maxBytes) this.#stopTooLarge()
     else if (this.#head !== undefined && this.#head.status < 300) this.#chunks.push(chunk)
   }
 
   onResponseEnd(): void {
-    if (this.#over || this.#head === undefined) return
+    if (this.#head === undefined) return
     const body = Buffer.concat(this.#chunks)
     // Decoding would put other characters for the broken ones, and nobody would notice.
     if (!isUtf8(body)) this.stop('api-unreadable', 'the answer is not UTF-8')

@@ -159,16 +159,28 @@ describe('the size of an answer', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(20_000_000)
   })
 
-  it('does not matter where the status says enough, but is bounded there too', async () => {
-    const server = await misbehave((_, response) => {
-      response.writeHead(503)
-      const flood = setInterval(() => response.write(Buffer.alloc(4_096)), 1)
-      response.on('close', () => clearInterval(flood))
-    })
-    const error = await failure(clientOf(server, { maxAnswerBytes: 65_536 }).get('req_1'))
-    expect(error).toMatchObject({ code: 'api-failed', httpStatus: 503 })
+  it('that is announced too long is not waited for', async () => {
+    const server = await misbehaveRaw(raw('', 'content-length: 2049'))
+    const error = await failure(clientOf(server, { maxAnswerBytes: 2_048, timeoutMs: 500 }).get('req_1'))
+    expect(error).toMatchObject({ code: 'api-unreadable' })
     await server.gone(0)
   })
+
+  for (const [status, code] of [
+    [302, 'api-redirect'],
+    [503, 'api-failed'],
+  ] as const) {
+    it(`does not matter for ${status}, which says enough, but is bounded there too`, async () => {
+      const server = await misbehave((_, response) => {
+        response.writeHead(status, { 'content-encoding': 'gzip' })
+        const flood = setInterval(() => response.write(Buffer.alloc(4_096)), 1)
+        response.on('close', () => clearInterval(flood))
+      })
+      const error = await failure(clientOf(server, { maxAnswerBytes: 65_536 }).get('req_1'))
+      expect(error).toMatchObject({ code, httpStatus: status })
+      await server.gone(0)
+    })
+  }
 })
 
 describe('a content coding', () => {
@@ -239,6 +251,25 @@ describe('a connection', () => {
     expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-unreadable' })
   })
 
+  it('that brings broken UTF-8 is unreadable, since a repaired text is another text', async () => {
+    const broken = Buffer.concat([
+      Buffer.from('{"id":"req_1","status":"APPROVED","decisionNote":"'),
+      Buffer.of(0xc3, 0x28),
+    ])
+    const server = await misbehave((_, response) => response.end(Buffer.concat([broken, Buffer.from('"}')])))
+    expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-unreadable', httpStatus: 200 })
+  })
+
+  it('that cuts a character in two between packets is put together again', async () => {
+    const bytes = Buffer.from(JSON.stringify({ id: 'req_1', status: 'APPROVED', decisionNote: 'für 5 €' }))
+    const cut = bytes.indexOf(0xe2) + 1
+    const server = await misbehave((_, response) => {
+      response.write(bytes.subarray(0, cut))
+      setTimeout(() => response.end(bytes.subarray(cut)), 20)
+    })
+    expect(await clientOf(server).get('req_1')).toMatchObject({ note: 'für 5 €' })
+  })
+
   it('that speaks no HTTP is unreadable', async () => {
     const server = await misbehaveRaw('220 mail.example.com ESMTP\r\n')
     expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-unreadable' })
@@ -260,7 +291,7 @@ describe('a connection', () => {
   })
 
   it('with early hints before the answer is read past them', async () => {
-    const hints = 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'
+    const hints = 'HTTP/1.1 103 Early Hints\r\ncontent-encoding: gzip\r\n\r\n'
     const server = await misbehaveRaw(hints + raw(approved, `content-length: ${approved.length}`))
     expect(await clientOf(server).get('req_1')).toMatchObject({ status: 'approved' })
   })

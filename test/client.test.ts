@@ -3,6 +3,7 @@ import { MockAgent } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Client, type ClientOptions, createClient, idMatcher } from '../src/client.js'
 import { CheqpointError } from '../src/errors.js'
+import { Alarm } from '../src/runtime.js'
 
 const origin = 'https://app.cheqpoint.co'
 const key = 'cq_live_canary'
@@ -17,6 +18,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
   agent.assertNoPendingInterceptors()
   await agent.close()
 })
@@ -135,6 +137,8 @@ describe('createClient', () => {
   const refusedBases = [
     'http://app.cheqpoint.co',
     'http://localhost.example.com',
+    'http://notlocalhost',
+    'http://127.0.0.1.example.com',
     'http://128.0.0.1',
     'http://0.0.0.0',
     'ftp://localhost',
@@ -144,6 +148,7 @@ describe('createClient', () => {
     '',
     'https://user:canary@app.cheqpoint.co',
     'https://canary@app.cheqpoint.co',
+    'https://:canary@app.cheqpoint.co',
     'https://app.cheqpoint.co/?token=canary',
     'https://app.cheqpoint.co/#canary',
   ]
@@ -531,8 +536,8 @@ describe('the network', () => {
     })
   }
 
-  it('is not used by a dispatcher that throws', async () => {
-    const error = await failure(client().get('req_unmocked'))
+  it('refused by a dispatcher that throws at once is unreachable', async () => {
+    const error = await failure(client().get('req_nobody_expects'))
     expect(error.code).toBe('api-unreachable')
   })
 })
@@ -543,14 +548,19 @@ describe('a signal', () => {
     expect(error.code).toBe('aborted')
   })
 
-  it('is let go of when the answer is there', async () => {
+  it('is let go of when the answer is there, and so is the time-out', async () => {
     const { signal } = new AbortController()
     const add = vi.spyOn(signal, 'addEventListener')
     const remove = vi.spyOn(signal, 'removeEventListener')
-    expectGets({})
+    const disarm = vi.fn()
+    const arm = vi.spyOn(Alarm.prototype, 'arm').mockReturnValue(disarm)
+    expectGets({}, {})
     await client().get('req_1', { signal })
+    await client().waitForDecision('req_1', { signal, timeoutMs: 60_000 })
+    expect(add).toHaveBeenCalledTimes(2)
     expect(remove.mock.calls).toEqual(add.mock.calls)
-    expect(add).toHaveBeenCalledTimes(1)
+    expect(arm).toHaveBeenCalledTimes(2)
+    expect(disarm).toHaveBeenCalledTimes(2)
   })
 })
 
@@ -567,11 +577,12 @@ describe('several keys of an assistant', () => {
   })
 
   it('are each tried once, the one that worked last first', async () => {
-    const seen = expectGets({ status: 401 }, { body }, { status: 401 }, { status: 403 }, { status: 401 })
+    const seen = expectGets({ status: 401 }, { body }, { status: 401 }, { status: 403 }, { status: 401 }, { body })
     const asking = client({ apiKey: keys })
     await asking.get('req_1')
     expect(await failure(asking.get('req_1'))).toMatchObject({ code: 'api-key-refused', httpStatus: 401 })
-    expect(keysOf(seen)).toEqual(['old', 'new', 'new', 'old', 'newer'])
+    await asking.get('req_1')
+    expect(keysOf(seen)).toEqual(['old', 'new', 'new', 'old', 'newer', 'new'])
   })
 
   for (const status of [400, 404, 429, 500]) {
@@ -589,17 +600,17 @@ describe('several keys of an assistant', () => {
   })
 
   it('are copied at creation', async () => {
-    const given = ['old']
+    const given = ['old', 'new']
     const asking = client({ apiKey: given })
-    given[0] = 'changed'
-    const seen = expectGets({})
+    given.fill('changed')
+    const seen = expectGets({ status: 401 }, {})
     await asking.get('req_1')
-    expect(keysOf(seen)).toEqual(['old'])
+    expect(keysOf(seen)).toEqual(['old', 'new'])
   })
 })
 
 describe('several assistants', () => {
-  const apiKeys = { billing: ['b1', 'b2'], support: 's1', ['__proto__x']: 'p1' }
+  const apiKeys = { billing: ['b1', 'b2'], support: 's1' }
   const asking = () => client({ apiKey: undefined, apiKeys })
 
   it('use their own keys alone', async () => {
@@ -731,6 +742,16 @@ describe('waitForDecision', () => {
     expect(seen).toHaveLength(3)
   })
 
+  it('tells of the failure of its last look, and of no earlier one', async () => {
+    expectGets({ status: 500 }, pending, pending, { status: 429 })
+    const mended = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 9_000 }))
+    await vi.advanceTimersByTimeAsync(9_000)
+    expect(String(mended.value)).not.toContain('api-failed')
+    const throttled = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 9_000 }))
+    await vi.advanceTimersByTimeAsync(9_000)
+    expect(String(throttled.value)).toContain('api-throttled')
+  })
+
   it('keeps its time though a look is under way, and though Retry-After asks for more', async () => {
     agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' }).reply(200, {}).delay(60_000)
     const slow = watch(client().waitForDecision('req_1', { timeoutMs: 2_000 }))
@@ -740,7 +761,6 @@ describe('waitForDecision', () => {
     const throttled = watch(client().waitForDecision('req_1', { timeoutMs: 2_000 }))
     await vi.advanceTimersByTimeAsync(2_000)
     expect(throttled).toMatchObject({ after: 2_000, value: { code: 'wait-timeout' } })
-    expect(String(throttled.value)).toContain('api-failed')
   })
 
   it('ends with aborted as soon as its signal aborts, between looks as well as during one', async () => {
@@ -759,6 +779,18 @@ describe('waitForDecision', () => {
     during.abort()
     await vi.advanceTimersByTimeAsync(0)
     expect(second).toMatchObject({ after: 1_000, value: { code: 'aborted' } })
+  })
+
+  it('ends with aborted when its signal aborts together with the answer', async () => {
+    const given = new AbortController()
+    const interceptor = agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' })
+    interceptor.reply(200, () => {
+      queueMicrotask(() => given.abort())
+      return pending.body
+    })
+    const ended = watch(client().waitForDecision('req_1', { timeoutMs: 60_000, signal: given.signal }))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(ended).toMatchObject({ after: 0, value: { code: 'aborted' } })
   })
 
   it('sends nothing with a signal that is aborted already', async () => {

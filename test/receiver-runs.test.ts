@@ -26,7 +26,9 @@ describe('the lease of a run', () => {
     work.open()
     expect((await answer).status).toBe(200)
     await pass(60_000)
-    expect(faulty.timesOf('extend').map((at) => at - startedAt)).toEqual([10_000, 20_000, 30_000, 40_000, 50_000, 60_000])
+    expect(faulty.timesOf('extend').map((at) => at - startedAt)).toEqual([
+      10_000, 20_000, 30_000, 40_000, 50_000, 60_000,
+    ])
   })
 
   it('aborts the signal when a renewal is refused, and says so once', async () => {
@@ -428,7 +430,12 @@ describe('what a handler is given', () => {
     await receiver.resolve('req_1')
     expect(seen).toHaveLength(2)
     expect(seen[1]).toEqual(seen[0])
-    expect(seen[1]).toMatchObject({ status: 'approved', details: modifiedDetails, modifiedDetails, context: { chat: 7 } })
+    expect(seen[1]).toMatchObject({
+      status: 'approved',
+      details: modifiedDetails,
+      modifiedDetails,
+      context: { chat: 7 },
+    })
     expect(eventTypes().filter((type) => type === 'done')).toHaveLength(1)
   })
 

@@ -2,33 +2,54 @@ import type { DueKey, Store } from '../store.js'
 import type { RedisKeys } from './redis-keys.js'
 import type { RedisLink } from './redis-link.js'
 import { milliseconds } from './redis-records.js'
+import type { Reply } from './redis-replies.js'
 import * as scripts from './redis-scripts.js'
 
-type Due = Pick<Store, 'takeDue' | 'stats' | 'nextDueInMs'>
+type DueMethods = Pick<Store, 'takeDue' | 'stats' | 'nextDueInMs'>
+
+/** A member of a due index, and since when it is due by that server's clock. */
+interface Due {
+  readonly index: string
+  readonly member: string
+  readonly since: number
+}
 
 /** What is read from the due indexes of all partitions, and from nothing else. */
 export function redisDue(
   link: RedisLink,
   keys: RedisKeys,
   resume: (ref: string, leaseMs: number) => Promise<string | null>,
-): Due {
+): DueMethods {
   const indexes = keys.indexes()
 
-  /** When the oldest due keys of a partition came due. */
-  async function look(due: string, limit: number) {
-    const reply = await link.run(scripts.look, [due], [String(limit)])
-    reply.oneOf('due')
-    return reply.rest().map((since) => ({ due, since: Number(since) }))
+  async function look(index: string, limit: number): Promise<readonly Due[]> {
+    return readMembers(index, await link.run(scripts.look, [index], [String(limit)]))
   }
 
-  async function take(due: string, limit: number, leaseMs: number) {
-    const reply = await link.run(scripts.take, [due], [String(limit), milliseconds(leaseMs)])
-    reply.oneOf('due')
-    const items = reply.rest()
-    return items.flatMap((member, at) => (at % 2 === 0 ? [{ member, since: Number(items[at + 1]) }] : []))
+  async function take(index: string, limit: number, leaseMs: number): Promise<readonly Due[]> {
+    return readMembers(index, await link.run(scripts.take, [index], [String(limit), milliseconds(leaseMs)]))
   }
 
-  async function readDue(member: string, leaseMs: number): Promise<DueKey | null> {
+  /**
+   * Takes the oldest of all partitions: looks at each, then takes from those that have them. Where others were faster
+   * in between, looks again. A partition that fails is left out, for what the others hand out must reach its taker.
+   */
+  async function takeOldest(limit: number, leaseMs: number): Promise<readonly Due[]> {
+    const taken: Due[] = []
+    for (;;) {
+      const looks = await settle(indexes.map(({ due }) => look(due, limit - taken.length)))
+      const shares = new Map<string, number>()
+      const oldest = looks.due.sort(byAge).slice(0, limit - taken.length)
+      for (const { index } of oldest) shares.set(index, (shares.get(index) ?? 0) + 1)
+      const takes = await settle([...shares].map(([index, share]) => take(index, share, leaseMs)))
+      taken.push(...takes.due)
+      const failures = [...looks.failures, ...takes.failures]
+      if (taken.length === 0 && failures.length > 0) throw failures[0]
+      if (takes.due.length === oldest.length || failures.length > 0) return taken.sort(byAge)
+    }
+  }
+
+  async function readKey({ member }: Due, leaseMs: number): Promise<DueKey | null> {
     const key = member.slice(2)
     if (member.startsWith('a:')) return { kind: 'approval', id: key }
     if (member.startsWith('r:')) return { kind: 'reservation', ref: key }
@@ -37,7 +58,7 @@ export function redisDue(
     return id === null ? null : { kind: 'approval', id }
   }
 
-  async function count() {
+  async function countAll() {
     return Promise.all(
       indexes.map(async ({ due, parked }) => {
         const reply = await link.run(scripts.count, [due, parked], [])
@@ -49,29 +70,15 @@ export function redisDue(
 
   return {
     async takeDue(limit, leaseMs) {
-      const failures: unknown[] = []
-      /** A partition that fails must not hide what others have handed out: nobody else gets that before its lease ends. */
-      const each = async <Item extends { readonly since: number }>(calls: readonly Promise<readonly Item[]>[]) => {
-        const settled = await Promise.allSettled(calls)
-        for (const result of settled) if (result.status === 'rejected') failures.push(result.reason)
-        return settled
-          .flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
-          .sort((a, b) => a.since - b.since)
-      }
-      const shares = new Map<string, number>()
-      if (indexes.length === 1) for (const { due } of indexes) shares.set(due, limit)
-      else {
-        const oldest = await each(indexes.map(({ due }) => look(due, limit)))
-        for (const { due } of oldest.slice(0, limit)) shares.set(due, (shares.get(due) ?? 0) + 1)
-      }
-      const taken = await each([...shares].map(([due, share]) => take(due, share, leaseMs)))
-      if (taken.length === 0 && failures.length > 0) throw failures[0]
-      const found = await Promise.all(taken.map(({ member }) => readDue(member, leaseMs)))
+      const [only, ...others] = indexes
+      const oneAlone = only !== undefined && others.length === 0
+      const taken = await (oneAlone ? take(only.due, limit, leaseMs) : takeOldest(limit, leaseMs))
+      const found = await Promise.all(taken.map((due) => readKey(due, leaseMs)))
       return found.filter((key) => key !== null)
     },
 
     async stats() {
-      const counts = await count()
+      const counts = await countAll()
       return {
         open: counts.reduce((sum, { due }) => sum + due, 0),
         parked: counts.reduce((sum, { parked }) => sum + parked, 0),
@@ -80,8 +87,26 @@ export function redisDue(
     },
 
     async nextDueInMs() {
-      const firsts = (await count()).map(({ firstInMs }) => firstInMs).filter((inMs) => inMs !== null)
+      const firsts = (await countAll()).map(({ firstInMs }) => firstInMs).filter((inMs) => inMs !== null)
       return firsts.length === 0 ? null : Math.max(Math.min(...firsts), 0)
     },
   }
+}
+
+function readMembers(index: string, reply: Reply): readonly Due[] {
+  reply.oneOf('due')
+  const items = reply.rest()
+  return items.flatMap((member, at) => (at % 2 === 0 ? [{ index, member, since: Number(items[at + 1]) }] : []))
+}
+
+async function settle(calls: readonly Promise<readonly Due[]>[]) {
+  const settled = await Promise.allSettled(calls)
+  return {
+    due: settled.flatMap((result) => (result.status === 'fulfilled' ? result.value : [])),
+    failures: settled.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : [])),
+  }
+}
+
+function byAge(a: Due, b: Due): number {
+  return a.since - b.since
 }

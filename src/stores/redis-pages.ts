@@ -17,7 +17,11 @@ interface Place {
 }
 
 /** Pages through the due and parked indexes of all partitions as if they were one. Nothing is kept between pages. */
-export function redisPages(link: RedisLink, keys: RedisKeys, { get, reservation }: Pick<Store, 'get' | 'reservation'>): Pages {
+export function redisPages(
+  link: RedisLink,
+  keys: RedisKeys,
+  { get, reservation }: Pick<Store, 'get' | 'reservation'>,
+): Pages {
   const indexes = keys.indexes()
 
   /** The next `count` places in each partition, in the order of all. */
@@ -63,8 +67,11 @@ export function redisPages(link: RedisLink, keys: RedisKeys, { get, reservation 
     },
 
     async reservations(query) {
-      return page('due', query, async (member): Promise<Reservation | null> =>
-        member.startsWith('r:') ? readable(reservation(member.slice(2))) : null,
+      return page(
+        'due',
+        query,
+        async (member): Promise<Reservation | null> =>
+          member.startsWith('r:') ? readable(reservation(member.slice(2))) : null,
       )
     },
   }

@@ -443,11 +443,10 @@ end
 return binding(entry)
 `)
 
-/** Tells how long the oldest members have been due. KEYS due. ARGV limit. → `due`, score…. */
+/** Shows due members, oldest first. KEYS due. ARGV limit. → `due`, member, score, member, score…. */
 export const look: Script = script(`
-local pairs = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
-local reply = {'due'}
-for at = 2, #pairs, 2 do reply[#reply + 1] = pairs[at] end
+local reply = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
+table.insert(reply, 1, 'due')
 return reply
 `)
 

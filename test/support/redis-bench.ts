@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createClient } from 'redis'
 import type { Draft, NewRecord } from '../../src/record.js'
 import type { Store } from '../../src/store.js'
-import type { Command } from '../../src/stores/redis-link.js'
 import { type RedisStoreOptions, redisStore, type SendCommand } from '../../src/stores/redis.js'
+import type { Command } from '../../src/stores/redis-link.js'
 import { sharedRedis } from './redis-server.js'
 
 /** One connection to one server, and stores on it that share nothing. */

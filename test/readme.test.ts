@@ -1,0 +1,119 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createSimulator, type Simulator } from '../src/simulator/index.js'
+import { codeBlocks } from './support/blocks.js'
+
+// Inside the project, so that the examples find the package by its name, as it was built.
+const folder = '.tmp/readme'
+const blocks = codeBlocks('README.md', 'ts')
+let simulator: Simulator
+let child: ChildProcess | undefined
+
+beforeAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+}, 60_000)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+beforeEach(async () => {
+  simulator = await createSimulator({ apiKey: 'cq_live_readme' })
+})
+afterEach(async () => {
+  child?.kill()
+  await simulator.close()
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+/** Compiles a block of the README, strictly, and gives the path of the JavaScript. */
+function compile(name: string, change: (code: string) => string = (code) => code): string {
+  const block = blocks.find((each) => each.name === name)
+  if (block === undefined) throw new Error(`the README has no block named ${name}`)
+  const home = `${folder}/${name}`
+  mkdirSync(home, { recursive: true })
+  writeFileSync(`${home}/main.ts`, change(block.code))
+  const compilerOptions = {
+    rootDir: '.',
+    outDir: 'out',
+    isolatedDeclarations: false,
+    declaration: false,
+    noPropertyAccessFromIndexSignature: false,
+  }
+  writeFileSync(
+    `${home}/tsconfig.json`,
+    JSON.stringify({ extends: '../../../tsconfig.json', compilerOptions, include: ['main.ts'] }),
+  )
+  try {
+    execFileSync('npx', ['tsc', '-p', home], { encoding: 'utf8' })
+  } catch (error) {
+    throw new Error(
+      `the block ${name} does not compile: ${error instanceof Error && 'stdout' in error ? error.stdout : error}`,
+    )
+  }
+  return `${home}/out/main.js`
+}
+
+/** Starts a program and reads its output line by line. */
+function start(file: string, env: Readonly<Record<string, string>>): AsyncIterator<string> {
+  child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+  if (child.stdout === null) throw new Error('no output')
+  return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+}
+
+describe('the quick start of the README', () => {
+  it.each(['express', 'hono'])(
+    'for %s compiles, submits, and handles the decision that comes back',
+    async (name) => {
+      const port = await freePort()
+      const { url } = await simulator.listen()
+      const file = compile(name, (code) =>
+        code.replace('https://app.example.com', `http://127.0.0.1:${port}`).replaceAll('3000', String(port)),
+      )
+      const lines = start(file, {
+        CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
+        CHEQPOINT_BASE_URL: url,
+        CALLBACK_SECRET: 'a secret of the readme test',
+      })
+      const pending = await submitted()
+      if (name === 'express') expect((await lines.next()).value).toBe(`pending: ${pending}`)
+      simulator.decide(pending, { status: 'approved' })
+      expect((await lines.next()).value).toContain(
+        name === 'express'
+          ? `refund {"orderId":"8842","amount":120,"currency":"USD"}, key cheqpoint:${pending}`
+          : 'approved {',
+      )
+      await simulator.settled()
+      expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
+    },
+    60_000,
+  )
+
+  it('for the simulator compiles and runs', async () => {
+    const port = await freePort()
+    const lines = start(
+      compile('simulator', (code) => code.replace('4010', String(port))),
+      {},
+    )
+    expect((await lines.next()).value).toBe(`http://127.0.0.1:${port}`)
+  }, 60_000)
+})
+
+/** The id of the request once it was submitted. */
+function submitted(): Promise<string> {
+  return new Promise((resolve) => {
+    const stop = simulator.subscribe((change) => {
+      if (change.type !== 'request') return
+      stop()
+      resolve(change.request.id)
+    })
+  })
+}
