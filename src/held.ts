@@ -86,21 +86,23 @@ export class Held {
   async #waitForBudget(): Promise<Outcome | null> {
     const { pauses, sweepBudget, runs, random } = this.#core
     const { assistant, id: approvalId } = this.record
-    const pausedMs = pauses.leftMs(assistant)
-    const waitMs = pausedMs > 0 ? pausedMs : sweepBudget.reserve(assistant)
-    if (waitMs === 0) return null
-    if (pausedMs > 0 || waitMs > runs.leaseMs / 3) {
-      if (pausedMs === 0) sweepBudget.giveBack(assistant)
-      return this.release(
-        'over-budget',
-        jitter(waitMs, random),
-        { kind: 'over-budget', approvalId, retryAfterMs: waitMs },
-        null,
-        waitMs,
-      )
+    let waitMs = pauses.leftMs(assistant)
+    if (waitMs === 0) {
+      const turnMs = sweepBudget.reserve(assistant)
+      const inTime = turnMs <= runs.leaseMs / 3
+      if (inTime && turnMs > 0) await new Promise((resolve) => setTimeout(resolve, turnMs))
+      // The API may have asked to slow down meanwhile.
+      waitMs = inTime ? pauses.leftMs(assistant) : turnMs
+      if (waitMs === 0) return null
+      sweepBudget.giveBack(assistant)
     }
-    await new Promise((resolve) => setTimeout(resolve, waitMs))
-    return null
+    return this.release(
+      'over-budget',
+      jitter(waitMs, random),
+      { kind: 'over-budget', approvalId, retryAfterMs: waitMs },
+      null,
+      waitMs,
+    )
   }
 
   /** Makes the decision that the handler gets, each run its own copy, or parks what must not run. */

@@ -53,7 +53,6 @@ export interface SubmitTerms {
   readonly expiresAfterMs: number
   readonly retentionMs: number
   readonly submitTimeoutMs: number
-  readonly firstLookMs: number
   /** Whether a callback for this id came a moment ago and was refused as unknown. */
   readonly cameEarly: (id: string) => boolean
 }

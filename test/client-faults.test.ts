@@ -357,7 +357,7 @@ describe('the path of a request', () => {
         expect(paths).toEqual([`/base/path/api/approvals/${id}`])
         expect(id).not.toMatch(/[/\\%?#]|[^!-~]|^\.+$/)
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     )
     expect(accepted).toBeGreaterThan(20)
   })

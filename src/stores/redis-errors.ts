@@ -10,6 +10,9 @@ export function redisWord(error: unknown): string | null {
   return (wrapped ?? /^-?([A-Z]{2,})(?: |$)/.exec(error.message))?.[1] ?? null
 }
 
+const commands =
+  '+eval +evalsha +time +get +set +del +pttl +pexpire +zadd +zrem +zscore +zrank +zcard +zcount +zrange +wait +info +config|get'
+
 const clusterHint = 'use a cluster client, and let the key that sendCommand is given choose the node'
 
 const meanings: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
@@ -20,7 +23,7 @@ const meanings: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
     'NOPERM',
     [
       'store-unsuitable',
-      'its user lacks a command or a key; allow what docs/redis.md lists, on the keys of the prefix',
+      `its user lacks a command or a key; allow it ${commands} on keys that start with { and the prefix`,
     ],
   ],
   [
@@ -54,19 +57,13 @@ export function storeError(error: unknown): CheqpointError {
 }
 
 function replyError(message: string): CheqpointError {
-  if (/unknown (redis )?command/i.test(message)) {
-    return new CheqpointError(
-      'store-unsuitable',
-      'Redis answered ERR: it lacks a command; Redis 6.2 or newer is needed',
-    )
+  if (!/unknown (redis )?command|wrong number of arguments|syntax error/i.test(message)) {
+    return new CheqpointError('store-unavailable', 'Redis answered ERR: it did not do this')
   }
-  if (/wrong number of arguments|syntax error/i.test(message)) {
-    return new CheqpointError(
-      'store-unsuitable',
-      'Redis answered ERR: a command arrived changed; sendCommand must pass on every element of args, in order, and nothing else',
-    )
-  }
-  return new CheqpointError('store-unavailable', 'Redis answered ERR: it did not do this')
+  return new CheqpointError(
+    'store-unsuitable',
+    'Redis answered ERR: it does not know a command; it must be 6.2 or newer, and sendCommand must pass on every element of args, in order, and nothing else',
+  )
 }
 
 /** The code or class of a client's error: words of programs, never text that could quote a command. */

@@ -1,4 +1,5 @@
 import type { Snapshot, Store } from '../../src/store.js'
+import { overlayStore } from './overlay-store.js'
 
 /** What a bug replaces; `store` is the sound one underneath, `holders` who claimed what last. */
 type Bug = (store: Store, holders: Map<string, string>) => Partial<Store>
@@ -229,22 +230,10 @@ function broken(bug: string, breaks: string, replace: Bug): BrokenStore {
           return answer
         },
       }
-      const replaced = replace(overlay(store, watched), holders)
-      return overlay(overlay(store, watched), replaced)
+      const replaced = replace(overlayStore(store, watched), holders)
+      return overlayStore(overlayStore(store, watched), replaced)
     },
   }
-}
-
-/** `store` with some of its methods replaced. */
-function overlay(store: Store, replaced: Partial<Store>): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      const replacement: unknown = Reflect.get(replaced, name)
-      if (replacement !== undefined) return replacement
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
 }
 
 function keyOf(snapshot: Snapshot): { kind: 'approval'; id: string } {

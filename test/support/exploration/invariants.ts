@@ -1,0 +1,56 @@
+import type { Snapshot } from '../../../src/store.js'
+import { quickMs, type World } from './world.js'
+
+/** A state as a bystander sees it. */
+export interface View {
+  readonly world: World
+  readonly snapshot: Snapshot | null
+  readonly isReserved: boolean
+}
+
+/** What must hold in every state that can be reached. */
+export const invariants: readonly { readonly name: string; holds(view: View): boolean }[] = [
+  {
+    name: 'one completion an id',
+    holds: ({ world: { ledger } }) => ledger.completions.size <= 1,
+  },
+  {
+    name: 'done only after a finished run or a cancel',
+    holds: ({ world: { ledger }, snapshot }) => snapshot?.state !== 'done' || ledger.finished > 0 || ledger.cancelled,
+  },
+  {
+    name: 'no run without confirmation',
+    holds: ({ world: { ledger } }) => ledger.unconfirmedStarts === 0,
+  },
+  {
+    name: 'no write by a worker that lost its claim',
+    holds: ({ world: { ledger } }) => ledger.strayWrites === 0,
+  },
+  {
+    name: 'a claim is taken over only after its lease ran out',
+    holds: ({ world: { ledger } }) => ledger.earlyTakeovers === 0,
+  },
+  {
+    name: 'at most one start where that is the guarantee',
+    holds: ({ world: { ledger, policy } }) => policy.guarantee === 'at-least-once' || ledger.starts <= 1,
+  },
+  {
+    name: 'a knock is never lost',
+    holds: ({ world: { ledger }, snapshot }) => !ledger.quick || !isOpen(snapshot) || snapshot.dueInMs <= quickMs,
+  },
+]
+
+/** Changes the world: look at everything else before. */
+export const everyOpenRecordComesDue = {
+  name: 'every open record is in the due index',
+  async holds({ world, snapshot, isReserved }: View): Promise<boolean> {
+    world.now += 1_000
+    const keys = await world.store.takeDue(10, 1)
+    if (isOpen(snapshot)) return keys.some(({ kind }) => kind === 'approval')
+    return isReserved === keys.some(({ kind }) => kind === 'reservation')
+  },
+}
+
+function isOpen(snapshot: Snapshot | null): snapshot is Extract<Snapshot, { state: 'pending' | 'claimed' }> {
+  return snapshot?.state === 'pending' || snapshot?.state === 'claimed'
+}

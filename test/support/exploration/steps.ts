@@ -1,0 +1,134 @@
+import { backOffMs, gapMs, type Phase, reset, type Worker, type World } from './world.js'
+
+/** One thing that can happen, where it can happen at all. */
+export interface Step {
+  readonly name: string
+  isPossible(world: World): boolean
+  take(world: World): void | Promise<void>
+}
+
+/** Everything that can happen to one request and two workers. */
+export const steps: readonly Step[] = [
+  step('add', ({ submission }) => submission === 'none', (world) => world.add()),
+  step('reserve', ({ submission }) => submission === 'none', (world) => world.reserve()),
+  step('bind', ({ submission }) => submission === 'reserved', (world) => world.bind()),
+  step('submitter dies', ({ submission }) => submission === 'reserved', (world) => {
+    world.submission = 'abandoned'
+  }),
+  step('decide', (world) => submitted(world) && !world.decided, (world) => {
+    world.decided = true
+  }),
+  step('wait', submitted, (world) => {
+    world.now++
+  }),
+  step('person cancels', submitted, (world) => world.cancel()),
+  step('person retries', (world) => submitted(world) && world.ledger.retries === 0, (world) => world.retry()),
+  ...stepsOf(0),
+  ...stepsOf(1),
+]
+
+function submitted({ submission }: World): boolean {
+  return submission !== 'none'
+}
+
+function stepsOf(index: 0 | 1): readonly Step[] {
+  const name = index === 0 ? 'A' : 'B'
+  const by = (
+    what: string,
+    phases: readonly Phase[],
+    take: (world: World, worker: Worker) => void | Promise<void>,
+    when: (world: World, worker: Worker) => boolean = submitted,
+  ) =>
+    step(
+      `${name} ${what}`,
+      (world) => phases.includes(world.workers[index].phase) && when(world, world.workers[index]),
+      (world) => take(world, world.workers[index]),
+    )
+  /** A write whose answer the worker gets, and the same one whose answer is lost, so that it will be sent again. */
+  const write = (
+    what: string,
+    phases: readonly Phase[],
+    take: (world: World, worker: Worker) => Promise<void>,
+    when?: (world: World, worker: Worker) => boolean,
+  ) => [
+    by(
+      what,
+      phases,
+      async (world, worker) => {
+        await take(world, worker)
+        reset(worker)
+      },
+      when,
+    ),
+    by(`${what}, answer lost`, phases, take, when),
+  ]
+  const mayRun = (world: World, worker: Worker) => !world.mustPark(worker)
+  const atMostOnce = (world: World) => world.policy.guarantee === 'at-most-once'
+  return [
+    by('gets a callback', ['idle'], (world, worker) => world.claim(worker, true)),
+    by('knocks for a callback', ['idle'], (world) => world.knock()),
+    by('sweeps', ['idle'], (world, worker) => world.takeDue(worker)),
+    by('adopts', ['took-reservation'], (world, worker) => world.adopt(worker)),
+    by('claims', ['took-key'], (world, worker) => world.claim(worker, false)),
+    by(
+      'is joined by a callback',
+      ['claimed', 'undecided'],
+      (_, worker) => {
+        worker.joined = true
+      },
+      (_, worker) => !worker.joined,
+    ),
+    by(
+      'confirms',
+      ['claimed'],
+      (world, worker) => world.confirm(worker),
+      (world, worker) => mayRun(world, worker) && !worker.sealed,
+    ),
+    ...write('releases', ['undecided'], (world, worker) =>
+      world.release(worker, { dueInMs: backOffMs, notBeforeMs: gapMs }),
+    ),
+    by('seals', ['confirmed'], (world, worker) => world.seal(worker)),
+    by(
+      'seals again',
+      ['claimed'],
+      (world, worker) => world.seal(worker),
+      (world, worker) => mayRun(world, worker) && worker.sealed,
+    ),
+    by('starts', ['sealed'], (world, worker) => world.start(worker)),
+    ...write('gives the start back', ['sealed'], (world, worker) =>
+      world.release(worker, { dueInMs: 0, notBeforeMs: 0, startBack: true }),
+    ),
+    by('extends', ['running'], (world, worker) => world.extend(worker)),
+    by('finishes', ['running'], (world, worker) => world.finish(worker)),
+    by('throws', ['running'], (_, worker) => {
+      worker.phase = 'threw'
+    }),
+    ...write('completes', ['finished'], (world, worker) => world.complete(worker)),
+    ...write(
+      'releases after a throw',
+      ['threw'],
+      (world, worker) => world.release(worker, { dueInMs: 2, notBeforeMs: 2 }),
+      (world) => !atMostOnce(world),
+    ),
+    ...write('parks after a throw', ['threw'], (world, worker) => world.park(worker), atMostOnce),
+    ...write(
+      'parks',
+      ['claimed'],
+      (world, worker) => world.park(worker),
+      (world, worker) => world.mustPark(worker),
+    ),
+    by(
+      'dies',
+      ['took-key', 'took-reservation', 'claimed', 'undecided', 'confirmed', 'sealed', 'running', 'finished', 'threw'],
+      (_, worker) => reset(worker),
+    ),
+  ]
+}
+
+function step(
+  name: string,
+  isPossible: (world: World) => boolean,
+  take: (world: World) => void | Promise<void>,
+): Step {
+  return { name, isPossible, take }
+}

@@ -1,0 +1,254 @@
+import type { ReleaseOptions, Store } from '../../../src/store.js'
+import { memoryStore } from '../../../src/stores/memory.js'
+
+/*
+ * A small model of what surrounds a store: one request, two workers that follow the pipeline a step at a time and may die
+ * between any two, and the one who submits. The store is the real one, under a clock that only the step `wait` moves.
+ * The ledger keeps what truly happened, written down by somebody who sees everything.
+ */
+
+export const id = 'apr-1'
+export const ref = 'ref-1'
+
+/** Durations in steps of `wait`. Long ones are longer than any short one, and short ones few, so that states repeat. */
+export const leaseMs = 2
+export const gapMs = 1
+export const withinMs = 1
+export const backOffMs = 4
+/** A record that owes a quick look is due within the longest of the short ones. */
+export const quickMs = 2
+const maxStarts = 2
+const quickLooks = 3
+const forever = 1_000_000
+
+/** How the workers behave; each of the last three is a bug. */
+export interface Policy {
+  readonly guarantee: 'at-least-once' | 'at-most-once'
+  readonly trustsCallbacks?: boolean
+  readonly neverParksStarted?: boolean
+  readonly completesBeforeRunning?: boolean
+}
+
+export type Phase =
+  | 'idle'
+  | 'took-key'
+  | 'took-reservation'
+  | 'claimed'
+  | 'undecided'
+  | 'confirmed'
+  | 'sealed'
+  | 'running'
+  | 'finished'
+  | 'threw'
+
+export interface Worker {
+  phase: Phase
+  token: string
+  /** What the claim told. */
+  starts: number
+  sealed: boolean
+  byCallback: boolean
+  /** A callback joined what the worker is doing, without going to the store. */
+  joined: boolean
+}
+
+export interface Ledger {
+  /** The latest claim. `claimed` until it was given back. */
+  token: string | null
+  claimed: boolean
+  leaseEnd: number
+  notBefore: number
+  /** Quick looks owed, and whether the time that is due now was set while one was. */
+  owed: number
+  quick: boolean
+  confirmed: boolean
+  cancelled: boolean
+  starts: number
+  finished: number
+  retries: number
+  readonly completions: Set<string>
+  unconfirmedStarts: number
+  strayWrites: number
+  earlyTakeovers: number
+}
+
+export class World {
+  readonly policy: Policy
+  readonly store: Store
+  readonly workers: readonly [Worker, Worker] = [idle(), idle()]
+  readonly ledger: Ledger = {
+    token: null,
+    claimed: false,
+    leaseEnd: 0,
+    notBefore: 0,
+    owed: 0,
+    quick: false,
+    confirmed: false,
+    cancelled: false,
+    starts: 0,
+    finished: 0,
+    retries: 0,
+    completions: new Set(),
+    unconfirmedStarts: 0,
+    strayWrites: 0,
+    earlyTakeovers: 0,
+  }
+  submission: 'none' | 'reserved' | 'abandoned' | 'bound' = 'none'
+  decided = false
+  now = 1_767_225_600_000
+  #tokens = 0
+
+  constructor(policy: Policy, bug: (store: Store) => Store = (store) => store) {
+    this.policy = policy
+    this.store = bug(memoryStore({ maxPending: 10, clock: { now: () => Number.NaN, elapsed: () => this.now } }))
+  }
+
+  async add(): Promise<void> {
+    await this.store.add({ ...draft, id }, { dueInMs: 1 })
+    this.submission = 'bound'
+  }
+
+  async reserve(): Promise<void> {
+    await this.store.reserve(ref, draft, { dueInMs: 1 })
+    this.submission = 'reserved'
+  }
+
+  async bind(): Promise<void> {
+    await this.store.bind(ref, id, { dueInMs: 1 })
+    this.submission = 'bound'
+  }
+
+  async claim(worker: Worker, byCallback: boolean): Promise<void> {
+    const { ledger } = this
+    const token = `token-${++this.#tokens}`
+    const answer = await this.store.claim(id, token, leaseMs, byCallback ? { ref, knock: true } : {})
+    if (byCallback && ['claimed', 'held', 'too-soon'].includes(answer.kind)) this.#knocked()
+    reset(worker)
+    if (answer.kind === 'unknown' && byCallback) await this.store.hold(ref, id)
+    if (answer.kind !== 'claimed') return
+    if (ledger.claimed && ledger.leaseEnd > this.now) ledger.earlyTakeovers++
+    Object.assign(ledger, { token, claimed: true, leaseEnd: this.now + leaseMs })
+    const { starts, sealed } = answer
+    Object.assign(worker, { phase: 'claimed', token, starts, sealed: sealed !== null, byCallback })
+  }
+
+  async knock(): Promise<void> {
+    if ((await this.store.knock(id, { ref, withinMs })) === 'knocked') this.#knocked()
+  }
+
+  async takeDue(worker: Worker): Promise<void> {
+    const [key] = await this.store.takeDue(1, leaseMs)
+    if (key !== undefined) worker.phase = key.kind === 'approval' ? 'took-key' : 'took-reservation'
+  }
+
+  /** What a sweep does with a reservation that nobody bound. */
+  async adopt(worker: Worker): Promise<void> {
+    const candidate = (await this.store.reservation(ref))?.candidates[0]
+    if (candidate === undefined || !this.decided) await this.store.postpone(ref, backOffMs)
+    else if ((await this.store.bind(ref, candidate, { dueInMs: 0 })) === 'bound') this.submission = 'bound'
+    reset(worker)
+  }
+
+  confirm(worker: Worker): void {
+    const believes = this.policy.trustsCallbacks === true && worker.byCallback
+    if (this.decided && !believes) this.ledger.confirmed = true
+    worker.phase = this.decided || believes ? 'confirmed' : 'undecided'
+  }
+
+  async extend(worker: Worker): Promise<void> {
+    if ((await this.store.extend(id, worker.token, leaseMs)) === 'lost') return
+    this.#wrote(worker)
+    this.ledger.leaseEnd = this.now + leaseMs
+  }
+
+  async seal(worker: Worker): Promise<void> {
+    const answer = await this.store.seal(id, worker.token, '{"status":"approved"}')
+    if (answer.kind === 'sealed') this.#wrote(worker)
+    worker.phase = answer.kind === 'lost' ? 'idle' : this.policy.completesBeforeRunning ? 'finished' : 'sealed'
+  }
+
+  start(worker: Worker): void {
+    this.ledger.starts++
+    if (!this.ledger.confirmed) this.ledger.unconfirmedStarts++
+    worker.phase = 'running'
+  }
+
+  finish(worker: Worker): void {
+    this.ledger.finished++
+    worker.phase = 'finished'
+  }
+
+  async complete(worker: Worker): Promise<void> {
+    const answer = await this.store.complete(id, worker.token, { outcome: 'approved', result: null }, forever)
+    if (answer === 'lost') return
+    this.#wrote(worker)
+    this.ledger.completions.add(worker.token)
+    this.ledger.claimed = false
+  }
+
+  async release(worker: Worker, options: ReleaseOptions): Promise<void> {
+    const { ledger } = this
+    const answer = await this.store.release(id, worker.token, { ...options, knocked: worker.joined })
+    if (answer === 'lost') return
+    this.#wrote(worker)
+    if (!ledger.claimed) return
+    if (worker.joined) ledger.owed = quickLooks
+    Object.assign(ledger, {
+      claimed: false,
+      notBefore: this.now + options.notBeforeMs,
+      quick: ledger.owed > 0,
+      owed: Math.max(ledger.owed - 1, 0),
+    })
+  }
+
+  async park(worker: Worker): Promise<void> {
+    if ((await this.store.park(id, worker.token, 'started-before', '')) === 'lost') return
+    this.#wrote(worker)
+    this.ledger.claimed = false
+  }
+
+  async cancel(): Promise<void> {
+    if ((await this.store.cancel(id, forever)) === 'cancelled') {
+      Object.assign(this.ledger, { cancelled: true, claimed: false })
+    }
+  }
+
+  async retry(): Promise<void> {
+    if ((await this.store.retry(id)) !== 'pending') return
+    this.ledger.retries++
+    Object.assign(this.ledger, { token: null, starts: 0, notBefore: this.now })
+  }
+
+  /** Whether the rules say that this claim must park instead of running. */
+  mustPark({ starts }: Worker): boolean {
+    if (this.policy.neverParksStarted === true) return false
+    return starts >= (this.policy.guarantee === 'at-most-once' ? 1 : maxStarts)
+  }
+
+  #knocked(): void {
+    Object.assign(this.ledger, { owed: quickLooks, quick: true })
+  }
+
+  /** The store took a write of this worker. Whether it still holds the record is what the ledger knows. */
+  #wrote(worker: Worker): void {
+    if (this.ledger.token !== worker.token) this.ledger.strayWrites++
+  }
+}
+
+/** What a worker is that knows nothing: before its work, after it, and after it died. */
+export function reset(worker: Worker): void {
+  Object.assign(worker, idle())
+}
+
+function idle(): Worker {
+  return { phase: 'idle', token: '', starts: 0, sealed: false, byCallback: false, joined: false }
+}
+
+const draft = {
+  ref,
+  action: 'process_refund',
+  assistant: null,
+  expiresAt: null,
+  details: '{}',
+  context: 'null',
+} as const

@@ -1,0 +1,154 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import express from 'express'
+import { Hono } from 'hono'
+import { expressCallback } from '../../adapters/express.js'
+import { honoCallback } from '../../adapters/hono.js'
+import { fromIncoming, type Receiver } from '../../src/index.js'
+import { RawConnection, type Received, type Sent, wireOf } from './raw-http.js'
+
+/** What a host needs of a receiver. */
+export type Mounted = Pick<Receiver, 'handle' | 'fetch'>
+
+/** A way of putting a receiver behind HTTP. */
+export interface Host {
+  readonly name: string
+  /** `POST`: the framework itself answers every other method. */
+  readonly takes: 'POST' | 'every method'
+  readonly open: (receiver: Mounted) => Promise<OpenHost>
+}
+
+export interface OpenHost {
+  readonly send: (sent: Sent) => Promise<Received>
+  readonly close: () => Promise<void>
+}
+
+/** A host with a port. */
+export interface SocketHost extends Host {
+  readonly open: (receiver: Mounted) => Promise<OpenSocketHost>
+}
+
+export interface OpenSocketHost extends OpenHost {
+  readonly port: number
+  readonly server: Server
+}
+
+export const path = '/webhooks/cheqpoint'
+
+export const socketHosts: readonly SocketHost[] = [
+  onSocket('Express, app.post', 'POST', (receiver) => createServer(express().post(path, expressCallback(receiver)))),
+  onSocket('Express, app.all', 'every method', (receiver) =>
+    createServer(express().all(path, expressCallback(receiver))),
+  ),
+  onSocket('Express, app.use at a mount path', 'every method', (receiver) =>
+    createServer(express().use('/webhooks', expressCallback(receiver))),
+  ),
+  onSocket('Express, inside a Router', 'every method', (receiver) =>
+    createServer(express().use('/webhooks', express.Router().all('/cheqpoint', expressCallback(receiver)))),
+  ),
+  onSocket('Hono on Node.js, app.post', 'POST', (receiver) =>
+    honoServer(new Hono().post(path, honoCallback(receiver))),
+  ),
+  onSocket('Hono on Node.js, app.all inside a route', 'every method', (receiver) =>
+    honoServer(new Hono().route('/webhooks', new Hono().all('/cheqpoint', honoCallback(receiver)))),
+  ),
+  onSocket('Hono on Node.js, receiver.fetch(c.req.raw)', 'every method', (receiver) =>
+    honoServer(new Hono().all(path, (context) => receiver.fetch(context.req.raw))),
+  ),
+  onSocket('node:http by hand', 'every method', (receiver) =>
+    createServer(async (request, response) => {
+      const { status, headers, body } = await receiver.handle(fromIncoming(request))
+      response.writeHead(status, headers).end(body)
+    }),
+  ),
+]
+
+const fetchHosts: readonly Host[] = [
+  inProcess('Hono, app.request()', (receiver) => {
+    const app = new Hono().all(path, honoCallback(receiver))
+    return async (request) => app.request(request)
+  }),
+  inProcess('receiver.fetch', (receiver) => (request) => receiver.fetch(request)),
+]
+
+/** Every host, of which all must answer alike. */
+export const hosts: readonly Host[] = [...socketHosts, ...fetchHosts]
+
+function honoServer(app: Hono): Server {
+  // The type allows for HTTP/2; without options it is a server of node:http.
+  return createAdaptorServer({ fetch: app.fetch }) as Server
+}
+
+/** Listens on a free port of the loopback. */
+export async function listen(server: Server): Promise<OpenSocketHost> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo // a TCP server has no other kind
+  return {
+    port,
+    server,
+    async send(sent) {
+      const connection = await RawConnection.open(port)
+      try {
+        connection.write(wireOf(sent))
+        return await connection.answer({ toHead: sent.method === 'HEAD' })
+      } finally {
+        await connection.destroy()
+      }
+    },
+    async close() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
+
+/** A listener of Express or of node:http behind a port. */
+export function listenTo(listener: RequestListener): Promise<OpenSocketHost> {
+  return listen(createServer(listener))
+}
+
+/** A Hono app behind a port. */
+export function listenToHono(app: Hono): Promise<OpenSocketHost> {
+  return listen(honoServer(app))
+}
+
+function onSocket(name: string, takes: Host['takes'], make: (receiver: Mounted) => Server): SocketHost {
+  return { name, takes, open: (receiver) => listen(make(receiver)) }
+}
+
+function inProcess(name: string, make: (receiver: Mounted) => (request: Request) => Promise<Response>): Host {
+  return {
+    name,
+    takes: 'every method',
+    async open(receiver) {
+      const fetch = make(receiver)
+      return { send: async (sent) => receivedOf(await fetch(requestOf(sent)), sent.method), close: async () => {} }
+    },
+  }
+}
+
+/** What a server would make of the same bytes. */
+export function requestOf({ method, path: at, headers, body, framing }: Sent): Request {
+  const all = new Headers()
+  for (const [name, value] of headers) all.append(name, value)
+  const bytes = Buffer.from(body)
+  const init = { method, headers: all }
+  if (method === 'GET' || method === 'HEAD') return new Request(`http://app.test${at}`, init)
+  if (framing === 'chunked') {
+    const middle = Math.floor(bytes.length / 2)
+    const stream = ReadableStream.from([bytes.subarray(0, middle), bytes.subarray(middle)])
+    return new Request(`http://app.test${at}`, { ...init, body: stream, duplex: 'half' })
+  }
+  all.set('content-length', String(typeof framing === 'object' ? framing.declared : bytes.length))
+  return new Request(`http://app.test${at}`, { ...init, body: typeof framing === 'object' ? null : bytes })
+}
+
+async function receivedOf(response: Response, method: string): Promise<Received> {
+  // To HEAD no server sends a body, whatever it was given.
+  const body = method === 'HEAD' ? '' : await response.text()
+  return { status: response.status, headers: Object.fromEntries(response.headers), body }
+}

@@ -1,0 +1,13 @@
+import type { Store } from '../../src/store.js'
+
+/** `store` with some of its methods replaced. */
+export function overlayStore(store: Store, replaced: Partial<Store>): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const replacement: unknown = Reflect.get(replaced, name)
+      if (replacement !== undefined) return replacement
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
