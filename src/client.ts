@@ -1,6 +1,8 @@
 import type { Dispatcher } from 'undici'
+import { idMatcher } from './approval-id.js'
 import { group, invalid, number, optionalFunction } from './checks.js'
 import { CheqpointError, type ErrorCode, isCheqpointError } from './errors.js'
+import { readKeys, unknownAssistant } from './keyring.js'
 import { jitter, retryAfterMs } from './retry.js'
 import { Alarm, type Clock, type Random, systemClock, systemRandom } from './runtime.js'
 import { createTransport, type Question, type Reply } from './transport.js'
@@ -112,6 +114,7 @@ const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identit
 /** Failures that waiting may mend. */
 const transient: ReadonlySet<ErrorCode> = new Set([
   'api-unreachable',
+  'api-broken-off',
   'api-timeout',
   'api-throttled',
   'api-failed',
@@ -233,64 +236,6 @@ export function createClient(options: ClientOptions): Client {
       return closing
     },
   }
-}
-
-/**
- * Tells whether a text is an approval id: the pattern must match all of it. Whatever the pattern, an id is printable
- * ASCII without `/ \\ % ? #`, is not dots alone and has at most 512 characters, so that it enters a path unchanged.
- * Throws `option-invalid` for a pattern that is seen to admit another path.
- */
-export function idMatcher(pattern: RegExp = /[A-Za-z0-9_-]{1,128}/): (id: string) => boolean {
-  if (!(pattern instanceof RegExp)) throw invalid('idPattern', pattern, 'a regular expression')
-  // Without g and y, which remember a position. An m does no harm, since no id has a line break.
-  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, ''))
-  const admitted = pathTricks.find((trick) => whole.test(trick))
-  if (admitted !== undefined) throw invalid('idPattern', pattern.source, `a pattern that does not admit ${admitted}`)
-  return (id) => typeof id === 'string' && printable.test(id) && !pathTrick.test(id) && whole.test(id)
-}
-
-const printable = /^[!-~]{1,512}$/
-const pathTrick = /[/\\%?#]|^\.+$/
-const pathTricks = ['.', '..', '...', ...['/', '\\', '%', '?', '#'].flatMap((c) => [c, `a${c}`, `${c}a`, `a${c}a`])]
-
-/** The keys of one assistant, the one that worked last remembered. */
-interface Keyring {
-  readonly keys: readonly string[]
-  best: string
-}
-
-/** Keyrings by assistant; `null` stands for the only one. No error shows what was given. */
-function readKeys({ apiKey, apiKeys }: ClientOptions): ReadonlyMap<string | null, Keyring> {
-  if (apiKey !== undefined && apiKeys !== undefined) {
-    throw new CheqpointError('option-invalid', 'give apiKey or apiKeys, not both')
-  }
-  if (apiKey !== undefined) return new Map([[null, readKeyring(apiKey, 'apiKey')]])
-  const entries = Object.entries(group(apiKeys, 'apiKeys'))
-  if (entries.length === 0) {
-    throw new CheqpointError('option-missing', 'option apiKey is required, or apiKeys with a key for each assistant')
-  }
-  return new Map(entries.map(([name, value]) => [name, readKeyring(value, `apiKeys.${name}`)]))
-}
-
-function readKeyring(value: unknown, path: string): Keyring {
-  const keys: readonly unknown[] = Array.isArray(value) ? [...value] : [value]
-  const isKey = (key: unknown): key is string => typeof key === 'string' && /^[!-~]+$/.test(key)
-  const [best] = keys
-  if (!keys.every(isKey) || !isKey(best)) {
-    throw new CheqpointError(
-      'option-invalid',
-      `option ${path} must be a key in printable ASCII, or a list of such keys`,
-    )
-  }
-  return { keys, best }
-}
-
-function unknownAssistant(assistant: string | null): CheqpointError {
-  const message =
-    assistant === null
-      ? 'keys are configured by assistant, and none was named'
-      : `no key is configured for assistant '${assistant}'`
-  return new CheqpointError('assistant-unknown', message)
 }
 
 function isKeyRefused({ status }: Reply): boolean {

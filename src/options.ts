@@ -32,7 +32,10 @@ export interface Action<Details, Context> {
   onDecision(decision: Decision<OutputOr<Details, JsonObject>, OutputOr<Context, JsonValue>>, run: Run): unknown
 }
 
-/** Actions by name; the mapped type lets each entry infer its own schemas. */
+/**
+ * Actions by name, each inferring its own schemas. The second half demands nothing new: it is where the compiler infers
+ * the schemas of the contexts from, as from the first those of the details.
+ */
 export type Actions<Details, Context> = {
   readonly [Name in keyof Details]: Action<Details[Name], Name extends keyof Context ? Context[Name] : unknown>
 } & { readonly [Name in keyof Context]: { readonly context?: (Context[Name] & StandardSchema) | undefined } }

@@ -1,7 +1,8 @@
 import type { ActionRules } from './action.js'
 import { settleReservation } from './adopt.js'
+import { idMatcher } from './approval-id.js'
 import { createCallbackUrls } from './callback-url.js'
-import { createClient, idMatcher, type SubmitRequest } from './client.js'
+import { createClient, type SubmitRequest } from './client.js'
 import { createCore, intakeRules, onceEach } from './core.js'
 import { Endpoint, type HandleOptions } from './endpoint.js'
 import { CheqpointError } from './errors.js'
@@ -13,6 +14,7 @@ import type { Answer, Outcome } from './outcome.js'
 import { type ParkedApproval, readParked, readUnbound, type UnboundSubmission } from './parked.js'
 import { type Tracked, writeDraft } from './register.js'
 import { Resolver } from './resolver.js'
+import { nextLookMs } from './retry.js'
 import type { Stop } from './run.js'
 import { Alarm } from './runtime.js'
 import { type Handler, readOptions, type Settings } from './settings.js'
@@ -205,7 +207,6 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     expiresAfterMs: settings.expiresAfterMs,
     retentionMs: settings.retentionMs,
     submitTimeoutMs: settings.submitTimeoutMs,
-    firstLookMs: polling.firstMs,
     cameEarly: (id) => endpoint.cameEarly(id),
   })
 
@@ -230,7 +231,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       const draft = writeDraft(tracked, assistants, clock.now() + settings.expiresAfterMs)
       await usable()
       if (!isSwept()) noticeNoSweep('')
-      const dueInMs = endpoint.cameEarly(approvalId) ? 0 : polling.firstMs
+      const dueInMs = endpoint.cameEarly(approvalId) ? 0 : nextLookMs(0, polling, random)
       return (await store.add({ ...draft, id: approvalId }, { dueInMs })) === 'added'
     },
     async submit(request, ...[submitOptions]) {

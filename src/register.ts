@@ -63,7 +63,8 @@ function findFault(value: unknown, at: string, above: Set<object>): string | nul
   if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
     return `${at} is not a plain object`
   above.add(value)
-  for (const [key, each] of Object.entries(value)) {
+  // The entries of a list include its holes, which JSON would fill.
+  for (const [key, each] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
     // A property that is undefined is left out by JSON, which is what it says.
     const fault = each === undefined && !Array.isArray(value) ? null : findFault(each, `${at}.${key}`, above)
     if (fault !== null) return fault

@@ -40,6 +40,7 @@ export function clamp(ms: number, least: number, most: number): number {
 export function retryAfterMs(header: string | undefined, nowMs: number): number | null {
   if (header === undefined) return null
   const text = header.trim()
-  const ms = /^\d{1,15}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
+  // Only a date has letters; the parser of dates would take '-5' and '1.5' for years.
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) * 1000 : /[a-z]/i.test(text) ? Date.parse(text) - nowMs : Number.NaN
   return Number.isNaN(ms) ? null : clamp(ms, 1_000, 900_000)
 }

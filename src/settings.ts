@@ -90,7 +90,7 @@ const names = [
  * Throws `option-unknown`, `option-missing` or `option-invalid`, and names the option and what is allowed.
  */
 export function readOptions<Details, Context>(options: ReceiverOptions<Details, Context>): Settings {
-  const all = group(options, '', names)
+  const all = group(options ?? null, '', names)
   return {
     ...readCoreOptions(options, options.callbackUrl === undefined ? 5_000 : 15_000),
     ...readHandlers(options, group(all['actions'], 'actions')),
@@ -114,7 +114,7 @@ export function readCoreOptions(options: CoreOptions, firstLookMs = 15_000): Cor
     runs: readRuns(options.runs),
     retentionMs: number(options.retentionMs, 'retentionMs', 7 * day, 1_000, 400 * day),
     emit: guardListener(optionalFunction(options.onEvent, 'onEvent') as EventListener | undefined),
-    clock: options.clock ?? systemClock,
+    clock: readClock(options.clock),
     random: (optionalFunction(options.random, 'random') as Random | undefined) ?? systemRandom,
   }
   if (settings.confirm.timeoutMs >= settings.runs.leaseMs) {
@@ -123,26 +123,41 @@ export function readCoreOptions(options: CoreOptions, firstLookMs = 15_000): Cor
   return settings
 }
 
+const ruleNames: readonly string[] = ['details', 'context', 'modifications'] satisfies (keyof ActionRules)[]
+
+/** The rules of actions without handlers, for {@link verifyAndResolve}. */
+export function readActionRules(value: unknown): ReadonlyMap<string, ActionRules> {
+  const entries = Object.entries(group(value, 'actions')).map(([name, entry]) => {
+    const path = `actions.${name}`
+    return [name, readRules(group(entry, path, ruleNames), path)] as const
+  })
+  return new Map(entries)
+}
+
+function readRules(entry: Readonly<Record<string, unknown>>, path: string): ActionRules {
+  const { details, context, modifications } = entry
+  return {
+    details: readSchema(details, `${path}.details`),
+    context: readSchema(context, `${path}.context`),
+    modifications:
+      modifications === undefined
+        ? undefined
+        : oneOf(modifications, `${path}.modifications`, ['replace', 'merge', 'refuse']),
+  }
+}
+
 function readHandlers(
   options: { readonly onDecision?: unknown },
   actions: Readonly<Record<string, unknown>>,
 ): Pick<Settings, 'actions' | 'fallback'> {
   const entries = Object.entries(actions).map(([name, value]) => {
     const path = `actions.${name}`
-    const entry = group(value, path, ['details', 'context', 'modifications', 'onDecision'])
+    const entry = group(value, path, [...ruleNames, 'onDecision'])
     const handler = optionalFunction(entry['onDecision'], `${path}.onDecision`)
     if (handler === undefined)
       throw new CheqpointError('option-missing', `option ${path}.onDecision is required: a function`)
-    const rules = {
-      details: readSchema(entry['details'], `${path}.details`),
-      context: readSchema(entry['context'], `${path}.context`),
-      modifications:
-        entry['modifications'] === undefined
-          ? undefined
-          : oneOf(entry['modifications'], `${path}.modifications`, ['replace', 'merge', 'refuse']),
-    }
-    // The user's types ended at this edge; the schemas in `rules` make them true again at run time.
-    return [name, { ...rules, handler: handler.bind(value) as Handler }] as const
+    // The user's types ended at this edge; the schemas in the rules make them true again at run time.
+    return [name, { ...readRules(entry, path), handler: handler.bind(value) as Handler }] as const
   })
   const fallback = optionalFunction(options.onDecision, 'onDecision')
   if (fallback === undefined && entries.length === 0) {
@@ -173,6 +188,15 @@ function readCallbackUrl(target: unknown, secret: unknown): Pick<Settings, 'call
     throw invalid('callbackUrl', target, 'a URL, or a function that makes one of a token')
   // Its form is checked by making one; both casts follow from the checks above.
   return { callbackUrl: (target as CallbackUrl | undefined) ?? null, callbackSecrets: texts as readonly string[] }
+}
+
+function readClock(value: unknown): Clock {
+  if (value === undefined) return systemClock
+  const { now, elapsed }: { readonly now?: unknown; readonly elapsed?: unknown } = Object(value)
+  if (typeof now !== 'function' || typeof elapsed !== 'function')
+    throw invalid('clock', value, 'an object with now() and elapsed()')
+  // What the functions answer cannot be told before they are called.
+  return value as Clock
 }
 
 function readAgents(value: unknown): ReadonlySet<string> {
@@ -220,7 +244,7 @@ function readPolling(value: unknown, firstLookMs: number): Settings['polling'] {
 
 function readRuns(value: unknown): Settings['runs'] {
   const given = group(value, 'runs', ['leaseMs', 'timeoutMs', 'maxStarts', 'backoffMs'])
-  const backoff = given['backoffMs'] ?? [1_000, 600_000]
+  const backoff = given['backoffMs'] === undefined ? [1_000, 600_000] : given['backoffMs']
   if (!Array.isArray(backoff) || backoff.length !== 2)
     throw invalid('runs.backoffMs', backoff, 'a pair [shortest, longest]')
   const shortest = number(backoff[0], 'runs.backoffMs[0]', 1_000, 1, day)

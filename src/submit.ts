@@ -10,6 +10,7 @@ import type { Outcome } from './outcome.js'
 import { type Draft, readJson, readSealed, writeSealed } from './record.js'
 import { type Tracked, writeDraft } from './register.js'
 import type { Resolver } from './resolver.js'
+import { nextLookMs } from './retry.js'
 import { readDate, type WireAnswer } from './wire.js'
 
 export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | 'assistant'> {
@@ -133,11 +134,12 @@ export class Submitter {
   }
 
   async #settle(ref: string, draft: Draft, answer: Confirmed): Promise<Submission> {
-    const { core, resolver, firstLookMs, cameEarly } = this.#terms
+    const { core, resolver, cameEarly } = this.#terms
     const found = judge(answer, draft.expiresAt, 'inline', core.clock.now())
     const sealed = found.kind === 'decided' ? writeSealed(found.sealed) : undefined
     const early = cameEarly(answer.id)
-    await this.#bind(ref, draft, answer.id, { dueInMs: early || sealed !== undefined ? 0 : firstLookMs, sealed })
+    const dueInMs = early || sealed !== undefined ? 0 : nextLookMs(0, core.polling, core.random)
+    await this.#bind(ref, draft, answer.id, { dueInMs, sealed })
     if (found.kind !== 'decided') {
       // A callback was here before the id was: nobody may send it again.
       if (early) void resolver.resolve(answer.id, 'poll') // it cannot reject

@@ -167,8 +167,11 @@ class Round {
   async #lookInto(key: DueKey): Promise<void> {
     const { resolver, settle, emit } = this.#terms
     try {
-      if (key.kind === 'approval') this.#ended[column(await resolver.resolve(key.id, 'poll'))]++
-      else await settle(key.ref)
+      if (key.kind === 'approval') {
+        // In its own step: a report while we wait takes the counts away.
+        const outcome = await resolver.resolve(key.id, 'poll')
+        this.#ended[column(outcome)]++
+      } else await settle(key.ref)
     } catch (error) {
       emit({ type: 'store-failed', operation: 'sweep', error })
     }

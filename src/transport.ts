@@ -32,8 +32,8 @@ export interface Reply {
 
 export interface Transport {
   /**
-   * Resolves with any status of 200 and above. Rejects with `api-unreachable`, `api-timeout`, `api-unreadable` or
-   * `aborted`; the error carries no header, no body and no cause.
+   * Resolves with any status of 200 and above. Rejects with `api-unreachable` (nothing was sent), `api-broken-off`,
+   * `api-timeout`, `api-unreadable` or `aborted`; the error carries no header, no body and no cause.
    */
   send(question: Question): Promise<Reply>
   /** Closes what was opened here, once its exchanges are over. */
@@ -114,7 +114,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   listen(alarm: Alarm, signal: AbortSignal | undefined): void {
-    const disarm = alarm.arm(() => this.stop('api-timeout', 'the API did not answer in time'))
+    const disarm = alarm.arm(() => {
+      if (this.#controller === undefined) this.stop('api-unreachable', 'there was no connection to the API in time')
+      else this.stop('api-timeout', 'the API did not answer in time')
+    })
     const onAbort = () => this.stop('aborted', 'the signal was aborted')
     signal?.addEventListener('abort', onAbort)
     this.#unlisten = () => {
@@ -135,7 +138,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   fail(error: unknown): void {
     const words = errorWords(error)
     const known = words.find((word) => failureCodes.has(word)) ?? ''
-    const code = failureCodes.get(known) ?? 'api-unreachable'
+    const code = failureCodes.get(known) ?? (this.#controller === undefined ? 'api-unreachable' : 'api-broken-off')
     this.stop(code, `the exchange with the API failed (${words[0] ?? 'no code'})`)
   }
 
@@ -191,8 +194,6 @@ class Exchange implements Dispatcher.DispatchHandler {
 /** Failures below HTTP that are no mere lack of a connection. */
 const failureCodes: ReadonlyMap<string, ErrorCode> = new Map([
   ['HTTPParserError', 'api-unreadable'],
-  ['ETIMEDOUT', 'api-timeout'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'api-timeout'],
   ['UND_ERR_HEADERS_TIMEOUT', 'api-timeout'],
   ['UND_ERR_BODY_TIMEOUT', 'api-timeout'],
   ['UND_ERR_HEADERS_OVERFLOW', 'api-unreadable'],

@@ -1,12 +1,13 @@
 import type { ActionRules } from './action.js'
-import { group } from './checks.js'
-import { type Client, idMatcher } from './client.js'
+import { idMatcher } from './approval-id.js'
+import { group, invalid } from './checks.js'
+import type { Client } from './client.js'
 import { type Core, createCore, intakeRules, type Verified } from './core.js'
 import { type Callback, checkMethod, type IntakeRules, takeIn } from './intake.js'
 import type { CoreOptions } from './options.js'
 import type { Outcome } from './outcome.js'
 import { pursue } from './pipeline.js'
-import { coreNames, readCoreOptions, readStore } from './settings.js'
+import { coreNames, readActionRules, readCoreOptions, readStore } from './settings.js'
 import type { Store } from './store.js'
 
 /** What {@link verifyAndResolve} works with. Make it once and pass the same object each time. */
@@ -24,7 +25,7 @@ const prepared = new WeakMap<VerifyOptions, { readonly core: Core; readonly inta
  * The core alone, for those who bring their own runner: checks, claim, confirm, seal. On `ok` the decision is
  * confirmed and sealed, its start is counted, and the claim is yours: extend it while you work, then complete,
  * release or park it. On anything else nothing is held; `toAnswer` has the HTTP answer to either.
- * Never rejects; throws for options that are not allowed, as `createReceiver` does.
+ * Rejects for options that are not allowed, with the codes of `createReceiver`, and for nothing else.
  *
  * @example
  * ```ts
@@ -50,17 +51,25 @@ export async function verifyAndResolve(callback: Callback, options: VerifyOption
 function prepare(options: VerifyOptions): { readonly core: Core; readonly intake: IntakeRules } {
   const known = prepared.get(options)
   if (known !== undefined) return known
-  group(options, '', [...coreNames, 'store', 'client', 'actions'])
+  group(options ?? null, '', [...coreNames, 'store', 'client', 'actions'])
   const settings = readCoreOptions(options)
-  const actions = new Map(Object.entries(options.actions ?? {}))
+  const actions = readActionRules(options.actions)
+  const client = readClient(options.client)
   const core = createCore(settings, {
     store: readStore(options.store),
-    client: options.client,
-    manyAssistants: options.client.assistants !== null,
+    client,
+    manyAssistants: client.assistants !== null,
     rulesFor: (action) => actions.get(action) ?? {},
     isClosing: () => false,
   })
   const made = { core, intake: intakeRules(settings, idMatcher(options.idPattern)) }
   prepared.set(options, made)
   return made
+}
+
+function readClient(value: unknown): VerifyOptions['client'] {
+  if (typeof value !== 'object' || value === null || !('get' in value))
+    throw invalid('client', value, 'a client, such as createClient() makes')
+  // As with a store, this only catches something else passed by mistake.
+  return value as VerifyOptions['client']
 }

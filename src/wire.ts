@@ -33,7 +33,7 @@ export interface WireAnswer {
 /** Deeper than this, an answer is unreadable: serializers recurse, and a decision must be stored. */
 export const maxDepth = 64
 
-const ids = { id: z.string().optional(), approvalId: z.string().optional() }
+const ids = { id: z.string().nullish(), approvalId: z.string().nullish() }
 
 const callbackSchema = z.object({
   ...ids,
@@ -123,15 +123,9 @@ export function contradictions(
 }
 
 /** The id, `null` where there is none, `undefined` where two names for it disagree. */
-function oneId({
-  id,
-  approvalId,
-}: {
-  id?: string | undefined
-  approvalId?: string | undefined
-}): string | null | undefined {
-  if (id !== undefined && approvalId !== undefined && id !== approvalId) return undefined
-  return approvalId ?? id ?? null
+function oneId({ id, approvalId }: z.infer<z.ZodObject<typeof ids>>): string | null | undefined {
+  const named = approvalId ?? id ?? null
+  return (id ?? named) === named ? named : undefined
 }
 
 /** A note is text; whatever else stands there is kept as JSON, because conditions may live only there. */

@@ -139,10 +139,25 @@ describe('a schema', () => {
   })
 
   it('refuses when it names issues without a place, or answers nothing that the interface knows', async () => {
-    expect(await validate(schema(() => ({ issues: [{ message: 'no' }] })), original)).toEqual({ ok: false, paths: [''] })
-    expect(await validate(schema(() => ({ issues: [] })), original)).toMatchObject({ ok: false })
+    expect(
+      await validate(
+        schema(() => ({ issues: [{ message: 'no' }] })),
+        original,
+      ),
+    ).toEqual({ ok: false, paths: [''] })
+    expect(
+      await validate(
+        schema(() => ({ issues: [] })),
+        original,
+      ),
+    ).toMatchObject({ ok: false })
     // What a schema that breaks the interface may do.
-    expect(await validate(schema(() => undefined as never), original)).toEqual({ ok: false, paths: [''] })
+    expect(
+      await validate(
+        schema(() => undefined as never),
+        original,
+      ),
+    ).toEqual({ ok: false, paths: [''] })
   })
 
   it('that is absent lets everything pass as it is', async () => {
@@ -175,7 +190,9 @@ describe('mergePatch', () => {
   it('takes __proto__ and constructor as data like any other', () => {
     const merged = mergePatch(
       parse('{"__proto__":{"a":1},"b":{}}'),
-      parse('{"__proto__":{"polluted":true},"b":{"__proto__":{"polluted":true}},"constructor":{"prototype":{"polluted":true}}}'),
+      parse(
+        '{"__proto__":{"polluted":true},"b":{"__proto__":{"polluted":true}},"constructor":{"prototype":{"polluted":true}}}',
+      ),
     )
     expect(JSON.stringify(merged)).toBe(
       '{"__proto__":{"a":1,"polluted":true},"b":{"__proto__":{"polluted":true}},"constructor":{"prototype":{"polluted":true}}}',
@@ -284,11 +301,13 @@ function parse(text: string): JsonValue {
  */
 const key = fc.constantFrom('a', 'b', 'c', '', '~', '/', '~1', '__proto__', 'constructor')
 const scalar = fc.constantFrom<JsonValue>(null, true, false, 0, 1, '', 'text')
-const { json, jsonObject } = fc.letrec<{ json: JsonValue; jsonObject: JsonObject; list: readonly JsonValue[] }>((tie) => ({
-  json: fc.oneof({ maxDepth: 4 }, scalar, tie('jsonObject'), tie('list')),
-  jsonObject: fc.array(fc.tuple(key, tie('json')), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs)),
-  list: fc.array(tie('json'), { maxLength: 3 }),
-}))
+const { json, jsonObject } = fc.letrec<{ json: JsonValue; jsonObject: JsonObject; list: readonly JsonValue[] }>(
+  (tie) => ({
+    json: fc.oneof({ maxDepth: 4 }, scalar, tie('jsonObject'), tie('list')),
+    jsonObject: fc.array(fc.tuple(key, tie('json')), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs)),
+    list: fc.array(tie('json'), { maxLength: 3 }),
+  }),
+)
 
 /** The oracle of {@link mergePatch}: every leaf of the patch is one write or one removal in a document of entries. */
 function patchedLeafByLeaf(target: JsonValue, patch: JsonValue): JsonValue {
@@ -311,7 +330,10 @@ function patchedLeafByLeaf(target: JsonValue, patch: JsonValue): JsonValue {
 }
 
 /** What stands at the ends of a patch; `empty` is an object without keys, which makes an object and changes nothing in one. */
-function leaves(value: JsonObject, at: readonly string[]): readonly { readonly at: readonly string[]; readonly value: JsonValue | 'empty' }[] {
+function leaves(
+  value: JsonObject,
+  at: readonly string[],
+): readonly { readonly at: readonly string[]; readonly value: JsonValue | 'empty' }[] {
   return Object.entries(value).flatMap(([step, each]) => {
     const here = [...at, step]
     if (!isPlain(each)) return [{ at: here, value: each }]
@@ -320,11 +342,17 @@ function leaves(value: JsonObject, at: readonly string[]): readonly { readonly a
 }
 
 function steps(path: string): readonly string[] {
-  return path.split('/').slice(1).map((step) => step.replace(/~1/g, '/').replace(/~0/g, '~'))
+  return path
+    .split('/')
+    .slice(1)
+    .map((step) => step.replace(/~1/g, '/').replace(/~0/g, '~'))
 }
 
 function read(value: JsonValue | undefined, at: readonly string[]): JsonValue | undefined {
-  return at.reduce((found: JsonValue | undefined, step) => new Map(isPlain(found) ? Object.entries(found) : []).get(step), value)
+  return at.reduce(
+    (found: JsonValue | undefined, step) => new Map(isPlain(found) ? Object.entries(found) : []).get(step),
+    value,
+  )
 }
 
 /** The document with another value at this place, or without it. */

@@ -9,7 +9,10 @@ const text = JSON.stringify(value)
 const bytes = Buffer.from(text)
 
 beforeEach(() => {
-  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z'), toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
+  vi.useFakeTimers({
+    now: new Date('2026-11-20T10:00:00Z'),
+    toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'],
+  })
 })
 afterEach(() => {
   vi.useRealTimers()
@@ -139,15 +142,18 @@ describe('a stream of Node', () => {
     expect(await read({ stream })).toEqual({ kind: 'body-aborted' })
   })
 
-  it.each([true, false])('that was empty and is over is malformed, and not waited for (autoDestroy: %s)', async (autoDestroy) => {
-    const stream = new Readable({ autoDestroy, read: () => {} })
-    stream.push(null)
-    stream.resume()
-    await turn()
-    const answers = watch(read({ stream }))
-    await turn()
-    expect(answers).toEqual([{ kind: 'malformed' }])
-  })
+  it.each([true, false])(
+    'that was empty and is over is malformed, and not waited for (autoDestroy: %s)',
+    async (autoDestroy) => {
+      const stream = new Readable({ autoDestroy, read: () => {} })
+      stream.push(null)
+      stream.resume()
+      await turn()
+      const answers = watch(read({ stream }))
+      await turn()
+      expect(answers).toEqual([{ kind: 'malformed' }])
+    },
+  )
 
   it.each([
     ['is reset', new Error('ECONNRESET')],

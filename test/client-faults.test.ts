@@ -107,7 +107,7 @@ describe('time', () => {
     const server = await misbehave((_, response) => response.end(approved))
     const { pool, open } = poolThatConnectsLate(server)
     const client = clientOf(server, { dispatcher: pool, submitTimeoutMs: 50 })
-    expect(await failure(client.request(submission))).toMatchObject({ code: 'api-timeout', httpStatus: undefined })
+    expect(await failure(client.request(submission))).toMatchObject({ code: 'api-unreachable', httpStatus: undefined })
     const late = open()
     await new Promise((resolve) => late.once('close', resolve))
     expect(late.bytesWritten).toBe(0)
@@ -224,18 +224,18 @@ describe('a connection', () => {
     expect(server.requests).toHaveLength(0)
   })
 
-  it('closed without an answer is unreachable, and nothing is sent again', async () => {
+  it('closed without an answer broke off, and nothing is sent again', async () => {
     const server = await misbehave((request) => void request.socket.destroy())
     const client = clientOf(server)
-    expect(await failure(client.request(submission))).toMatchObject({ code: 'api-unreachable' })
+    expect(await failure(client.request(submission))).toMatchObject({ code: 'api-broken-off' })
     expect(server.requests).toHaveLength(1)
   })
 
-  it('reset in the middle of a body is unreachable', async () => {
+  it('reset in the middle of a body broke off', async () => {
     const server = await misbehaveRaw(raw(approved.slice(0, 20), `content-length: ${approved.length}`), (socket) => {
       socket.resetAndDestroy()
     })
-    expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-unreachable' })
+    expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-broken-off' })
   })
 
   it('that ends before the announced length gives no answer, even where the bytes so far are JSON', async () => {

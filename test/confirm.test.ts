@@ -23,7 +23,11 @@ function answer(status: Confirmed['status'], fields: Partial<Confirmed> = {}): C
 }
 
 /** Status and lateness of a decided answer. */
-function decided(given: Confirmed, nowMs: number, limit: number | null = expiresAt): readonly [DecisionStatus, boolean] {
+function decided(
+  given: Confirmed,
+  nowMs: number,
+  limit: number | null = expiresAt,
+): readonly [DecisionStatus, boolean] {
   const found = judge(given, limit, 'callback', nowMs)
   if (found.kind !== 'decided') throw new Error('it is not decided')
   return [found.sealed.status, found.late]

@@ -121,7 +121,10 @@ describe('the events of a decision', () => {
   })
 
   it('hold no more versions and no more words than a stranger should be able to make us keep', async () => {
-    const { receiver, api, events } = bench({ sweep: 'elsewhere', confirm: { gapMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY } })
+    const { receiver, api, events } = bench({
+      sweep: 'elsewhere',
+      confirm: { gapMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
+    })
     await receiver.track('req_1', refund)
     for (let each = 0; each < 100; each++) {
       const headers = { 'user-agent': `Cheqpoint-Callback/9.${each}` }

@@ -204,12 +204,27 @@ describe('the shape', () => {
     expect(await takeBody('{"approvalId":"req_1","approvalId":"req_2"}')).toMatchObject({ claim: { id: 'req_2' } })
   })
 
-  it.each(['..', '.', '', '../../x', '%2e%2e', '//host', '\\\\host', 'a?b', 'a#b', 'a\nb', 'a\0', 'a b', 'a{b}', 'а', '\ud800', `${'a'.repeat(129)}`, 'req_1\n'])(
-    'is malformed with the id %j',
-    async (approvalId) => {
-      expect(await takeBody({ approvalId })).toEqual({ kind: 'malformed' })
-    },
-  )
+  it.each([
+    '..',
+    '.',
+    '',
+    '../../x',
+    '%2e%2e',
+    '//host',
+    '\\\\host',
+    'a?b',
+    'a#b',
+    'a\nb',
+    'a\0',
+    'a b',
+    'a{b}',
+    'а',
+    '\ud800',
+    `${'a'.repeat(129)}`,
+    'req_1\n',
+  ])('is malformed with the id %j', async (approvalId) => {
+    expect(await takeBody({ approvalId })).toEqual({ kind: 'malformed' })
+  })
 
   it.each(['__proto__', 'constructor', 'toString', 'a'.repeat(128)])('passes with the id %s', async (approvalId) => {
     expect(await takeBody({ approvalId })).toMatchObject({ kind: 'hint', claim: { id: approvalId } })
@@ -243,12 +258,18 @@ describe('a callback with several faults', () => {
     { kind: 'malformed', parts: { body: { parsed: { approvalId: '..' } } } },
   ]
 
-  it.each(faults.map(({ kind }, at) => [kind, at] as const))('is refused for the first of them: %s', async (kind, at) => {
-    const left = faults.slice(at)
-    const made = callback(Object.assign({}, ...left.map(({ headers }) => headers)), Object.assign({}, ...left.map(({ parts }) => parts)))
-    const readRef = (url: string): string | null => (url.includes('forged') ? null : 'ref_1')
-    expect(await takeIn(made, { ...rules, readRef })).toEqual({ kind })
-  })
+  it.each(faults.map(({ kind }, at) => [kind, at] as const))(
+    'is refused for the first of them: %s',
+    async (kind, at) => {
+      const left = faults.slice(at)
+      const made = callback(
+        Object.assign({}, ...left.map(({ headers }) => headers)),
+        Object.assign({}, ...left.map(({ parts }) => parts)),
+      )
+      const readRef = (url: string): string | null => (url.includes('forged') ? null : 'ref_1')
+      expect(await takeIn(made, { ...rules, readRef })).toEqual({ kind })
+    },
+  )
 
   it('is refused without its body being read, as long as its head is at fault', async () => {
     for (const { headers } of faults) {

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { type Answer, type Outcome, toAnswer } from '../src/index.js'
 
 const approvalId = 'req_1'
-const truth = { status: 'approved', modifiedDetails: { amount: 80 }, note: 'only today', decidedAt: null, via: 'poll' } as const
+const truth = {
+  status: 'approved',
+  modifiedDetails: { amount: 80 },
+  note: 'only today',
+  decidedAt: null,
+  via: 'poll',
+} as const
 const error = new Error('password of the store')
 
 /** One outcome of every kind: the type demands each of them, so a new kind cannot be forgotten here. */
@@ -80,14 +86,17 @@ describe('the table of answers', () => {
     expect(table.map(([kind]) => kind).sort()).toEqual(Object.keys(outcomes).sort())
   })
 
-  it.each(table)('answers %s with %i where it is swept and with %i where it is not', (kind, swept, alone, retryAfter) => {
-    const answers = [true, false].map((isSwept) => toAnswer(outcomes[kind], { swept: isSwept }))
-    expect(answers.map(({ status }) => status)).toEqual([swept, alone])
-    expect(answers.map(({ headers }) => headers['retry-after'] ?? null)).toEqual([
-      swept < 400 ? null : retryAfter,
-      retryAfter,
-    ])
-  })
+  it.each(table)(
+    'answers %s with %i where it is swept and with %i where it is not',
+    (kind, swept, alone, retryAfter) => {
+      const answers = [true, false].map((isSwept) => toAnswer(outcomes[kind], { swept: isSwept }))
+      expect(answers.map(({ status }) => status)).toEqual([swept, alone])
+      expect(answers.map(({ headers }) => headers['retry-after'] ?? null)).toEqual([
+        swept < 400 ? null : retryAfter,
+        retryAfter,
+      ])
+    },
+  )
 })
 
 describe('every answer', () => {
@@ -135,7 +144,9 @@ describe('every answer', () => {
 
   it('holds no id, no payload and no text of an error', () => {
     for (const answer of everyAnswer) {
-      expect(JSON.stringify(answer)).not.toMatch(/req_1|amount|only today|password|edit-invalid|too-many-starts|api-timeout/)
+      expect(JSON.stringify(answer)).not.toMatch(
+        /req_1|amount|only today|password|edit-invalid|too-many-starts|api-timeout/,
+      )
     }
   })
 
@@ -153,7 +164,22 @@ describe('every answer', () => {
   })
 
   it('is a 5xx where something is wrong with us, the API or the load, never for what a stranger sends', () => {
-    const anonymous = ['unknown-approval', 'token-refused', 'agent-refused', 'malformed', 'body-aborted', 'method-not-allowed', 'body-too-large', 'body-too-slow', 'media-type-refused', 'undecided', 'held', 'too-soon', 'unbound', 'over-budget'] as const
+    const anonymous = [
+      'unknown-approval',
+      'token-refused',
+      'agent-refused',
+      'malformed',
+      'body-aborted',
+      'method-not-allowed',
+      'body-too-large',
+      'body-too-slow',
+      'media-type-refused',
+      'undecided',
+      'held',
+      'too-soon',
+      'unbound',
+      'over-budget',
+    ] as const
     for (const kind of anonymous) {
       for (const swept of [true, false]) expect(toAnswer(outcomes[kind], { swept }).status).toBeLessThan(500)
     }

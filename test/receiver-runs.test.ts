@@ -416,13 +416,11 @@ describe('what a handler is given', () => {
       onDecision: (decision) => {
         seen.push(structuredClone(decision))
         // A handler in plain JavaScript may do this, whatever the types say.
-        const loose = decision as { modifiedDetails: { amount: number }; originalDetails: { amount: number } }
-        loose.modifiedDetails.amount = 1
-        loose.originalDetails.amount = 2
+        Object.assign(decision.modifiedDetails ?? {}, { amount: 1 })
+        Object.assign(Object(decision.originalDetails), { amount: 2 })
         Object.assign(decision, { status: 'rejected', details: {}, context: 'changed', note: 'changed' })
         if (seen.length === 1) throw new Error('the first attempt fails')
       },
-      actions: {},
     })
     await receiver.track('req_1', { ...refund, details: { ...refund.details, lines: [] }, context: { chat: 7 } })
     api.approve('req_1', { modifiedDetails })

@@ -4,7 +4,8 @@ import { createClient, createCluster } from 'redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { redisStore, type SendCommand } from '../src/stores/redis.js'
 import { storeContract } from '../src/testing/index.js'
-import { describeWithRedis, sharedRedis, startCluster } from './support/redis-server.js'
+import { describeWithRedis } from './support/redis-bench.js'
+import { sharedRedis, startCluster } from './support/redis-server.js'
 
 /*
  * The lines that the documentation of redisStore gives, on real servers, against the whole contract.

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Store } from '../src/store.js'
 import {
   approved,
+  decide,
+  describeWithRedis,
   draft,
   dyingAfter,
   hour,
@@ -11,8 +13,9 @@ import {
   record,
   recorder,
   scriptCalls,
+  throughEverything,
 } from './support/redis-bench.js'
-import { describeWithRedis, startRedis, type TestServer } from './support/redis-server.js'
+import { startRedis, type TestServer } from './support/redis-server.js'
 
 let bench: RedisBench
 
@@ -29,7 +32,7 @@ describeWithRedis('redisStore: cost', () => {
   it('costs three script calls for a decision and one for its duplicate', async () => {
     const { send, commands } = recorder(bench.send)
     const store = bench.store({ sendCommand: send, partitions: 16 })
-    await warmUp(store)
+    await throughEverything(store, randomUUID())
     await store.reserve('ref', draft({ ref: 'ref' }), { dueInMs: hour })
     await store.bind('ref', 'id', { dueInMs: hour })
     commands.length = 0
@@ -71,7 +74,7 @@ describeWithRedis('redisStore: layout', () => {
     const { send, commands } = recorder(bench.send)
     const prefix = randomUUID()
     const store = bench.store({ sendCommand: send, prefix, partitions: 16 })
-    await throughEverything(store)
+    await throughEverything(store, 'all')
     const calls = commands.filter(([name]) => name === 'EVALSHA' || name === 'EVAL')
     expect(calls.length).toBeGreaterThan(40)
     for (const [, , count, ...rest] of calls) {
@@ -197,7 +200,7 @@ describeWithRedis('redisStore: binding over two partitions', () => {
   async function broken(writes: number): Promise<{ readonly store: Store; readonly prefix: string }> {
     const prefix = randomUUID()
     const store = bench.store({ prefix, partitions })
-    await warmUp(store)
+    await throughEverything(store, randomUUID())
     await store.reserve(ref, draft({ ref, details: '[1]' }), { dueInMs: hour })
     const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
     await expect(dying.bind(ref, id, { dueInMs: hour, sealed: approved })).rejects.toMatchObject({
@@ -310,7 +313,7 @@ describeWithRedis('redisStore: sweeping partitions', () => {
   it('looks for what is due in all partitions, and takes only from those that have the oldest', async () => {
     const { send, commands } = recorder(bench.send)
     const store = bench.store({ sendCommand: send, partitions: 8 })
-    await warmUp(store)
+    await throughEverything(store, randomUUID())
     for (let index = 0; index < 40; index++) await store.add(record(`apr-${index}`), { dueInMs: 0 })
     commands.length = 0
     expect((await store.takeDue(2, hour)).length).toBe(2)
@@ -324,7 +327,7 @@ describeWithRedis('redisStore: sweeping partitions', () => {
   it('asks one partition once', async () => {
     const { send, commands } = recorder(bench.send)
     const store = bench.store({ sendCommand: send })
-    await warmUp(store)
+    await throughEverything(store, randomUUID())
     commands.length = 0
     await store.takeDue(100, hour)
     expect(commands.length).toBe(1)
@@ -376,7 +379,7 @@ describeWithRedis('redisStore: sweeping partitions', () => {
 
 describeWithRedis('redisStore: entries that cannot be read', () => {
   setUp()
-  const newer = `redis.call('SET', KEYS[1], cmsgpack.pack({ v = 2, state = 'open' }))`
+  const newer = `redis.call('SET', KEYS[1], cmsgpack.pack({ 2, 'open' }))`
   const damages: Readonly<Record<string, string>> = {
     'is text of somebody else': `redis.call('SET', KEYS[1], 'hello')`,
     'is empty': `redis.call('SET', KEYS[1], '')`,
@@ -495,7 +498,7 @@ describeWithRedis('redisStore: replicas', () => {
   it('waits for them after each write that is acknowledged', async () => {
     const { send, commands } = recorder(own.send)
     const store = own.store({ sendCommand: send, minReplicas: 1 })
-    await throughEverything(store)
+    await throughEverything(store, 'all')
     expect(commands.filter(([name]) => name === 'WAIT').length).toBeGreaterThan(10)
     expect(new Set(commands.filter(([name]) => name === 'WAIT').map((args) => args.join(' ')))).toEqual(
       new Set(['WAIT 1 1000']),
@@ -511,48 +514,6 @@ describeWithRedis('redisStore: replicas', () => {
     expect(await store.add(record('id'), { dueInMs: 0 })).toBe('exists')
   })
 })
-
-/** Gets each script that a decision needs into the server's cache. */
-async function warmUp(store: Store): Promise<void> {
-  await throughEverything(store, randomUUID())
-}
-
-async function decide(store: Store, id: string, token: string): Promise<void> {
-  expect(await store.claim(id, token, hour, {})).toMatchObject({ kind: 'claimed' })
-  expect(await store.seal(id, token, approved)).toMatchObject({ kind: 'sealed' })
-  expect(await store.complete(id, token, { outcome: 'approved', result: '{"refund":"r-1"}' }, hour)).toBe('done')
-}
-
-/** Calls every method, and leaves nothing open but what `name` says. */
-async function throughEverything(store: Store, name: string = 'all'): Promise<void> {
-  const ids = ['a', 'b', 'c', 'd'].map((letter) => `${name}-${letter}`)
-  for (const id of ids) await store.add(record(id), { dueInMs: 0 })
-  const [a = '', b = '', c = '', d = ''] = ids
-  await store.knock(a, { withinMs: 0 })
-  await store.claim(a, 'one', hour, {})
-  await store.extend(a, 'one', hour)
-  await store.release(a, 'one', { dueInMs: 0, notBeforeMs: 0 })
-  await decide(store, a, 'two')
-  await store.claim(b, 'one', hour, {})
-  await store.park(b, 'one', 'adopted', '')
-  await store.list({ state: 'parked', limit: 1 })
-  await store.retry(b)
-  await store.cancel(b, hour)
-  await store.get(c)
-  await store.list({ state: 'open', limit: 2 })
-  await store.takeDue(2, hour)
-  await store.stats()
-  await store.nextDueInMs()
-  for (const ref of ids) await store.reserve(ref, draft(), { dueInMs: hour })
-  await store.hold(a, 'candidate')
-  await store.postpone(a, 0)
-  await store.reservation(a)
-  await store.reservations({ limit: 1 })
-  await store.discard(a)
-  await store.bind(b, `${name}-e`, { dueInMs: hour })
-  for (const id of [c, d, `${name}-e`]) await store.cancel(id, hour)
-  for (const ref of [c, d]) await store.discard(ref)
-}
 
 /** Bytes of memory for each of so many entries. */
 async function growth(own: RedisBench, count: number, write: (index: number) => Promise<unknown>): Promise<number> {

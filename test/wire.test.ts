@@ -102,7 +102,6 @@ describe('an answer', () => {
     ['a status of null', { id: 'req_1', status: null }],
     ['a status that is true', { id: 'req_1', status: true }],
     ['a list of statuses', { id: 'req_1', status: ['approved'] }],
-    ['an id of null', { id: null, status: 'APPROVED' }],
     ['an id that is a number', { id: 1, status: 'APPROVED' }],
     ['an approvalId that is an object', { approvalId: { $gt: '' }, status: 'APPROVED' }],
     ['two names for the id that disagree', { id: 'req_1', approvalId: 'req_2', status: 'APPROVED' }],

@@ -24,21 +24,43 @@ export interface Script {
   readonly sha: string
 }
 
-const prelude = `
+const time = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- Out of memory, the server refuses a script at its first write if that one could grow, and lets it finish past any
+-- other. What was accepted must be able to end, so all but new intake begin with a write that changes nothing.
+local function pass_when_full(index)
+  redis.call('ZREM', index, '')
+end
+`
+
+const entry = `
 -- nil where nothing is stored, false where it cannot be read
 local function load()
   local text = redis.call('GET', KEYS[1])
   if not text then return nil end
-  local unpacked, entry = pcall(cmsgpack.unpack, text)
-  if unpacked and type(entry) == 'table' and entry.v == ${recordVersion} and entry.state then return entry end
-  return false
+  local unpacked, values = pcall(cmsgpack.unpack, text)
+  if not unpacked or type(values) ~= 'table' or values[1] ~= ${recordVersion} or not values[2] then return false end
+  local entry = {}
+  for at, name in ipairs(fields) do
+    if values[at] ~= false then entry[name] = values[at] end
+  end
+  return entry
+end
+
+local function pack(entry)
+  local last = 0
+  for at, name in ipairs(fields) do
+    if entry[name] ~= nil then last = at end
+  end
+  local values = {}
+  for at = 1, last do values[at] = entry[fields[at]] or false end
+  return cmsgpack.pack(values)
 end
 
 local function save(entry)
-  redis.call('SET', KEYS[1], cmsgpack.pack(entry))
+  redis.call('SET', KEYS[1], pack(entry))
 end
 
 local function due(member, at)
@@ -53,12 +75,6 @@ local function optional(argument)
   if argument ~= '' then return string.sub(argument, 2) end
 end
 
--- Out of memory, the server refuses a script at its first write if that one could grow, and lets it finish past any
--- other. What was accepted must be able to end, so all but new intake begin with a write that changes nothing.
-local function pass_when_full(index)
-  redis.call('ZREM', index or KEYS[2], '')
-end
-
 local function append_record(reply, entry)
   for _, value in ipairs({
     entry.ref or false, entry.action, entry.assistant or false, entry.expires or false, entry.details, entry.context,
@@ -68,10 +84,15 @@ end
 `
 
 const approval = `
+-- made: when it was added or reserved. token: whose claim was the last, kept to know a call sent again. lease: its end,
+-- nil when given back. after: no claim before. owed: quick looks. started: the token whose start was counted last.
+local fields = {
+  'v', 'state', 'made', 'action', 'expires', 'details', 'context', 'assistant', 'ref', 'fence', 'after', 'token', 'lease',
+  'owed', 'starts', 'started', 'sealed', 'reason', 'note', 'outcome', 'result',
+}
 local id = ARGV[1]
 local member = 'a:' .. id
-
--- A claim is a lease, run out or not. The token outlives it, so that a repeated call is known.
+${entry}
 local function held_by(entry, token)
   return entry and entry.state == 'open' and entry.lease and entry.token == token
 end
@@ -86,7 +107,7 @@ end
 local function bury(entry, outcome, sealed, result, retention)
   redis.call('ZREM', KEYS[2], member)
   redis.call('ZREM', KEYS[3], id)
-  redis.call('SET', KEYS[1], cmsgpack.pack({
+  redis.call('SET', KEYS[1], pack({
     v = entry.v, state = 'done', ref = entry.ref, action = entry.action, assistant = entry.assistant,
     outcome = outcome, sealed = sealed, result = result, token = entry.token,
   }), 'PX', retention)
@@ -94,8 +115,12 @@ end
 `
 
 const reservation = `
+-- ids: candidates. at: when the record to be bound is due. was: when the reservation was due before it took its id.
+local fields = {
+  'v', 'state', 'id', 'made', 'action', 'expires', 'details', 'context', 'assistant', 'ids', 'at', 'was', 'sealed',
+}
 local ref = ARGV[1]
-
+${entry}
 local function binding(entry)
   if entry.state == 'bound' then return {'bound', entry.id} end
   return append_record({'half', entry.id, entry.made, math.max(entry.at - now, 0), entry.sealed or false}, entry)
@@ -109,7 +134,7 @@ end
  */
 export const put: Script = script(`${approval}
 local bound_from = ARGV[3] ~= ''
-if bound_from then pass_when_full() end
+if bound_from then pass_when_full(KEYS[2]) end
 local entry = load()
 if entry == false then return {'unreadable'} end
 if entry then return {'exists', entry.ref or false, math.max(redis.call('PTTL', KEYS[1]), 0)} end
@@ -129,7 +154,7 @@ return {'added'}
  * · `too-soon`, in · `done`, ref or nil, action, assistant or nil, outcome, sealed or nil, result or nil.
  */
 export const claim: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local token, ref = ARGV[2], optional(ARGV[4])
 local force, knock = ARGV[5] == '1', ARGV[6] == '1'
 local entry = load()
@@ -167,7 +192,7 @@ return append_record(
  * KEYS entry, due. ARGV id, ref?, within. → `knocked` · `done` · `parked` · `foreign` · `unknown`.
  */
 export const knock: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local ref = optional(ARGV[2])
 local entry = load()
 if entry == nil then return {'unknown'} end
@@ -182,7 +207,7 @@ return {'knocked'}
 
 /** Moves the end of the lease. KEYS entry, due. ARGV id, token, lease. → `extended` · `lost`. */
 export const extend: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local entry = load()
 if not held_by(entry, ARGV[2]) then return {'lost'} end
 entry.lease = now + ARGV[3]
@@ -196,7 +221,7 @@ return {'extended'}
  * KEYS entry, due. ARGV id, token, sealed. → `sealed`, the decision that stands, starts · `lost`.
  */
 export const seal: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local entry = load()
 if not held_by(entry, ARGV[2]) then return {'lost'} end
 entry.sealed = entry.sealed or ARGV[3]
@@ -212,7 +237,7 @@ return {'sealed', entry.sealed, entry.starts}
  * KEYS entry, due. ARGV id, token, dueIn, notBefore, knocked (1 or 0), startBack (1 or 0). → `released` · `lost`.
  */
 export const release: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local token = ARGV[2]
 local entry = load()
 if not held_by(entry, token) then
@@ -238,7 +263,7 @@ return {'released'}
  * → `done`, ref or nil · `lost`.
  */
 export const complete: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local token = ARGV[2]
 local entry = load()
 if held_by(entry, token) then
@@ -255,7 +280,7 @@ return {'done', entry.ref or false}
  * KEYS entry, due, parked. ARGV id, token, reason, note. → `parked` · `lost`.
  */
 export const park: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local token = ARGV[2]
 local entry = load()
 if not held_by(entry, token) then
@@ -270,7 +295,7 @@ return {'parked'}
 
 /** A parked record is pending again. KEYS entry, due, parked. ARGV id. → `pending` · `not-parked` · `unknown`. */
 export const retry: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local entry = load()
 if entry == nil then return {'unknown'} end
 if not entry then return {'unreadable'} end
@@ -288,7 +313,7 @@ return {'pending'}
  * KEYS entry, due, parked. ARGV id, retention. → `cancelled`, ref or nil · `held` · `done` · `unknown`.
  */
 export const cancel: Script = script(`${approval}
-pass_when_full()
+pass_when_full(KEYS[2])
 local entry = load()
 if entry == nil then return {'unknown'} end
 if not entry then return {'unreadable'} end
@@ -414,7 +439,7 @@ return {'discarded'}
  * KEYS reference, due. ARGV ref, dueIn. → `postponed` · `unknown` · `bound`, id · `half` (see `bind`).
  */
 export const postpone: Script = script(`${reservation}
-pass_when_full()
+pass_when_full(KEYS[2])
 local entry = load()
 if entry == nil then return {'unknown'} end
 if not entry then return {'unreadable'} end
@@ -498,6 +523,6 @@ return {'probe', 7, false, {}, type(info) == 'string' and info or false}
 `)
 
 function script(body: string): Script {
-  const source = `${prelude}${body}`
+  const source = `${time}${body}`
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }

@@ -60,7 +60,8 @@ export const socketHosts: readonly SocketHost[] = [
   onSocket('node:http by hand', 'every method', (receiver) =>
     createServer(async (request, response) => {
       const { status, headers, body } = await receiver.handle(fromIncoming(request))
-      response.writeHead(status, headers).end(body)
+      response.statusCode = status
+      response.setHeaders(new Map(Object.entries(headers))).end(body)
     }),
   ),
 ]
@@ -93,7 +94,7 @@ export async function listen(server: Server): Promise<OpenSocketHost> {
       const connection = await RawConnection.open(port)
       try {
         connection.write(wireOf(sent))
-        return await connection.answer({ toHead: sent.method === 'HEAD' })
+        return await connection.answer({ headOnly: sent.method === 'HEAD' })
       } finally {
         await connection.destroy()
       }
@@ -138,9 +139,14 @@ export function requestOf({ method, path: at, headers, body, framing }: Sent): R
   const bytes = Buffer.from(body)
   const init = { method, headers: all }
   if (method === 'GET' || method === 'HEAD') return new Request(`http://app.test${at}`, init)
-  if (framing === 'chunked') {
+  if (framing === 'chunked' || framing === 'unfinished') {
     const middle = Math.floor(bytes.length / 2)
-    const stream = ReadableStream.from([bytes.subarray(0, middle), bytes.subarray(middle)])
+    const stream = new ReadableStream({
+      start(controller) {
+        for (const each of [bytes.subarray(0, middle), bytes.subarray(middle)]) controller.enqueue(each)
+        if (framing === 'chunked') controller.close()
+      },
+    })
     return new Request(`http://app.test${at}`, { ...init, body: stream, duplex: 'half' })
   }
   all.set('content-length', String(typeof framing === 'object' ? framing.declared : bytes.length))

@@ -8,8 +8,11 @@ export interface Sent {
   /** As they are, in this order; the same name may come twice. `host` and the framing are added. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | Uint8Array
-  /** `length` (default): Content-Length. `chunked`: in two chunks. `declared`: a Content-Length, and no body. */
-  readonly framing?: 'length' | 'chunked' | { readonly declared: number } | undefined
+  /**
+   * `length` (default): Content-Length. `chunked`: in two chunks. `unfinished`: a chunk, and no end. `declared`: a
+   * Content-Length, and no body.
+   */
+  readonly framing?: 'length' | 'chunked' | 'unfinished' | { readonly declared: number } | undefined
 }
 
 export interface Received {
@@ -38,13 +41,15 @@ export function chunk(bytes: string | Uint8Array): Buffer {
 export function wireOf(sent: Sent): Buffer {
   const body = Buffer.from(sent.body)
   if (typeof sent.framing === 'object') return Buffer.from(headOf(sent, [`Content-Length: ${sent.framing.declared}`]))
-  if (sent.framing !== 'chunked') {
+  if (sent.framing !== 'chunked' && sent.framing !== 'unfinished') {
     const length = body.length === 0 && sent.method !== 'POST' ? [] : [`Content-Length: ${body.length}`]
     return Buffer.concat([Buffer.from(headOf(sent, length)), body])
   }
+  const head = Buffer.from(headOf(sent, ['Transfer-Encoding: chunked']))
+  if (sent.framing === 'unfinished') return Buffer.concat([head, chunk(body)])
   const middle = Math.floor(body.length / 2)
   const chunks = [body.subarray(0, middle), body.subarray(middle)].filter(({ length }) => length > 0)
-  return Buffer.concat([Buffer.from(headOf(sent, ['Transfer-Encoding: chunked'])), ...chunks.map(chunk), chunk('')])
+  return Buffer.concat([head, ...chunks.map(chunk), chunk('')])
 }
 
 /** A connection on which a test says every byte itself. Resets count as the end of the connection. */
@@ -52,8 +57,6 @@ export class RawConnection {
   readonly socket: Socket
   /** Resolves when the other side, or we, ended the connection. */
   readonly closed: Promise<void>
-  /** Status codes of the interim answers (1xx) that came. */
-  readonly interim: number[] = []
   #bytes = Buffer.alloc(0)
   #over = false
   #wake = (): void => {}
@@ -83,25 +86,29 @@ export class RawConnection {
     this.socket.write(bytes)
   }
 
-  /** The next final answer. Rejects where the connection ends before it is whole. */
-  async answer({ toHead = false }: { readonly toHead?: boolean } = {}): Promise<Received> {
+  /** Writes as much of an endless body as the other side takes before it ends the connection. */
+  async pump(bytes: Uint8Array): Promise<void> {
+    while (!this.#over) {
+      if (this.socket.write(bytes)) await new Promise(setImmediate)
+      else await Promise.race([new Promise((resolve) => this.socket.once('drain', resolve)), this.closed])
+    }
+  }
+
+  /** The next answer. Rejects where the connection ends before it is whole. `headOnly`: it comes without a body. */
+  async answer({ headOnly = false }: { readonly headOnly?: boolean } = {}): Promise<Received> {
     const head = await this.#until(
       () => this.#bytes.indexOf('\r\n\r\n') + 4,
       (end) => end > 3,
     )
     const [start = '', ...lines] = this.#take(head).toString('latin1').trimEnd().split('\r\n')
     const status = Number(start.split(' ')[1])
-    if (status < 200) {
-      this.interim.push(status)
-      return this.answer({ toHead })
-    }
     const headers = Object.fromEntries(
       lines.map((line) => {
         const colon = line.indexOf(':')
         return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
       }),
     )
-    if (toHead) return { status, headers, body: '' }
+    if (headOnly) return { status, headers, body: '' }
     if (headers['content-length'] === undefined) throw new Error('an answer without a length')
     const length = Number(headers['content-length'])
     await this.#until(

@@ -1,10 +1,23 @@
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createClient } from 'redis'
+import { describe } from 'vitest'
 import type { Draft, NewRecord } from '../../src/record.js'
 import type { Store } from '../../src/store.js'
 import { type RedisStoreOptions, redisStore, type SendCommand } from '../../src/stores/redis.js'
 import type { Command } from '../../src/stores/redis-link.js'
-import { sharedRedis } from './redis-server.js'
+import { redisServerFound, sharedRedis } from './redis-server.js'
+
+/** A `describe` that needs `redis-server`: where it is missing it fails in CI, and skips with a warning elsewhere. */
+export function describeWithRedis(name: string, body: () => void): void {
+  if (redisServerFound) {
+    describe(name, body)
+    return
+  }
+  if (process.env['CI']) throw new Error(`redis-server is not installed, and CI must run: ${name}`)
+  console.warn(`SKIPPED, because redis-server is not installed: ${name}`)
+  describe.skip(name, body)
+}
 
 /** One connection to one server, and stores on it that share nothing. */
 export interface RedisBench {
@@ -79,4 +92,43 @@ export function draft(change: Partial<Draft> = {}): Draft {
 
 export function record(id: string, change: Partial<Draft> = {}): NewRecord {
   return { id, ...draft(change) }
+}
+
+/** A decision from claim to completion. */
+export async function decide(store: Store, id: string, token: string): Promise<void> {
+  assert.equal((await store.claim(id, token, hour, {})).kind, 'claimed')
+  assert.equal((await store.seal(id, token, approved)).kind, 'sealed')
+  assert.equal(await store.complete(id, token, { outcome: 'approved', result: '{"refund":"r-1"}' }, hour), 'done')
+}
+
+/** Calls every method but `check`, and leaves nothing open. All its ids and references start with `name`. */
+export async function throughEverything(store: Store, name: string): Promise<void> {
+  const names = ['a', 'b', 'c', 'd'].map((letter) => `${name}-${letter}`)
+  const [a = '', b = '', c = '', d = ''] = names
+  for (const id of names) await store.add(record(id), { dueInMs: 0 })
+  await store.knock(a, { withinMs: 0 })
+  await store.claim(a, 'one', hour, {})
+  await store.extend(a, 'one', hour)
+  await store.release(a, 'one', { dueInMs: 0, notBeforeMs: 0 })
+  await decide(store, a, 'two')
+  await store.claim(b, 'one', hour, {})
+  await store.park(b, 'one', 'adopted', '')
+  await store.list({ state: 'parked', limit: 1 })
+  await store.retry(b)
+  await store.cancel(b, hour)
+  await store.get(c)
+  const { cursor } = await store.list({ state: 'open', limit: 1 })
+  await store.list({ state: 'open', limit: 1, cursor: cursor ?? undefined })
+  await store.takeDue(2, hour)
+  await store.stats()
+  await store.nextDueInMs()
+  for (const ref of names) await store.reserve(ref, draft(), { dueInMs: hour })
+  await store.hold(a, 'candidate')
+  await store.postpone(a, 0)
+  await store.reservation(a)
+  await store.reservations({ limit: 1 })
+  await store.discard(a)
+  await store.bind(b, `${name}-e`, { dueInMs: hour })
+  for (const id of [c, d, `${name}-e`]) await store.cancel(id, hour)
+  for (const ref of [c, d]) await store.discard(ref)
 }

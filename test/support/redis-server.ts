@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from 'redis'
-import { describe } from 'vitest'
 
 /** A Redis server of this test run. */
 export interface TestServer {
@@ -18,17 +17,6 @@ export interface TestServer {
 
 /** Whether `redis-server` can be started here. */
 export const redisServerFound: boolean = isInstalled()
-
-/** A `describe` that needs `redis-server`: where it is missing it fails in CI, and skips with a warning elsewhere. */
-export function describeWithRedis(name: string, body: () => void): void {
-  if (redisServerFound) {
-    describe(name, body)
-    return
-  }
-  if (process.env['CI']) throw new Error(`redis-server is not installed, and CI must run: ${name}`)
-  console.warn(`SKIPPED, because redis-server is not installed: ${name}`)
-  describe.skip(name, body)
-}
 
 /** Starts a server without persistence on a free port. `settings` are those of redis.conf, as pairs. */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {

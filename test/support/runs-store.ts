@@ -8,6 +8,7 @@ export class FaultyStore {
   readonly store: Store
   readonly calls: { readonly method: Method; readonly at: number }[] = []
   readonly #faults = new Map<Method | '*', Fault>()
+  #crash: { left: number; readonly written: boolean } | undefined
 
   constructor(inner: Store = memoryStore()) {
     this.store = new Proxy(inner, {
@@ -17,6 +18,11 @@ export class FaultyStore {
         const call = target[method].bind(target) as (...args: unknown[]) => Promise<unknown>
         return (...args: unknown[]): Promise<unknown> => {
           this.calls.push({ method, at: performance.now() })
+          if (this.#crash !== undefined && this.#crash.left-- <= 1) {
+            // Of a process that dies as it calls, the store may have the call or not.
+            if (this.#crash.left === 0 && this.#crash.written) void call(...args)
+            return new Promise(() => {})
+          }
           const fault = this.#faults.get(method) ?? this.#faults.get('*')
           if (fault === 'hang') return new Promise(() => {})
           if (fault === 'fail') return Promise.reject(new CheqpointError('store-unavailable', 'the store is down'))
@@ -42,6 +48,16 @@ export class FaultyStore {
 
   mend(): void {
     this.#faults.clear()
+  }
+
+  /** The process that holds this store dies at its nth call from now: no call is ever answered again. */
+  crashAt(nth: number, { written }: { readonly written: boolean }): void {
+    this.#crash = { left: nth, written }
+  }
+
+  /** Whether it has come to that. */
+  get crashed(): boolean {
+    return this.#crash !== undefined && this.#crash.left <= 0
   }
 
   /** When a method was called, in order, as `performance.now()`. */

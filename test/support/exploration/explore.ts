@@ -45,12 +45,62 @@ async function walk(policy: Policy, bug: ((store: Store) => Store) | undefined, 
 }
 
 async function look(world: World): Promise<View> {
-  const snapshot = await world.store.get(id)
-  return { world, snapshot, isReserved: (await world.store.reservation(ref)) !== null }
+  const { store } = world
+  return {
+    world,
+    snapshot: await store.get(id),
+    reservation: await store.reservation(ref),
+    nextDueInMs: await store.nextDueInMs(),
+  }
 }
 
 async function firstBroken(view: View): Promise<string | undefined> {
   const broken = invariants.find((invariant) => !invariant.holds(view))
   if (broken !== undefined) return broken.name
   return (await everyOpenRecordComesDue.holds(view)) ? undefined : everyOpenRecordComesDue.name
+}
+
+/**
+ * All that the future depends on, and nothing that only grows. What the store shows is taken from the store; what it
+ * keeps to itself (lease, `notBefore`, looks owed) from the ledger. The workers are alike, so their order is none.
+ */
+function digest({ world, snapshot, reservation, nextDueInMs }: View): string {
+  const { ledger, workers, now } = world
+  const ahead = (time: number) => Math.max(time - now, 0)
+  const shown =
+    snapshot === null || snapshot.state === 'done'
+      ? [snapshot?.tombstone.outcome]
+      : [snapshot.state, snapshot.starts, snapshot.sealed, snapshot.state === 'parked' || Math.max(snapshot.dueInMs, 0)]
+  return JSON.stringify([
+    world.submission,
+    world.decided,
+    nextDueInMs,
+    reservation?.candidates.length,
+    shown,
+    workers.map((worker) => digestWorker(world, worker)).sort(),
+    [ledger.claimed, ahead(ledger.leaseEnd), ahead(ledger.notBefore), ledger.owed, ledger.quick, ledger.retries],
+    [
+      ledger.confirmed,
+      ledger.cancelled,
+      ...ledger.starts.map((starts) => Math.min(starts, 2)),
+      Math.min(ledger.finished, 1),
+    ],
+    [ledger.completions.size, ledger.unconfirmedStarts, ledger.strayWrites, ledger.earlyTakeovers],
+  ])
+}
+
+function digestWorker({ ledger, policy }: World, worker: Worker): string {
+  const { phase, token, life, starts, sealed, byCallback, joined, resends } = worker
+  const trusts = policy.trustsCallbacks === true && byCallback
+  return [
+    phase,
+    token === ledger.token,
+    ledger.completions.has(token),
+    life,
+    starts,
+    sealed,
+    trusts,
+    joined,
+    resends,
+  ].join()
 }

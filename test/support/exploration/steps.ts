@@ -9,20 +9,44 @@ export interface Step {
 
 /** Everything that can happen to one request and two workers. */
 export const steps: readonly Step[] = [
-  step('add', ({ submission }) => submission === 'none', (world) => world.add()),
-  step('reserve', ({ submission }) => submission === 'none', (world) => world.reserve()),
-  step('bind', ({ submission }) => submission === 'reserved', (world) => world.bind()),
-  step('submitter dies', ({ submission }) => submission === 'reserved', (world) => {
-    world.submission = 'abandoned'
-  }),
-  step('decide', (world) => submitted(world) && !world.decided, (world) => {
-    world.decided = true
-  }),
+  step(
+    'add',
+    ({ submission }) => submission === 'none',
+    (world) => world.add(),
+  ),
+  step(
+    'reserve',
+    ({ submission }) => submission === 'none',
+    (world) => world.reserve(),
+  ),
+  step(
+    'bind',
+    ({ submission }) => submission === 'reserved',
+    (world) => world.bind(),
+  ),
+  step(
+    'submitter dies',
+    ({ submission }) => submission === 'reserved',
+    (world) => {
+      world.submission = 'abandoned'
+    },
+  ),
+  step(
+    'decide',
+    (world) => submitted(world) && !world.decided,
+    (world) => {
+      world.decided = true
+    },
+  ),
   step('wait', submitted, (world) => {
     world.now++
   }),
   step('person cancels', submitted, (world) => world.cancel()),
-  step('person retries', (world) => submitted(world) && world.ledger.retries === 0, (world) => world.retry()),
+  step(
+    'person retries',
+    (world) => submitted(world) && world.ledger.retries === 0,
+    (world) => world.retry(),
+  ),
   ...stepsOf(0),
   ...stepsOf(1),
 ]
@@ -38,30 +62,32 @@ function stepsOf(index: 0 | 1): readonly Step[] {
     phases: readonly Phase[],
     take: (world: World, worker: Worker) => void | Promise<void>,
     when: (world: World, worker: Worker) => boolean = submitted,
-  ) =>
-    step(
+  ) => {
+    const isPossible = (world: World, worker: Worker) =>
+      phases.includes(worker.phase) && (worker.resends ?? what) === what && when(world, worker)
+    return step(
       `${name} ${what}`,
-      (world) => phases.includes(world.workers[index].phase) && when(world, world.workers[index]),
+      (world) => isPossible(world, world.workers[index]),
       (world) => take(world, world.workers[index]),
     )
-  /** A write whose answer the worker gets, and the same one whose answer is lost, so that it will be sent again. */
+  }
+  /** A write after which the worker is free; or its answer is lost, and the worker does nothing but send it again. */
   const write = (
     what: string,
     phases: readonly Phase[],
     take: (world: World, worker: Worker) => Promise<void>,
     when?: (world: World, worker: Worker) => boolean,
-  ) => [
-    by(
-      what,
-      phases,
-      async (world, worker) => {
-        await take(world, worker)
-        reset(worker)
-      },
-      when,
-    ),
-    by(`${what}, answer lost`, phases, take, when),
-  ]
+  ) => {
+    const answered = async (world: World, worker: Worker) => {
+      await take(world, worker)
+      reset(worker)
+    }
+    const unanswered = async (world: World, worker: Worker) => {
+      await take(world, worker)
+      worker.resends = what
+    }
+    return [by(what, phases, answered, when), by(`${what}, answer lost`, phases, unanswered, when)]
+  }
   const mayRun = (world: World, worker: Worker) => !world.mustPark(worker)
   const atMostOnce = (world: World) => world.policy.guarantee === 'at-most-once'
   return [
@@ -117,18 +143,14 @@ function stepsOf(index: 0 | 1): readonly Step[] {
       (world, worker) => world.park(worker),
       (world, worker) => world.mustPark(worker),
     ),
-    by(
-      'dies',
-      ['took-key', 'took-reservation', 'claimed', 'undecided', 'confirmed', 'sealed', 'running', 'finished', 'threw'],
-      (_, worker) => reset(worker),
+    step(
+      `${name} dies`,
+      (world) => world.workers[index].phase !== 'idle',
+      (world) => reset(world.workers[index]),
     ),
   ]
 }
 
-function step(
-  name: string,
-  isPossible: (world: World) => boolean,
-  take: (world: World) => void | Promise<void>,
-): Step {
+function step(name: string, isPossible: (world: World) => boolean, take: (world: World) => void | Promise<void>): Step {
   return { name, isPossible, take }
 }

@@ -44,12 +44,16 @@ export type Phase =
 export interface Worker {
   phase: Phase
   token: string
+  /** Whether the claim was made before a person revived the record. */
+  life: 0 | 1
   /** What the claim told. */
   starts: number
   sealed: boolean
   byCallback: boolean
   /** A callback joined what the worker is doing, without going to the store. */
   joined: boolean
+  /** The write whose answer was lost: nothing else happens before it is sent again. */
+  resends: string | null
 }
 
 export interface Ledger {
@@ -63,9 +67,10 @@ export interface Ledger {
   quick: boolean
   confirmed: boolean
   cancelled: boolean
-  starts: number
   finished: number
-  retries: number
+  /** How often a person revived the record, and the starts since each of these. */
+  retries: 0 | 1
+  readonly starts: [number, number]
   readonly completions: Set<string>
   unconfirmedStarts: number
   strayWrites: number
@@ -85,9 +90,9 @@ export class World {
     quick: false,
     confirmed: false,
     cancelled: false,
-    starts: 0,
     finished: 0,
     retries: 0,
+    starts: [0, 0],
     completions: new Set(),
     unconfirmedStarts: 0,
     strayWrites: 0,
@@ -129,7 +134,14 @@ export class World {
     if (ledger.claimed && ledger.leaseEnd > this.now) ledger.earlyTakeovers++
     Object.assign(ledger, { token, claimed: true, leaseEnd: this.now + leaseMs })
     const { starts, sealed } = answer
-    Object.assign(worker, { phase: 'claimed', token, starts, sealed: sealed !== null, byCallback })
+    Object.assign(worker, {
+      phase: 'claimed',
+      token,
+      life: ledger.retries,
+      starts,
+      sealed: sealed !== null,
+      byCallback,
+    })
   }
 
   async knock(): Promise<void> {
@@ -168,7 +180,7 @@ export class World {
   }
 
   start(worker: Worker): void {
-    this.ledger.starts++
+    this.ledger.starts[worker.life]++
     if (!this.ledger.confirmed) this.ledger.unconfirmedStarts++
     worker.phase = 'running'
   }
@@ -215,8 +227,7 @@ export class World {
 
   async retry(): Promise<void> {
     if ((await this.store.retry(id)) !== 'pending') return
-    this.ledger.retries++
-    Object.assign(this.ledger, { token: null, starts: 0, notBefore: this.now })
+    Object.assign(this.ledger, { token: null, retries: 1, notBefore: this.now })
   }
 
   /** Whether the rules say that this claim must park instead of running. */
@@ -241,7 +252,16 @@ export function reset(worker: Worker): void {
 }
 
 function idle(): Worker {
-  return { phase: 'idle', token: '', starts: 0, sealed: false, byCallback: false, joined: false }
+  return {
+    phase: 'idle',
+    token: '',
+    life: 0,
+    starts: 0,
+    sealed: false,
+    byCallback: false,
+    joined: false,
+    resends: null,
+  }
 }
 
 const draft = {
