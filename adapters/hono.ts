@@ -3,7 +3,8 @@ import { type Callback, fromRequest, type Receiver, toResponse } from '../src/in
 
 /**
  * Hono handler that answers Cheqpoint callbacks, on Node.js and wherever else Hono runs on it. A body that earlier
- * middleware read through `c.req` is used as it was read, and later middleware may read it there again. Never rejects.
+ * middleware read through `c.req` is used as it was read; a body of declared length may be read there again later.
+ * Hands its work to `waitUntil` where the host has one. Never rejects.
  *
  * @example
  * ```ts

@@ -3,13 +3,14 @@ import { type EventListener, type RefusalReason, refusalReasons } from './events
 import { type Callback, checkMethod, type Hint, type IntakeRules, takeIn } from './intake.js'
 import { type Answer, type Outcome, toAnswer } from './outcome.js'
 import type { Resolver } from './resolver.js'
-import type { Alarm } from './runtime.js'
+import type { Alarm, Clock } from './runtime.js'
 import { contradictions } from './wire.js'
 
 export interface EndpointTerms {
   readonly intake: IntakeRules
   readonly resolver: Resolver
   readonly emit: EventListener
+  readonly clock: Clock
   readonly maxInFlight: number
   /** Rings when a callback has waited long enough for its handler. */
   readonly ack: Alarm
@@ -27,16 +28,18 @@ export interface HandleOptions {
 const refusals: ReadonlySet<string> = new Set(refusalReasons)
 
 /** Ids of callbacks that came before their request was registered; it is due at once when it is. */
-const earlyOptions = { max: 1_000, ttl: 60_000 }
+const earlyOptions = { max: 1_000, ttl: 60_000, ttlResolution: 0 }
 
 /** Where callbacks come in: checks, then the pipeline, then the answer from the one table. */
 export class Endpoint {
   readonly #terms: EndpointTerms
-  readonly #early = new LRUCache<string, true>(earlyOptions)
+  readonly #early: LRUCache<string, true>
   #inFlight = 0
 
   constructor(terms: EndpointTerms) {
     this.#terms = terms
+    // To lru-cache an entry stored at 0 is one without a time.
+    this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => terms.clock.elapsed() + 1 } })
   }
 
   /** Callbacks not yet answered, or answered while their handler goes on. */
@@ -46,7 +49,9 @@ export class Endpoint {
 
   /** Whether a callback for this id was refused as unknown a moment ago. */
   cameEarly(id: string): boolean {
-    return this.#early.delete(id)
+    const early = this.#early.has(id)
+    this.#early.delete(id)
+    return early
   }
 
   /** Never rejects. */

@@ -168,7 +168,7 @@ export class Held {
     const { polling, random, clock } = this.#core
     const look = nextLookMs(this.#facts.ageMs, polling, random)
     const left = (this.record.expiresAt ?? Number.POSITIVE_INFINITY) - clock.now()
-    return left > 0 ? Math.min(look, left + 1) : look
+    return left < 0 ? look : Math.min(look, left + 1)
   }
 
   async release(

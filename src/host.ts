@@ -10,7 +10,7 @@ import type { Answer } from './outcome.js'
 export interface IncomingParts {
   /** The URL as it was asked for, where a router has changed `request.url`. */
   readonly url?: string | undefined
-  /** What a body parser or a platform left of the body. */
+  /** What a body parser or a platform left of the body. Where nothing is given, `request.rawBody` stands for it. */
   readonly parsed?: unknown
 }
 

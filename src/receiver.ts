@@ -195,7 +195,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const ready = checkOnce(settings)
   const noticeNoSweep = onceEach(1, () => emit({ type: 'not-sweeping' }))
   const endpoint = new Endpoint({
-    ...{ resolver, emit, isClosing, isSwept, ready },
+    ...{ resolver, emit, clock, isClosing, isSwept, ready },
     intake: intakeRules(settings, isId, urls?.read),
     maxInFlight: callbacks.maxInFlight,
     ack: new Alarm(callbacks.ackAfterMs, clock),
@@ -218,9 +218,13 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     if (typeof approvalId !== 'string' || !isId(approvalId))
       throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
   }
-  const usable = async (): Promise<void> => {
+  const demandOpen = (): void => {
     if (isClosing()) throw new CheqpointError('receiver-closed', 'the receiver was closed')
+  }
+  const usable = async (): Promise<void> => {
+    demandOpen()
     await ready()
+    demandOpen()
   }
 
   return {
@@ -273,8 +277,11 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     close({ drainMs = 10_000 } = {}) {
       closing ??= (async () => {
         waits.close()
-        await sweeper.stop()
-        await within(resolver.idle(), drainMs)
+        // A store that does not answer must not hold this up.
+        await within(
+          sweeper.stop().then(() => resolver.idle()),
+          drainMs,
+        )
         stop.stopped = true
         for (const interrupt of stop.runs) interrupt(new Error('the receiver was closed'))
         await within(resolver.idle(), abortGraceMs)

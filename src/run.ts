@@ -39,6 +39,11 @@ export async function run(claim: Claim, handler: Handler, terms: RunTerms): Prom
   const { approvalId, attempt, fence, decision, truth } = claim
   const { action } = decision
   const { emit, clock } = terms
+  if (terms.stop.stopped) {
+    // Confirmed as the receiver drained, and too late to start.
+    await release(claim, 0, 'closing', terms)
+    return { kind: 'closing' }
+  }
   const startedAt = clock.elapsed()
   const stopRenewing = keepLease(claim, terms)
   emit({ type: 'run-started', approvalId, action, attempt, fence, via: decision.via })
@@ -150,25 +155,43 @@ function keepLease(claim: Claim, terms: RunTerms): () => void {
   return stop
 }
 
-async function giveUp(claim: Claim, { emit, guarantee, maxStarts, stop }: RunTerms): Promise<Outcome> {
-  const { approvalId, attempt, truth, decision } = claim
-  const parks = guarantee === 'at-most-once' || (attempt >= maxStarts && !stop.stopped)
-  const reason: ParkReason = guarantee === 'at-most-once' ? 'handler-failed' : 'too-many-starts'
+/** Ends the claim of a run that failed. */
+async function giveUp(claim: Claim, terms: RunTerms): Promise<Outcome> {
+  const { approvalId, attempt, truth } = claim
+  const { guarantee, maxStarts, stop } = terms
   const waitMs = stop.stopped ? 0 : claim.backoffMs()
+  if (guarantee === 'at-most-once') await park(claim, 'handler-failed', terms)
+  else if (stop.stopped) await release(claim, 0, 'closing', terms)
+  else if (attempt >= maxStarts) await park(claim, 'too-many-starts', terms)
+  else await release(claim, waitMs, 'handler-failed', terms)
+  return { kind: 'handler-failed', approvalId, truth, retryAfterMs: waitMs }
+}
+
+async function park(claim: Claim, reason: ParkReason, { emit }: RunTerms): Promise<void> {
+  const { approvalId, decision } = claim
   try {
-    if (parks) {
-      const answer = await claim.park(reason)
-      if (answer === 'parked') emit({ type: 'parked', approvalId, action: decision.action, reason, paths: [] })
-    } else {
-      const answer = await claim.release({ waitMs, startBack: stop.stopped })
-      const why = stop.stopped ? 'closing' : 'handler-failed'
-      if (answer === 'released') emit({ type: 'released', approvalId, reason: why, dueInMs: waitMs, code: null })
-    }
+    if ((await claim.park(reason)) === 'lost') return
+    emit({ type: 'parked', approvalId, action: decision.action, reason, paths: [] })
   } catch (error) {
     // The lease runs out by itself, and the record is due then.
-    emit({ type: 'store-failed', operation: parks ? 'park' : 'release', error })
+    emit({ type: 'store-failed', operation: 'park', error })
   }
-  return { kind: 'handler-failed', approvalId, truth, retryAfterMs: waitMs }
+}
+
+async function release(
+  claim: Claim,
+  waitMs: number,
+  reason: 'closing' | 'handler-failed',
+  { emit }: RunTerms,
+): Promise<void> {
+  const { approvalId } = claim
+  try {
+    if ((await claim.release({ waitMs, startBack: reason === 'closing' })) === 'lost') return
+    emit({ type: 'released', approvalId, reason, dueInMs: waitMs, code: null })
+  } catch (error) {
+    // The lease runs out by itself, and the record is due then.
+    emit({ type: 'store-failed', operation: 'release', error })
+  }
 }
 
 /** Repeats a write until the store accepts or refuses it; gives up only when the receiver stops. */

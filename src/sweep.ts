@@ -57,6 +57,7 @@ const longestIdleMs = 1_000
 export class Sweeper {
   readonly #terms: SweepTerms
   #running = false
+  #stopped = false
   #loop: Promise<void> | undefined
   #wake: () => void = () => {}
 
@@ -69,13 +70,14 @@ export class Sweeper {
   }
 
   start(): void {
-    if (this.#running) return
+    if (this.#running || this.#stopped) return
     this.#running = true
     this.#loop = this.#run()
   }
 
-  /** Takes no new key; resolves when the loop has ended. What it started is the resolver's. */
+  /** Takes no new key, for good; resolves when the loop has ended. What it started is the resolver's. */
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#running = false
     this.#wake()
     await this.#loop
@@ -87,7 +89,7 @@ export class Sweeper {
     const until = clock.elapsed() + timeoutMs
     const round = new Round(this.#terms)
     let left = limit
-    while (left > 0 && clock.elapsed() < until && signal?.aborted !== true) {
+    while (left > 0 && !this.#stopped && clock.elapsed() < until && signal?.aborted !== true) {
       const taken = await round.take(left)
       left -= taken
       if (taken === 0 && round.active.size === 0) break

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { Cluster, Redis } from 'ioredis'
 import { createClient, createCluster } from 'redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isCheqpointError } from '../src/errors.js'
 import { redisStore, type SendCommand } from '../src/stores/redis.js'
 import { storeContract } from '../src/testing/index.js'
-import { describeWithRedis } from './support/redis-bench.js'
-import { sharedRedis, startCluster } from './support/redis-server.js'
+import { approved, describeWithRedis, draft } from './support/redis-bench.js'
+import { moveSlot, sharedRedis, startCluster } from './support/redis-server.js'
 
 /*
  * The lines that the documentation of redisStore gives, on real servers, against the whole contract.
@@ -69,8 +70,7 @@ describeWithRedis('a cluster of three', () => {
       prefix,
       partitions: 16,
     })
-    const draft = { ref: null, action: 'a', assistant: null, expiresAt: null, details: '{}', context: 'null' }
-    for (let index = 0; index < 100; index++) await store.add({ id: `apr-${index}`, ...draft }, { dueInMs: 0 })
+    for (let index = 0; index < 100; index++) await store.add({ id: `apr-${index}`, ...draft() }, { dueInMs: 0 })
     for (const port of servers.ports) {
       const node = await createClient({ url: `redis://127.0.0.1:${port}` }).connect()
       expect((await node.keys(`{${prefix}:*`)).length, `keys at ${port}`).toBeGreaterThan(10)
@@ -113,6 +113,34 @@ describeWithRedis('a cluster of three', () => {
     await random.quit()
   })
 
+  it('goes on while the slot of its keys moves from node to node', async () => {
+    const [first, second] = [await openNodeRedis(), openIoredis()]
+    const prefix = randomUUID()
+    const stores = [
+      redisStore({ sendCommand: (args, key) => first.sendCommand(key, false, args), prefix }),
+      redisStore({ sendCommand: (args) => second.call(...args), prefix }),
+    ] as const
+    let moving = true
+    const moved = moveSlot(servers.ports, `{${prefix}:0}:due`).finally(() => {
+      moving = false
+    })
+    let decided = 0
+    while (moving || decided < 100) {
+      const store = stores[decided % 2 === 0 ? 0 : 1]
+      const id = `apr-${decided++}`
+      await insist(() => store.add({ id, ...draft() }, { dueInMs: 60_000 }))
+      const token = randomUUID()
+      expect(await insist(() => store.claim(id, token, 60_000, {}))).toMatchObject({ kind: 'claimed', fence: 1 })
+      expect(await insist(() => store.seal(id, token, approved))).toMatchObject({ kind: 'sealed', starts: 1 })
+      const end = { outcome: 'approved', result: null } as const
+      expect(await insist(() => store.complete(id, token, end, 60_000))).toBe('done')
+    }
+    expect(await moved).toBe(4)
+    expect(await stores[0].stats()).toEqual({ open: 0, parked: 0, overdueMs: 0 })
+    await first.close()
+    await second.quit()
+  }, 60_000)
+
   async function openNodeRedis() {
     const rootNodes = servers.ports.map((port) => ({ url: `redis://127.0.0.1:${port}` }))
     return await createCluster({ rootNodes }).connect()
@@ -138,4 +166,15 @@ function keepsTheContract(client: string, partitions: number, connect: () => Pro
     })
     for (const { name, run } of cases) it(name, run, 30_000)
   })
+}
+
+/** Calls again what may pass, as the pipeline does. */
+async function insist<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isCheqpointError(error, 'store-unavailable')) throw error
+    }
+  }
 }

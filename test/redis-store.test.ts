@@ -43,28 +43,36 @@ describeWithRedis('redisStore: cost', () => {
     expect(commands.length).toBe(1)
   })
 
-  it('takes at most 700 bytes for an open record with 300 bytes of details and context', async () => {
+  it('takes at most 700 bytes for an open record with 300 bytes of details and context, and 180 for its reference', async () => {
     const server = await startRedis()
     const own = await openBench(server.url)
     const store = own.store({ prefix: 'cheqpoint' })
-    const details = JSON.stringify({ orderId: '8842'.repeat(45) }).padEnd(200)
-    const context = JSON.stringify('c'.repeat(98))
+    const [details, context] = [JSON.stringify('d'.repeat(198)), JSON.stringify('c'.repeat(98))]
+    // Ids and references of usual length: a cuid, and 128 bits.
+    const id = (index: number) => `cmf${String(index).padStart(22, '0')}`
+    const ref = (index: number) => String(index).padStart(22, 'r')
     try {
-      // An id and a reference of usual length: cuid, 128 bits.
-      const bytes = await growth(own, 50_000, (index) =>
-        store.add(
-          record(`cmf${String(index).padStart(22, '0')}`, { ref: String(index).padStart(22, 'r'), details, context }),
-          { dueInMs: index },
-        ),
-      )
       expect(details.length + context.length).toBe(300)
-      expect(bytes).toBeLessThanOrEqual(700)
-      expect(bytes).toBeGreaterThan(300)
+      const added = await growth(own, async (index) => {
+        await store.add(record(id(index), { ref: ref(index), details, context }), { dueInMs: hour + index })
+        // Looked at once, as every record is that waits for long.
+        await store.claim(id(index), ref(index), hour, {})
+        await store.release(id(index), ref(index), { dueInMs: hour + index, notBeforeMs: 2_000 })
+      })
+      expect(added).toBeLessThanOrEqual(700)
+      expect(added).toBeGreaterThan(300)
+      await own.raw('FLUSHALL')
+      const bound = await growth(own, async (index) => {
+        await store.reserve(ref(index), draft({ details, context }), { dueInMs: hour + index })
+        await store.bind(ref(index), id(index), { dueInMs: hour + index })
+      })
+      expect(bound).toBeLessThanOrEqual(880)
+      expect(bound).toBeGreaterThan(added)
     } finally {
       await own.close()
       await server.stop()
     }
-  })
+  }, 60_000)
 })
 
 describeWithRedis('redisStore: layout', () => {
@@ -86,6 +94,54 @@ describeWithRedis('redisStore: layout', () => {
     const ours = stored.filter((key) => key.includes(prefix))
     expect(ours.length).toBeGreaterThan(5)
     expect(ours.filter((key) => !key.startsWith(`{${prefix}`))).toEqual([])
+  })
+
+  it('finds a record in the same partition for ever', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix, partitions: 16 })
+    // The first four bytes of their SHA-1, modulo 16.
+    const places = { 'apr-1': 5, 'apr-2': 0, Ωmega: 12 }
+    for (const [id, partition] of Object.entries(places)) {
+      await store.add(record(id), { dueInMs: hour })
+      expect(await bench.raw('EXISTS', `{${prefix}:${partition}}:a:${id}`), id).toBe(1)
+    }
+  })
+
+  it('reads what the first version wrote', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    const open = `{1, 'open', 1763900000000, 'refund', '1795478400000', '{}', '[]', 'bot', 'ref', 3}`
+    const done = `{1, 'done', false, 'refund', false, false, false, false, 'ref', false, false, 'one', false, false, false,
+      false, '{"s":1}', false, false, 'approved', '7'}`
+    await bench.raw('EVAL', `redis.call('SET', KEYS[1], cmsgpack.pack(${open}))`, '1', `{${prefix}:0}:a:open`)
+    await bench.raw('EVAL', `redis.call('SET', KEYS[1], cmsgpack.pack(${done}))`, '1', `{${prefix}:0}:a:done`)
+    expect(await store.claim('open', 'two', hour, { ref: 'ref' })).toMatchObject({
+      kind: 'claimed',
+      record: {
+        id: 'open',
+        version: 1,
+        ref: 'ref',
+        action: 'refund',
+        assistant: 'bot',
+        expiresAt: 1_795_478_400_000,
+        details: '{}',
+        context: '[]',
+      },
+      fence: 4,
+    })
+    expect(await store.complete('done', 'one', { outcome: 'approved', result: null }, hour)).toBe('done')
+    expect(await store.get('done')).toEqual({
+      state: 'done',
+      tombstone: {
+        id: 'done',
+        ref: 'ref',
+        action: 'refund',
+        assistant: null,
+        outcome: 'approved',
+        sealed: '{"s":1}',
+        result: '7',
+      },
+    })
   })
 
   it('lets nothing that is open expire, and everything of a finished record', async () => {
@@ -252,6 +308,21 @@ describeWithRedis('redisStore: binding over two partitions', () => {
         expect(await look(store)).toBe('bound')
         await expectBound(store)
       }
+    })
+  }
+
+  for (const writes of [1, 2]) {
+    it(`is parked all the same when its process died after write ${writes}`, async () => {
+      const prefix = randomUUID()
+      const store = bench.store({ prefix, partitions })
+      await store.reserve(ref, draft({ ref }), { dueInMs: hour })
+      const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
+      const options = { dueInMs: 0, sealed: approved, parked: 'adopted' } as const
+      await expect(dying.bind(ref, id, options)).rejects.toMatchObject({ code: 'store-unavailable' })
+      await makeDue(prefix, `b:${ref}`)
+      expect(await store.takeDue(10, hour)).toEqual([])
+      expect(await store.get(id)).toMatchObject({ state: 'parked', reason: 'adopted', note: '', sealed: approved })
+      expect(await store.stats()).toMatchObject({ open: 0, parked: 1 })
     })
   }
 
@@ -515,12 +586,13 @@ describeWithRedis('redisStore: replicas', () => {
   })
 })
 
-/** Bytes of memory for each of so many entries. */
-async function growth(own: RedisBench, count: number, write: (index: number) => Promise<unknown>): Promise<number> {
+/** Bytes of memory for each of many entries. */
+async function growth(own: RedisBench, write: (index: number) => Promise<unknown>): Promise<number> {
   const used = async () => Number(/used_memory:(\d+)/.exec(String(await own.raw('INFO', 'memory')))?.[1])
   const before = await used()
-  for (let from = 0; from < count; from += 1_000) {
+  const entries = 25_000
+  for (let from = 0; from < entries; from += 1_000) {
     await Promise.all(Array.from({ length: 1_000 }, (_, index) => write(from + index)))
   }
-  return ((await used()) - before) / count
+  return ((await used()) - before) / entries
 }

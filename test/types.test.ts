@@ -262,7 +262,10 @@ describe('the options', () => {
 
 describe('a receiver', () => {
   it('can be passed on as any receiver, whatever its actions, for its answers', () => {
-    const receiver = createReceiver({ apiKey, actions: { refund: { details: z.object({ a: z.string() }), onDecision } } })
+    const receiver = createReceiver({
+      apiKey,
+      actions: { refund: { details: z.object({ a: z.string() }), onDecision } },
+    })
     expectTypeOf(receiver).toExtend<Pick<Receiver, 'handle' | 'fetch' | 'start' | 'close' | 'stats'>>()
   })
 })

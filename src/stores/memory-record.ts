@@ -1,5 +1,6 @@
 import type { ApprovalRecord, JsonText, ParkReason, Tombstone } from '../record.js'
 import {
+  type AddOptions,
   type ClaimAnswer,
   type ClaimOptions,
   type KnockOptions,
@@ -36,14 +37,21 @@ export class OpenRecord implements Due {
   #looksOwed = 0
   #parked: { readonly reason: ParkReason; readonly note: string } | null = null
 
-  constructor(record: ApprovalRecord, order: number, since: number, dueAt: number, sealed: JsonText | null) {
+  constructor(
+    record: ApprovalRecord,
+    order: number,
+    since: number,
+    now: number,
+    { dueInMs, sealed, parked }: AddOptions,
+  ) {
     this.record = record
     this.order = order
     this.since = since
-    this.dueAt = dueAt
+    this.dueAt = parked === undefined ? now + dueInMs : Number.POSITIVE_INFINITY
     this.#notBefore = since
     this.#leaseEnd = since
-    this.#sealed = sealed
+    this.#sealed = sealed ?? null
+    if (parked !== undefined) this.#parked = { reason: parked, note: '' }
   }
 
   get sealed(): JsonText | null {

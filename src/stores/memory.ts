@@ -148,7 +148,8 @@ class MemoryStore implements Store {
     }
     const owner = this.#open.get(id)?.record ?? this.#graves.get(id)?.tombstone
     if (owner !== undefined && owner.ref !== ref) return 'conflict'
-    if (owner === undefined) this.#insert(id, reserved.draft, reserved.since, options)
+    const dueInMs = reserved.candidates.includes(id) ? 0 : options.dueInMs
+    if (owner === undefined) this.#insert(id, reserved.draft, reserved.since, { ...options, dueInMs })
     this.#forget(reserved)
     this.#bound.set(ref, id)
     return 'bound'
@@ -305,9 +306,8 @@ class MemoryStore implements Store {
     throw new CheqpointError('store-full', `the memory store holds ${this.#maxPending} open records, its maxPending`)
   }
 
-  #insert(id: string, draft: Draft, since: number, { dueInMs, sealed }: AddOptions): void {
-    const dueAt = this.#clock.elapsed() + dueInMs
-    const open = new OpenRecord(recordOf(id, draft), this.#order++, since, dueAt, sealed ?? null)
+  #insert(id: string, draft: Draft, since: number, options: AddOptions): void {
+    const open = new OpenRecord(recordOf(id, draft), this.#order++, since, this.#clock.elapsed(), options)
     this.#open.set(id, open)
     this.#due.update(open)
   }

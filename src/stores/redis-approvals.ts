@@ -1,8 +1,16 @@
-import type { ParkReason } from '../record.js'
 import type { ClaimAnswer, Snapshot, Store } from '../store.js'
 import type { RedisKeys } from './redis-keys.js'
 import type { RedisLink } from './redis-link.js'
-import { draftArguments, flag, milliseconds, optional, readRecord, readTombstone } from './redis-records.js'
+import {
+  addArguments,
+  draftArguments,
+  flag,
+  milliseconds,
+  optional,
+  readReason,
+  readRecord,
+  readTombstone,
+} from './redis-records.js'
 import type { Reply } from './redis-replies.js'
 import * as scripts from './redis-scripts.js'
 
@@ -24,9 +32,9 @@ export function redisApprovals(link: RedisLink, keys: RedisKeys, tombstone: 'ful
   }
 
   return {
-    async add(record, { dueInMs, sealed }) {
+    async add(record, options) {
       const { id, ref } = record
-      const args = [id, optional(ref), '', milliseconds(dueInMs), optional(sealed), ...draftArguments(record)]
+      const args = [id, optional(ref), '', ...addArguments(options), ...draftArguments(record)]
       return (await link.write(scripts.put, keys.approval(id), args)).oneOf('added', 'exists')
     },
 
@@ -112,7 +120,7 @@ function readClaim(id: string, reply: Reply): ClaimAnswer {
     case 'done':
       return { kind: 'done', tombstone: readTombstone(id, reply) }
     case 'parked':
-      return { kind: 'parked', reason: readReason(reply) }
+      return { kind: 'parked', reason: readReason(reply.text()) }
     case 'held':
       return { kind: 'held', forMs: reply.integer() }
     case 'too-soon':
@@ -132,11 +140,6 @@ function readSnapshot(id: string, reply: Reply): Snapshot | null {
     ageMs: reply.integer(),
   }
   return state === 'parked'
-    ? { state, ...common, reason: readReason(reply), note: reply.text(), record: readRecord(id, reply) }
+    ? { state, ...common, reason: readReason(reply.text()), note: reply.text(), record: readRecord(id, reply) }
     : { state, ...common, dueInMs: reply.integer(), record: readRecord(id, reply) }
-}
-
-function readReason(reply: Reply): ParkReason {
-  // Only `park` writes it, and its type allows nothing else.
-  return reply.text() as ParkReason
 }

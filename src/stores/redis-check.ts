@@ -24,11 +24,11 @@ export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: CheckR
     }
     refuseUnfit(info, rules)
     for (const warning of warningsOf(info, rules)) warnings.add(warning)
-    if (info.get('aof_enabled') === '1') warnings.add(await syncWarning(link, key))
+    const sync = info.get('aof_enabled') === '1' ? await syncWarning(link, key) : null
+    if (sync !== null) warnings.add(sync)
     if (rules.minReplicas > 0) await demandRouting(link, key, info)
   }
   await agreeOnPartitions(link, keys)
-  warnings.delete('')
   return [...warnings]
 }
 
@@ -89,8 +89,8 @@ function warningsOf(info: Info, { minReplicas, allowEviction }: CheckRules): rea
   return warnings
 }
 
-/** How much of the append-only file a power cut may take; empty where none. */
-async function syncWarning(link: RedisLink, key: string): Promise<string> {
+/** How much of the append-only file a power cut may take; `null` where none. */
+async function syncWarning(link: RedisLink, key: string): Promise<string | null> {
   let reply: unknown
   try {
     reply = await link.send(['CONFIG', 'GET', 'appendfsync'], key)
@@ -100,7 +100,7 @@ async function syncWarning(link: RedisLink, key: string): Promise<string> {
   const policy = Array.isArray(reply) ? reply[1] : undefined
   switch (policy) {
     case 'always':
-      return ''
+      return null
     case 'everysec':
       return 'Redis writes its append-only file to disk once a second: a power cut loses up to a second of acknowledged approvals; set appendfsync always'
     case 'no':

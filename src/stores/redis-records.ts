@@ -1,5 +1,6 @@
 import { CheqpointError } from '../errors.js'
-import { type ApprovalRecord, type Draft, recordVersion, type Tombstone } from '../record.js'
+import { type ApprovalRecord, type Draft, type ParkReason, recordVersion, type Tombstone } from '../record.js'
+import type { AddOptions } from '../store.js'
 import type { Reply } from './redis-replies.js'
 
 /*
@@ -24,6 +25,16 @@ export function milliseconds(duration: number): string {
 /** A draft without its reference, which travels apart. */
 export function draftArguments({ action, assistant, expiresAt, details, context }: Draft): readonly string[] {
   return [action, optional(assistant), optional(expiresAt === null ? null : String(expiresAt)), details, context]
+}
+
+/** What `add` and `bind` tell the scripts beside the record. */
+export function addArguments({ dueInMs, sealed, parked }: AddOptions): readonly string[] {
+  return [milliseconds(dueInMs), optional(sealed), optional(parked)]
+}
+
+export function readReason(text: string): ParkReason {
+  // Scripts store no other reason than one that a method was given, and the types of those allow nothing else.
+  return text as ParkReason
 }
 
 export function readDraft(reply: Reply): Draft {

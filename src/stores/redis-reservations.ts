@@ -1,15 +1,15 @@
 import type { Draft } from '../record.js'
-import type { Reservation, Store } from '../store.js'
+import type { AddOptions, Reservation, Store } from '../store.js'
 import type { RedisKeys } from './redis-keys.js'
 import type { RedisLink } from './redis-link.js'
-import { draftArguments, milliseconds, optional, readDraft } from './redis-records.js'
+import { addArguments, draftArguments, milliseconds, optional, readDraft, readReason } from './redis-records.js'
 import type { Reply } from './redis-replies.js'
 import * as scripts from './redis-scripts.js'
 
 type Reservations = Pick<Store, 'reserve' | 'bind' | 'hold' | 'discard' | 'postpone' | 'reservation'> & {
   /**
    * Finishes a binding that stopped half-way, and takes the record for `leaseMs`. Resolves with the id, or `null`
-   * where there was nothing to finish, or the id belongs to another record.
+   * where there was nothing to finish, the id belongs to another record, or the record is parked.
    */
   resume(ref: string, leaseMs: number): Promise<string | null>
 }
@@ -18,8 +18,7 @@ type Reservations = Pick<Store, 'reserve' | 'bind' | 'hold' | 'discard' | 'postp
 interface Half {
   readonly id: string
   readonly made: number
-  readonly dueInMs: number
-  readonly sealed: string | null
+  readonly options: AddOptions
   readonly draft: Draft
 }
 
@@ -29,10 +28,9 @@ interface Half {
  * Each may be repeated by anybody; whoever meets a half-bound reference finishes it first, so nobody sees one.
  */
 export function redisReservations(link: RedisLink, keys: RedisKeys): Reservations {
-  /** The second and third write. The due time given outranks the one that was asked for at the first. */
-  async function finish(ref: string, half: Half, dueInMs: number): Promise<'bound' | 'conflict'> {
-    const { id, made, sealed, draft } = half
-    const record = [id, optional(ref), String(made), milliseconds(dueInMs), optional(sealed), ...draftArguments(draft)]
+  /** The second and third write. */
+  async function finish(ref: string, { id, made, options, draft }: Half): Promise<'bound' | 'conflict'> {
+    const record = [id, optional(ref), String(made), ...addArguments(options), ...draftArguments(draft)]
     const reply = await link.write(scripts.put, keys.approval(id), record)
     const fresh = reply.oneOf('added', 'exists') === 'added'
     const verdict = fresh || reply.textOrNull() === ref ? 'bound' : 'conflict'
@@ -47,8 +45,7 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
     for (;;) {
       const reply = await ask()
       if (reply.kind !== 'half') return reply
-      const half = readHalf(reply)
-      await finish(ref, half, half.dueInMs)
+      await finish(ref, readHalf(reply))
     }
   }
 
@@ -60,8 +57,8 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
       return kind === 'bound' ? { kind, id: reply.text() } : { kind }
     },
 
-    async bind(ref, id, { dueInMs, sealed }) {
-      const args = [ref, id, milliseconds(dueInMs), optional(sealed)]
+    async bind(ref, id, options) {
+      const args = [ref, id, ...addArguments(options)]
       for (;;) {
         const reply = await link.write(scripts.bind, keys.reference(ref), args)
         if (reply.kind !== 'half') {
@@ -69,7 +66,7 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
           return reply.text() === id ? 'bound' : 'conflict'
         }
         const half = readHalf(reply)
-        const verdict = await finish(ref, half, half.dueInMs)
+        const verdict = await finish(ref, half)
         if (half.id === id) return verdict
       }
     },
@@ -98,19 +95,21 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
       const reply = await link.run(scripts.peek, keys.reference(ref), [ref])
       if (reply.kind !== 'half') return null
       const half = readHalf(reply)
-      return (await finish(ref, half, leaseMs)) === 'bound' ? half.id : null
+      const taken = { ...half, options: { ...half.options, dueInMs: leaseMs } }
+      const bound = (await finish(ref, taken)) === 'bound'
+      return bound && half.options.parked === undefined ? half.id : null
     },
   }
 }
 
 function readHalf(reply: Reply): Half {
-  return {
-    id: reply.text(),
-    made: reply.integer(),
-    dueInMs: reply.integer(),
-    sealed: reply.textOrNull(),
-    draft: readDraft(reply),
-  }
+  const id = reply.text()
+  const made = reply.integer()
+  const dueInMs = reply.integer()
+  const sealed = reply.textOrNull() ?? undefined
+  const reason = reply.textOrNull()
+  const parked = reason === null ? undefined : readReason(reason)
+  return { id, made, options: { dueInMs, sealed, parked }, draft: readDraft(reply) }
 }
 
 function readReservation(ref: string, reply: Reply): Reservation | null {

@@ -115,21 +115,25 @@ end
 `
 
 const reservation = `
--- ids: candidates. at: when the record to be bound is due. was: when the reservation was due before it took its id.
+-- ids: candidates. Of a half-bound one: at, when the record is to be due; was, when the reservation was; reason, why the
+-- record is to be parked.
 local fields = {
   'v', 'state', 'id', 'made', 'action', 'expires', 'details', 'context', 'assistant', 'ids', 'at', 'was', 'sealed',
+  'reason',
 }
 local ref = ARGV[1]
 ${entry}
 local function binding(entry)
   if entry.state == 'bound' then return {'bound', entry.id} end
-  return append_record({'half', entry.id, entry.made, math.max(entry.at - now, 0), entry.sealed or false}, entry)
+  return append_record({
+    'half', entry.id, entry.made, math.max(entry.at - now, 0), entry.sealed or false, entry.reason or false,
+  }, entry)
 end
 `
 
 /**
  * Writes a record, unless its id is taken.
- * KEYS entry, due. ARGV id, ref?, made (empty: now), dueIn, sealed?, draft.
+ * KEYS entry, due, parked. ARGV id, ref?, made (empty: now), dueIn, sealed?, reason? (parked from the start), draft.
  * → `added` · `exists`, ref or nil, time to live (0: open).
  */
 export const put: Script = script(`${approval}
@@ -138,12 +142,13 @@ if bound_from then pass_when_full(KEYS[2]) end
 local entry = load()
 if entry == false then return {'unreadable'} end
 if entry then return {'exists', entry.ref or false, math.max(redis.call('PTTL', KEYS[1]), 0)} end
+local reason = optional(ARGV[6])
 save({
-  v = ${recordVersion}, state = 'open', made = bound_from and tonumber(ARGV[3]) or now,
-  ref = optional(ARGV[2]), sealed = optional(ARGV[5]),
-  action = ARGV[6], assistant = optional(ARGV[7]), expires = optional(ARGV[8]), details = ARGV[9], context = ARGV[10],
+  v = ${recordVersion}, state = reason and 'parked' or 'open', made = bound_from and tonumber(ARGV[3]) or now,
+  ref = optional(ARGV[2]), sealed = optional(ARGV[5]), reason = reason, note = reason and '',
+  action = ARGV[7], assistant = optional(ARGV[8]), expires = optional(ARGV[9]), details = ARGV[10], context = ARGV[11],
 })
-due(member, now + ARGV[4])
+if reason then redis.call('ZADD', KEYS[3], now, id) else due(member, now + ARGV[4]) end
 return {'added'}
 `)
 
@@ -365,15 +370,20 @@ return {'reserved'}
 /**
  * First write of a binding: the reference belongs to this id from now on. The record is written at the id's partition
  * (`put`), then the reservation is dropped (`settle`). Until then it stands in the due index as \`b:<ref>\`, due soon.
- * KEYS reference, due. ARGV ref, id, dueIn, sealed?.
- * → `half`, id, made, due in, sealed or nil, record · `bound`, id · `unknown`.
+ * An id that a callback named before makes the record due at once.
+ * KEYS reference, due. ARGV ref, id, dueIn, sealed?, reason? (to be parked).
+ * → `half`, id, made, due in, sealed or nil, reason or nil, record · `bound`, id · `unknown`.
  */
 export const bind: Script = script(`${reservation}
 local entry = load()
 if entry == nil then return {'unknown'} end
 if not entry then return {'unreadable'} end
 if entry.state == 'open' then
-  entry.state, entry.id, entry.at, entry.sealed = 'half', ARGV[2], now + ARGV[3], optional(ARGV[4])
+  entry.state, entry.id, entry.at = 'half', ARGV[2], now + ARGV[3]
+  entry.sealed, entry.reason = optional(ARGV[4]), optional(ARGV[5])
+  for _, candidate in ipairs(entry.ids) do
+    if candidate == entry.id then entry.at = now end
+  end
   entry.was = redis.call('ZSCORE', KEYS[2], 'r:' .. ref) or now
   redis.call('ZREM', KEYS[2], 'r:' .. ref)
   save(entry)
@@ -393,7 +403,7 @@ redis.call('ZREM', KEYS[2], 'b:' .. ref)
 if not entry or entry.state ~= 'half' or entry.id ~= ARGV[2] then return {'settled'} end
 if ARGV[3] == 'conflict' then
   due('r:' .. ref, entry.was)
-  entry.state, entry.id, entry.at, entry.sealed, entry.was = 'open', nil, nil, nil, nil
+  entry.state, entry.id, entry.at, entry.was, entry.sealed, entry.reason = 'open', nil, nil, nil, nil, nil
   save(entry)
 else
   save({ v = entry.v, state = 'bound', id = entry.id })

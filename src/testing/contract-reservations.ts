@@ -59,6 +59,39 @@ export const reservationCases: readonly Case[] = [
     },
   ],
   [
+    'a reservation bound to an id that a callback named is due at once, and one bound to another id is not',
+    async (bench) => {
+      await bench.reserve('ref-1')
+      await bench.reserve('ref-2')
+      await bench.store.hold('ref-1', 'apr-1')
+      await bench.store.hold('ref-2', 'apr-9')
+      await bench.bind('ref-1', 'apr-1')
+      await bench.bind('ref-2', 'apr-2')
+      assert.deepEqual(await bench.due(), ['approval:apr-1'])
+    },
+  ],
+  [
+    'a reservation may be bound as parked with its decision: not due, not claimable, and a person may let it run',
+    async (bench) => {
+      await bench.reserve('ref-1')
+      await bench.store.hold('ref-1', 'apr-1')
+      await bench.bind('ref-1', 'apr-1', { sealed: approved, dueInMs: 0, parked: 'adopted' })
+      assert.deepEqual(await bench.due(), [])
+      assert.deepEqual(await bench.store.claim('apr-1', 'a', long, { force: true }), {
+        kind: 'parked',
+        reason: 'adopted',
+      })
+      const { items } = await bench.store.list({ state: 'parked', limit: 10 })
+      assert.deepEqual(
+        items.map((each) => (each.state === 'parked' ? [each.record.id, each.reason, each.note] : [])),
+        [['apr-1', 'adopted', '']],
+      )
+      assert.equal(await bench.store.retry('apr-1'), 'pending')
+      assert.deepEqual(await bench.due(), ['approval:apr-1'])
+      assert.equal((await bench.claim('apr-1', 'b')).sealed, approved)
+    },
+  ],
+  [
     'binding again to the same id answers the same and changes nothing; another id is a conflict',
     async (bench) => {
       await bench.reserve('ref-1')
@@ -189,7 +222,7 @@ export const reservationCases: readonly Case[] = [
     async (bench) => {
       const start = bench.mark()
       await bench.reserve('ref-1', bench.span)
-      await bench.store.hold('ref-1', 'apr-1')
+      await bench.store.hold('ref-1', 'apr-9')
       const take = () => bench.store.takeDue(10, 10)
       await start.before(bench.span, async () => assert.deepEqual(await take(), []))
       const due = [{ kind: 'reservation', ref: 'ref-1' }]

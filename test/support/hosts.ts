@@ -122,14 +122,16 @@ function onSocket(name: string, takes: Host['takes'], make: (receiver: Mounted) 
 }
 
 function inProcess(name: string, make: (receiver: Mounted) => (request: Request) => Promise<Response>): Host {
-  return {
-    name,
-    takes: 'every method',
-    async open(receiver) {
-      const fetch = make(receiver)
-      return { send: async (sent) => receivedOf(await fetch(requestOf(sent)), sent.method), close: async () => {} }
-    },
-  }
+  return { name, takes: 'every method', open: async (receiver) => openFetch(make(receiver)) }
+}
+
+/** A Hono app without a port. */
+export async function inProcessHono(app: Hono): Promise<OpenHost> {
+  return openFetch(async (request) => app.request(request))
+}
+
+function openFetch(fetch: (request: Request) => Promise<Response>): OpenHost {
+  return { send: async (sent) => receivedOf(await fetch(requestOf(sent)), sent.method), close: async () => {} }
 }
 
 /** What a server would make of the same bytes. */

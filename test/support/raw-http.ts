@@ -109,19 +109,40 @@ export class RawConnection {
       }),
     )
     if (headOnly) return { status, headers, body: '' }
-    if (headers['content-length'] === undefined) throw new Error('an answer without a length')
-    const length = Number(headers['content-length'])
-    await this.#until(
-      () => this.#bytes.length,
-      (size) => size >= length,
-    )
-    return { status, headers, body: this.#take(length).toString() }
+    const body = headers['transfer-encoding'] === 'chunked' ? await this.#chunks() : await this.#bytesOf(headers)
+    return { status, headers, body: body.toString() }
   }
 
   /** Ends the connection without a word. */
   async destroy(): Promise<void> {
     this.socket.destroy()
     await this.closed
+  }
+
+  async #bytesOf(headers: Received['headers']): Promise<Buffer> {
+    if (headers['content-length'] === undefined) throw new Error('an answer without a length')
+    return this.#takeOnceThere(Number(headers['content-length']))
+  }
+
+  async #chunks(): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    for (;;) {
+      const lineEnd = await this.#until(
+        () => this.#bytes.indexOf('\r\n'),
+        (at) => at >= 0,
+      )
+      const size = Number.parseInt(this.#take(lineEnd + 2).toString(), 16)
+      chunks.push((await this.#takeOnceThere(size + 2)).subarray(0, size))
+      if (size === 0) return Buffer.concat(chunks)
+    }
+  }
+
+  async #takeOnceThere(size: number): Promise<Buffer> {
+    await this.#until(
+      () => this.#bytes.length,
+      (length) => length >= size,
+    )
+    return this.#take(size)
   }
 
   #take(size: number): Buffer {

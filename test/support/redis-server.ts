@@ -79,6 +79,39 @@ export async function startCluster(): Promise<{ readonly ports: readonly number[
   }
 }
 
+/** Moves the slot of a key through all nodes of a cluster and on to the second, key by key. Resolves with the number of moves. */
+export async function moveSlot(ports: readonly number[], key: string): Promise<number> {
+  const clients = await Promise.all(ports.map((port) => createClient({ url: `redis://127.0.0.1:${port}` }).connect()))
+  const nodes = await Promise.all(
+    clients.map(async (client, at) => ({
+      port: String(ports[at]),
+      id: String(await client.sendCommand(['CLUSTER', 'MYID'])),
+      ask: (...args: string[]) => client.sendCommand(args),
+    })),
+  )
+  const slot = String(await nodes[0]?.ask('CLUSTER', 'KEYSLOT', key))
+  let from = [5461, 10923, 16384].findIndex((end) => Number(slot) < end)
+  let moves = 0
+  for (; moves < 4; moves++) {
+    const to = (from + 1) % nodes.length
+    const [source, target] = [nodes[from], nodes[to]]
+    if (source === undefined || target === undefined) throw new Error('a cluster of three is needed')
+    await target.ask('CLUSTER', 'SETSLOT', slot, 'IMPORTING', source.id)
+    await source.ask('CLUSTER', 'SETSLOT', slot, 'MIGRATING', target.id)
+    for (;;) {
+      const [next] = (await source.ask('CLUSTER', 'GETKEYSINSLOT', slot, '1')) as unknown as string[]
+      if (next === undefined) break
+      await source.ask('MIGRATE', '127.0.0.1', target.port, next, '0', '5000')
+      // Between two keys a script that needs both finds neither node able to run it.
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    for (const node of [target, source, ...nodes]) await node.ask('CLUSTER', 'SETSLOT', slot, 'NODE', target.id)
+    from = to
+  }
+  for (const client of clients) await client.close()
+  return moves
+}
+
 /** Looks again and again, for ten seconds at most. */
 export async function until(look: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 10_000

@@ -1,7 +1,8 @@
 import { CheqpointError, memoryStore, type Store } from '../../src/index.js'
+import { type Gate, gate } from './runs-time.js'
 
 type Method = keyof Store
-type Fault = 'fail' | 'hang' | { readonly answer: unknown }
+type Fault = 'fail' | 'hang' | { readonly answer: unknown } | { readonly until: Promise<void> }
 
 /** A memory store that can be made to fail, to hang or to answer otherwise, method by method. Every call is noted. */
 export class FaultyStore {
@@ -26,7 +27,8 @@ export class FaultyStore {
           const fault = this.#faults.get(method) ?? this.#faults.get('*')
           if (fault === 'hang') return new Promise(() => {})
           if (fault === 'fail') return Promise.reject(new CheqpointError('store-unavailable', 'the store is down'))
-          return fault === undefined ? call(...args) : Promise.resolve(fault.answer)
+          if (fault === undefined) return call(...args)
+          return 'until' in fault ? fault.until.then(() => call(...args)) : Promise.resolve(fault.answer)
         }
       },
     })
@@ -44,6 +46,13 @@ export class FaultyStore {
 
   answer(method: Method, answer: unknown): void {
     this.#faults.set(method, { answer })
+  }
+
+  /** This method answers once the gate is open. */
+  hold(method: Method): Gate {
+    const held = gate()
+    this.#faults.set(method, { until: held.promise })
+    return held
   }
 
   mend(): void {

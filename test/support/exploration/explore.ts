@@ -65,42 +65,24 @@ async function firstBroken(view: View): Promise<string | undefined> {
  * keeps to itself (lease, `notBefore`, looks owed) from the ledger. The workers are alike, so their order is none.
  */
 function digest({ world, snapshot, reservation, nextDueInMs }: View): string {
-  const { ledger, workers, now } = world
+  const { ledger, workers, now, policy } = world
   const ahead = (time: number) => Math.max(time - now, 0)
-  const shown =
-    snapshot === null || snapshot.state === 'done'
-      ? [snapshot?.tombstone.outcome]
-      : [snapshot.state, snapshot.starts, snapshot.sealed, snapshot.state === 'parked' || Math.max(snapshot.dueInMs, 0)]
+  const isOpen = snapshot !== null && snapshot.state !== 'done'
   return JSON.stringify([
-    world.submission,
-    world.decided,
-    nextDueInMs,
-    reservation?.candidates.length,
-    shown,
+    [world.submission, world.decided, nextDueInMs, reservation?.candidates.length],
+    isOpen ? [snapshot.state, snapshot.starts, snapshot.sealed, ledger.owed, ledger.quick] : snapshot?.state,
+    [ledger.claimed && ahead(ledger.leaseEnd), ahead(ledger.notBefore), ledger.confirmed],
     workers.map((worker) => digestWorker(world, worker)).sort(),
-    [ledger.claimed, ahead(ledger.leaseEnd), ahead(ledger.notBefore), ledger.owed, ledger.quick, ledger.retries],
-    [
-      ledger.confirmed,
-      ledger.cancelled,
-      ...ledger.starts.map((starts) => Math.min(starts, 2)),
-      Math.min(ledger.finished, 1),
-    ],
-    [ledger.completions.size, ledger.unconfirmedStarts, ledger.strayWrites, ledger.earlyTakeovers],
+    policy.guarantee === 'at-most-once' && ledger.starts,
+    [ledger.completions.size, ledger.unearnedCompletions, ledger.unconfirmedStarts],
+    [ledger.strayWrites, ledger.earlyTakeovers],
   ])
 }
 
 function digestWorker({ ledger, policy }: World, worker: Worker): string {
-  const { phase, token, life, starts, sealed, byCallback, joined, resends } = worker
-  const trusts = policy.trustsCallbacks === true && byCallback
-  return [
-    phase,
-    token === ledger.token,
-    ledger.completions.has(token),
-    life,
-    starts,
-    sealed,
-    trusts,
-    joined,
-    resends,
-  ].join()
+  const { phase, token, joined, sealed, mustPark, confirmed, ran, resends } = worker
+  if (token === '') return phase
+  const trusts = policy.trustsCallbacks === true && worker.byCallback
+  const stands = [token === ledger.token, ledger.completions.has(token), worker.life === ledger.life]
+  return [phase, ...stands, trusts, joined, sealed, mustPark, confirmed, ran, resends].join()
 }

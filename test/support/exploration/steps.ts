@@ -1,4 +1,4 @@
-import { backOffMs, gapMs, type Phase, reset, type Worker, type World } from './world.js'
+import { backOffMs, type Phase, reset, shortMs, type Worker, type World } from './world.js'
 
 /** One thing that can happen, where it can happen at all. */
 export interface Step {
@@ -41,12 +41,9 @@ export const steps: readonly Step[] = [
   step('wait', submitted, (world) => {
     world.now++
   }),
+  step('callback knocks', submitted, (world) => world.knock()),
   step('person cancels', submitted, (world) => world.cancel()),
-  step(
-    'person retries',
-    (world) => submitted(world) && world.ledger.retries === 0,
-    (world) => world.retry(),
-  ),
+  step('person retries', submitted, (world) => world.retry()),
   ...stepsOf(0),
   ...stepsOf(1),
 ]
@@ -88,11 +85,9 @@ function stepsOf(index: 0 | 1): readonly Step[] {
     }
     return [by(what, phases, answered, when), by(`${what}, answer lost`, phases, unanswered, when)]
   }
-  const mayRun = (world: World, worker: Worker) => !world.mustPark(worker)
   const atMostOnce = (world: World) => world.policy.guarantee === 'at-most-once'
   return [
     by('gets a callback', ['idle'], (world, worker) => world.claim(worker, true)),
-    by('knocks for a callback', ['idle'], (world) => world.knock()),
     by('sweeps', ['idle'], (world, worker) => world.takeDue(worker)),
     by('adopts', ['took-reservation'], (world, worker) => world.adopt(worker)),
     by('claims', ['took-key'], (world, worker) => world.claim(worker, false)),
@@ -108,17 +103,17 @@ function stepsOf(index: 0 | 1): readonly Step[] {
       'confirms',
       ['claimed'],
       (world, worker) => world.confirm(worker),
-      (world, worker) => mayRun(world, worker) && !worker.sealed,
+      (_, worker) => !worker.mustPark && !worker.sealed,
     ),
     ...write('releases', ['undecided'], (world, worker) =>
-      world.release(worker, { dueInMs: backOffMs, notBeforeMs: gapMs }),
+      world.release(worker, { dueInMs: backOffMs, notBeforeMs: shortMs }),
     ),
     by('seals', ['confirmed'], (world, worker) => world.seal(worker)),
     by(
       'seals again',
       ['claimed'],
       (world, worker) => world.seal(worker),
-      (world, worker) => mayRun(world, worker) && worker.sealed,
+      (_, worker) => !worker.mustPark && worker.sealed,
     ),
     by('starts', ['sealed'], (world, worker) => world.start(worker)),
     ...write('gives the start back', ['sealed'], (world, worker) =>
@@ -133,7 +128,7 @@ function stepsOf(index: 0 | 1): readonly Step[] {
     ...write(
       'releases after a throw',
       ['threw'],
-      (world, worker) => world.release(worker, { dueInMs: 2, notBeforeMs: 2 }),
+      (world, worker) => world.release(worker, { dueInMs: shortMs, notBeforeMs: shortMs }),
       (world) => !atMostOnce(world),
     ),
     ...write('parks after a throw', ['threw'], (world, worker) => world.park(worker), atMostOnce),
@@ -141,7 +136,7 @@ function stepsOf(index: 0 | 1): readonly Step[] {
       'parks',
       ['claimed'],
       (world, worker) => world.park(worker),
-      (world, worker) => world.mustPark(worker),
+      (_, worker) => worker.mustPark,
     ),
     step(
       `${name} dies`,

@@ -10,14 +10,10 @@ import { memoryStore } from '../../../src/stores/memory.js'
 export const id = 'apr-1'
 export const ref = 'ref-1'
 
-/** Durations in steps of `wait`. Long ones are longer than any short one, and short ones few, so that states repeat. */
+/** Durations in steps of `wait`: few and short, so that states repeat. */
+export const shortMs = 1
 export const leaseMs = 2
-export const gapMs = 1
-export const withinMs = 1
-export const backOffMs = 4
-/** A record that owes a quick look is due within the longest of the short ones. */
-export const quickMs = 2
-const maxStarts = 2
+export const backOffMs = 2
 const quickLooks = 3
 const forever = 1_000_000
 
@@ -44,18 +40,22 @@ export type Phase =
 export interface Worker {
   phase: Phase
   token: string
-  /** Whether the claim was made before a person revived the record. */
-  life: 0 | 1
-  /** What the claim told. */
-  starts: number
-  sealed: boolean
   byCallback: boolean
   /** A callback joined what the worker is doing, without going to the store. */
   joined: boolean
+  /** What the claim told: a decision is sealed, and there were too many starts. */
+  sealed: boolean
+  mustPark: boolean
+  /** Whether the decision was asked of the API. */
+  confirmed: boolean
+  ran: boolean
+  /** How often a person had revived the record at the time of the claim. */
+  life: number
   /** The write whose answer was lost: nothing else happens before it is sent again. */
   resends: string | null
 }
 
+/** What truly happened. */
 export interface Ledger {
   /** The latest claim. `claimed` until it was given back. */
   token: string | null
@@ -65,13 +65,13 @@ export interface Ledger {
   /** Quick looks owed, and whether the time that is due now was set while one was. */
   owed: number
   quick: boolean
+  /** Whether the sealed decision was asked of the API. */
   confirmed: boolean
-  cancelled: boolean
-  finished: number
-  /** How often a person revived the record, and the starts since each of these. */
-  retries: 0 | 1
-  readonly starts: [number, number]
+  /** How often a person revived the record, and the starts since then. */
+  life: number
+  starts: number
   readonly completions: Set<string>
+  unearnedCompletions: number
   unconfirmedStarts: number
   strayWrites: number
   earlyTakeovers: number
@@ -89,11 +89,10 @@ export class World {
     owed: 0,
     quick: false,
     confirmed: false,
-    cancelled: false,
-    finished: 0,
-    retries: 0,
-    starts: [0, 0],
+    life: 0,
+    starts: 0,
     completions: new Set(),
+    unearnedCompletions: 0,
     unconfirmedStarts: 0,
     strayWrites: 0,
     earlyTakeovers: 0,
@@ -124,7 +123,7 @@ export class World {
   }
 
   async claim(worker: Worker, byCallback: boolean): Promise<void> {
-    const { ledger } = this
+    const { ledger, policy } = this
     const token = `token-${++this.#tokens}`
     const answer = await this.store.claim(id, token, leaseMs, byCallback ? { ref, knock: true } : {})
     if (byCallback && ['claimed', 'held', 'too-soon'].includes(answer.kind)) this.#knocked()
@@ -133,23 +132,22 @@ export class World {
     if (answer.kind !== 'claimed') return
     if (ledger.claimed && ledger.leaseEnd > this.now) ledger.earlyTakeovers++
     Object.assign(ledger, { token, claimed: true, leaseEnd: this.now + leaseMs })
-    const { starts, sealed } = answer
     Object.assign(worker, {
       phase: 'claimed',
       token,
-      life: ledger.retries,
-      starts,
-      sealed: sealed !== null,
       byCallback,
+      sealed: answer.sealed !== null,
+      mustPark: answer.starts >= maxStarts(policy) && policy.neverParksStarted !== true,
+      life: ledger.life,
     })
   }
 
   async knock(): Promise<void> {
-    if ((await this.store.knock(id, { ref, withinMs })) === 'knocked') this.#knocked()
+    if ((await this.store.knock(id, { ref, withinMs: shortMs })) === 'knocked') this.#knocked()
   }
 
   async takeDue(worker: Worker): Promise<void> {
-    const [key] = await this.store.takeDue(1, leaseMs)
+    const [key] = await this.store.takeDue(1, shortMs)
     if (key !== undefined) worker.phase = key.kind === 'approval' ? 'took-key' : 'took-reservation'
   }
 
@@ -163,8 +161,9 @@ export class World {
 
   confirm(worker: Worker): void {
     const believes = this.policy.trustsCallbacks === true && worker.byCallback
-    if (this.decided && !believes) this.ledger.confirmed = true
     worker.phase = this.decided || believes ? 'confirmed' : 'undecided'
+    worker.confirmed = this.decided && !believes
+    if (worker.phase === 'confirmed') worker.joined = false
   }
 
   async extend(worker: Worker): Promise<void> {
@@ -174,26 +173,29 @@ export class World {
   }
 
   async seal(worker: Worker): Promise<void> {
-    const answer = await this.store.seal(id, worker.token, '{"status":"approved"}')
-    if (answer.kind === 'sealed') this.#wrote(worker)
-    worker.phase = answer.kind === 'lost' ? 'idle' : this.policy.completesBeforeRunning ? 'finished' : 'sealed'
+    const { kind } = await this.store.seal(id, worker.token, '{"status":"approved"}')
+    if (kind === 'lost') return reset(worker)
+    this.#wrote(worker)
+    this.ledger.confirmed ||= worker.confirmed
+    worker.phase = this.policy.completesBeforeRunning === true ? 'finished' : 'sealed'
   }
 
   start(worker: Worker): void {
-    this.ledger.starts[worker.life]++
+    if (worker.life === this.ledger.life) this.ledger.starts++
     if (!this.ledger.confirmed) this.ledger.unconfirmedStarts++
     worker.phase = 'running'
   }
 
   finish(worker: Worker): void {
-    this.ledger.finished++
     worker.phase = 'finished'
+    worker.ran = true
   }
 
   async complete(worker: Worker): Promise<void> {
     const answer = await this.store.complete(id, worker.token, { outcome: 'approved', result: null }, forever)
     if (answer === 'lost') return
     this.#wrote(worker)
+    if (!worker.ran) this.ledger.unearnedCompletions++
     this.ledger.completions.add(worker.token)
     this.ledger.claimed = false
   }
@@ -220,20 +222,13 @@ export class World {
   }
 
   async cancel(): Promise<void> {
-    if ((await this.store.cancel(id, forever)) === 'cancelled') {
-      Object.assign(this.ledger, { cancelled: true, claimed: false })
-    }
+    if ((await this.store.cancel(id, forever)) === 'cancelled') this.ledger.claimed = false
   }
 
   async retry(): Promise<void> {
     if ((await this.store.retry(id)) !== 'pending') return
-    Object.assign(this.ledger, { token: null, retries: 1, notBefore: this.now })
-  }
-
-  /** Whether the rules say that this claim must park instead of running. */
-  mustPark({ starts }: Worker): boolean {
-    if (this.policy.neverParksStarted === true) return false
-    return starts >= (this.policy.guarantee === 'at-most-once' ? 1 : maxStarts)
+    const { ledger } = this
+    Object.assign(ledger, { token: null, life: ledger.life + 1, starts: 0, notBefore: this.now })
   }
 
   #knocked(): void {
@@ -255,13 +250,20 @@ function idle(): Worker {
   return {
     phase: 'idle',
     token: '',
-    life: 0,
-    starts: 0,
-    sealed: false,
     byCallback: false,
     joined: false,
+    sealed: false,
+    mustPark: false,
+    confirmed: false,
+    ran: false,
+    life: 0,
     resends: null,
   }
+}
+
+/** After so many starts a record is parked: at-most-once after one whose end nobody knows. */
+function maxStarts({ guarantee }: Policy): number {
+  return guarantee === 'at-most-once' ? 1 : 2
 }
 
 const draft = {

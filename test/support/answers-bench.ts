@@ -1,0 +1,86 @@
+import {
+  type CheqpointEvent,
+  createReceiver,
+  type Decision,
+  memoryStore,
+  type Receiver,
+  type ReceiverOptions,
+  type Snapshot,
+  type Store,
+  type Tracked,
+} from '../../src/index.js'
+import { callbackRequest } from './callback.js'
+import { FakeApi } from './fake-api.js'
+import { FaultyStore } from './runs-store.js'
+
+export const id = 'req_1'
+export const action = 'process_refund'
+
+/** Stands in everything that must not be told: keys, secrets, payloads, notes, texts of errors. */
+export const canary = 'CANARY'
+export const details: { readonly orderId: string; readonly amount: number } = {
+  orderId: `order-${canary}`,
+  amount: 120,
+}
+export const tracked: Pick<Tracked, 'action' | 'context'> & { readonly details: object } = {
+  action,
+  details,
+  context: { tenant: `tenant-${canary}` },
+}
+export const callbackSecret: string = `secret-${canary}-0123456789`
+export const callbackUrl = 'https://app.test/webhooks/cheqpoint'
+
+export interface AnswersBench {
+  readonly receiver: Receiver
+  readonly api: FakeApi
+  /** The store itself; the receiver has it by way of `faulty`. */
+  readonly store: Store
+  readonly faulty: FaultyStore
+  /** What the handler for all actions was given, in order. */
+  readonly runs: Decision[]
+  readonly events: CheqpointEvent[]
+  /** A callback as Cheqpoint sends it for {@link id}; parts can be changed. */
+  readonly send: (parts?: Parameters<typeof callbackRequest>[1], approvalId?: string) => Promise<Response>
+  readonly snapshot: (approvalId?: string) => Promise<Snapshot | null>
+  /** Counts from here: what the API was asked, what ran, what was told. */
+  readonly forget: () => void
+}
+
+/** A receiver that is full of canaries. Its fallback handler is missing where `onDecision` is given as `undefined`. */
+export function answersBench(options: Partial<ReceiverOptions> = {}, store: Store = memoryStore()): AnswersBench {
+  const faulty = new FaultyStore(store)
+  const api = new FakeApi()
+  const runs: Decision[] = []
+  const events: CheqpointEvent[] = []
+  const handles = !('onDecision' in options) || options.onDecision !== undefined
+  const receiver = createReceiver({
+    apiKey: `cq_live_${canary}`,
+    store: faulty.store,
+    dispatcher: api,
+    random: () => 0.5,
+    onEvent: (event) => {
+      // Said by a receiver that nothing sweeps, whatever else happens.
+      if (event.type !== 'not-sweeping') events.push(event)
+    },
+    ...options,
+    onDecision: handles
+      ? (decision, run) => {
+          runs.push(decision)
+          return options.onDecision?.(decision, run)
+        }
+      : undefined,
+  })
+  return {
+    receiver,
+    api,
+    store,
+    faulty,
+    runs,
+    events,
+    send: (parts, approvalId = id) => receiver.fetch(callbackRequest(approvalId, parts)),
+    snapshot: (approvalId = id) => store.get(approvalId),
+    forget() {
+      for (const list of [api.gets, runs, events]) list.length = 0
+    },
+  }
+}

@@ -1,0 +1,686 @@
+import { expect } from 'vitest'
+import { z } from 'zod'
+import type { Callback, ReceiverOptions } from '../../src/index.js'
+import {
+  type AnswersBench,
+  action,
+  answersBench,
+  callbackSecret,
+  callbackUrl,
+  canary,
+  details,
+  id,
+  tracked,
+} from './answers-bench.js'
+import { callbackRequest } from './callback.js'
+import { pass } from './runs-time.js'
+
+/** One row of the table: what is going on when a callback comes, and everything that it then causes. */
+export interface Situation {
+  readonly name: string
+  /** Status where it is swept, and where nothing sweeps. */
+  readonly answers: readonly [swept: number, alone: number]
+  readonly word: string
+  /** Seconds of Retry-After, wherever the answer is an error. */
+  readonly retryAfter?: string
+  /** What the API was asked, what ran, what was told. Default: nothing. */
+  readonly gets?: number
+  readonly runs?: number
+  readonly events?: readonly string[]
+  /** How often the store was asked; only where that must be never. */
+  readonly storeCalls?: 0
+  /** Parts of the record as the store has it afterwards. */
+  readonly record: object
+  readonly options?: Partial<ReceiverOptions>
+  /** Default: by `track`. */
+  readonly register?: (bench: AnswersBench) => unknown
+  readonly before?: (bench: AnswersBench) => unknown
+  readonly send?: (bench: AnswersBench) => Promise<Response>
+}
+
+const untouched = { state: 'pending', fence: 0, starts: 0, sealed: null, dueInMs: 12_345 }
+/** Given back undecided: a callback is owed a quick look when the gap is over. */
+const released = { state: 'pending', fence: 1, starts: 0, sealed: null, dueInMs: 2_000 }
+const ran = ['confirmed', 'run-started', 'run-succeeded', 'done']
+const amount = z.object({ orderId: z.string(), amount: z.number() })
+const withToken = { callbackUrl, callbackSecret }
+
+const handled: readonly Situation[] = [
+  {
+    name: 'approved',
+    answers: [200, 200],
+    word: 'handled',
+    gets: 1,
+    runs: 1,
+    events: ran,
+    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'approved' }) },
+    before: ({ api }) => api.approve(id, { decisionNote: canary }),
+    send: ({ send }) =>
+      send({ body: { approvalId: id, status: 'approved', modifiedDetails: null, decisionNote: canary } }),
+  },
+  {
+    name: 'rejected',
+    answers: [200, 200],
+    word: 'handled',
+    gets: 1,
+    runs: 1,
+    events: ran,
+    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'rejected' }) },
+    before: ({ api }) => api.reject(id),
+    send: ({ send }) => send({ body: { approvalId: id, status: 'rejected' } }),
+  },
+  {
+    name: 'approved, but after it had expired',
+    answers: [200, 200],
+    word: 'handled',
+    gets: 1,
+    runs: 1,
+    events: ['late', ...ran],
+    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'expired' }) },
+    before: ({ api }) => api.approve(id, { decidedAt: '2026-11-28T10:00:00.000Z' }),
+    send: ({ send }) => send({ body: { approvalId: id } }),
+  },
+  {
+    name: 'handled before',
+    answers: [200, 200],
+    word: 'handled',
+    events: ['duplicate'],
+    record: { state: 'done' },
+    async before({ api, send, forget }) {
+      api.approve(id)
+      await send()
+      forget()
+    },
+  },
+  {
+    name: 'cancelled before, by a person',
+    answers: [200, 200],
+    word: 'handled',
+    events: ['duplicate'],
+    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'cancelled' }) },
+    before: ({ receiver }) => receiver.cancel(id),
+  },
+  {
+    name: 'rejected, while the callback claims an approval',
+    answers: [200, 200],
+    word: 'handled',
+    gets: 1,
+    runs: 1,
+    events: [...ran, 'mismatch'],
+    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'rejected' }) },
+    before: ({ api }) => api.reject(id),
+  },
+  {
+    name: 'approved, while the callback claims a rejection',
+    answers: [200, 200],
+    word: 'handled',
+    gets: 1,
+    runs: 1,
+    events: [...ran, 'mismatch'],
+    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'approved' }) },
+    before: ({ api }) => api.approve(id),
+    send: ({ send }) => send({ body: { approvalId: id, status: 'rejected', modifiedDetails: null } }),
+  },
+  {
+    name: 'handled before, while the callback claims another edit',
+    answers: [200, 200],
+    word: 'handled',
+    events: ['duplicate', 'mismatch'],
+    record: { state: 'done' },
+    async before({ api, send, forget }) {
+      api.approve(id)
+      await send()
+      forget()
+    },
+    send: ({ send }) => send({ body: { approvalId: id, status: 'approved', modifiedDetails: { amount: 1 } } }),
+  },
+]
+
+const edits: readonly Situation[] = [
+  {
+    name: 'approved with an edit that does not pass the schema',
+    answers: [200, 200],
+    word: 'edit-refused',
+    gets: 1,
+    events: ['confirmed', 'parked'],
+    record: { state: 'parked', reason: 'edit-invalid', note: '/amount', starts: 1 },
+    options: { actions: { [action]: { details: amount, onDecision: () => {} } } },
+    before: ({ api }) => api.approve(id, { modifiedDetails: { orderId: canary, amount: canary } }),
+    send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
+  },
+  {
+    name: 'approved with an edit that lacks keys',
+    answers: [200, 200],
+    word: 'edit-refused',
+    gets: 1,
+    events: ['confirmed', 'parked'],
+    record: { state: 'parked', reason: 'edit-ambiguous', note: '/orderId' },
+    before: ({ api }) => api.approve(id, { modifiedDetails: { amount: 80 } }),
+    send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
+  },
+  {
+    name: 'approved with an edit where edits are refused',
+    answers: [200, 200],
+    word: 'edit-refused',
+    gets: 1,
+    events: ['confirmed', 'parked'],
+    record: { state: 'parked', reason: 'edit-refused' },
+    options: { actions: { [action]: { modifications: 'refuse', onDecision: () => {} } } },
+    before: ({ api }) => api.approve(id, { modifiedDetails: details }),
+    send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
+  },
+  {
+    name: 'approved, while what was submitted passes the schema no longer',
+    answers: [200, 200],
+    word: 'edit-refused',
+    gets: 1,
+    events: ['confirmed', 'parked'],
+    record: { state: 'parked', reason: 'details-invalid', note: '/amount' },
+    options: { actions: { [action]: { details: z.object({ amount: z.string() }), onDecision: () => {} } } },
+    before: ({ api }) => api.approve(id),
+  },
+  {
+    name: 'approved, while the context passes its schema no longer',
+    answers: [202, 202],
+    word: 'parked',
+    gets: 1,
+    events: ['confirmed', 'parked'],
+    record: { state: 'parked', reason: 'context-invalid', note: '/tenant' },
+    options: { actions: { [action]: { context: z.object({ tenant: z.number() }), onDecision: () => {} } } },
+    before: ({ api }) => api.approve(id),
+  },
+  {
+    name: 'parked before',
+    answers: [202, 202],
+    word: 'parked',
+    record: { state: 'parked', reason: 'edit-ambiguous' },
+    async before({ api, send, forget }) {
+      api.approve(id, { modifiedDetails: {} })
+      await send()
+      forget()
+    },
+  },
+]
+
+const unconfirmed: readonly Situation[] = [
+  {
+    name: 'undecided',
+    answers: [202, 409],
+    word: 'undecided',
+    retryAfter: '2',
+    gets: 1,
+    events: ['released'],
+    record: released,
+    before: ({ api }) => api.pend(id),
+  },
+  {
+    name: 'in a status that nobody documented',
+    answers: [202, 409],
+    word: 'undecided',
+    retryAfter: '2',
+    gets: 1,
+    events: ['unknown-status', 'released'],
+    record: released,
+    before: ({ api }) => api.answer(id, { body: { id, status: 'APPROVED_BY_AI' } }),
+  },
+  ...[404, 400, 409, 422, 500, 502, 503, 504, 301, 302, 303, 307, 308].map(
+    (status): Situation => ({
+      name: `answered by the API with ${status}`,
+      answers: [202, 502],
+      word: 'api-failed',
+      retryAfter: '10',
+      gets: 1,
+      events: ['released'],
+      record: released,
+      before: ({ api }) => api.answer(id, { status, headers: { location: `https://evil.test/${canary}` } }),
+    }),
+  ),
+  ...(
+    [
+      ['HTML', `<h1>${canary}</h1>`],
+      ['half a document', `{"id":"${id}","status":"APPR`],
+      ['nothing', ''],
+      ['a list', `[{"id":"${id}","status":"APPROVED"}]`],
+      ['no status', { id }],
+      ['a status that is no text', { id, status: 1 }],
+      ['an edit that is a list', { id, status: 'APPROVED', modifiedDetails: [1] }],
+      ['an edit that is a text', { id, status: 'APPROVED', modifiedDetails: canary }],
+      ['another id', { id: 'req_2', status: 'APPROVED' }],
+      ['no id', { status: 'APPROVED' }],
+      ['two ids that differ', { id, approvalId: 'req_2', status: 'APPROVED' }],
+      [
+        'a nesting bomb',
+        `{"id":"${id}","status":"APPROVED","modifiedDetails":${'{"a":'.repeat(65)}1${'}'.repeat(65)}}`,
+      ],
+    ] as const
+  ).map(
+    ([what, body]): Situation => ({
+      name: `answered by the API with ${what}`,
+      answers: [202, 502],
+      word: 'api-failed',
+      retryAfter: '10',
+      gets: 1,
+      events: ['released'],
+      record: released,
+      before: ({ api }) => api.answer(id, { body }),
+    }),
+  ),
+  {
+    name: 'answered by the API in a coding that nobody asked for',
+    answers: [202, 502],
+    word: 'api-failed',
+    retryAfter: '10',
+    gets: 1,
+    events: ['released'],
+    record: released,
+    before: ({ api }) => api.answer(id, { headers: { 'content-encoding': 'gzip' }, body: { id, status: 'APPROVED' } }),
+  },
+  {
+    name: 'answered by the API at enormous length',
+    answers: [202, 502],
+    word: 'api-failed',
+    retryAfter: '10',
+    gets: 1,
+    events: ['released'],
+    record: released,
+    options: { confirm: { maxAnswerBytes: 1_000 } },
+    before: ({ api }) => api.approve(id, { decisionNote: 'x'.repeat(1_000) }),
+  },
+  {
+    name: 'not answered by the API in time',
+    answers: [202, 502],
+    word: 'api-failed',
+    retryAfter: '10',
+    gets: 1,
+    events: ['released'],
+    record: released,
+    before: ({ api }) => api.answer(id, () => 'hang'),
+    async send({ send }) {
+      const answer = send()
+      await pass(5_000)
+      return answer
+    },
+  },
+  {
+    name: 'answered by the API with 429',
+    answers: [202, 503],
+    word: 'api-throttled',
+    retryAfter: '120',
+    gets: 1,
+    events: ['paused', 'released'],
+    record: released,
+    before: ({ api }) => api.answer(id, { status: 429, headers: { 'retry-after': '120' } }),
+  },
+  {
+    name: 'not asked about, because the API has asked to slow down',
+    answers: [202, 429],
+    word: 'over-budget',
+    retryAfter: '117',
+    record: { ...released, dueInMs: -1_000 },
+    async before({ api, send, forget }) {
+      api.answer(id, { status: 429, headers: { 'retry-after': '120' } })
+      await send()
+      await pass(3_000)
+      forget()
+    },
+  },
+  ...[401, 403].map(
+    (status): Situation => ({
+      name: `kept from us by the API, which refuses our key with ${status}`,
+      answers: [202, 500],
+      word: 'api-key-refused',
+      gets: 1,
+      events: ['paused', 'api-key-refused', 'released'],
+      record: released,
+      before: ({ api }) => api.answer(id, { status }),
+    }),
+  ),
+  {
+    name: 'of an assistant without a key here',
+    answers: [202, 500],
+    word: 'assistant-unknown',
+    events: ['released'],
+    record: released,
+    options: { apiKey: undefined, apiKeys: { support: `cq_live_${canary}` } },
+    register({ store }) {
+      const draft = { ref: null, action, assistant: 'billing', expiresAt: null, details: '{}', context: 'null' }
+      return store.add({ ...draft, id }, { dueInMs: 12_345 })
+    },
+    before: ({ api }) => api.approve(id),
+  },
+  {
+    name: 'of an action without a handler here',
+    answers: [202, 500],
+    word: 'no-handler',
+    events: ['released'],
+    record: released,
+    options: { onDecision: undefined, actions: { other: { onDecision: () => {} } } },
+    before: ({ api }) => api.approve(id),
+  },
+  {
+    name: 'over the budget of callbacks',
+    answers: [202, 429],
+    word: 'over-budget',
+    retryAfter: '1',
+    record: untouched,
+    options: { confirm: { requestsPerSecond: 1 } },
+    async before({ api, receiver, send, forget }) {
+      api.pend('req_0')
+      await receiver.track('req_0', tracked)
+      await send({}, 'req_0')
+      api.approve(id)
+      forget()
+    },
+  },
+  {
+    name: 'over the budget of callbacks, and due in an hour only',
+    answers: [202, 429],
+    word: 'over-budget',
+    retryAfter: '1',
+    record: { ...untouched, dueInMs: 15_000 },
+    options: { confirm: { requestsPerSecond: 1 }, polling: { firstMs: 3_600_000, maxMs: 3_600_000 } },
+    async before({ api, receiver, send, forget }) {
+      api.pend('req_0')
+      await receiver.track('req_0', tracked)
+      await send({}, 'req_0')
+      api.approve(id)
+      forget()
+    },
+  },
+  {
+    name: 'looked into by another process',
+    answers: [202, 409],
+    word: 'held',
+    retryAfter: '30',
+    record: { state: 'claimed', fence: 1, starts: 0 },
+    async before({ store }) {
+      const other = answersBench({ sweep: 'off' }, store)
+      other.api.answer(id, () => 'hang')
+      void other.send() // it hangs
+      await pass(0)
+    },
+  },
+]
+
+const failing: readonly Situation[] = [
+  {
+    name: 'approved, and the handler throws',
+    answers: [202, 500],
+    word: 'handler-failed',
+    retryAfter: '1',
+    gets: 1,
+    runs: 1,
+    events: ['confirmed', 'run-started', 'run-failed', 'released'],
+    record: { state: 'pending', fence: 1, starts: 1, sealed: expect.stringContaining('approved'), dueInMs: 1_000 },
+    options: { onDecision: () => Promise.reject(new Error(canary)) },
+    before: ({ api }) => api.approve(id),
+  },
+  {
+    name: 'approved, and the handler throws where it may start once only',
+    answers: [202, 500],
+    word: 'handler-failed',
+    retryAfter: '1',
+    gets: 1,
+    runs: 1,
+    events: ['confirmed', 'run-started', 'run-failed', 'parked'],
+    record: { state: 'parked', reason: 'handler-failed', starts: 1 },
+    options: { guarantee: 'at-most-once', onDecision: () => Promise.reject(new Error(canary)) },
+    before: ({ api }) => api.approve(id),
+  },
+  {
+    name: 'approved, and the handler has just failed before',
+    answers: [202, 409],
+    word: 'too-soon',
+    retryAfter: '3',
+    record: { state: 'pending', starts: 1, dueInMs: 3_000 },
+    options: { runs: { backoffMs: [3_000, 3_000] }, onDecision: () => Promise.reject(new Error(canary)) },
+    async before({ api, send, forget }) {
+      api.approve(id)
+      await send()
+      forget()
+    },
+  },
+  {
+    name: 'in a store that is down',
+    answers: [503, 503],
+    word: 'store-unavailable',
+    retryAfter: '5',
+    events: ['store-failed'],
+    record: untouched,
+    before: ({ api, faulty }) => {
+      api.approve(id)
+      faulty.fail()
+    },
+  },
+  {
+    name: 'approved, and the store fails before that is written',
+    answers: [503, 503],
+    word: 'store-unavailable',
+    retryAfter: '5',
+    gets: 1,
+    events: ['confirmed', 'store-failed'],
+    record: { state: 'claimed', starts: 0, sealed: null, dueInMs: 30_000 },
+    before: ({ api, faulty }) => {
+      api.approve(id)
+      faulty.fail('seal')
+    },
+  },
+]
+
+const refused: readonly Situation[] = [
+  {
+    name: 'unknown',
+    answers: [404, 404],
+    word: 'unknown-approval',
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) => send({}, 'req_2'),
+  },
+  ...['__proto__', 'constructor', 'toString', 'hasOwnProperty'].map(
+    (nasty): Situation => ({
+      name: `unknown, its id ${nasty}`,
+      answers: [404, 404],
+      word: 'unknown-approval',
+      events: ['refused'],
+      record: untouched,
+      send: ({ send }) => send({ body: `{"approvalId":"${nasty}","status":"approved"}` }),
+    }),
+  ),
+  {
+    name: 'named by a callback without the token',
+    answers: [401, 401],
+    word: 'token-refused',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    options: withToken,
+  },
+  {
+    name: 'named by a callback with a forged token',
+    answers: [401, 401],
+    word: 'token-refused',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    options: withToken,
+    send: ({ receiver, send }) =>
+      send({ url: receiver.callbackUrl().url.replace(/.$/, (end) => (end === 'A' ? 'E' : 'A')) }),
+  },
+  {
+    name: 'named by a callback with an old token',
+    answers: [401, 401],
+    word: 'token-refused',
+    storeCalls: 0,
+    events: ['refused'],
+    record: { ...untouched, dueInMs: expect.any(Number) },
+    options: { ...withToken, retentionMs: 1_000, expiresAfterMs: 1_000 },
+    async send({ receiver, send }) {
+      const { url } = receiver.callbackUrl()
+      await pass(3_000)
+      return send({ url })
+    },
+  },
+  {
+    name: 'named by a callback with the token of another record',
+    answers: [401, 401],
+    word: 'token-refused',
+    events: ['refused'],
+    record: untouched,
+    options: withToken,
+    send: ({ receiver, send }) => send({ url: receiver.callbackUrl().url }),
+  },
+  {
+    name: 'unknown, its token valid and never used for a submission',
+    answers: [404, 404],
+    word: 'unknown-approval',
+    events: ['refused'],
+    record: untouched,
+    options: withToken,
+    send: ({ receiver, send }) => send({ url: receiver.callbackUrl().url }, 'req_2'),
+  },
+  {
+    name: 'unknown, its token valid and its submission without an answer yet',
+    answers: [202, 409],
+    word: 'unbound',
+    retryAfter: '5',
+    record: untouched,
+    options: withToken,
+    async send({ receiver, store, send }) {
+      const { url, ref } = receiver.callbackUrl()
+      const draft = { ref, action, assistant: null, expiresAt: null, details: '{}', context: 'null' }
+      await store.reserve(ref, draft, { dueInMs: 60_000 })
+      return send({ url }, 'req_2')
+    },
+  },
+  {
+    name: 'named by another agent',
+    answers: [403, 403],
+    word: 'agent-refused',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) => send({ headers: { 'user-agent': 'curl/8.5.0' } }),
+  },
+  {
+    name: 'asked about with GET',
+    answers: [405, 405],
+    word: 'method-not-allowed',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) => send({ method: 'GET' }),
+  },
+  {
+    name: 'named in a form',
+    answers: [415, 415],
+    word: 'media-type-refused',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) =>
+      send({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `approvalId=${id}` }),
+  },
+  {
+    name: 'named in half a document',
+    answers: [400, 400],
+    word: 'malformed',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) => send({ body: `{"approvalId":"${id}"` }),
+  },
+  {
+    name: 'named with a path in the place of its id',
+    answers: [400, 400],
+    word: 'malformed',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) => send({ body: { approvalId: `../${id}` } }),
+  },
+  {
+    name: 'named at enormous length',
+    answers: [413, 413],
+    word: 'body-too-large',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    send: ({ send }) => send({ body: { approvalId: id, decisionNote: 'x'.repeat(262_144) } }),
+  },
+  {
+    name: 'named too slowly',
+    answers: [408, 408],
+    word: 'body-too-slow',
+    storeCalls: 0,
+    events: ['refused'],
+    record: { ...untouched, dueInMs: 7_345 },
+    async send({ receiver }) {
+      const stream = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(Buffer.from('{')) })
+      const answer = receiver.handle(callback({ stream }))
+      await pass(5_000)
+      return new Response((await answer).body, await answer)
+    },
+  },
+  {
+    name: 'named in a body that broke off',
+    answers: [400, 400],
+    word: 'body-aborted',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    async send({ receiver }) {
+      const stream = new ReadableStream<Uint8Array>({ pull: (to) => to.error(new Error('ECONNRESET')) })
+      const answer = await receiver.handle(callback({ stream }))
+      return new Response(answer.body, answer)
+    },
+  },
+  {
+    name: 'named in a body that something else has read',
+    answers: [500, 500],
+    word: 'body-drained',
+    storeCalls: 0,
+    events: ['refused'],
+    record: untouched,
+    async send({ receiver }) {
+      const answer = await receiver.handle(callback({ drained: true }))
+      return new Response(answer.body, answer)
+    },
+  },
+  {
+    name: 'named while the receiver closes',
+    answers: [503, 503],
+    word: 'closing',
+    storeCalls: 0,
+    retryAfter: '1',
+    events: ['refused'],
+    record: untouched,
+    async send({ receiver, send }) {
+      await receiver.close()
+      return send()
+    },
+  },
+  {
+    name: 'named while as many callbacks as may be are under way',
+    answers: [503, 503],
+    word: 'overloaded',
+    storeCalls: 0,
+    retryAfter: '1',
+    events: ['refused'],
+    record: { state: 'claimed', fence: 1 },
+    options: { callbacks: { maxInFlight: 1 } },
+    async before({ api, send, forget }) {
+      api.answer(id, () => 'hang')
+      void send() // it hangs
+      await pass(0)
+      forget()
+    },
+  },
+]
+
+/** The whole table. */
+export const situations: readonly Situation[] = [...handled, ...edits, ...unconfirmed, ...failing, ...refused]
+
+function callback(body: Callback['body']): Callback {
+  const { headers } = callbackRequest(id)
+  return { method: 'POST', url: '/webhooks/cheqpoint', header: (name) => [headers.get(name) ?? []].flat(), body }
+}
