@@ -5,12 +5,12 @@ import type { Client, Confirmed, SubmitRequest } from './client.js'
 import { judge } from './confirm.js'
 import type { Core } from './core.js'
 import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
-import { CheqpointError, isCheqpointError } from './errors.js'
-import type { Outcome } from './outcome.js'
-import { type Draft, readJson, readSealed, writeSealed } from './record.js'
-import { type Tracked, writeDraft } from './register.js'
+import { CheqpointError, type ErrorInfo, isCheqpointError } from './errors.js'
+import { type Draft, readJson, readSealed, type Sealed, writeSealed } from './record.js'
+import { type Tracked, writeDraft, writeJson } from './register.js'
 import type { Resolver } from './resolver.js'
 import { nextLookMs } from './retry.js'
+import type { AddOptions, Snapshot } from './store.js'
 import { readDate, type WireAnswer } from './wire.js'
 
 export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | 'assistant'> {
@@ -24,16 +24,18 @@ export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | '
 }
 
 /** What became of a submission. */
-export type Submission =
-  | {
-      readonly status: 'pending'
-      readonly approvalId: string /** Where a person decides, if Cheqpoint said. */
-      readonly reviewUrl: string | null
-    }
-  | DecidedSubmission
+export type Submission = PendingSubmission | DecidedSubmission
+
+export interface PendingSubmission {
+  readonly status: 'pending'
+  readonly approvalId: string
+  /** Where a person decides, if Cheqpoint said. */
+  readonly reviewUrl: string | null
+}
 
 export interface DecidedSubmission {
-  readonly status: DecisionStatus
+  /** `cancelled` where a person ended it without a run. */
+  readonly status: DecisionStatus | 'cancelled'
   readonly approvalId: string
   readonly modifiedDetails: JsonObject | null
   readonly note: string | null
@@ -62,8 +64,10 @@ export interface SubmitTerms {
 const refusedStatuses: ReadonlySet<number> = new Set([
   400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431,
 ])
-/** How long a bound id is offered to a store that does not answer. */
-const bindTries = 6
+/** The longest that Cheqpoint holds a submission. */
+const longestHoldMs = 10_000
+/** The longest wait between two tries of a write that must not be given up at once: six tries in six seconds. */
+const longestRetryMs = 3_200
 
 /**
  * Submits requests so that none is lost and none is sent twice: reserve under our own reference, send with the
@@ -79,127 +83,156 @@ export class Submitter {
 
   /** See `Receiver.submit`. */
   async submit(request: SubmitRequest, options: SubmitOptions): Promise<Submission> {
-    const { core, assistants, expiresAfterMs, rulesFor } = this.#terms
+    const { core, urls, assistants, expiresAfterMs, retentionMs, rulesFor, submitTimeoutMs } = this.#terms
     const { idempotencyKey, assistant, context, expiresAt, maxWaitMs } = options
+    checkWait(maxWaitMs, submitTimeoutMs)
+    if (idempotencyKey === '') throw new CheqpointError('argument-invalid', 'idempotencyKey must not be empty')
     const ref = idempotencyKey === undefined ? randomRef() : derivedRef(assistant ?? null, idempotencyKey)
-    const tracked = { action: request.action, details: request.details, context, expiresAt, assistant, ref }
-    const draft = writeDraft(tracked, assistants, core.clock.now() + expiresAfterMs)
-    const rules = rulesFor(request.action)
-    await demand(rules?.details, request.details, 'details')
-    await demand(rules?.context, context ?? null, 'context')
-    // Copies in one process share one submission; in several, the reservation tells them apart.
+    const { action, details } = request
+    const tracked = { action, details, context, expiresAt, assistant, ref }
+    const now = core.clock.now()
+    const draft = writeDraft(tracked, assistants, now + expiresAfterMs)
+    // A copy: what is checked, kept and sent is the same, whatever the caller does to the request meanwhile.
+    // JSON of a request is a request.
+    const copy = readJson(writeJson(request, 'request')) as JsonObject & SubmitRequest
+    const rules = rulesFor(action)
+    await demand(rules?.details, copy.details, 'details')
+    await demand(rules?.context, readJson(draft.context), 'context')
+    // Those who ask in one process share one submission; in several, the reservation tells them apart.
     const current = this.#underWay.get(ref)
     if (current !== undefined) return current
-    const submission = this.#submit(ref, draft, maxWaitMs === undefined ? request : { ...request, maxWaitMs })
+    // Repeated callbacks of an old decision shall still be recognized, so the token outlives the request.
+    const callbackUrl = urls?.write(ref, (draft.expiresAt ?? now) + retentionMs)
+    const submission = this.#submit(ref, draft, { ...copy, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl })
     this.#underWay.set(ref, submission)
     return submission.finally(() => this.#underWay.delete(ref))
   }
 
   async #submit(ref: string, draft: Draft, request: SubmitRequest): Promise<Submission> {
-    const { core, submitTimeoutMs } = this.#terms
+    const { core, submitTimeoutMs, isId } = this.#terms
     const reserved = await core.store.reserve(ref, draft, { dueInMs: submitTimeoutMs + core.runs.leaseMs })
-    if (reserved.kind === 'bound') return this.#summary(reserved.id, null)
-    if (reserved.kind === 'open') throw unknownSubmission(ref, 'an earlier submission with this key is not settled')
+    if (reserved.kind === 'bound') return this.#summary(pending(reserved.id))
+    if (reserved.kind === 'open') throw unknown('an earlier submission with this key is not settled', { ref })
     const answer = await this.#send(ref, draft, request)
-    if (answer.id === null || !this.#terms.isId(answer.id)) {
-      core.emit({ type: 'submission-unknown', ref })
-      throw unknownSubmission(ref, 'the answer names no approval id that can be confirmed')
-    }
+    if (answer.id === null || !isId(answer.id))
+      throw this.#lost('the answer names no approval id that can be confirmed', { ref })
     return this.#settle(ref, draft, { ...answer, id: answer.id })
   }
 
   async #send(ref: string, draft: Draft, request: SubmitRequest): Promise<WireAnswer> {
-    const { core, client, urls, retentionMs } = this.#terms
-    const expiresAt = draft.expiresAt ?? core.clock.now()
-    // Repeated callbacks of an old decision shall still be recognized, so the token outlives the request.
-    const callbackUrl = urls?.write(ref, expiresAt + retentionMs)
-    const sent = { ...request, ...(callbackUrl === undefined ? {} : { callbackUrl }), expiresAt: new Date(expiresAt) }
+    const { core, client } = this.#terms
     try {
-      return await client.inbound(sent, { assistant: draft.assistant })
-    } catch (error) {
-      if (isRefusal(error)) {
-        await core.store.discard(ref)
-        throw new CheqpointError('submission-refused', `Cheqpoint refused the request: ${error.message}`, {
-          ...infoOf(error),
-          ref,
-        })
-      }
-      core.emit({ type: 'submission-unknown', ref })
-      const why = isCheqpointError(error) ? error.message : 'the call failed'
-      throw new CheqpointError('submission-unknown', `whether Cheqpoint took the request is unknown: ${why}`, {
-        ...infoOf(error),
-        ref,
-      })
+      return await client.inbound(request, { assistant: draft.assistant })
+    } catch (cause) {
+      const why = isCheqpointError(cause) ? cause.message : 'the call failed'
+      const { httpStatus, retryAfterMs } = isCheqpointError(cause) ? cause : {}
+      const info = { ref, httpStatus, retryAfterMs, cause }
+      if (!isRefusal(cause)) throw this.#lost(`whether Cheqpoint took the request is unknown: ${why}`, info)
+      // What cannot be forgotten stays listed; refused it is all the same.
+      await this.#persist('discard', () => core.store.discard(ref)).catch(() => {})
+      throw new CheqpointError('submission-refused', `Cheqpoint refused the request: ${why}`, info)
     }
   }
 
   async #settle(ref: string, draft: Draft, answer: Confirmed): Promise<Submission> {
     const { core, resolver, cameEarly } = this.#terms
-    const found = judge(answer, draft.expiresAt, 'inline', core.clock.now())
-    const sealed = found.kind === 'decided' ? writeSealed(found.sealed) : undefined
-    const early = cameEarly(answer.id)
-    const dueInMs = early || sealed !== undefined ? 0 : nextLookMs(0, core.polling, core.random)
-    await this.#bind(ref, draft, answer.id, { dueInMs, sealed })
-    if (found.kind !== 'decided') {
-      // A callback was here before the id was: nobody may send it again.
-      if (early) void resolver.resolve(answer.id, 'poll') // it cannot reject
-      return { status: 'pending', approvalId: answer.id, reviewUrl: answer.reviewUrl }
+    const { id: approvalId, reviewUrl } = answer
+    const { action } = draft
+    // Undecided it may be old by the time it is here, so only a GET can tell that a request has expired.
+    const isOpen = answer.status === 'pending' || answer.status === 'unknown'
+    const found = isOpen ? null : judge(answer, draft.expiresAt, 'inline', core.clock.now())
+    if (found?.kind !== 'decided') {
+      if (answer.status === 'unknown') core.onUnknownWord(answer.word, approvalId)
+      const dueInMs = cameEarly(approvalId) ? 0 : nextLookMs(0, core.polling, core.random)
+      await this.#bind(ref, draft, approvalId, { dueInMs })
+      // A callback was here before the id was, and nobody may send it again.
+      if (await this.#isDue(approvalId)) await resolver.resolve(approvalId, 'poll')
+      return this.#summary({ status: 'pending', approvalId, reviewUrl })
     }
-    if (found.late) core.emit({ type: 'late', approvalId: answer.id, action: draft.action })
-    core.emit({
-      type: 'confirmed',
-      approvalId: answer.id,
-      action: draft.action,
-      status: found.sealed.status,
-      via: 'inline',
-    })
-    return this.#summary(answer.id, await resolver.resolve(answer.id, 'inline'))
+    await this.#bind(ref, draft, approvalId, { dueInMs: 0, sealed: writeSealed(found.sealed) })
+    if (found.late) core.emit({ type: 'late', approvalId, action })
+    core.emit({ type: 'confirmed', approvalId, action, status: found.sealed.status, via: 'inline' })
+    const outcome = await resolver.resolve(approvalId, 'inline')
+    return this.#summary(outcome.kind === 'handled' ? decided(approvalId, outcome.truth, null) : pending(approvalId))
   }
 
   /** Joins reference and id, through a short outage of the store: the id is known only here. */
-  async #bind(
-    ref: string,
-    draft: Draft,
-    id: string,
-    options: { readonly dueInMs: number; readonly sealed: string | undefined },
-  ): Promise<void> {
-    const { core } = this.#terms
-    for (let tried = 1; ; tried++) {
+  async #bind(ref: string, draft: Draft, approvalId: string, options: AddOptions): Promise<void> {
+    const { store } = this.#terms.core
+    try {
+      const bound = await this.#persist('bind', () => store.bind(ref, approvalId, options))
+      if (bound === 'bound') return
+      // The reservation is gone, and the request is not: follow it as one that was submitted elsewhere.
+      const add = () => store.add({ ...draft, id: approvalId }, options)
+      if (bound === 'unknown' && (await this.#persist('add', add)) === 'added') return
+    } catch (cause) {
+      throw this.#lost('the store did not take the approval id', { ref, approvalId, cause })
+    }
+    throw this.#lost('the approval id belongs to another request', { ref, approvalId })
+  }
+
+  /** Repeats a write through a short outage of the store. */
+  async #persist<Answer>(operation: string, write: () => Promise<Answer>): Promise<Answer> {
+    for (let waitMs = 200; ; waitMs *= 2) {
       try {
-        const answer = await core.store.bind(ref, id, options)
-        if (answer === 'bound') return
-        // The reservation is gone: the request is not, so follow it as if it had been submitted elsewhere.
-        if (answer === 'unknown' && (await core.store.add({ ...draft, id }, options)) === 'added') return
-        throw unknownSubmission(ref, `approval ${id} belongs to another request`)
+        return await write()
       } catch (error) {
-        if (isCheqpointError(error, 'submission-unknown')) throw error
-        core.emit({ type: 'store-failed', operation: 'bind', error })
-        if (tried >= bindTries)
-          throw new CheqpointError('submission-unknown', 'the store did not take the approval id', {
-            ref,
-            approvalId: id,
-            cause: error,
-          })
-        await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** tried))
+        this.#terms.core.emit({ type: 'store-failed', operation, error })
+        if (waitMs > longestRetryMs) throw error
+        await new Promise((resolve) => setTimeout(resolve, waitMs))
       }
     }
   }
 
-  /** What is known of a bound submission now. */
-  async #summary(approvalId: string, outcome: Outcome | null): Promise<Submission> {
-    const found = await this.#terms.core.store.get(approvalId)
-    const sealed = found?.state === 'done' ? found.tombstone.sealed : (found?.sealed ?? null)
-    if (found === null || sealed === null) {
-      if (outcome !== null && 'truth' in outcome && outcome.truth !== null)
-        return decided(approvalId, writeSealed(outcome.truth), null)
-      return { status: 'pending', approvalId, reviewUrl: null }
+  async #isDue(approvalId: string): Promise<boolean> {
+    const found = await this.#read(approvalId)
+    return found?.state === 'pending' && found.dueInMs <= 0
+  }
+
+  /** What the store says of a submission that is bound; what is known without it where it does not. */
+  async #summary(known: Submission): Promise<Submission> {
+    const { approvalId } = known
+    const found = await this.#read(approvalId)
+    // Parked, it is a person's to decide, whatever the API said.
+    if (found?.state === 'parked') return pending(approvalId)
+    if (found?.state === 'done') {
+      const { outcome, sealed, result } = found.tombstone
+      const truth = sealed === null ? null : readSealed(sealed)
+      return decided(approvalId, { ...nothingMore, ...truth, status: outcome }, result)
     }
-    return decided(approvalId, sealed, found.state === 'done' ? found.tombstone.result : null)
+    const sealed = found?.sealed ?? null
+    return sealed === null ? known : decided(approvalId, readSealed(sealed), null)
+  }
+
+  /** Never rejects: the request is with Cheqpoint, and a failure would look as if it were not. */
+  async #read(approvalId: string): Promise<Snapshot | null> {
+    const { store, emit } = this.#terms.core
+    try {
+      return await store.get(approvalId)
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'submit', error })
+      return null
+    }
+  }
+
+  #lost(why: string, info: ErrorInfo & { readonly ref: string }): CheqpointError {
+    this.#terms.core.emit({ type: 'submission-unknown', ref: info.ref })
+    return unknown(why, info)
   }
 }
 
-function decided(approvalId: string, sealed: string, result: string | null): DecidedSubmission {
-  const { status, modifiedDetails, note, decidedAt } = readSealed(sealed)
+const nothingMore = { modifiedDetails: null, note: null, decidedAt: null }
+
+function pending(approvalId: string): PendingSubmission {
+  return { status: 'pending', approvalId, reviewUrl: null }
+}
+
+function decided(
+  approvalId: string,
+  truth: Omit<Sealed, 'status' | 'via'> & Pick<DecidedSubmission, 'status'>,
+  result: string | null,
+): DecidedSubmission {
+  const { status, modifiedDetails, note, decidedAt } = truth
   return {
     status,
     approvalId,
@@ -230,31 +263,25 @@ function derivedRef(assistant: string | null, key: string): string {
     .digest('base64url')
 }
 
-function isRefusal(error: unknown): error is CheqpointError {
+/** Nothing was sent, or the answer was a documented no. */
+function isRefusal(error: unknown): boolean {
   if (!isCheqpointError(error)) return false
-  // Nothing was sent, or the answer was a documented no.
-  if (
-    error.code === 'api-unreachable' ||
-    error.code === 'not-json' ||
-    error.code === 'argument-invalid' ||
-    error.code === 'assistant-unknown'
+  const { code, httpStatus } = error
+  return code === 'api-unreachable' || (httpStatus !== undefined && refusedStatuses.has(httpStatus))
+}
+
+function unknown(why: string, info: ErrorInfo): CheqpointError {
+  return new CheqpointError('submission-unknown', why, info)
+}
+
+/** A submission that we give up before Cheqpoint answers would be unknown each time. */
+function checkWait(maxWaitMs: number | undefined, submitTimeoutMs: number): void {
+  if (maxWaitMs === undefined) return
+  if (Number.isInteger(maxWaitMs) && maxWaitMs >= 0 && Math.min(maxWaitMs, longestHoldMs) < submitTimeoutMs) return
+  throw new CheqpointError(
+    'argument-invalid',
+    `maxWaitMs must be a whole number of milliseconds, less than submitTimeoutMs (${submitTimeoutMs})`,
   )
-    return true
-  return error.httpStatus !== undefined && refusedStatuses.has(error.httpStatus)
-}
-
-function infoOf(error: unknown): {
-  readonly httpStatus?: number | undefined
-  readonly retryAfterMs?: number | undefined
-  readonly cause: unknown
-} {
-  return isCheqpointError(error)
-    ? { httpStatus: error.httpStatus, retryAfterMs: error.retryAfterMs, cause: error }
-    : { cause: error }
-}
-
-function unknownSubmission(ref: string, why: string): CheqpointError {
-  return new CheqpointError('submission-unknown', why, { ref })
 }
 
 async function demand(schema: ActionRules['details'], value: unknown, name: string): Promise<void> {

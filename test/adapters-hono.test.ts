@@ -97,6 +97,7 @@ describe.each(ways)('%s', (_, openApp) => {
       ['as text', ({ req }) => req.raw.text()],
       ['as JSON', ({ req }) => req.raw.json()],
       ['in part', async ({ req }) => req.raw.body?.getReader().read()],
+      ['not yet, but holds the reader of', async ({ req }) => req.raw.body?.getReader()],
       ['to its end', async ({ req }) => req.raw.body?.pipeTo(new WritableStream())],
       [
         'in part, its reader released',

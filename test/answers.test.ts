@@ -149,19 +149,22 @@ describe('the gap between two looks at one approval', () => {
     expect(await snapshot()).toMatchObject({ dueInMs: 1 })
   })
 
-  it('is waited out where nothing sweeps, and the API asked when it ends', async () => {
-    const { receiver, api, send } = answersBench({ sweep: 'off' })
-    await receiver.track(id, tracked)
-    api.pend(id)
-    await send()
-    await pass(500)
-    api.approve(id)
-    const answers = collect(send())
-    await pass(1_499)
-    expect([answers.length, api.gets.length]).toEqual([0, 1])
-    await pass(1)
-    expect([answers.map(({ status }) => status), api.gets.length]).toEqual([[200], 2])
-  })
+  it.each([0, 500, 1_999])(
+    'is waited out where nothing sweeps, and the API asked when it ends (%i ms)',
+    async (passed) => {
+      const { receiver, api, send } = answersBench({ sweep: 'off' })
+      await receiver.track(id, tracked)
+      api.pend(id)
+      await send()
+      await pass(passed)
+      api.approve(id)
+      const answers = collect(send())
+      await pass(1_999 - passed)
+      expect([answers.length, api.gets.length]).toEqual([0, 1])
+      await pass(1)
+      expect([answers.map(({ status }) => status), api.gets.length]).toEqual([[200], 2])
+    },
+  )
 
   it.each(columns)('is over after confirm.gapMs: where it is %s the API is asked at once', async (_, sweep) => {
     const { receiver, api, send } = answersBench({ sweep, confirm: { gapMs: 700 } })

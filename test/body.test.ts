@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type CallbackBody, readBody } from '../src/body.js'
+import { type BodyLimits, type CallbackBody, readBody } from '../src/body.js'
 import { Alarm, systemClock } from '../src/runtime.js'
 
 const value = { approvalId: 'req_1', status: 'approved', decisionNote: 'grüße ☕' }
@@ -79,6 +79,12 @@ describe.each(streams)('%s', (_, from) => {
       expect(await read({ stream: from([Buffer.from(body)]) })).toEqual({ kind: 'malformed' })
     },
   )
+
+  it('may be nested 64 levels deep, and is malformed at 65', async () => {
+    const nested = (levels: number): Buffer => Buffer.from(`${'['.repeat(levels)}${']'.repeat(levels)}`)
+    expect(await read({ stream: from([nested(64)]) })).toHaveProperty('value')
+    expect(await read({ stream: from([nested(65)]) })).toEqual({ kind: 'malformed' })
+  })
 
   it('survives a nesting bomb', async () => {
     const bomb = Buffer.from('['.repeat(100_000))
@@ -239,6 +245,14 @@ describe('a web stream', () => {
     expect(await read({ stream })).toEqual({ kind: 'body-drained' })
   })
 
+  it('that holds something else than bytes is malformed, and is cancelled', async () => {
+    const cancel = vi.fn()
+    // Made by hand: the type says bytes.
+    const stream = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(text as never), cancel })
+    expect(await read({ stream })).toEqual({ kind: 'malformed' })
+    expect(cancel).toHaveBeenCalledOnce()
+  })
+
   it('that fails in the middle is aborted', async () => {
     let pulls = 0
     const stream = new ReadableStream<Uint8Array>({
@@ -248,6 +262,53 @@ describe('a web stream', () => {
       },
     })
     expect(await read({ stream })).toEqual({ kind: 'body-aborted' })
+  })
+})
+
+describe('a host that reads the body in one piece', () => {
+  const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
+  const limits = (): BodyLimits => ({ maxBytes: bytes.length, alarm: new Alarm(5_000, systemClock) })
+
+  it('is asked to where the length was declared, and the stream is left alone', async () => {
+    const stream = webStream([])
+    expect(await readBody({ stream, whole }, limits(), true)).toEqual({ value })
+    expect(stream.locked).toBe(false)
+  })
+
+  it('is not asked where it was not: what comes is counted as it comes', async () => {
+    whole.mockClear()
+    expect(await readBody({ stream: webStream([bytes]), whole }, limits())).toEqual({ value })
+    expect(whole).not.toHaveBeenCalled()
+  })
+
+  it('is held to the limit all the same', async () => {
+    const longer = async (): Promise<ArrayBuffer> => new Uint8Array(bytes.length + 1).fill(0x20).buffer
+    expect(await readBody({ stream: null, whole: longer }, limits(), true)).toEqual({ kind: 'body-too-large' })
+  })
+
+  it('is given up when the time is over, and not a millisecond before', async () => {
+    const answers = watch(readBody({ stream: null, whole: () => new Promise(() => {}) }, limits(), true))
+    await vi.advanceTimersByTimeAsync(4_999)
+    expect(answers).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(answers).toEqual([{ kind: 'body-too-slow' }])
+  })
+
+  it('that fails later, after it was given up, harms nothing', async () => {
+    const fails: ((error: Error) => void)[] = []
+    const hanging = () => new Promise<ArrayBuffer>((_, reject) => fails.push(reject))
+    const answers = watch(readBody({ stream: null, whole: hanging }, limits(), true))
+    await vi.advanceTimersByTimeAsync(5_000)
+    for (const fail of fails) fail(new Error('ECONNRESET'))
+    await turn()
+    expect(answers).toEqual([{ kind: 'body-too-slow' }])
+  })
+
+  it.each([
+    ['drained, where something else has read it', new TypeError('Body is unusable'), 'body-drained'],
+    ['aborted, where it breaks off', new Error('ECONNRESET'), 'body-aborted'],
+  ])('finds it %s', async (_, error, kind) => {
+    expect(await readBody({ stream: null, whole: () => Promise.reject(error) }, limits(), true)).toEqual({ kind })
   })
 })
 

@@ -107,6 +107,16 @@ describe('the events of a decision', () => {
     expect(JSON.stringify(events)).not.toContain('4242')
   })
 
+  it('name an approval that was refused only where its id has the form of one', async () => {
+    const { receiver, events } = bench({ sweep: 'elsewhere' })
+    for (const approvalId of ['req_2', '../req_2', 'req\n2', '\u001b[31m'])
+      await receiver.fetch(callbackRequest('', { body: { approvalId } }))
+    expect(events).toEqual([
+      { type: 'refused', reason: 'unknown-approval', approvalId: 'req_2' },
+      ...['../req_2', 'req\n2', '\u001b[31m'].map(() => ({ type: 'refused', reason: 'malformed', approvalId: null })),
+    ])
+  })
+
   it('report another version of the agent once a version, and no other agent', async () => {
     const { receiver, events } = bench({ sweep: 'elsewhere' })
     const agents = ['Cheqpoint-Callback/1.1', 'curl/8', 'Cheqpoint-Callback/1.1', 'Cheqpoint-Callback/2.0']

@@ -141,6 +141,7 @@ describe('the content type', () => {
     ['application/json; charset=utf-16'],
     ['application/json; charset=iso-8859-1'],
     ['application/json, text/plain'],
+    ['text/plain, application/json'],
     [['application/json', 'application/json']],
     ['text/html+json'],
   ])('is refused as %j', async (value) => {
@@ -170,6 +171,19 @@ describe('the length header', () => {
 
   it.each(['', '-1', '1e3', '0x10', '10, 10', ' 10', 'ten'])('is malformed as %j', async (value) => {
     expect(await take({ 'content-length': value })).toEqual({ kind: 'malformed' })
+  })
+
+  it.each<[string, Headers, boolean]>([
+    ['is declared', { 'content-length': '90' }, true],
+    ['is missing', {}, false],
+    ['is sent twice', { 'content-length': ['90', '90'] }, false],
+    ['is declared and means nothing', { 'content-length': '90', 'transfer-encoding': 'chunked' }, false],
+  ])('lets a host read the body in one piece where it is reliable: it %s', async (_, headers, asked) => {
+    const bytes = Buffer.from(JSON.stringify(body))
+    const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
+    const stream = Readable.from([bytes], { objectMode: false })
+    expect(await take(headers, { body: { stream, whole } })).toMatchObject({ kind: 'hint' })
+    expect([whole.mock.calls.length, stream.readableDidRead]).toEqual(asked ? [1, false] : [0, true])
   })
 
   it('is not believed: what comes is counted', async () => {

@@ -9,6 +9,7 @@ import {
   type VerifyOptions,
   verifyAndResolve,
 } from '../src/index.js'
+import { readOptions } from '../src/settings.js'
 import { callbackRequest } from './support/callback.js'
 import { FakeApi } from './support/fake-api.js'
 
@@ -47,6 +48,28 @@ describe('createReceiver', () => {
     expect(refusal({ apiKey: ['cq_live_new', 'cq_live_old'], onDecision })).toBeNull()
     expect(refusal({ apiKeys: { billing: key, support: ['a', 'b'] }, onDecision })).toBeNull()
     expect(refusal({ apiKey: key, actions: { refund: { onDecision } } })).toBeNull()
+  })
+
+  it('has the defaults that its page promises', () => {
+    expect(readOptions(usual)).toMatchObject({
+      guarantee: 'at-least-once',
+      agents: new Set(['Cheqpoint-Callback/1.0']),
+      sweep: 'here',
+      adopt: 'park',
+      callbackUrl: null,
+      submitTimeoutMs: 15_000,
+      expiresAfterMs: 604_800_000,
+      retentionMs: 604_800_000,
+      callbacks: { maxBodyBytes: 262_144, bodyTimeoutMs: 5_000, ackAfterMs: 8_000, maxInFlight: 1_000 },
+      confirm: { timeoutMs: 5_000, gapMs: 2_000, requestsPerSecond: 50, maxAnswerBytes: 1_048_576 },
+      polling: { firstMs: 5_000, maxMs: 600_000, requestsPerSecond: 10, concurrency: 16 },
+      runs: { leaseMs: 30_000, timeoutMs: 900_000, maxStarts: 8, backoffMs: [1_000, 600_000] },
+    })
+  })
+
+  it('looks later where a callback URL is given, and never less often than first', () => {
+    expect(readOptions({ ...usual, callbackUrl: 'https://app.test/hook' }).polling.firstMs).toBe(15_000)
+    expect(readOptions({ ...usual, polling: { firstMs: 700_000 } }).polling.maxMs).toBe(700_000)
   })
 
   it('does no I/O: it asks neither the store nor the API, and sets no timer', () => {

@@ -448,7 +448,7 @@ describe('what a receiver leaves behind', () => {
     // The shared alarms ring once more, find nobody waiting, and are not set again.
     await pass(900_000)
     expect(vi.getTimerCount()).toBe(0)
-  })
+  }, 60_000)
 
   it('is one timer an alarm, however many runs are under way', async () => {
     const work = gate()

@@ -192,6 +192,27 @@ describe('a callback that joins a look under way', () => {
     }
   })
 
+  it('is told to the store with the release where it joins in time, at no call of its own', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({ store: faulty.store, random: () => 0.5, polling: { firstMs: 600_000 } })
+    await receiver.start()
+    await receiver.track('req_0', refund)
+    api.answer('req_0', () => 'hang')
+    const look = receiver.resolve('req_0')
+    await pass(100)
+    const answer = receiver.fetch(callbackRequest('req_0'))
+    await pass(100)
+    api.pend('req_0')
+    api.resume()
+    await look
+    expect((await answer).status).toBe(202)
+    api.approve('req_0')
+    await pass(3_500)
+    expect(faulty.timesOf('knock')).toEqual([])
+    expect(runs).toHaveLength(1)
+    await receiver.close()
+  })
+
   it('is not passed on where there was a decision, for then there is nothing to look at', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs } = bench({ store: faulty.store })
@@ -317,6 +338,7 @@ describe('an API that asks to slow down', () => {
     await pass(59_000)
     expect(times).toEqual([0, 0])
     expect(eventsOf(events, 'paused')).toEqual([{ type: 'paused', assistant: null, forMs: 60_000 }])
+    expect(eventsOf(events, 'api-key-refused')).toEqual([])
     answer = approved
     await pass(61_000)
     expect(runs).toHaveLength(40)

@@ -27,6 +27,18 @@ export const recordCases: readonly Case[] = [
     },
   ],
   [
+    'a record may be added as parked: not due, not claimable, and a person may let it run',
+    async (bench) => {
+      await bench.add('apr-1', { dueInMs: 0, sealed: approved, parked: 'adopted' })
+      assert.deepEqual(await bench.due(), [])
+      assert.deepEqual(await bench.store.claim('apr-1', 'a', long, {}), { kind: 'parked', reason: 'adopted' })
+      assert.deepEqual(await bench.store.stats(), { open: 0, parked: 1, overdueMs: 0 })
+      assert.equal(await bench.store.retry('apr-1'), 'pending')
+      assert.deepEqual(await bench.due(), ['approval:apr-1'])
+      assert.equal((await bench.claim('apr-1', 'a')).sealed, approved)
+    },
+  ],
+  [
     'adding an id that is open answers exists and changes nothing',
     async (bench) => {
       await bench.add('apr-1')

@@ -24,16 +24,29 @@ export function check(history: History): readonly Violation[] {
   return [...[...lives.values()].flatMap((life) => judge.life(life)), ...judge.end()]
 }
 
+const members = new WeakMap<History, ReadonlySet<string>>()
+
+/** Whether an approval was finished, waits for a person, or is still open where the run did not wait for its end. */
+export function isKept({ id, finishes }: Life, history: History): boolean {
+  if (finishes.length > 0) return true
+  const { state, terms } = history
+  let known = members.get(history)
+  if (known === undefined) {
+    const indexed = new Set(state.due.map((member) => member.slice(2)))
+    known = new Set([...state.parked, ...(terms.drains ? [] : state.open.filter((each) => indexed.has(each)))])
+    members.set(history, known)
+  }
+  return known.has(id)
+}
+
 class Judge {
   readonly #history: History
   readonly #faults: Faults
-  readonly #parked: ReadonlySet<string>
   readonly #due: ReadonlySet<string>
 
   constructor(history: History, faults: Faults) {
     this.#history = history
     this.#faults = faults
-    this.#parked = new Set(history.state.parked)
     this.#due = new Set(history.state.due)
   }
 
@@ -51,9 +64,9 @@ class Judge {
   }
 
   /** L1: acknowledged, or taken by Cheqpoint, means finished, parked, or still listed. */
-  #kept({ id, ref, ackedAt, finishes, decided }: Life, report: (law: string, what: string) => void): void {
-    const { mayLose } = this.#history.terms
-    if (finishes.length > 0 || this.#parked.has(id) || mayLose) return
+  #kept(life: Life, report: (law: string, what: string) => void): void {
+    const { ref, ackedAt, decided } = life
+    if (this.#history.terms.mayLose || isKept(life, this.#history)) return
     if (ackedAt !== null) report('L1', 'acknowledged, and neither finished nor parked')
     else if (decided !== null && ref !== null && !this.#due.has(`r:${ref}`)) {
       report('L1', 'taken by Cheqpoint in a submission that broke off, and neither finished, parked nor listed')
@@ -127,12 +140,15 @@ class Judge {
 
   /** L9: in the end nothing is held, and the indexes name exactly what is open. */
   end(): readonly Violation[] {
-    const { due, parked, open } = this.#history.state
+    const { state, terms } = this.#history
+    if (terms.mayLose) return []
+    const { due, parked, open } = state
     const approvals = due.filter((member) => member.startsWith('a:')).map((member) => member.slice(2))
     const indexed = new Set([...approvals, ...parked])
     const entries = new Set(open)
+    const late = terms.drains ? approvals : []
     return [
-      ...approvals.map((id) => ({ law: 'L9', id, what: 'still open when all was drained' })),
+      ...late.map((id) => ({ law: 'L9', id, what: 'still open when all was drained' })),
       ...due.filter((member) => member.startsWith('b:')).map((id) => ({ law: 'L9', id, what: 'still half bound' })),
       ...open.filter((id) => !indexed.has(id)).map((id) => ({ law: 'L9', id, what: 'open, and in no index' })),
       ...[...indexed].filter((id) => !entries.has(id)).map((id) => ({ law: 'L9', id, what: 'in an index, and gone' })),

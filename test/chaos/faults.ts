@@ -25,7 +25,7 @@ export class Faults {
     const counts = new Map<string, number>()
     for (const { words } of injected) counts.set(words[0] ?? '', (counts.get(words[0] ?? '') ?? 0) + 1)
     this.counts = counts
-    this.lastAt = Math.max(0, ...driver.filter(({ kind }) => kind === 'fault').map(({ at }) => at))
+    this.lastAt = driver.filter(({ kind }) => kind === 'fault').at(-1)?.at ?? 0
   }
 
   /** The fault that let another run begin at `until` although this one had begun, or `null` where there was none. */

@@ -34,8 +34,11 @@ export interface Terms {
   readonly gapMs: number
   /** Whether Redis was set up so that it may lose what it acknowledged: the loss is printed then, and no failure. */
   readonly mayLose: boolean
+  /** Whether the run went on until nothing was open. Otherwise what is open in the end is kept, and not lost. */
+  readonly drains: boolean
   readonly versions: string
-  readonly [more: string]: unknown
+  /** What was done, in a line. */
+  readonly title: string
 }
 
 /** What Redis held in the end, read without the library. */

@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Callback, ReceiverOptions } from '../../src/index.js'
@@ -42,6 +43,8 @@ const untouched = { state: 'pending', fence: 0, starts: 0, sealed: null, dueInMs
 /** Given back undecided: a callback is owed a quick look when the gap is over. */
 const released = { state: 'pending', fence: 1, starts: 0, sealed: null, dueInMs: 2_000 }
 const ran = ['confirmed', 'run-started', 'run-succeeded', 'done']
+/** For an exchange that failed before it had one. */
+const noController = undefined as unknown as Dispatcher.DispatchController
 const amount = z.object({ orderId: z.string(), amount: z.number() })
 const withToken = { callbackUrl, callbackSecret }
 
@@ -286,6 +289,30 @@ const unconfirmed: readonly Situation[] = [
     options: { confirm: { maxAnswerBytes: 1_000 } },
     before: ({ api }) => api.approve(id, { decisionNote: 'x'.repeat(1_000) }),
   },
+  ...(
+    [
+      [
+        'reset',
+        (handler) => handler.onResponseError?.(noController, Object.assign(new Error(canary), { code: 'ECONNRESET' })),
+      ],
+      [
+        'never made',
+        () => {
+          throw new Error(canary)
+        },
+      ],
+    ] satisfies [string, (handler: Dispatcher.DispatchHandler) => unknown][]
+  ).map(
+    ([what, fail]): Situation => ({
+      name: `not answered by the API, the connection being ${what}`,
+      answers: [202, 502],
+      word: 'api-failed',
+      retryAfter: '10',
+      events: ['released'],
+      record: released,
+      options: { dispatcher: failingDispatcher(fail) },
+    }),
+  ),
   {
     name: 'not answered by the API in time',
     answers: [202, 502],
@@ -683,4 +710,13 @@ export const situations: readonly Situation[] = [...handled, ...edits, ...unconf
 function callback(body: Callback['body']): Callback {
   const { headers } = callbackRequest(id)
   return { method: 'POST', url: '/webhooks/cheqpoint', header: (name) => [headers.get(name) ?? []].flat(), body }
+}
+
+function failingDispatcher(fail: (handler: Dispatcher.DispatchHandler) => unknown): Dispatcher {
+  const dispatch: Dispatcher['dispatch'] = (_, handler) => {
+    fail(handler)
+    return true
+  }
+  // Nothing else of a dispatcher is used.
+  return { dispatch } as Dispatcher
 }

@@ -182,6 +182,19 @@ export const brokenStores: readonly BrokenStore[] = [
       return answer === 'conflict' ? 'bound' : answer
     },
   })),
+  broken('bind forgets what callbacks named', 'an id that a callback named is due at once', (store) => ({
+    async bind(ref, id, options) {
+      const reserved = await store.reservation(ref)
+      if (reserved !== null) {
+        await store.discard(ref)
+        await store.reserve(ref, reserved.draft, { dueInMs: far })
+      }
+      return store.bind(ref, id, options)
+    },
+  })),
+  broken('what is bound as parked runs', 'bound as parked with its decision', (store) => ({
+    bind: (ref, id, { parked, ...options }) => store.bind(ref, id, options),
+  })),
   broken('any number of candidates is held', 'candidate ids, oldest first', (store) => ({
     async hold(...args) {
       const answer = await store.hold(...args)

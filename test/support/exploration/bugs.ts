@@ -1,3 +1,4 @@
+import type { NewRecord } from '../../../src/record.js'
 import type { Store } from '../../../src/store.js'
 import { overlayStore } from '../overlay-store.js'
 import type { Policy } from './world.js'
@@ -40,17 +41,22 @@ export const bugs: readonly Bug[] = [
     bug: 'claim ignoring that a record is done',
     breaks: 'one completion an id',
     policy: atLeastOnce,
-    store: (store) =>
-      overlayStore(store, {
-        complete: (id, token, end) => store.complete(id, token, end, 0),
+    store: (store) => {
+      const done = new Map<string, NewRecord>()
+      return overlayStore(store, {
+        async complete(id, token, end) {
+          const snapshot = await store.get(id)
+          const answer = await store.complete(id, token, end, 0)
+          if (answer === 'done' && snapshot?.state === 'claimed') done.set(id, snapshot.record)
+          return answer
+        },
         async claim(id, token, leaseMs, options) {
-          const answer = await store.claim(id, token, leaseMs, options)
-          if (answer.kind !== 'unknown') return answer
-          const record = { ref: null, action: '', assistant: null, expiresAt: null, details: '', context: '', id }
-          await store.add(record, { dueInMs: 0, sealed: '{"status":"approved"}' })
+          const record = done.get(id)
+          if (record !== undefined) await store.add(record, { dueInMs: 0, sealed: '{"status":"approved"}' })
           return store.claim(id, token, leaseMs, options)
         },
-      }),
+      })
+    },
   },
   {
     bug: 'an expired lease that is not in the due index',

@@ -1,5 +1,5 @@
 import type { Store } from '../../../src/store.js'
-import { everyOpenRecordComesDue, invariants, type View } from './invariants.js'
+import { comesDue, dueInvariant, firstBroken, isOpen, type View } from './invariants.js'
 import { type Step, steps } from './steps.js'
 import { id, type Policy, ref, type Worker, World } from './world.js'
 
@@ -11,24 +11,28 @@ export interface Report {
 }
 
 /**
- * Visits every state that can be reached, nearest first. A store cannot be copied, so each transition is taken in a world
- * of its own that first walks the way there.
+ * Visits every state that can be reached, nearest first. A store cannot be copied, and looking closely changes it, so
+ * each transition is taken in a world of its own that first walks the way there.
  */
 export async function explore(policy: Policy, bug?: (store: Store) => Store): Promise<Report> {
   const seen = new Set<string>()
   const paths: (readonly Step[])[] = [[]]
   let transitions = 0
+  const walk = async (path: readonly Step[]): Promise<World> => {
+    const world = new World(policy, bug)
+    for (const step of path) await step.take(world)
+    return world
+  }
   for (const path of paths) {
-    const here = await walk(policy, bug, path)
+    const here = await walk(path)
     for (const step of steps.filter((each) => each.isPossible(here))) {
       const way = [...path, step]
-      const world = await walk(policy, bug, way)
+      const view = await look(await walk(way))
       transitions++
-      const view = await look(world)
-      const state = digest(view)
+      const state = await digest(view)
       if (seen.has(state)) continue
       seen.add(state)
-      const invariant = await firstBroken(view)
+      const invariant = firstBroken(view) ?? ((await comesDue(await look(await walk(way)))) ? undefined : dueInvariant)
       if (invariant !== undefined) {
         return { states: seen.size, transitions, broken: { invariant, path: way.map(({ name }) => name) } }
       }
@@ -36,12 +40,6 @@ export async function explore(policy: Policy, bug?: (store: Store) => Store): Pr
     }
   }
   return { states: seen.size, transitions, broken: null }
-}
-
-async function walk(policy: Policy, bug: ((store: Store) => Store) | undefined, path: readonly Step[]): Promise<World> {
-  const world = new World(policy, bug)
-  for (const step of path) await step.take(world)
-  return world
 }
 
 async function look(world: World): Promise<View> {
@@ -54,29 +52,33 @@ async function look(world: World): Promise<View> {
   }
 }
 
-async function firstBroken(view: View): Promise<string | undefined> {
-  const broken = invariants.find((invariant) => !invariant.holds(view))
-  if (broken !== undefined) return broken.name
-  return (await everyOpenRecordComesDue.holds(view)) ? undefined : everyOpenRecordComesDue.name
-}
-
 /**
- * All that the future depends on, and nothing that only grows. What the store shows is taken from the store; what it
- * keeps to itself (lease, `notBefore`, looks owed) from the ledger. The workers are alike, so their order is none.
+ * All that the future depends on, and nothing that only grows: what the store shows, what it shows only to whoever
+ * tries, what the workers know, and what the invariants ask of the ledger. The workers are alike, so their order is none.
+ * Spoils the world.
  */
-function digest({ world, snapshot, reservation, nextDueInMs }: View): string {
-  const { ledger, workers, now, policy } = world
-  const ahead = (time: number) => Math.max(time - now, 0)
-  const isOpen = snapshot !== null && snapshot.state !== 'done'
+async function digest({ world, snapshot, reservation, nextDueInMs }: View): Promise<string> {
+  const { ledger, workers, policy } = world
+  const open = isOpen(snapshot)
   return JSON.stringify([
     [world.submission, world.decided, nextDueInMs, reservation?.candidates.length],
-    isOpen ? [snapshot.state, snapshot.starts, snapshot.sealed, ledger.owed, ledger.quick] : snapshot?.state,
-    [ledger.claimed && ahead(ledger.leaseEnd), ahead(ledger.notBefore), ledger.confirmed],
+    [snapshot?.state, open && [snapshot.starts, snapshot.sealed, await probe(world)]],
     workers.map((worker) => digestWorker(world, worker)).sort(),
+    [ledger.claimed, snapshot?.state !== 'done' && [ledger.owed, ledger.quick, ledger.confirmed]],
     policy.guarantee === 'at-most-once' && ledger.starts,
     [ledger.completions.size, ledger.unearnedCompletions, ledger.unconfirmedStarts],
     [ledger.strayWrites, ledger.earlyTakeovers],
   ])
+}
+
+/** What only a claim and a release bring to light: lease, `notBefore`, and whether a quick look is owed. */
+async function probe({ store, ledger }: World): Promise<unknown> {
+  const answer = await store.claim(id, 'probe', 1, {})
+  if (answer.kind === 'too-soon') await store.claim(id, 'probe', 1, { force: true })
+  const token = answer.kind === 'held' ? (ledger.token ?? '') : 'probe'
+  const released = await store.release(id, token, { dueInMs: 9, notBeforeMs: 0 })
+  const wait = answer.kind === 'held' ? answer.forMs : answer.kind === 'too-soon' ? answer.inMs : 0
+  return [answer.kind, wait, released, await store.nextDueInMs()]
 }
 
 function digestWorker({ ledger, policy }: World, worker: Worker): string {

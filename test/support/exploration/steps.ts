@@ -62,11 +62,11 @@ function stepsOf(index: 0 | 1): readonly Step[] {
   ) => {
     const isPossible = (world: World, worker: Worker) =>
       phases.includes(worker.phase) && (worker.resends ?? what) === what && when(world, worker)
-    return step(
-      `${name} ${what}`,
-      (world) => isPossible(world, world.workers[index]),
-      (world) => take(world, world.workers[index]),
-    )
+    return {
+      name: `${name} ${what}`,
+      isPossible: (world: World) => isPossible(world, world.workers[index]),
+      take: (world: World) => take(world, world.workers[index]),
+    }
   }
   /** A write after which the worker is free; or its answer is lost, and the worker does nothing but send it again. */
   const write = (
@@ -125,24 +125,35 @@ function stepsOf(index: 0 | 1): readonly Step[] {
       worker.phase = 'threw'
     }),
     ...write('completes', ['finished'], (world, worker) => world.complete(worker)),
-    ...write(
+    by(
       'releases after a throw',
       ['threw'],
-      (world, worker) => world.release(worker, { dueInMs: shortMs, notBeforeMs: shortMs }),
+      async (world, worker) => {
+        await world.release(worker, { dueInMs: shortMs, notBeforeMs: shortMs })
+        reset(worker)
+      },
       (world) => !atMostOnce(world),
     ),
-    ...write('parks after a throw', ['threw'], (world, worker) => world.park(worker), atMostOnce),
+    by(
+      'parks after a throw',
+      ['threw'],
+      async (world, worker) => {
+        await world.park(worker)
+        reset(worker)
+      },
+      atMostOnce,
+    ),
     ...write(
       'parks',
       ['claimed'],
       (world, worker) => world.park(worker),
       (_, worker) => worker.mustPark,
     ),
-    step(
-      `${name} dies`,
-      (world) => world.workers[index].phase !== 'idle',
-      (world) => reset(world.workers[index]),
-    ),
+    {
+      name: `${name} dies`,
+      isPossible: ({ workers }) => workers[index].phase !== 'idle',
+      take: ({ workers }) => reset(workers[index]),
+    },
   ]
 }
 

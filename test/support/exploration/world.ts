@@ -65,6 +65,8 @@ export interface Ledger {
   /** Quick looks owed, and whether the time that is due now was set while one was. */
   owed: number
   quick: boolean
+  /** A callback named the id before it was bound. */
+  isCandidate: boolean
   /** Whether the sealed decision was asked of the API. */
   confirmed: boolean
   /** How often a person revived the record, and the starts since then. */
@@ -88,6 +90,7 @@ export class World {
     notBefore: 0,
     owed: 0,
     quick: false,
+    isCandidate: false,
     confirmed: false,
     life: 0,
     starts: 0,
@@ -108,18 +111,19 @@ export class World {
   }
 
   async add(): Promise<void> {
-    await this.store.add({ ...draft, id }, { dueInMs: 1 })
+    await this.store.add({ ...draft, id }, { dueInMs: shortMs })
     this.submission = 'bound'
   }
 
   async reserve(): Promise<void> {
-    await this.store.reserve(ref, draft, { dueInMs: 1 })
+    await this.store.reserve(ref, draft, { dueInMs: shortMs })
     this.submission = 'reserved'
   }
 
   async bind(): Promise<void> {
-    await this.store.bind(ref, id, { dueInMs: 1 })
+    await this.store.bind(ref, id, { dueInMs: backOffMs })
     this.submission = 'bound'
+    this.ledger.quick = this.ledger.isCandidate
   }
 
   async claim(worker: Worker, byCallback: boolean): Promise<void> {
@@ -128,7 +132,9 @@ export class World {
     const answer = await this.store.claim(id, token, leaseMs, byCallback ? { ref, knock: true } : {})
     if (byCallback && ['claimed', 'held', 'too-soon'].includes(answer.kind)) this.#knocked()
     reset(worker)
-    if (answer.kind === 'unknown' && byCallback) await this.store.hold(ref, id)
+    if (answer.kind === 'unknown' && byCallback && (await this.store.hold(ref, id)) === 'held') {
+      ledger.isCandidate = true
+    }
     if (answer.kind !== 'claimed') return
     if (ledger.claimed && ledger.leaseEnd > this.now) ledger.earlyTakeovers++
     Object.assign(ledger, { token, claimed: true, leaseEnd: this.now + leaseMs })
@@ -154,8 +160,13 @@ export class World {
   /** What a sweep does with a reservation that nobody bound. */
   async adopt(worker: Worker): Promise<void> {
     const candidate = (await this.store.reservation(ref))?.candidates[0]
-    if (candidate === undefined || !this.decided) await this.store.postpone(ref, backOffMs)
-    else if ((await this.store.bind(ref, candidate, { dueInMs: 0 })) === 'bound') this.submission = 'bound'
+    if (candidate === undefined || !this.decided) {
+      await this.store.postpone(ref, backOffMs)
+    } else {
+      // Both ways that a user may choose are walked, one with each guarantee.
+      const parked = this.policy.guarantee === 'at-most-once' ? 'adopted' : undefined
+      if ((await this.store.bind(ref, candidate, { dueInMs: 0, parked })) === 'bound') this.submission = 'bound'
+    }
     reset(worker)
   }
 

@@ -1,0 +1,85 @@
+import { Agent } from 'undici'
+import { type Chance, oneOf } from './chance.js'
+import type { Log } from './history.js'
+
+export interface Delivery {
+  readonly id: string
+  readonly sort: 'genuine' | 'copy' | 'early' | 'spoof'
+  /** Path and query of the callback URL. */
+  readonly path: string
+  readonly body: string
+}
+
+const headers = { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' }
+/** Longer than any worker stands still. */
+const answerTimeoutMs = 15_000
+
+/** Sends callbacks to whichever worker comes up, so many at a time, once each, and writes down the answers. */
+export class Callbacks {
+  readonly #log: Log
+  readonly #connections: number
+  readonly #chance: Chance
+  readonly #agent: Agent
+  readonly #waiting: Delivery[] = []
+  #ports: readonly number[] = []
+  #active = 0
+  #onIdle: () => void = () => {}
+
+  constructor(log: Log, connections: number, chance: Chance) {
+    this.#log = log
+    this.#connections = connections
+    this.#chance = chance
+    this.#agent = new Agent({ connections, headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs })
+  }
+
+  set ports(ports: readonly number[]) {
+    this.#ports = ports
+  }
+
+  send(delivery: Delivery): void {
+    this.#waiting.push(delivery)
+    this.#next()
+  }
+
+  /** Resolves once everything that was to be sent is answered or given up. */
+  async idle(): Promise<void> {
+    while (this.#active > 0 || this.#waiting.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+    }
+  }
+
+  #next(): void {
+    while (this.#active < this.#connections) {
+      const delivery = this.#waiting.shift()
+      if (delivery === undefined) break
+      this.#active++
+      void this.#post(delivery).then(() => {
+        this.#active--
+        this.#next()
+        if (this.#active === 0) this.#onIdle()
+      }) // it cannot reject
+    }
+  }
+
+  async #post({ id, sort, path, body }: Delivery): Promise<void> {
+    const sentAt = Date.now()
+    const { status, word } = await this.#ask(path, body)
+    this.#log.write('answer', id, sort, status, word, sentAt)
+  }
+
+  async #ask(path: string, body: string): Promise<{ readonly status: number; readonly word: string }> {
+    const port = oneOf(this.#ports, this.#chance)
+    if (port === undefined) return { status: 0, word: 'no-worker' }
+    try {
+      const origin = `http://127.0.0.1:${port}`
+      const answer = await this.#agent.request({ origin, path, method: 'POST', headers, body })
+      const { result, code } = (await answer.body.json()) as { readonly result?: string; readonly code?: string }
+      return { status: answer.statusCode, word: result ?? code ?? '-' }
+    } catch (error) {
+      const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
+      return { status: 0, word: typeof code === 'string' ? code : 'failed' }
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { createClient } from 'redis'
+import type { FinalState } from './history.js'
+
+/*
+ * What Redis holds, read with plain commands: the oracle takes nothing from the library's word for it.
+ */
+
+export type Peephole = ReturnType<typeof createClient>
+
+export async function openPeephole(port: number): Promise<Peephole> {
+  const redis = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: () => 50 } })
+  // Redis is killed on purpose; what is asked meanwhile waits for its return.
+  redis.on('error', () => {})
+  await redis.connect()
+  return redis
+}
+
+/** Whether no approval is open any more. Reservations may be: of those nobody knows whether Cheqpoint took them. */
+export async function isDrained(redis: Peephole, partitions: number): Promise<boolean> {
+  for (let partition = 0; partition < partitions; partition++) {
+    // Far from the end, the number says enough.
+    if ((await redis.zCard(`{chaos:${partition}}:due`)) > 2_000) return false
+    const members = await redis.zRange(`{chaos:${partition}}:due`, 0, -1)
+    if (members.some((member) => !member.startsWith('r:'))) return false
+  }
+  return true
+}
+
+export async function readState(redis: Peephole, partitions: number, bytesBefore: number): Promise<FinalState> {
+  const due: string[] = []
+  const parked: string[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    due.push(...(await redis.zRange(`{chaos:${partition}}:due`, 0, -1)))
+    parked.push(...(await redis.zRange(`{chaos:${partition}}:parked`, 0, -1)))
+  }
+  const open: string[] = []
+  const done: string[] = []
+  for await (const keys of redis.scanIterator({ MATCH: '{chaos:*}:a:*', COUNT: 1_000 })) {
+    const left = await Promise.all(keys.map((key) => redis.pTTL(key)))
+    for (const [at, key] of keys.entries()) {
+      const id = key.slice(key.indexOf(':a:') + 3)
+      if (left[at] === -1) open.push(id)
+      else done.push(id)
+    }
+  }
+  const bytes = (await usedMemory(redis)) - bytesBefore
+  const entries = open.length + done.length
+  return { due, parked, open, done, bytesPerKey: entries === 0 ? 0 : Math.round(bytes / entries) }
+}
+
+export async function usedMemory(redis: Peephole): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0)
+}

@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util'
+import { printFigures, writeReport } from './report.js'
+import { judge, perform } from './run.js'
+import { runs } from './runs.js'
+
+/*
+ * The fault harness. Without arguments: every run in full, and the table in docs/reliability.md anew.
+ * Use: node dist/test/chaos/main.js [F2 F8 …] [--seed 7] [--size 1000] [--judge FOLDER]
+ */
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { seed: { type: 'string' }, size: { type: 'string' }, judge: { type: 'string' } },
+})
+
+/** A name stands for every run that begins with it: F8 for F8a, F8b and so on. */
+const chosen = runs.filter(
+  ({ name }) =>
+    positionals.length === 0 || positionals.includes(name) || positionals.includes(name.replace(/[a-z]$/, '')),
+)
+
+if (values.judge !== undefined) {
+  const folder = values.judge
+  const run = runs.find(({ name }) => folder.split('/').at(-1)?.split('-')[0] === name)
+  if (run === undefined) throw new Error('the folder is not named after a run')
+  const figures = judge(folder, run)
+  printFigures(figures)
+  if (figures.violations.length > 0) process.exitCode = 1
+} else {
+  const all = []
+  for (const run of chosen) {
+    const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000))
+    console.log(`\n${run.name}, seed ${seed}: ${run.title}`)
+    const figures = await perform(run, seed, Number(values.size ?? run.size))
+    printFigures(figures)
+    all.push(figures)
+  }
+  if (positionals.length === 0 && values.size === undefined) writeReport(all)
+  if (all.some(({ violations }) => violations.length > 0)) process.exitCode = 1
+}

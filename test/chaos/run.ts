@@ -1,0 +1,96 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Figures, figuresOf } from './figures.js'
+import { type History, readHistory, type Terms } from './history.js'
+import { calm, type Knobs } from './messages.js'
+import { redisVersion } from './redis-process.js'
+import { Rig, type RigPlan } from './rig.js'
+
+/** One run: what is set up, what is done to it, and what must hold beyond the laws. */
+export interface Run {
+  readonly name: string
+  readonly title: string
+  /** Of the full run. */
+  readonly size: number
+  readonly workers?: number
+  readonly worker?: Partial<RigPlan['worker']>
+  readonly redis?: Readonly<Record<string, string>>
+  readonly knobs?: Partial<Knobs>
+  readonly connections?: number
+  readonly mayLose?: boolean
+  readonly drains?: boolean
+  /** Resolves with notes for the report. */
+  readonly act: (rig: Rig, size: number) => Promise<readonly string[]>
+  /** What failed of the run's own bars, and notes on them. */
+  readonly judge?: (history: History, size: number) => Verdict
+}
+
+export interface Verdict {
+  readonly notes: readonly string[]
+  readonly failures: readonly string[]
+}
+
+const worker: RigPlan['worker'] = {
+  guarantee: 'at-least-once',
+  leaseMs: 2_000,
+  gapMs: 500,
+  confirmTimeoutMs: 1_000,
+  firstMs: 1_000,
+  maxMs: 3_000,
+  getsPerSecond: 1_000,
+  secret: true,
+  sweeps: true,
+  handlerMs: [3, 23],
+  throws: 0.02,
+  minReplicas: 0,
+  allowEviction: false,
+  partitions: 4,
+}
+
+export const historyRoot = '.tmp/chaos'
+
+/** Makes a run and judges it. The history of one that fails stays in its folder, to be judged again. */
+export async function perform(run: Run, seed: number, size: number): Promise<Figures> {
+  const folder = join(historyRoot, `${run.name}-${seed}`)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'ledger.log'), '')
+  const settings = { ...worker, ...run.worker }
+  const { guarantee, leaseMs, gapMs } = settings
+  const terms: Terms = {
+    ...{ run: run.name, title: run.title, seed, size, guarantee, leaseMs, gapMs },
+    mayLose: run.mayLose ?? false,
+    drains: run.drains ?? true,
+    versions: `Node.js ${process.versions.node}, Redis ${redisVersion()}`,
+  }
+  writeFileSync(join(folder, 'terms.json'), JSON.stringify(terms))
+  const rig = await Rig.start({
+    folder,
+    seed,
+    workers: run.workers ?? 3,
+    worker: settings,
+    redis: run.redis ?? {},
+    knobs: { ...calm, ...run.knobs },
+    connections: run.connections ?? 32,
+  })
+  let notes: readonly string[]
+  try {
+    notes = await run.act(rig, size)
+    if (terms.drains) await rig.drain()
+    await rig.callbacksAnswered()
+    writeFileSync(join(folder, 'state.json'), JSON.stringify(await rig.readState()))
+    writeFileSync(join(folder, 'notes.json'), JSON.stringify(notes))
+  } finally {
+    await rig.end()
+  }
+  const figures = judge(folder, run)
+  if (figures.violations.length === 0) rmSync(folder, { recursive: true, force: true })
+  return figures
+}
+
+/** Judges what a run left behind. */
+export function judge(folder: string, run: Run): Figures {
+  const history = readHistory(folder)
+  const { notes, failures } = run.judge?.(history, history.terms.size) ?? { notes: [], failures: [] }
+  return figuresOf(history, notes, failures)
+}

@@ -1,0 +1,133 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isKept } from './check.js'
+import { openPeephole } from './final-state.js'
+import type { History } from './history.js'
+import { livesOf } from './lives.js'
+import { restartRedis } from './nemesis.js'
+import { delayedProxy } from './proxy.js'
+import { RedisProcess } from './redis-process.js'
+import type { Run, Verdict } from './run.js'
+
+/*
+ * Faults of Redis: it is killed, fails over, and runs out of memory.
+ */
+
+const outages: Omit<Run, 'name' | 'title' | 'size'> = {
+  knobs: {
+    decideMs: [0, 1_500],
+    callbacks: { lost: 0.3, copies: [1, 3], spreadMs: 500, early: 0 },
+  },
+  worker: { handlerMs: [20, 200] },
+  async act(rig, size) {
+    const storm = restartRedis(rig, [2_000, 5_000])
+    await rig.submit(size, { perSecond: 100, atOnce: 32 })
+    await storm.stop()
+    return []
+  },
+}
+
+const kept: Run = {
+  ...outages,
+  name: 'F4a',
+  title: 'Redis killed and started again every 2 to 5 s, append-only file always',
+  size: 5_000,
+  redis: { appendonly: 'yes', appendfsync: 'always' },
+  judge: (history) => {
+    const lives = [...livesOf(history).values()]
+    const doubles = lives.filter(({ finishes }) => finishes.length > 1).length
+    const most = Math.max(1, lives.length * 0.002)
+    const text = `doubles: ${doubles} of ${lives.length}, at most ${Math.floor(most)} allowed`
+    return { notes: [text], failures: doubles > most ? [text] : [] }
+  },
+}
+
+const forgotten: Run = {
+  ...outages,
+  name: 'F4b',
+  title: 'the same without persistence: what it costs',
+  size: 1_000,
+  mayLose: true,
+  judge: printLoss,
+}
+
+/** Registers until a part is acknowledged, then loses the primary and goes on with a replica that is behind. */
+function failover(name: string, title: string, minReplicas: number): Run {
+  return {
+    name,
+    title,
+    size: 50_000,
+    workers: 1,
+    worker: { sweeps: false, minReplicas, partitions: 1 },
+    mayLose: minReplicas === 0,
+    drains: false,
+    async act(rig, size) {
+      const replica = await RedisProcess.start()
+      const proxy = await delayedProxy(rig.redis.port, 300)
+      const other = await openPeephole(replica.port)
+      await other.sendCommand(['REPLICAOF', '127.0.0.1', String(proxy.port)])
+      while (!(await other.info('replication')).includes('master_link_status:up')) await sleep(50)
+      const [worker] = rig.workers
+      if (worker === undefined) throw new Error('a worker is needed')
+      const tracking = rig.track(worker, { prefix: 'reg_', count: size, atOnce: 1_000 })
+      const lineBytes = 28
+      while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.8 * lineBytes) await sleep(5)
+      rig.log.write('fault', 'failover')
+      await rig.redis.kill()
+      proxy.close()
+      await other.sendCommand(['REPLICAOF', 'NO', 'ONE'])
+      const { acked, codes } = await tracking
+      await rig.failOver(other, replica)
+      return [`${acked} acknowledged, then ${JSON.stringify(codes)}`]
+    },
+    judge: printLoss,
+  }
+}
+
+function eviction(name: string, policy: string, allowEviction: boolean): Run {
+  return {
+    name,
+    title: `Redis full at 8 MB, ${policy}${allowEviction ? ', allowed against advice' : ''}`,
+    size: 40_000,
+    workers: 1,
+    worker: { sweeps: false, allowEviction, firstMs: 1, maxMs: 1_000, handlerMs: [0, 1] },
+    redis: { maxmemory: '8mb', 'maxmemory-policy': policy },
+    mayLose: policy.startsWith('allkeys'),
+    async act(rig, size) {
+      const [worker] = rig.workers
+      if (worker === undefined) return ['the store refused to start']
+      const { acked, codes } = await rig.track(worker, { prefix: 'reg_', count: size, atOnce: 32 })
+      rig.log.write('fault', 'redis-full')
+      // What was accepted must be able to end, full or not.
+      await Promise.all([rig.boot({ sweeps: true }), rig.boot({ sweeps: true })])
+      return [`${acked} of ${size} acknowledged, the rest ${JSON.stringify(codes)}`]
+    },
+    judge: printLoss,
+  }
+}
+
+const refusedToStart: Run = {
+  ...eviction('F6a', 'allkeys-lru', false),
+  judge: ({ driver }) => {
+    const refused = driver.some(({ kind, words }) => kind === 'refused' && words[0] === 'store-unsuitable')
+    return { notes: [], failures: refused ? [] : ['the worker started on a Redis that evicts'] }
+  },
+}
+
+function printLoss(history: History): Verdict {
+  const acked = [...livesOf(history).values()].filter(({ ackedAt }) => ackedAt !== null)
+  const lost = acked.filter((life) => !isKept(life, history)).length
+  return { notes: [`lost ${lost} of ${acked.length} (${((100 * lost) / acked.length).toFixed(1)} %)`], failures: [] }
+}
+
+export const redisRuns: readonly Run[] = [
+  kept,
+  forgotten,
+  failover('F5a', 'failover to a replica that is 300 ms behind, minReplicas 1', 1),
+  failover('F5b', 'the same with minReplicas 0: what it costs', 0),
+  refusedToStart,
+  eviction('F6b', 'volatile-lru', false),
+  eviction('F6c', 'noeviction', false),
+  eviction('F6d', 'allkeys-lru', true),
+]

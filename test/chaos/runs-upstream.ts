@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { History } from './history.js'
+import { livesOf } from './lives.js'
+import { calm, type Knobs } from './messages.js'
+import type { Run, Verdict } from './run.js'
+
+/*
+ * Faults of Cheqpoint and of what lies between: it fails, slows us down, loses and repeats callbacks; strangers forge
+ * them; and everything comes due at once.
+ */
+
+/** Of each worker, for callbacks and for the sweep each. */
+const getsPerSecond = 150
+
+function troubled(name: string, title: string, gets: Partial<Knobs['gets']>): Run {
+  const seconds = 20
+  return {
+    name,
+    title: `${title} for ${seconds} s`,
+    size: 5_000,
+    worker: { getsPerSecond },
+    async act(rig, size) {
+      rig.knobs = { ...calm, gets: { ...calm.gets, ...gets } }
+      const submitting = rig.submit(size, { perSecond: 300 })
+      await Promise.all([submitting, sleep((seconds * 1_000 * size) / 5_000)])
+      rig.knobs = calm
+      rig.log.write('fault', 'upstream-mended')
+      return []
+    },
+    // Each budget is a bucket that holds a second's worth.
+    judge: (history) => judgePeak(history, 3 * 2 * 2 * getsPerSecond),
+  }
+}
+
+function delivered(name: string, title: string, knobs: Partial<Knobs>): Run {
+  return {
+    name,
+    title: `callbacks: ${title}`,
+    size: 2_000,
+    workers: 2,
+    knobs,
+    async act(rig, size) {
+      await rig.submit(size, { perSecond: 250 })
+      return []
+    },
+  }
+}
+
+const { callbacks } = calm
+
+/** A storm of forged callbacks on pending approvals whose URLs a stranger read, with genuine ones among them. */
+function spoofed(name: string, targets: number): Run {
+  const genuine = 100
+  return {
+    name,
+    title: `forged callbacks on ${targets} pending approvals without a token, with ${genuine} genuine decisions`,
+    size: 50_000,
+    knobs: { decideMs: null },
+    worker: { secret: false, getsPerSecond: 50, gapMs: 2_000, firstMs: 15_000, maxMs: 60_000, throws: 0 },
+    async act(rig, size) {
+      const victims = await rig.submit(targets)
+      const others = await rig.submit(genuine, { from: 100_000 })
+      rig.log.write('storm')
+      rig.tell({ kind: 'spoof', ids: victims, count: size })
+      for (const id of others) {
+        await sleep(100)
+        rig.tell({ kind: 'decide', ids: [id] })
+      }
+      await rig.callbacksAnswered()
+      rig.log.write('calm')
+      rig.tell({ kind: 'decide' })
+      return []
+    },
+    judge: (history) => judgeStorm(history, targets),
+  }
+}
+
+function judgeStorm(history: History, targets: number): Verdict {
+  const from = history.driver.find(({ kind }) => kind === 'storm')?.at ?? 0
+  const to = history.driver.find(({ kind }) => kind === 'calm')?.at ?? 0
+  const gets = history.upstream.filter(({ kind, at }) => kind === 'get' && at >= from && at <= to).length
+  const spoofs = history.upstream.filter(({ kind, words }) => kind === 'fault' && words[0] === 'spoof').length
+  const seconds = (to - from) / 1_000
+  // One GET an approval in two seconds, and 50 a second of each of three workers, for callbacks and the sweep each.
+  const most = Math.min(targets * (seconds / 2 + 2), 3 * 2 * 50 * (seconds + 1)) + 200
+  const waits = [...livesOf(history).values()].flatMap(({ decided, finishes: [first] }) =>
+    decided === null || first === undefined || decided.at > to ? [] : [first.at - decided.at],
+  )
+  const slowest = waits.sort((a, b) => a - b).at(Math.floor(waits.length * 0.99)) ?? 0
+  const text = `${spoofs} forged callbacks in ${seconds.toFixed(0)} s cost ${gets} GETs, at most ${Math.ceil(most)} allowed`
+  return {
+    notes: [text, `genuine decisions in the storm: ${waits.length}, p99 ${slowest} ms`],
+    failures: gets > most ? [text] : [],
+  }
+}
+
+const herd: Run = {
+  name: 'F13',
+  title: 'everything due at once, eight workers sweep',
+  size: 10_000,
+  workers: 1,
+  worker: { sweeps: false, firstMs: 1, maxMs: 60_000, getsPerSecond, throws: 0, handlerMs: [0, 5] },
+  async act(rig, size) {
+    const [worker] = rig.workers
+    if (worker === undefined) throw new Error('a worker is needed')
+    await rig.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
+    const { bytesPerKey } = await rig.readState()
+    rig.log.write('fault', 'all-due')
+    await Promise.all(Array.from({ length: 8 }, () => rig.boot({ sweeps: true })))
+    return [`${bytesPerKey} bytes per open approval`]
+  },
+  judge(history, size) {
+    const again = [...livesOf(history).values()].filter(({ gets }) => gets.length > 1).length
+    const text = `looked into by one worker only: ${(100 - (100 * again) / size).toFixed(2)} %`
+    const peak = judgePeak(history, 8 * 2 * getsPerSecond)
+    return {
+      notes: [text, ...peak.notes],
+      failures: [...(again > size / 100 ? [text] : []), ...peak.failures],
+    }
+  },
+}
+
+/** The most GETs in any second. */
+function judgePeak({ upstream }: History, most: number): Verdict {
+  const times = upstream.filter(({ kind }) => kind === 'get').map(({ at }) => at)
+  let peak = 0
+  for (let first = 0, last = 0; last < times.length; last++) {
+    while ((times[last] ?? 0) - (times[first] ?? 0) >= 1_000) first++
+    peak = Math.max(peak, last - first + 1)
+  }
+  const text = `at most ${peak} GETs in a second, ${most} allowed`
+  return { notes: [text], failures: peak > most ? [text] : [] }
+}
+
+export const upstreamRuns: readonly Run[] = [
+  troubled('F8a', '10 % of GETs answered 500', { failed: 0.1 }),
+  troubled('F8b', '50 % of GETs answered 500', { failed: 0.5 }),
+  troubled('F8c', 'every GET answered 500', { failed: 1 }),
+  troubled('F8d', '30 % of GETs answered 429', { throttled: 0.3 }),
+  troubled('F8e', '20 % of GETs never answered', { hung: 0.2 }),
+  delivered('F9a', 'none lost', {}),
+  delivered('F9b', '30 % lost, one in ten decisions inline', { inline: 0.1, callbacks: { ...callbacks, lost: 0.3 } }),
+  delivered('F9c', 'all lost', { callbacks: { ...callbacks, lost: 1 } }),
+  delivered('F9d', 'five copies of each, shuffled over 3 s', {
+    callbacks: { ...callbacks, copies: [5, 5], spreadMs: 3_000 },
+  }),
+  delivered('F9e', 'before the answer to the submission, and 400 ms before GET shows the decision', {
+    lagMs: 400,
+    callbacks: { ...callbacks, early: 0.5 },
+  }),
+  spoofed('F11a', 1),
+  spoofed('F11b', 1_000),
+  herd,
+]
