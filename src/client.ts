@@ -133,7 +133,7 @@ const transient: ReadonlySet<ErrorCode> = new Set([
  * ```
  */
 export function createClient(options: ClientOptions): Client {
-  group(options, '', names)
+  group(options ?? null, '', names)
   const keyrings = readKeys(options)
   const isId = idMatcher(options.idPattern)
   const timeoutMs = number(options.timeoutMs, 'timeoutMs', 5_000, 1, longestTimer)

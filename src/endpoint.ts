@@ -74,7 +74,8 @@ export class Endpoint {
       await ready()
       const work = this.#terms.resolver.resolve(hint.claim.id, 'callback', hint.ref)
       const outcome = await this.#acknowledge(hint, work, options)
-      if (outcome.kind === 'running') goingOn = work
+      // What the handler's end tells of the callback is still worth knowing.
+      if (outcome.kind === 'running') goingOn = work.then((ended) => this.#report(hint, ended))
       return this.#report(hint, outcome)
     } catch (error) {
       emit({ type: 'store-failed', operation: 'handle', error })

@@ -1,5 +1,5 @@
 import type { JsonValue } from './decision.js'
-import { type ParkReason, readJson, readSealed, type Sealed } from './record.js'
+import { type ParkReason, readJson, type Sealed, showSealed } from './record.js'
 import type { Reservation, Snapshot } from './store.js'
 
 /** A record that waits for a person. */
@@ -33,7 +33,7 @@ export function readParked(snapshot: Snapshot): readonly ParkedApproval[] {
       starts,
       details: attempt(() => readJson(record.details)),
       context: attempt(() => readJson(record.context)),
-      decision: sealed === null ? null : attempt(() => readSealed(sealed)),
+      decision: showSealed(sealed),
     },
   ]
 }

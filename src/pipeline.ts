@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Core, Trigger, Verified } from './core.js'
 import { Held } from './held.js'
 import type { Outcome } from './outcome.js'
-import { readSealed, writeSealed } from './record.js'
+import { showSealed, writeSealed } from './record.js'
 import type { ClaimAnswer } from './store.js'
 
 /** A callback over the budget makes its approval due within this time. */
@@ -103,8 +103,7 @@ function readRefusal(id: string, answer: Exclude<ClaimAnswer, { kind: 'claimed' 
       return { kind: 'parked', approvalId: id, reason: 'corrupt' }
     case 'done': {
       core.emit({ type: 'duplicate', approvalId: id })
-      const { sealed } = answer.tombstone
-      return { kind: 'done', approvalId: id, truth: sealed === null ? null : readSealed(sealed) }
+      return { kind: 'done', approvalId: id, truth: showSealed(answer.tombstone.sealed) }
     }
   }
 }

@@ -93,6 +93,15 @@ export function readSealed(text: JsonText): Sealed {
   return { status, modifiedDetails, note, decidedAt, via }
 }
 
+/** The same for those who only show it: `null` where it is damaged, or was not kept. */
+export function showSealed(text: JsonText | null): Sealed | null {
+  try {
+    return text === null ? null : readSealed(text)
+  } catch {
+    return null
+  }
+}
+
 /** Whether a JSON value is an object rather than an array or a scalar. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,9 +1,9 @@
 import type { Core, Trigger } from './core.js'
 import type { Via } from './decision.js'
+import type { Handler } from './handlers.js'
 import type { Outcome } from './outcome.js'
 import { pursue } from './pipeline.js'
 import { type RunTerms, run } from './run.js'
-import type { Handler } from './settings.js'
 
 export interface ResolverTerms extends RunTerms {
   readonly core: Core

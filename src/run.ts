@@ -1,9 +1,9 @@
 import type { Claim } from './claim.js'
 import type { EventListener } from './events.js'
+import type { Handler } from './handlers.js'
 import type { Outcome } from './outcome.js'
 import type { JsonText, ParkReason } from './record.js'
 import type { Alarm, Clock } from './runtime.js'
-import type { Handler } from './settings.js'
 
 /** What a run works with. The alarms are shared by all runs. */
 export interface RunTerms {

@@ -1,9 +1,8 @@
-import type { ActionRules } from './action.js'
 import type { CallbackUrl } from './callback-url.js'
 import { group, invalid, number, oneOf, optionalFunction, rate } from './checks.js'
-import type { Decision, Run } from './decision.js'
 import { CheqpointError } from './errors.js'
 import { type EventListener, guardListener } from './events.js'
+import { type Handlers, readHandlers } from './handlers.js'
 import type {
   CallbackOptions,
   ConfirmOptions,
@@ -13,12 +12,8 @@ import type {
   RunOptions,
 } from './options.js'
 import { type Clock, type Random, systemClock, systemRandom } from './runtime.js'
-import type { StandardSchema } from './standard-schema.js'
 import type { Store } from './store.js'
 import { memoryStore } from './stores/memory.js'
-
-/** A handler of any action, its types erased. */
-export type Handler = (decision: Decision<unknown, unknown>, run: Run) => unknown
 
 /** Options of the core with every default filled in and every value checked. */
 export interface CoreSettings {
@@ -35,9 +30,7 @@ export interface CoreSettings {
 }
 
 /** The same for a receiver. */
-export interface Settings extends CoreSettings {
-  readonly actions: ReadonlyMap<string, ActionRules & { readonly handler: Handler }>
-  readonly fallback: Handler | null
+export interface Settings extends CoreSettings, Handlers {
   readonly sweep: 'here' | 'elsewhere' | 'off'
   readonly store: Store
   readonly callbackUrl: CallbackUrl | null
@@ -93,7 +86,7 @@ export function readOptions<Details, Context>(options: ReceiverOptions<Details, 
   const all = group(options ?? null, '', names)
   return {
     ...readCoreOptions(options, options.callbackUrl === undefined ? 5_000 : 15_000),
-    ...readHandlers(options, group(all['actions'], 'actions')),
+    ...readHandlers(options.onDecision, all['actions']),
     sweep: oneOf(options.sweep, 'sweep', ['here', 'elsewhere', 'off']),
     store: options.store === undefined ? memoryStore() : readStore(options.store),
     ...readCallbackUrl(options.callbackUrl, options.callbackSecret),
@@ -121,52 +114,6 @@ export function readCoreOptions(options: CoreOptions, firstLookMs = 15_000): Cor
     throw invalid('confirm.timeoutMs', settings.confirm.timeoutMs, `less than runs.leaseMs (${settings.runs.leaseMs})`)
   }
   return settings
-}
-
-const ruleNames: readonly string[] = ['details', 'context', 'modifications'] satisfies (keyof ActionRules)[]
-
-/** The rules of actions without handlers, for {@link verifyAndResolve}. */
-export function readActionRules(value: unknown): ReadonlyMap<string, ActionRules> {
-  const entries = Object.entries(group(value, 'actions')).map(([name, entry]) => {
-    const path = `actions.${name}`
-    return [name, readRules(group(entry, path, ruleNames), path)] as const
-  })
-  return new Map(entries)
-}
-
-function readRules(entry: Readonly<Record<string, unknown>>, path: string): ActionRules {
-  const { details, context, modifications } = entry
-  return {
-    details: readSchema(details, `${path}.details`),
-    context: readSchema(context, `${path}.context`),
-    modifications:
-      modifications === undefined
-        ? undefined
-        : oneOf(modifications, `${path}.modifications`, ['replace', 'merge', 'refuse']),
-  }
-}
-
-function readHandlers(
-  options: { readonly onDecision?: unknown },
-  actions: Readonly<Record<string, unknown>>,
-): Pick<Settings, 'actions' | 'fallback'> {
-  const entries = Object.entries(actions).map(([name, value]) => {
-    const path = `actions.${name}`
-    const entry = group(value, path, [...ruleNames, 'onDecision'])
-    const handler = optionalFunction(entry['onDecision'], `${path}.onDecision`)
-    if (handler === undefined)
-      throw new CheqpointError('option-missing', `option ${path}.onDecision is required: a function`)
-    // The user's types ended at this edge; the schemas in the rules make them true again at run time.
-    return [name, { ...readRules(entry, path), handler: handler.bind(value) as Handler }] as const
-  })
-  const fallback = optionalFunction(options.onDecision, 'onDecision')
-  if (fallback === undefined && entries.length === 0) {
-    throw new CheqpointError(
-      'option-missing',
-      'give onDecision, or an entry in actions, or both: nobody would learn of a decision',
-    )
-  }
-  return { actions: new Map(entries), fallback: (fallback as Handler | undefined) ?? null }
 }
 
 function readCallbackUrl(target: unknown, secret: unknown): Pick<Settings, 'callbackUrl' | 'callbackSecrets'> {
@@ -262,13 +209,4 @@ export function readStore(value: unknown): Store {
     throw invalid('store', value, 'a store, such as memoryStore()')
   // A store is told by its contract suite, not by its looks; this check only catches a client passed by mistake.
   return value as Store
-}
-
-function readSchema(value: unknown, path: string): StandardSchema | undefined {
-  if (value === undefined) return undefined
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !('~standard' in value)) {
-    throw invalid(path, value, 'a Standard Schema (zod, valibot, arktype and others make them)')
-  }
-  // The '~standard' property is how the specification tells a schema.
-  return value as StandardSchema
 }

@@ -3,11 +3,12 @@ import { idMatcher } from './approval-id.js'
 import { group, invalid } from './checks.js'
 import type { Client } from './client.js'
 import { type Core, createCore, intakeRules, type Verified } from './core.js'
+import { readActionRules } from './handlers.js'
 import { type Callback, checkMethod, type IntakeRules, takeIn } from './intake.js'
 import type { CoreOptions } from './options.js'
 import type { Outcome } from './outcome.js'
 import { pursue } from './pipeline.js'
-import { coreNames, readActionRules, readCoreOptions, readStore } from './settings.js'
+import { coreNames, readCoreOptions, readStore } from './settings.js'
 import type { Store } from './store.js'
 
 /** What {@link verifyAndResolve} works with. Make it once and pass the same object each time. */

@@ -7,7 +7,7 @@ import { createSimulator, type Simulator } from '../src/simulator/index.js'
 import { codeBlocks } from './support/blocks.js'
 
 // Inside the project, so that the examples find the package by its name, as it was built.
-const folder = '.tmp/readme'
+const folder = `.tmp/readme-${process.pid}`
 const blocks = codeBlocks('README.md', 'ts')
 let simulator: Simulator
 let child: ChildProcess | undefined

@@ -23,6 +23,7 @@ export class Callbacks {
   readonly #waiting: Delivery[] = []
   #ports: readonly number[] = []
   #active = 0
+  #unanswered = 0
   #onIdle: () => void = () => {}
 
   constructor(log: Log, connections: number, chance: Chance) {
@@ -36,14 +37,17 @@ export class Callbacks {
     this.#ports = ports
   }
 
-  send(delivery: Delivery): void {
-    this.#waiting.push(delivery)
-    this.#next()
+  send(delivery: Delivery, inMs: number = 0): void {
+    this.#unanswered++
+    setTimeout(() => {
+      this.#waiting.push(delivery)
+      this.#next()
+    }, inMs)
   }
 
   /** Resolves once everything that was to be sent is answered or given up. */
   async idle(): Promise<void> {
-    while (this.#active > 0 || this.#waiting.length > 0) {
+    while (this.#unanswered > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve
       })
@@ -57,8 +61,9 @@ export class Callbacks {
       this.#active++
       void this.#post(delivery).then(() => {
         this.#active--
+        this.#unanswered--
         this.#next()
-        if (this.#active === 0) this.#onIdle()
+        if (this.#unanswered === 0) this.#onIdle()
       }) // it cannot reject
     }
   }

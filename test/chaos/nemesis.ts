@@ -2,42 +2,38 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { between, oneOf } from './chance.js'
 import type { Rig } from './rig.js'
 
-/** Does something again and again, until it is told to stop or has done it so often. */
+/** Does something again and again until it is told to stop. */
 export class Nemesis {
   readonly #loop: Promise<void>
   #stopped = false
   count = 0
 
-  constructor(strike: () => Promise<unknown>, everyMs: () => number, most: number = Number.POSITIVE_INFINITY) {
+  constructor(strike: () => Promise<unknown>, everyMs: () => number) {
     this.#loop = (async () => {
-      while (!this.#stopped && this.count < most) {
+      while (!this.#stopped) {
         await sleep(everyMs())
-        if (this.#stopped) return
         await strike()
         this.count++
       }
     })()
   }
 
-  /** Resolves when it has struck as often as it was to. */
-  done(): Promise<void> {
-    return this.#loop
-  }
-
-  stop(): Promise<void> {
+  /** Resolves when it has stopped, after so many strikes at least. */
+  async stop(atLeast: number = 1): Promise<void> {
+    while (this.count < atLeast) await Promise.race([this.#loop, sleep(100)])
     this.#stopped = true
     return this.#loop
   }
 }
 
-/** Kills workers, whichever comes up, so often. One at least stays up. */
-export function killWorkers(rig: Rig, everyMs: readonly [number, number], most: number): Nemesis {
+/** Kills workers, whichever comes up. One at least stays up. */
+export function killWorkers(rig: Rig, everyMs: readonly [number, number]): Nemesis {
   const strike = async (): Promise<void> => {
     while (rig.workers.length < 2) await sleep(20)
     const victim = oneOf(rig.workers, rig.chance)
     if (victim !== undefined) await rig.kill(victim)
   }
-  return new Nemesis(strike, () => between(everyMs, rig.chance), most)
+  return new Nemesis(strike, () => between(everyMs, rig.chance))
 }
 
 /** Kills Redis and starts it again. */

@@ -22,16 +22,12 @@ const race: Run = {
     await rig.submit(size)
     const storm = flushScripts(rig, 5)
     rig.tell({ kind: 'decide' })
-    // The last of the copies is not queued before its time.
-    await sleep(3_100)
     await rig.callbacksAnswered()
     await storm.stop()
     return []
   },
 }
 
-/** Kills come about every 0.4 s, and submissions at the pace that makes both last equally long. */
-const killsMs = [250, 550] as const
 const killWeather: Pick<Run, 'workers' | 'knobs' | 'act'> = {
   workers: 4,
   knobs: {
@@ -41,9 +37,9 @@ const killWeather: Pick<Run, 'workers' | 'knobs' | 'act'> = {
     gets: { failed: 0.05, throttled: 0, hung: 0.01 },
   },
   async act(rig, size) {
-    const kills = Math.ceil(size / 20)
-    const storm = killWorkers(rig, killsMs, kills)
-    await Promise.all([storm.done(), rig.submit(size, { perSecond: (size / kills) * 2.2, atOnce: 24 })])
+    const storm = killWorkers(rig, [200, 500])
+    await rig.submit(size, { perSecond: 48, atOnce: 24 })
+    await storm.stop(size / 20)
     return []
   },
 }

@@ -125,8 +125,7 @@ class Upstream {
     for (let copy = 0; copy < count; copy++) {
       if (copy > 0) this.#log.write('fault', 'callback-copied')
       const delivery = { id, path, body, sort: copy === 0 ? sort : 'copy' } as const
-      if (spreadMs === 0) this.#callbacks.send(delivery)
-      else setTimeout(() => this.#callbacks.send(delivery), this.#chance() * spreadMs)
+      this.#callbacks.send(delivery, this.#chance() * spreadMs)
     }
   }
 
