@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Refusal } from './outcome.js'
 import type { Alarm } from './runtime.js'
-import { parseJson } from './wire.js'
 
 /**
  * The body of a request, as the host left it: a stream that nobody read, what a parser made of it, or nothing because
@@ -38,7 +37,7 @@ export async function readBody(
   if (read instanceof Uint8Array) {
     if (read.byteLength > limits.maxBytes) return { kind: 'body-too-large' }
     try {
-      return { value: parseJson(utf8.decode(read)) }
+      return { value: JSON.parse(utf8.decode(read)) }
     } catch {
       return { kind: 'malformed' }
     }

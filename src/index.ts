@@ -31,7 +31,7 @@ export type { HandleOptions } from './endpoint.js'
 // Errors, events, time and schemas.
 export { CheqpointError, type ErrorCode, type ErrorInfo, errorCodes, isCheqpointError } from './errors.js'
 export type { CheqpointEvent, EventListener, RefusalReason, ReleaseReason } from './events.js'
-export { fromIncoming, fromRequest, type IncomingParts, toResponse } from './host.js'
+export { fromIncoming, fromRequest, type IncomingParts, type RequestParts, toResponse } from './host.js'
 export type { Callback } from './intake.js'
 export type {
   Action,

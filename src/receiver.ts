@@ -22,6 +22,7 @@ import { readOptions, type Settings } from './settings.js'
 import type { Page, PageQuery, StoreStats } from './store.js'
 import { makeCallbackUrl, type Submission, type SubmitOptions, Submitter } from './submit.js'
 import { type ReconcileOptions, type ReconcileReport, Sweeper } from './sweep.js'
+import { watchTokens } from './token-watch.js'
 import { type Completed, type WaitForOptions, Waits } from './wait.js'
 
 /** {@link Tracked}, its details and context typed by the action's schemas. */
@@ -163,8 +164,10 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       : createCallbackUrls(settings.callbackUrl, settings.callbackSecrets, () => clock.now())
   const rulesFor = (action: string): ActionRules | null =>
     settings.actions.get(action) ?? (settings.fallback === null ? null : {})
+  const watch = watchTokens(settings.emit)
   const emit: EventListener = (event) => {
     settings.emit(event)
+    watch(event)
     if (event.type === 'done' || event.type === 'parked') waits.tell(event.approvalId)
   }
   const core = createCore(

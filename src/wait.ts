@@ -1,7 +1,7 @@
 import type { Core } from './core.js'
 import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
 import { CheqpointError } from './errors.js'
-import { readJson, readSealed } from './record.js'
+import { readJson, readSealed, type Tombstone } from './record.js'
 import type { Resolver } from './resolver.js'
 import { jitter } from './retry.js'
 import type { Snapshot } from './store.js'
@@ -28,14 +28,18 @@ export interface Completed {
 }
 
 interface Waiter {
-  readonly resolve: (completed: Completed) => void
-  readonly reject: (error: CheqpointError) => void
+  readonly approvalId: string
+  readonly signal: AbortSignal | undefined
+  /** Ends the wait; once it is over, does nothing. */
+  readonly end: (result: Completed | CheqpointError) => void
 }
 
 /** Between two looks into the store; a completion in this process is seen at once. */
 const lookEveryMs = 500
 /** Records read from the store at a time. */
 const batch = 64
+/** The longest that a timer of the platform can wait. */
+const longestTimer = 2_147_483_647
 
 /** Waits for completions: one loop for all who wait, reading each awaited record once a round. */
 export class Waits {
@@ -43,6 +47,10 @@ export class Waits {
   readonly #resolver: Resolver
   readonly #isSwept: () => boolean
   readonly #waiting = new Map<string, Set<Waiter>>()
+  /** Approvals that somebody began to wait for, and that were not looked at since. */
+  readonly #fresh = new Set<string>()
+  /** By their signal, which has one listener however many share it. */
+  readonly #bySignal = new Map<EventTarget | null, Set<Waiter>>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(core: Core, resolver: Resolver, isSwept: () => boolean) {
@@ -51,56 +59,66 @@ export class Waits {
     this.#isSwept = isSwept
   }
 
-  /** Approvals that somebody in this process waits for. */
-  get size(): number {
-    return this.#waiting.size
-  }
-
   /** See `Receiver.wait`. */
   wait(approvalId: string, { timeoutMs, signal }: WaitForOptions): Promise<Completed> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(new CheqpointError('aborted', 'the wait was given up', { approvalId }))
-      const end = (): void => {
+      checkTimeout(timeoutMs)
+      if (signal?.aborted) throw givenUp(approvalId)
+      const end: Waiter['end'] = (result) => {
+        if (!this.#remove(waiter)) return
         clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-        const waiters = this.#waiting.get(approvalId)
-        waiters?.delete(waiter)
-        if (waiters?.size === 0) this.#waiting.delete(approvalId)
+        if (result instanceof CheqpointError) reject(result)
+        else resolve(result)
       }
-      const waiter: Waiter = {
-        resolve: (completed) => {
-          end()
-          resolve(completed)
-        },
-        reject: (error) => {
-          end()
-          reject(error)
-        },
-      }
-      const onAbort = (): void => waiter.reject(new CheqpointError('aborted', 'the wait was given up', { approvalId }))
       const onTimeout = (): void =>
-        waiter.reject(new CheqpointError('wait-timeout', `no completion within ${timeoutMs} ms`, { approvalId }))
+        end(new CheqpointError('wait-timeout', `no completion within ${timeoutMs} ms`, { approvalId }))
       const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs)
-      signal?.addEventListener('abort', onAbort)
-      const waiters = this.#waiting.get(approvalId) ?? new Set()
-      this.#waiting.set(approvalId, waiters.add(waiter))
-      void this.#look(approvalId) // it cannot reject
-      this.#timer ??= this.#schedule()
+      const waiter: Waiter = { approvalId, signal, end }
+      this.#add(waiter)
     })
   }
 
   /** A completion happened in this process. */
   tell(approvalId: string): void {
-    if (this.#waiting.has(approvalId)) void this.#look(approvalId) // it cannot reject
+    void this.#look(approvalId) // it cannot reject
   }
 
   /** Rejects everybody who waits. */
   close(): void {
-    clearTimeout(this.#timer)
     for (const [approvalId, waiters] of this.#waiting) {
-      for (const waiter of waiters)
-        waiter.reject(new CheqpointError('receiver-closed', 'the receiver was closed', { approvalId }))
+      const error = new CheqpointError('receiver-closed', 'the receiver was closed', { approvalId })
+      for (const { end } of waiters) end(error)
     }
+  }
+
+  #add(waiter: Waiter): void {
+    const { approvalId, signal } = waiter
+    put(this.#waiting, approvalId, waiter)
+    if (signal !== undefined) {
+      put(this.#bySignal, signal, waiter)
+      // The same function again is no other listener.
+      signal.addEventListener('abort', this.#onAbort)
+    }
+    // All who begin to wait in this turn are looked at together.
+    if (this.#fresh.size === 0) queueMicrotask(() => void this.#lookAtFresh()) // it cannot reject
+    this.#fresh.add(approvalId)
+    this.#timer ??= this.#schedule()
+  }
+
+  /** `false` where it was removed before. */
+  #remove(waiter: Waiter): boolean {
+    const { approvalId, signal } = waiter
+    if (!take(this.#waiting, approvalId, waiter)) return false
+    if (signal !== undefined) {
+      take(this.#bySignal, signal, waiter)
+      if (!this.#bySignal.has(signal)) signal.removeEventListener('abort', this.#onAbort)
+    }
+    if (this.#waiting.size === 0) this.#rest()
+    return true
+  }
+
+  readonly #onAbort = ({ target }: Event): void => {
+    for (const { approvalId, end } of this.#bySignal.get(target) ?? []) end(givenUp(approvalId))
   }
 
   /** Holds the process: somebody waits for an answer and may have nothing else running. */
@@ -108,53 +126,80 @@ export class Waits {
     return setTimeout(() => void this.#round(), jitter(lookEveryMs, this.#core.random)) // it cannot reject
   }
 
+  #rest(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
   async #round(): Promise<void> {
-    const ids = [...this.#waiting.keys()]
+    await this.#lookAt([...this.#waiting.keys()])
+    this.#rest()
+    if (this.#waiting.size > 0) this.#timer = this.#schedule()
+  }
+
+  async #lookAtFresh(): Promise<void> {
+    const ids = [...this.#fresh]
+    this.#fresh.clear()
+    await this.#lookAt(ids)
+  }
+
+  async #lookAt(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += batch) {
       await Promise.all(ids.slice(at, at + batch).map((id) => this.#look(id)))
     }
-    this.#timer = this.#waiting.size > 0 ? this.#schedule() : undefined
   }
 
   async #look(approvalId: string): Promise<void> {
     const { store, emit } = this.#core
+    // Those who come later have a look of their own: what this one reads may be old by then.
+    const waiters = [...(this.#waiting.get(approvalId) ?? [])]
+    if (waiters.length === 0) return
     try {
-      let found = await store.get(approvalId)
+      const found = await store.get(approvalId)
       if (found?.state === 'pending' && found.dueInMs <= 0 && !this.#isSwept()) {
-        // Nobody else looks: whoever waits does.
-        await this.#resolver.resolve(approvalId, 'poll')
-        found = await store.get(approvalId)
+        // Nobody else looks, so whoever waits does. Not waited for, or one slow handler would hold up all the others.
+        void this.#resolver.resolve(approvalId, 'poll') // it cannot reject
       }
-      this.#settle(approvalId, found)
+      const result = readResult(approvalId, found)
+      if (result !== null) for (const { end } of waiters) end(result)
     } catch (error) {
       emit({ type: 'store-failed', operation: 'wait', error })
     }
   }
-
-  #settle(approvalId: string, found: Snapshot | null): void {
-    const waiters = [...(this.#waiting.get(approvalId) ?? [])]
-    if (found === null) {
-      const error = new CheqpointError('approval-unknown', 'no such approval is being followed', { approvalId })
-      for (const waiter of waiters) waiter.reject(error)
-    } else if (found.state === 'parked') {
-      const error = new CheqpointError('parked', `the approval is parked (${found.reason}) and waits for a person`, {
-        approvalId,
-      })
-      for (const waiter of waiters) waiter.reject(error)
-    } else if (found.state === 'done') {
-      const completed = readCompleted(found.tombstone)
-      for (const waiter of waiters) waiter.resolve(completed)
-    }
-  }
 }
 
-function readCompleted({
-  id,
-  action,
-  outcome,
-  sealed,
-  result,
-}: Extract<Snapshot, { state: 'done' }>['tombstone']): Completed {
+function put<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): void {
+  waiters.set(key, (waiters.get(key) ?? new Set()).add(waiter))
+}
+
+function take<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): boolean {
+  const all = waiters.get(key)
+  const taken = all?.delete(waiter) === true
+  if (all?.size === 0) waiters.delete(key)
+  return taken
+}
+
+function checkTimeout(timeoutMs: number | undefined): void {
+  if (timeoutMs === undefined || (Number.isInteger(timeoutMs) && timeoutMs >= 0 && timeoutMs <= longestTimer)) return
+  throw new CheqpointError('argument-invalid', `timeoutMs must be a whole number from 0 to ${longestTimer}`)
+}
+
+function givenUp(approvalId: string): CheqpointError {
+  return new CheqpointError('aborted', 'the wait was given up', { approvalId })
+}
+
+/** How the wait ends; `null` where it goes on. */
+function readResult(approvalId: string, found: Snapshot | null): Completed | CheqpointError | null {
+  if (found === null)
+    return new CheqpointError('approval-unknown', 'no such approval is being followed', { approvalId })
+  if (found.state === 'parked') {
+    const message = `the approval is parked (${found.reason}) and waits for a person`
+    return new CheqpointError('parked', message, { approvalId })
+  }
+  return found.state === 'done' ? readCompleted(found.tombstone) : null
+}
+
+function readCompleted({ id, action, outcome, sealed, result }: Tombstone): Completed {
   const truth = sealed === null ? null : readSealed(sealed)
   return {
     approvalId: id,

@@ -80,10 +80,9 @@ describe.each(streams)('%s', (_, from) => {
     },
   )
 
-  it('may be nested 64 levels deep, and is malformed at 65', async () => {
-    const nested = (levels: number): Buffer => Buffer.from(`${'['.repeat(levels)}${']'.repeat(levels)}`)
-    expect(await read({ stream: from([nested(64)]) })).toHaveProperty('value')
-    expect(await read({ stream: from([nested(65)]) })).toEqual({ kind: 'malformed' })
+  it('may be nested as deep as its size allows, since only the id counts', async () => {
+    const nested = Buffer.from(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+    expect(await read({ stream: from([nested]) })).toHaveProperty('value')
   })
 
   it('survives a nesting bomb', async () => {

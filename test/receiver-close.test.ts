@@ -140,20 +140,33 @@ describe('close()', () => {
     expect(await store.get('req_1')).toMatchObject({ state: 'pending', starts: 0 })
   })
 
-  it('stops runs that had run out of time already', async () => {
-    const { receiver, api, runs, events } = bench({
-      onDecision: () => new Promise(() => {}),
-      runs: { timeoutMs: 1_000 },
-    })
+  it('stops runs that had run out of time already, and reports one that finishes after all once', async () => {
+    const work = gate()
+    const { receiver, api, runs, events } = bench({ onDecision: () => work.promise, runs: { timeoutMs: 1_000 } })
     await receiver.track('req_1', refund)
     api.approve('req_1')
     void receiver.fetch(callbackRequest('req_1'))
     await pass(1_500)
     expect(runs[0]?.run.signal.reason).toMatchObject({ message: expect.stringContaining('timeoutMs') })
     void receiver.close({ drainMs: 0 })
-    await pass(30_000)
+    await pass(60_000)
+    work.open()
+    await pass(0)
     expect(eventsOf(events, 'run-failed')).toHaveLength(1)
+    expect(eventsOf(events, 'completed-after-takeover')).toHaveLength(1)
     expect(await receiver.stats()).toMatchObject({ working: 0 })
+  })
+
+  it('has nothing to say to runs that ended before', async () => {
+    const { receiver, api, events, runs } = bench()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    await receiver.close({ drainMs: 0 })
+    const said = events.length
+    await pass(60_000)
+    expect(events).toHaveLength(said)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
   })
 
   it('lets a decision that is being confirmed come to its run, as long as it drains', async () => {

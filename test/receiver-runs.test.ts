@@ -110,18 +110,22 @@ describe('the lease of a run', () => {
 
   it('ends by its claim and not by its run, where the store is down from the start', async () => {
     const faulty = new FaultyStore()
-    const { receiver, api, runs } = bench({ store: faulty.store, onDecision: () => new Promise(() => {}) })
+    const { receiver, api, runs } = bench({
+      store: faulty.store,
+      runs: { leaseMs: 6_000 },
+      onDecision: () => new Promise(() => {}),
+    })
     await receiver.track('req_1', refund)
     api.answer('req_1', () => 'hang')
     void receiver.fetch(callbackRequest('req_1'))
-    await pass(4_000)
+    await pass(4_900)
     faulty.fail('extend')
     api.approve('req_1')
     api.resume()
-    // Renewals are due 14, 24 and 34 s after the claim; its lease of 30 s is over before the last of them.
-    await pass(20_000)
+    // Renewals are tried at 4.9 s and at 6.9 s. The lease is over after 6 s.
+    await pass(1_999)
     expect(runs[0]?.run.signal.aborted).toBe(false)
-    await pass(10_000)
+    await pass(1)
     expect(runs[0]?.run.signal.aborted).toBe(true)
   })
 })

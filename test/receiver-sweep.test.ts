@@ -66,7 +66,7 @@ describe('looks at a request whose callback never comes', () => {
     const all = ids(20)
     for (const id of all) api.pend(id)
     await trackAll(receiver, all)
-    await pass(48 * 3_600_000)
+    await pass(6 * 3_600_000)
     for (const id of all) api.reject(id)
     await pass(600_000 * 1.2 + 1_200)
     expect(runs).toHaveLength(20)
@@ -321,6 +321,44 @@ describe('the budget of the sweep', () => {
     // Let those end that wait for their turn.
     void receiver.close()
     await pass(2_000)
+  })
+})
+
+describe('the budget of callbacks', () => {
+  it('leaves those over it to the sweep, within 15 s and without a call', async () => {
+    const { receiver, api, runs } = bench({
+      random: () => 0.5,
+      confirm: { requestsPerSecond: 1 },
+      polling: { firstMs: 600_000 },
+    })
+    await receiver.start()
+    await trackAll(receiver, ['req_0', 'req_1'])
+    api.approve('req_0')
+    api.approve('req_1')
+    expect((await receiver.fetch(callbackRequest('req_0'))).status).toBe(200)
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
+    expect(api.gets).toHaveLength(1)
+    await pass(16_000)
+    expect(runs).toMatchObject([{ decision: { via: 'callback' } }, { decision: { via: 'poll' } }])
+    await receiver.close()
+  })
+
+  it('is not spent by copies of what is done, of what is sealed, or of what nobody knows', async () => {
+    const { receiver, api } = bench({
+      confirm: { requestsPerSecond: 3 },
+      sweep: 'elsewhere',
+      onDecision: ({ approvalId }) => {
+        if (approvalId === 'req_1') throw new Error('ledger is down')
+      },
+    })
+    await trackAll(receiver, ['req_0', 'req_1', 'req_2'])
+    for (const id of ['req_0', 'req_1', 'req_2']) api.approve(id)
+    for (let copy = 0; copy < 20; copy++) {
+      for (const id of ['req_0', 'req_1', 'req_9']) await receiver.fetch(callbackRequest(id))
+    }
+    expect(api.gets).toHaveLength(2)
+    expect((await receiver.fetch(callbackRequest('req_2'))).status).toBe(200)
+    expect(api.gets).toHaveLength(3)
   })
 })
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Store } from '../src/store.js'
 import {
@@ -113,8 +114,20 @@ describeWithRedis('redisStore: layout', () => {
     const open = `{1, 'open', 1763900000000, 'refund', '1795478400000', '{}', '[]', 'bot', 'ref', 3}`
     const done = `{1, 'done', false, 'refund', false, false, false, false, 'ref', false, false, 'one', false, false, false,
       false, '{"s":1}', false, false, 'approved', '7'}`
-    await bench.raw('EVAL', `redis.call('SET', KEYS[1], cmsgpack.pack(${open}))`, '1', `{${prefix}:0}:a:open`)
-    await bench.raw('EVAL', `redis.call('SET', KEYS[1], cmsgpack.pack(${done}))`, '1', `{${prefix}:0}:a:done`)
+    const reserved = `{1, 'open', false, 1763900000000, 'refund', false, '{}', '[]', false, {'candidate'}}`
+    for (const [key, entry] of [
+      ['a:open', open],
+      ['a:done', done],
+      ['r:reserved', reserved],
+    ]) {
+      await bench.raw('EVAL', `redis.call('SET', KEYS[1], cmsgpack.pack(${entry}))`, '1', `{${prefix}:0}:${key}`)
+    }
+    expect(await store.reservation('reserved')).toMatchObject({ candidates: ['candidate'] })
+    expect(await store.bind('reserved', 'bound', { dueInMs: hour })).toBe('bound')
+    const bound = await store.claim('bound', 'three', hour, { ref: 'reserved' })
+    expect(bound).toMatchObject({ kind: 'claimed', record: { action: 'refund', ref: 'reserved' } })
+    // The age counts from the reservation, which is long ago.
+    expect(bound.kind === 'claimed' && bound.ageMs).toBeGreaterThan(hour)
     expect(await store.claim('open', 'two', hour, { ref: 'ref' })).toMatchObject({
       kind: 'claimed',
       record: {
@@ -246,6 +259,22 @@ describeWithRedis('redisStore: calls sent again', () => {
   })
 })
 
+describeWithRedis('redisStore: parked records', () => {
+  setUp()
+
+  it('knows no token any more when a person has let one run again', async () => {
+    const store = bench.store()
+    await store.add(record('id'), { dueInMs: hour })
+    await store.claim('id', 'old', hour, {})
+    await store.park('id', 'old', 'edit-invalid', '')
+    expect(await store.retry('id')).toBe('pending')
+    expect(await store.park('id', 'old', 'edit-invalid', '')).toBe('lost')
+    expect(await store.release('id', 'old', { dueInMs: hour, notBeforeMs: hour })).toBe('lost')
+    expect(await store.stats()).toMatchObject({ open: 1, parked: 0 })
+    expect(await store.takeDue(1, hour)).toHaveLength(1)
+  })
+})
+
 describeWithRedis('redisStore: binding over two partitions', () => {
   setUp()
   // With 16 partitions these two live in different ones.
@@ -362,6 +391,36 @@ describeWithRedis('redisStore: binding over two partitions', () => {
     })
   }
 
+  it('is not undone by a slow caller whose own binding was a conflict', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix, partitions })
+    await throughEverything(store, randomUUID())
+    await store.add(record('taken'), { dueInMs: hour })
+    await store.reserve(ref, draft({ ref }), { dueInMs: hour })
+    const steps = new EventEmitter()
+    const waiting = once(steps, 'waiting')
+    let calls = 0
+    const slow = bench.store({
+      prefix,
+      partitions,
+      async sendCommand(args, key) {
+        if (++calls === 3) {
+          steps.emit('waiting')
+          await once(steps, 'go on')
+        }
+        return bench.send(args, key)
+      },
+    })
+    const slowly = slow.bind(ref, 'taken', { dueInMs: hour })
+    await waiting
+    expect(await store.reservation(ref)).toMatchObject({ ref })
+    const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(1, bench.send) })
+    await expect(dying.bind(ref, id, { dueInMs: hour })).rejects.toMatchObject({ code: 'store-unavailable' })
+    steps.emit('go on')
+    expect(await slowly).toBe('conflict')
+    expect(await store.reserve(ref, draft(), { dueInMs: hour })).toEqual({ kind: 'bound', id })
+  })
+
   it('lets the reference go with the tombstone when the record was finished before its binding', async () => {
     const { store, prefix } = await broken(2)
     await decide(store, id, 'worker')
@@ -393,6 +452,22 @@ describeWithRedis('redisStore: sweeping partitions', () => {
     commands.length = 0
     expect(await store.takeDue(100, hour)).toEqual([])
     expect(scriptCalls(commands)).toBe(8)
+  })
+
+  it('hands out what is due in the order of its time, whichever partition it is in', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix, partitions: 4 })
+    const expected: string[] = []
+    for (let index = 0; index < 40; index++) {
+      const id = `apr-${index}`
+      expected.push(id)
+      await store.add(record(id), { dueInMs: hour })
+      for (let partition = 0; partition < 4; partition++) {
+        await bench.raw('ZADD', `{${prefix}:${partition}}:due`, 'XX', String(1_763_900_000_000 + index), `a:${id}`)
+      }
+    }
+    const taken = [...(await store.takeDue(7, hour)), ...(await store.takeDue(100, hour))]
+    expect(taken.map((key) => key.kind === 'approval' && key.id)).toEqual(expected)
   })
 
   it('asks one partition once', async () => {
@@ -527,10 +602,13 @@ describeWithRedis('redisStore: a server without memory', () => {
       }
       expect(kept).toBeGreaterThan(1_000)
       expect((await store.stats()).open).toBe(kept + 4)
-      // Until not even a small one fits.
-      while ((await store.reserve(randomUUID(), draft(), { dueInMs: 0 }).catch(() => null)) !== null);
+      // Nothing that is freed from now on makes room.
+      await own.raw('CONFIG', 'SET', 'maxmemory', '1mb')
+      await expect(store.reserve('new', draft(), { dueInMs: 0 })).rejects.toMatchObject({ code: 'store-full' })
       await expect(store.hold('ref', 'candidate')).rejects.toMatchObject({ code: 'store-full' })
 
+      expect(await store.postpone('ref', 0)).toBe('postponed')
+      expect(await store.bind('ref', 'bound', { dueInMs: 0 })).toBe('bound')
       expect(await store.knock('runs', { withinMs: 0 })).toBe('knocked')
       expect(await store.claim('runs', 'one', hour, {})).toMatchObject({ kind: 'claimed' })
       expect(await store.extend('runs', 'one', hour)).toBe('extended')
@@ -539,8 +617,6 @@ describeWithRedis('redisStore: a server without memory', () => {
       expect(await store.park('parks', 'worker', 'edit-invalid', '')).toBe('parked')
       expect(await store.retry('parks')).toBe('pending')
       expect(await store.cancel('cancelled', hour)).toBe('cancelled')
-      expect(await store.postpone('ref', 0)).toBe('postponed')
-      expect(await store.bind('ref', 'bound', { dueInMs: 0 })).toBe('bound')
       expect((await store.takeDue(3, hour)).length).toBe(3)
     } finally {
       await own.close()

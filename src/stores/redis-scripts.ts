@@ -8,8 +8,9 @@ import { maxCandidates, quickLooks } from '../store.js'
  * - Keys: only declared ones, all under the hash tag of one partition. KEYS[1] is the entry that the script is about
  *   (of an approval or of a reference), KEYS[2] the due index, KEYS[3] the parked index.
  * - Time is the server's, in milliseconds.
- * - An entry is one MessagePack map in one string: two thirds of the memory of a hash with long values, read and
- *   written in one step. Details, context, sealed decision and result are text that no script looks into.
+ * - An entry is one MessagePack array in one string, its values in the order of `fields`: two thirds of the memory of a
+ *   hash, read and written in one step. Details, context, sealed decision and result are text that no script looks
+ *   into. A field may be added at the end; any other change of `fields` is another version.
  * - Members of the due index: `a:<id>` an approval, `r:<ref>` a reservation, `b:<ref>` one that is being bound.
  *   Members of the parked index are ids.
  * - ARGV marked `?` are empty for "none" and start with `=` otherwise.
@@ -29,7 +30,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- Out of memory, the server refuses a script at its first write if that one could grow, and lets it finish past any
--- other. What was accepted must be able to end, so all but new intake begin with a write that changes nothing.
+-- other. What was accepted must be able to end, so all but new intake begin with a removal, if need be of nothing.
 local function pass_when_full(index)
   redis.call('ZREM', index, '')
 end
@@ -268,7 +269,6 @@ return {'released'}
  * → `done`, ref or nil · `lost`.
  */
 export const complete: Script = script(`${approval}
-pass_when_full(KEYS[2])
 local token = ARGV[2]
 local entry = load()
 if held_by(entry, token) then
@@ -285,7 +285,6 @@ return {'done', entry.ref or false}
  * KEYS entry, due, parked. ARGV id, token, reason, note. → `parked` · `lost`.
  */
 export const park: Script = script(`${approval}
-pass_when_full(KEYS[2])
 local token = ARGV[2]
 local entry = load()
 if not held_by(entry, token) then
@@ -300,7 +299,6 @@ return {'parked'}
 
 /** A parked record is pending again. KEYS entry, due, parked. ARGV id. → `pending` · `not-parked` · `unknown`. */
 export const retry: Script = script(`${approval}
-pass_when_full(KEYS[2])
 local entry = load()
 if entry == nil then return {'unknown'} end
 if not entry then return {'unreadable'} end
@@ -318,7 +316,6 @@ return {'pending'}
  * KEYS entry, due, parked. ARGV id, retention. → `cancelled`, ref or nil · `held` · `done` · `unknown`.
  */
 export const cancel: Script = script(`${approval}
-pass_when_full(KEYS[2])
 local entry = load()
 if entry == nil then return {'unknown'} end
 if not entry then return {'unreadable'} end

@@ -12,6 +12,9 @@ const { positionals, values } = parseArgs({
   options: { seed: { type: 'string' }, size: { type: 'string' }, judge: { type: 'string' } },
 })
 
+// Leaves no process behind: servers are killed when this one exits.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
 /** A name stands for every run that begins with it: F8 for F8a, F8b and so on. */
 const chosen = runs.filter(
   ({ name }) =>

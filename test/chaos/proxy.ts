@@ -1,12 +1,17 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A TCP proxy on the loopback that passes on what the server says so much later. What is under way dies with it. */
-export async function delayedProxy(
-  target: number,
-  delayMs: number,
-): Promise<{ readonly port: number; readonly close: () => void }> {
+/** A TCP proxy on the loopback that can stop passing on what the server says. */
+export interface Proxy {
+  readonly port: number
+  /** From now on nothing of the server comes through, while its connections stay up. */
+  readonly hold: () => void
+  readonly close: () => void
+}
+
+export async function startProxy(target: number): Promise<Proxy> {
   const sockets = new Set<Socket>()
+  let holds = false
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1')
     for (const [socket, peer] of [
@@ -19,7 +24,7 @@ export async function delayedProxy(
     }
     client.pipe(upstream)
     upstream.on('data', (chunk: Buffer) => {
-      setTimeout(() => client.destroyed || client.write(chunk), delayMs)
+      if (!holds) client.write(chunk)
     })
   })
   server.listen(0, '127.0.0.1')
@@ -27,6 +32,9 @@ export async function delayedProxy(
   return {
     // A TCP server that listens has an address with a port.
     port: (server.address() as AddressInfo).port,
+    hold() {
+      holds = true
+    },
     close() {
       server.close()
       for (const socket of sockets) socket.destroy()

@@ -170,13 +170,17 @@ export class Rig {
     const ids: string[] = []
     const startedAt = performance.now()
     let sent = 0
+    let underWay = 0
     const work = async (): Promise<void> => {
       while (ids.length < count) {
-        const n = from + sent++
         const turnMs = startedAt + (sent * 1_000) / perSecond - performance.now()
-        if (turnMs > 0) await sleep(turnMs)
-        if (ids.length >= count) return
-        const id = await this.#submitOne(n)
+        if (turnMs > 0 || ids.length + underWay >= count) {
+          await sleep(Math.max(turnMs, 5))
+          continue
+        }
+        underWay++
+        const id = await this.#submitOne(from + sent++)
+        underWay--
         if (id !== null) ids.push(id)
       }
     }

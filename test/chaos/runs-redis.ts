@@ -6,7 +6,7 @@ import { openPeephole } from './final-state.js'
 import type { History } from './history.js'
 import { livesOf } from './lives.js'
 import { restartRedis } from './nemesis.js'
-import { delayedProxy } from './proxy.js'
+import { startProxy } from './proxy.js'
 import { RedisProcess } from './redis-process.js'
 import type { Run, Verdict } from './run.js'
 
@@ -52,6 +52,9 @@ const forgotten: Run = {
   judge: printLoss,
 }
 
+/** Of a line that acknowledges an approval, about. */
+const ackBytes = 27
+
 /** Registers until a part is acknowledged, then loses the primary and goes on with a replica that is behind. */
 function failover(name: string, title: string, minReplicas: number): Run {
   return {
@@ -64,15 +67,17 @@ function failover(name: string, title: string, minReplicas: number): Run {
     drains: false,
     async act(rig, size) {
       const replica = await RedisProcess.start()
-      const proxy = await delayedProxy(rig.redis.port, 300)
+      const proxy = await startProxy(rig.redis.port)
       const other = await openPeephole(replica.port)
       await other.sendCommand(['REPLICAOF', '127.0.0.1', String(proxy.port)])
       while (!(await other.info('replication')).includes('master_link_status:up')) await sleep(50)
       const [worker] = rig.workers
       if (worker === undefined) throw new Error('a worker is needed')
-      const tracking = rig.track(worker, { prefix: 'reg_', count: size, atOnce: 1_000 })
-      const lineBytes = 28
-      while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.8 * lineBytes) await sleep(5)
+      const tracking = rig.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
+      while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.8 * ackBytes) await sleep(5)
+      rig.log.write('fault', 'replica-cut-off')
+      proxy.hold()
+      await sleep(300)
       rig.log.write('fault', 'failover')
       await rig.redis.kill()
       proxy.close()

@@ -99,7 +99,11 @@ const herd: Run = {
   title: 'everything due at once, eight workers sweep',
   size: 10_000,
   workers: 1,
-  worker: { sweeps: false, firstMs: 1, maxMs: 60_000, getsPerSecond, throws: 0, handlerMs: [0, 5] },
+  // Eight processes that boot at once on a small machine are slow; that is not what is looked at.
+  worker: {
+    ...{ sweeps: false, firstMs: 1, maxMs: 60_000, getsPerSecond, throws: 0, handlerMs: [0, 5] },
+    ...{ leaseMs: 10_000, confirmTimeoutMs: 5_000 },
+  },
   async act(rig, size) {
     const [worker] = rig.workers
     if (worker === undefined) throw new Error('a worker is needed')

@@ -68,9 +68,9 @@ const stalls: Run = {
   size: 200,
   workers: 2,
   knobs: { decideMs: null },
-  worker: { leaseMs: 1_500, firstMs: 60_000, maxMs: 60_000, handlerMs: [600, 800], throws: 0 },
+  worker: { leaseMs: 1_500, firstMs: 60_000, maxMs: 60_000, handlerMs: [900, 1_000], throws: 0 },
   async act(rig, size) {
-    for (let done = 0; done < size; done += perRound) await stallOnce(rig, done)
+    for (let round = 0, stalled = 0; stalled < size; round++) stalled += await stallOnce(rig, round * 1_000)
     return []
   },
   judge({ driver, ledger, ...rest }: History) {
@@ -82,31 +82,30 @@ const stalls: Run = {
   },
 }
 
-/** Has one worker stand still with a batch of handlers under way, until the other has taken over. */
-async function stallOnce(rig: Rig, from: number): Promise<void> {
+/** Has one worker stand still until the other has taken over; answers how many handlers were under way. */
+async function stallOnce(rig: Rig, from: number): Promise<number> {
   const [victim, other] = rig.workers
   if (victim === undefined || other === undefined) throw new Error('two workers are needed')
   const ids = await rig.submit(perRound, { from })
   rig.tell({ kind: 'ports', ports: [victim.port] })
   rig.tell({ kind: 'decide', ids })
-  const begun = new Set<string>()
-  while (begun.size < ids.length) {
-    await sleep(10)
-    for (const id of startedBy(rig, victim)) if (ids.includes(id)) begun.add(id)
-  }
+  while (idsIn(rig, 'start', victim).filter((id) => ids.includes(id)).length < perRound * 0.9) await sleep(10)
   rig.stop(victim)
-  for (const id of ids) rig.log.write('stalled', id)
+  const finished = new Set(idsIn(rig, 'finish', victim))
+  const stalled = idsIn(rig, 'start', victim).filter((id) => ids.includes(id) && !finished.has(id))
+  for (const id of stalled) rig.log.write('stalled', id)
   rig.tell({ kind: 'ports', ports: [other.port] })
   await sleep(2 * rig.plan.worker.leaseMs + 1_000)
   rig.goOn(victim)
   await sleep(300)
+  return stalled.length
 }
 
-function startedBy(rig: Rig, { pid }: Worker): readonly string[] {
+function idsIn(rig: Rig, kind: string, { pid }: Worker): readonly string[] {
   const lines = readFileSync(join(rig.plan.folder, 'ledger.log'), 'utf8').split('\n')
   return lines
     .map(parseLine)
-    .filter(({ kind, words }) => kind === 'start' && words[2] === String(pid))
+    .filter((entry) => entry.kind === kind && entry.words[2] === String(pid))
     .map(({ words: [id = ''] }) => id)
 }
 

@@ -83,7 +83,7 @@ function honoServer(app: Hono): Server {
 }
 
 /** Listens on a free port of the loopback. */
-export async function listen(server: Server): Promise<OpenSocketHost> {
+async function listen(server: Server): Promise<OpenSocketHost> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // a TCP server has no other kind

@@ -69,7 +69,6 @@ export class RawConnection {
       this.#wake()
     })
     socket.on('error', () => {})
-    socket.on('end', () => socket.end())
     void this.closed.then(() => {
       this.#over = true
       this.#wake()
