@@ -12,11 +12,11 @@ export const dueCases: readonly Case[] = [
   [
     'what is due is handed out oldest first, as many as asked for',
     async (bench) => {
-      await bench.add('apr-3', { dueInMs: 20 })
+      await bench.add('apr-3', { dueInMs: bench.span })
       await bench.reserve('ref-1', 0)
       await bench.add('apr-4', { dueInMs: long })
-      await bench.add('apr-2', { dueInMs: 10 })
-      await bench.pass(30)
+      await bench.add('apr-2', { dueInMs: bench.span / 2 })
+      await bench.pass(bench.span)
       assert.deepEqual(await bench.due(2), ['reservation:ref-1', 'approval:apr-2'])
       assert.deepEqual(await bench.due(2), ['approval:apr-3'])
       assert.deepEqual(await bench.due(2), [])

@@ -48,8 +48,8 @@ export type ToUpstream =
   | { readonly kind: 'knobs'; readonly knobs: Knobs }
   /** Decides what is held, the named ones or all. */
   | { readonly kind: 'decide'; readonly ids?: readonly string[] | undefined }
-  /** Sends forged approvals for these ids in turn. */
-  | { readonly kind: 'spoof'; readonly ids: readonly string[]; readonly count: number }
+  /** Sends forged approvals for these ids in turn, to the URLs of their callbacks, or to what a stranger can guess of them. */
+  | { readonly kind: 'spoof'; readonly ids: readonly string[]; readonly count: number; readonly guesses: boolean }
   | { readonly kind: 'idle' }
 
 export type FromUpstream = { readonly kind: 'ready'; readonly port: number } | { readonly kind: 'idle' }

@@ -55,7 +55,7 @@ class Upstream {
     } else if (message.kind === 'knobs') this.#knobs = message.knobs
     else if (message.kind === 'idle')
       void this.#idle() // it cannot reject
-    else if (message.kind === 'spoof') this.#spoof(message.ids, message.count)
+    else if (message.kind === 'spoof') this.#spoof(message)
     else {
       const ids = message.ids === undefined ? null : new Set(message.ids)
       for (const held of [...this.#held]) if (ids === null || ids.has(held.id)) this.#decide(held)
@@ -169,12 +169,12 @@ class Upstream {
     return request
   }
 
-  /** Forged approvals of somebody who read callback URLs in a log. */
-  #spoof(ids: readonly string[], count: number): void {
+  #spoof({ ids, count, guesses }: Extract<ToUpstream, { kind: 'spoof' }>): void {
     for (let at = 0; at < count; at++) {
       const request = this.#requests.get(ids[at % ids.length] ?? '')
       if (request === undefined || request.path === null) continue
-      const { id, path } = request
+      const { id } = request
+      const path = guesses ? request.path.replace(/\?.*/, '') : request.path
       const modifiedDetails = { n: 0, amount: amountOf(9_999_999) }
       const body = JSON.stringify({ approvalId: id, status: 'approved', modifiedDetails, decisionNote: 'Pay me.' })
       this.#log.write('fault', 'spoof')
