@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createSimulator, type Simulator } from '../src/simulator/index.js'
 import { codeBlocks } from './support/blocks.js'
+import { redisServerFound, sharedRedis } from './support/redis-server.js'
 
 // Inside the project, so that the examples find the package by its name, as it was built.
 const folder = `.tmp/readme-${process.pid}`
@@ -93,6 +94,24 @@ describe('the quick start of the README', () => {
       )
       await simulator.settled()
       expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
+    },
+    60_000,
+  )
+
+  it.skipIf(!redisServerFound)(
+    'for Redis compiles, and follows a request to its end',
+    async () => {
+      const redis = await sharedRedis()
+      const { url } = await simulator.listen()
+      const lines = start(compile('redis'), {
+        CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
+        CHEQPOINT_BASE_URL: url,
+        REDIS_URL: redis.url,
+      })
+      simulator.decide(await submitted(), { status: 'approved' })
+      expect((await lines.next()).value).toBe('approved')
+      expect((await lines.next()).done).toBe(true)
+      await redis.stop()
     },
     60_000,
   )

@@ -39,7 +39,7 @@ export interface RedisStoreOptions {
 }
 
 /**
- * A store for any number of processes, on Redis 6.2 or newer, Valkey, or a cluster of either. Every change is one atomic
+ * A store for any number of processes, on Redis 6.2 or newer (tested on 7.0), single or cluster. Every change is one atomic
  * script by the server's clock, and safe to send again; a duplicate costs one call, a decision three. It keeps what
  * Redis keeps: set `appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`. When Redis is full, new
  * approvals reject with `store-full`, and those that it holds can still end.
@@ -56,9 +56,8 @@ export interface RedisStoreOptions {
  * redisStore({ sendCommand: (args) => cluster.call(...args), partitions: 16 })
  * ```
  *
- * Limits: the reference of a finished approval is
- * forgotten with its tombstone; a process that dies in that moment leaves about 150 bytes behind. A failed command never
- * looks like an unknown approval: it rejects with `store-unavailable`, `store-unsuitable` or `store-answer`.
+ * Limits: the reference of a finished approval is forgotten with its tombstone; a process that dies in that moment
+ * leaves about 150 bytes behind. A failed command never looks like an unknown approval: it rejects with `store-unavailable`, `store-unsuitable` or `store-answer`.
  * Throws `option-missing`, `option-invalid` or `option-unknown`; does no I/O until it is used.
  */
 export function redisStore(options: RedisStoreOptions): Store {

@@ -15,15 +15,20 @@ interface Window {
 /** The faults of a run that can make a decision run again. */
 export class Faults {
   readonly #windows: readonly Window[]
-  /** Injected faults by kind, those of the upstream stub included. */
+  /** Injected faults by kind, those of the upstream stub included, and times that the machine held a worker up. */
   readonly counts: ReadonlyMap<string, number>
   readonly lastAt: number
 
   constructor({ driver, ledger, upstream }: Pick<History, 'driver' | 'ledger' | 'upstream'>) {
-    const injected = [...driver, ...upstream].filter(({ kind }) => kind === 'fault')
-    this.#windows = [...windowsOf(driver), ...ledger.filter(({ kind }) => kind === 'stall').map(stallWindow)]
+    const injected = windowsOf(driver)
+    const stalls = ledger.filter(({ kind }) => kind === 'stall').map(stallWindow)
+    this.#windows = [...injected, ...stalls]
     const counts = new Map<string, number>()
-    for (const { words } of injected) counts.set(words[0] ?? '', (counts.get(words[0] ?? '') ?? 0) + 1)
+    const add = (kind: string): void => void counts.set(kind, (counts.get(kind) ?? 0) + 1)
+    for (const { kind, words } of [...driver, ...upstream]) if (kind === 'fault') add(words[0] ?? '')
+    for (const { kind, pid, from, to } of stalls) {
+      if (!injected.some((other) => other.pid === pid && other.from <= to && other.to >= from)) add(`machine-${kind}`)
+    }
     this.counts = counts
     this.lastAt = driver.filter(({ kind }) => kind === 'fault').at(-1)?.at ?? 0
   }

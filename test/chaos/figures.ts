@@ -16,7 +16,8 @@ export interface Figures {
   readonly lost: number
   /** Taken by Cheqpoint in a submission that broke off: handled, parked or listed all the same. */
   readonly orphans: number
-  readonly doubles: { readonly explained: number; readonly unexplained: number }
+  /** Decisions with more than one finished run; those explained by the fault that explains them. */
+  readonly doubles: { readonly explained: Readonly<Record<string, number>>; readonly unexplained: number }
   readonly completedTwice: number
   readonly staleRefused: number
   readonly parked: number
@@ -37,7 +38,7 @@ export function figuresOf(history: History, notes: readonly string[], failures: 
   const acked = lives.filter(({ ackedAt }) => ackedAt !== null)
   const lost = acked.filter((life) => !isKept(life, history))
   const twice = lives.filter(({ finishes }) => finishes.length > 1)
-  const explained = twice.filter((life) => isExplained(life, faults))
+  const causes = twice.map((life) => causeOf(life, faults))
   const decided = lives.filter((life) => life.decided !== null)
   const gets = lives.reduce((sum, life) => sum + life.gets.length, 0)
   const effects = lives.flatMap(({ finishes }) => finishes.map(({ at }) => at))
@@ -55,7 +56,10 @@ export function figuresOf(history: History, notes: readonly string[], failures: 
     acked: acked.length,
     lost: lost.length,
     orphans: decided.filter(({ ackedAt, ref }) => ackedAt === null && ref !== null).length,
-    doubles: { explained: explained.length, unexplained: twice.length - explained.length },
+    doubles: {
+      explained: tally(causes.filter((cause) => cause !== null)),
+      unexplained: causes.filter((cause) => cause === null).length,
+    },
     completedTwice: lives.filter(({ dones }) => dones.length > 1).length,
     staleRefused: lives.reduce((sum, { refused }) => sum + refused.length, 0),
     parked: state.parked.length,
@@ -69,25 +73,24 @@ export function figuresOf(history: History, notes: readonly string[], failures: 
   }
 }
 
-/** Each finish but the last was followed by a fault that explains the next. */
-function isExplained({ finishes, starts }: Life, faults: Faults): boolean {
-  return finishes.slice(1).every((later, at) => {
-    const start = starts.find(({ fence }) => fence === later.fence)
-    const earlier = starts.find(({ fence }) => fence === finishes[at]?.fence)
-    if (start === undefined || earlier === undefined) return false
-    const [first, second] = earlier.at <= start.at ? [earlier, start] : [start, earlier]
-    return faults.between(first, second.at) !== null
+/** The fault between the first run that finished and the next, or `null` where any two had none between them. */
+function causeOf({ finishes, starts }: Life, faults: Faults): string | null {
+  const causes = finishes.slice(1).map((later, at) => {
+    const pair = starts.filter(({ fence }) => fence === later.fence || fence === finishes[at]?.fence)
+    const [first, second] = pair
+    return first === undefined || second === undefined ? null : faults.between(first, second.at)
   })
+  return causes.includes(null) ? null : (causes[0] ?? null)
 }
 
 function countAnswers(lives: readonly Life[]): Readonly<Record<string, number>> {
+  const answers = lives.flatMap((life) => life.answers)
+  return tally(answers.map(({ status }) => (status === 0 ? 'none' : String(status))))
+}
+
+function tally(words: readonly string[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const { answers } of lives) {
-    for (const { status } of answers) {
-      const name = status === 0 ? 'none' : String(status)
-      counts[name] = (counts[name] ?? 0) + 1
-    }
-  }
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1
   return counts
 }
 

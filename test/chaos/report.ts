@@ -9,7 +9,7 @@ export function printFigures(figures: Figures): void {
   const { doubles, latencyMs, violations } = figures
   console.log(`  ${figures.versions}; size ${figures.size}, ${figures.seconds} s; faults: ${list(figures.faults)}`)
   console.log(
-    `  acked ${figures.acked}, lost ${figures.lost}, doubles ${doubles.explained} explained and ${doubles.unexplained} not, completed twice ${figures.completedTwice}, stale completions refused ${figures.staleRefused}, parked ${figures.parked}, broken-off submissions kept ${figures.orphans}`,
+    `  acked ${figures.acked}, lost ${figures.lost}, doubles explained: ${list(doubles.explained)}, unexplained: ${doubles.unexplained}, completed twice ${figures.completedTwice}, stale completions refused ${figures.staleRefused}, parked ${figures.parked}, broken-off submissions kept ${figures.orphans}`,
   )
   console.log(
     `  GETs per decision ${figures.getsPerDecision.toFixed(2)}; answers: ${list(figures.answers)}; decision to effect p50 ${latencyMs.p50}, p95 ${latencyMs.p95}, p99 ${latencyMs.p99}, max ${latencyMs.max} ms; recovery ${figures.recoveryMs} ms; ${figures.bytesPerKey} bytes per entry`,
@@ -32,11 +32,11 @@ function tables(all: readonly Figures[]): string {
   return [
     `${first?.versions ?? ''}. Made by \`npm run chaos\` on ${new Date().toISOString().slice(0, 10)}.`,
     '',
-    '| run | what | seed | injected faults | acked | lost | doubles explained · not | completed twice | parked | laws |',
+    '| run | what | seed | injected faults | acked | lost | doubles explained by · unexplained | completed twice | parked | laws |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...all.map(
       (each) =>
-        `| ${each.run} | ${each.title} | ${each.seed} | ${list(each.faults)} | ${each.acked} | ${each.lost} | ${each.doubles.explained} · ${each.doubles.unexplained} | ${each.completedTwice} | ${each.parked} | ${each.violations.length === 0 ? 'hold' : `${each.violations.length} violations`} |`,
+        `| ${each.run} | ${each.title} | ${each.seed} | ${list(each.faults)} | ${each.acked} | ${each.lost} | ${list(each.doubles.explained)} · ${each.doubles.unexplained} | ${each.completedTwice} | ${each.parked} | ${each.violations.length === 0 ? 'hold' : `${each.violations.length} violations`} |`,
     ),
     '',
     '| run | GETs per decision | answers to callbacks | decision → effect p50 · p95 · p99 · max (ms) | recovery (ms) | bytes per entry | duration (s) | notes |',
