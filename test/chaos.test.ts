@@ -123,9 +123,9 @@ if (!redisServerFound && process.env['CI'] === undefined)
 describe.runIf(redisServerFound || process.env['CI'] !== undefined)('under injected faults every law holds', () => {
   it.each([
     ['F1', 200, 'script-flush'],
-    ['F2', 200, 'kill'],
+    ['F2', 160, 'kill'],
     ['F4a', 250, 'redis-kill'],
-    ['F9d', 100, 'callback-copied'],
+    ['F9b', 150, 'post-500'],
     ['F10', 20, 'stop'],
     ['F12a', 8, 'kill'],
     ['F12b', 8, 'kill'],

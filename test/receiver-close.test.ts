@@ -374,6 +374,22 @@ describe('after close()', () => {
   })
 })
 
+describe('start() and close() in one breath', () => {
+  it('leave nothing sweeping, however close they are', async () => {
+    for (let steps = 0; steps < 20; steps++) {
+      const faulty = new FaultyStore()
+      const { receiver } = bench({ store: faulty.store })
+      const started = receiver.start().catch(() => {})
+      for (let step = 0; step < steps; step++) await null
+      await receiver.close()
+      await started
+      const calls = faulty.calls.length
+      await pass(10_000)
+      expect(faulty.calls, `closed after ${steps} steps`).toHaveLength(calls)
+    }
+  })
+})
+
 describe('start()', () => {
   it('may be called twice: one loop sweeps', async () => {
     const faulty = new FaultyStore()
@@ -409,6 +425,15 @@ describe('start()', () => {
 })
 
 describe('what a receiver leaves behind', () => {
+  it('is no timer where it looked and found nothing to do', async () => {
+    const { receiver } = bench()
+    await receiver.start()
+    await pass(5_000)
+    expect(vi.getTimerCount()).toBe(1)
+    await receiver.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('is nothing that keeps the process alive, whatever it did before close()', async () => {
     vi.useRealTimers()
     const before = process.getActiveResourcesInfo().toSorted()

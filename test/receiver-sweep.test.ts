@@ -146,6 +146,19 @@ describe('a callback within the gap', () => {
     await receiver.close()
   })
 
+  it('waits its end out and asks then, where nothing sweeps', async () => {
+    const { receiver, api, runs } = bench({ sweep: 'off' })
+    await receiver.track('req_0', refund)
+    api.pend('req_0')
+    await receiver.resolve('req_0')
+    const times = timeGets(api, ['req_0'], approved)
+    const answer = receiver.fetch(callbackRequest('req_0'))
+    await pass(2_000)
+    expect((await answer).status).toBe(200)
+    expect(times).toEqual([2_000])
+    expect(runs).toHaveLength(1)
+  })
+
   it('never makes a request due later than it was', async () => {
     const { store } = new FaultyStore()
     const { receiver, api } = bench({
@@ -223,6 +236,28 @@ describe('a callback that joins a look under way', () => {
     expect(runs).toHaveLength(1)
   })
 
+  it('is passed on as well where it joins while another is', async () => {
+    const faulty = new FaultyStore()
+    const telling = faulty.hold('knock')
+    const { receiver, api } = bench({ store: faulty.store, sweep: 'elsewhere' })
+    await receiver.track('req_0', refund)
+    const releasing = faulty.hold('release')
+    api.pend('req_0')
+    const look = receiver.resolve('req_0')
+    await pass(0)
+    const answers = [receiver.fetch(callbackRequest('req_0'))]
+    await pass(0)
+    releasing.open()
+    await pass(0)
+    expect(faulty.timesOf('knock')).toHaveLength(1)
+    answers.push(receiver.fetch(callbackRequest('req_0')))
+    await pass(0)
+    telling.open()
+    await look
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([202, 202])
+    expect(faulty.timesOf('knock')).toHaveLength(2)
+  })
+
   it('costs no more than an event where the store fails as it is passed on', async () => {
     const failed: string[] = []
     for (let steps = 0; steps < 60; steps++) {
@@ -239,6 +274,37 @@ describe('a callback that joins a look under way', () => {
       expect(await receiver.stats()).toMatchObject({ working: 0, inFlight: 0, open: 1 })
     }
     expect(new Set(failed)).toEqual(new Set(['knock']))
+  })
+})
+
+describe('a look by hand', () => {
+  it('shares one that is under way, and its outcome', async () => {
+    const { receiver, api } = bench()
+    await receiver.track('req_0', refund)
+    api.approve('req_0')
+    const outcomes = await Promise.all([1, 2, 3].map(() => receiver.resolve('req_0')))
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['handled', 'handled', 'handled'])
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('is shared as well where it began in the very moment at which another ended', async () => {
+    for (let steps = 0; steps < 40; steps++) {
+      const { receiver, api } = bench({ confirm: { gapMs: 0 } })
+      await receiver.track('req_0', refund)
+      api.answer('req_0', () => (api.gets.length === 1 ? pending('req_0') : 'hang'))
+      const first = receiver.resolve('req_0')
+      for (let step = 0; step < steps; step++) await null
+      const second = receiver.resolve('req_0')
+      expect(await first).toMatchObject({ kind: 'undecided' })
+      await pass(10)
+      const third = receiver.resolve('req_0')
+      await pass(10)
+      api.approve('req_0')
+      api.resume()
+      expect(await third, `began after ${steps} steps`).toMatchObject({ kind: 'handled' })
+      expect(['undecided', 'handled']).toContain((await second).kind)
+      expect(api.gets).toHaveLength(2)
+    }
   })
 })
 
@@ -551,6 +617,18 @@ describe('the places of the sweep', () => {
     await receiver.close()
   })
 
+  it('are all filled at once where there are many', async () => {
+    const { receiver, api } = bench({ polling: { concurrency: 100, requestsPerSecond: Number.POSITIVE_INFINITY } })
+    const all = ids(200)
+    for (const id of all) api.answer(id, () => 'hang')
+    await trackAll(receiver, all)
+    await pass(60_000)
+    await receiver.start()
+    await pass(0)
+    expect(api.gets).toHaveLength(100)
+    void receiver.close()
+  })
+
   it('are not all taken by a slow handler', async () => {
     const work = gate()
     const { receiver, api, runs } = bench({
@@ -658,12 +736,12 @@ describe('reconcile()', () => {
     for (const id of ['req_0', 'req_1', 'req_3']) api.approve(id)
     api.pend('req_2')
     api.answer('req_4', { status: 500 })
-    api.reject('req_5')
+    api.approve('req_5', { modifiedDetails: { amount: 90 } })
     await pass(15_000)
     await receiver.track('later', refund)
     const report = await receiver.reconcile()
     expect(report).toEqual({ taken: 6, decided: 3, undecided: 1, failed: 2, nextDueInMs: 1_000 })
-    expect(runs).toHaveLength(4)
+    expect(runs).toHaveLength(3)
     expect(eventsOf(events, 'swept')).toEqual([{ type: 'swept', taken: 6, decided: 3, undecided: 1, failed: 2 }])
     expect(await receiver.stats()).toMatchObject({ sweeping: false, working: 0 })
   })

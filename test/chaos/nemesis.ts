@@ -29,9 +29,9 @@ export class Nemesis {
 /** Kills workers, whichever comes up. One at least stays up. */
 export function killWorkers(rig: Rig, everyMs: readonly [number, number]): Nemesis {
   const strike = async (): Promise<void> => {
-    while (rig.workers.length < 2) await sleep(20)
-    const victim = oneOf(rig.workers, rig.chance)
-    if (victim !== undefined) await rig.kill(victim)
+    while (rig.fleet.workers.length < 2) await sleep(20)
+    const victim = oneOf(rig.fleet.workers, rig.chance)
+    if (victim !== undefined) await rig.fleet.kill(victim)
   }
   return new Nemesis(strike, () => between(everyMs, rig.chance))
 }

@@ -71,9 +71,9 @@ function failover(name: string, title: string, minReplicas: number): Run {
       const other = await openPeephole(replica.port)
       await other.sendCommand(['REPLICAOF', '127.0.0.1', String(proxy.port)])
       while (!(await other.info('replication')).includes('master_link_status:up')) await sleep(50)
-      const [worker] = rig.workers
+      const [worker] = rig.fleet.workers
       if (worker === undefined) throw new Error('a worker is needed')
-      const tracking = rig.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
+      const tracking = rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
       while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.8 * ackBytes) await sleep(5)
       rig.log.write('fault', 'replica-cut-off')
       proxy.hold()
@@ -100,12 +100,12 @@ function eviction(name: string, policy: string, allowEviction: boolean): Run {
     redis: { maxmemory: '8mb', 'maxmemory-policy': policy },
     mayLose: policy.startsWith('allkeys'),
     async act(rig, size) {
-      const [worker] = rig.workers
+      const [worker] = rig.fleet.workers
       if (worker === undefined) return ['the store refused to start']
-      const { acked, codes } = await rig.track(worker, { prefix: 'reg_', count: size, atOnce: 32 })
+      const { acked, codes } = await rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 32 })
       rig.log.write('fault', 'redis-full')
       // What was accepted must be able to end, full or not.
-      await Promise.all([rig.boot({ sweeps: true }), rig.boot({ sweeps: true })])
+      await Promise.all([rig.fleet.boot({ sweeps: true }), rig.fleet.boot({ sweeps: true })])
       return [`${acked} of ${size} acknowledged, the rest ${JSON.stringify(codes)}`]
     },
     judge: printLoss,

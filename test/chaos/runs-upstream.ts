@@ -20,10 +20,10 @@ function troubled(name: string, title: string, gets: Partial<Knobs['gets']>): Ru
     size: 5_000,
     worker: { getsPerSecond },
     async act(rig, size) {
-      rig.knobs = { ...calm, gets: { ...calm.gets, ...gets } }
+      rig.tell({ kind: 'knobs', knobs: { ...calm, gets: { ...calm.gets, ...gets } } })
       const submitting = rig.submit(size, { perSecond: 300 })
       await Promise.all([submitting, sleep((seconds * 1_000 * size) / 5_000)])
-      rig.knobs = calm
+      rig.tell({ kind: 'knobs', knobs: calm })
       rig.log.write('fault', 'upstream-mended')
       return []
     },
@@ -105,12 +105,12 @@ const herd: Run = {
     ...{ leaseMs: 10_000, confirmTimeoutMs: 5_000 },
   },
   async act(rig, size) {
-    const [worker] = rig.workers
+    const [worker] = rig.fleet.workers
     if (worker === undefined) throw new Error('a worker is needed')
-    await rig.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
+    await rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
     const { bytesPerKey } = await rig.readState()
     rig.log.write('fault', 'all-due')
-    await Promise.all(Array.from({ length: 8 }, () => rig.boot({ sweeps: true })))
+    await Promise.all(Array.from({ length: 8 }, () => rig.fleet.boot({ sweeps: true })))
     return [`${bytesPerKey} bytes per open approval`]
   },
   judge(history, size) {
@@ -143,7 +143,11 @@ export const upstreamRuns: readonly Run[] = [
   troubled('F8d', '30 % of GETs answered 429', { throttled: 0.3 }),
   troubled('F8e', '20 % of GETs never answered', { hung: 0.2 }),
   delivered('F9a', 'none lost', {}),
-  delivered('F9b', '30 % lost, one in ten decisions inline', { inline: 0.1, callbacks: { ...callbacks, lost: 0.3 } }),
+  delivered('F9b', '30 % lost; 10 % decided inline, 2 % of submissions taken and answered 500', {
+    inline: 0.1,
+    postsFailed: 0.02,
+    callbacks: { ...callbacks, lost: 0.3 },
+  }),
   delivered('F9c', 'all lost', { callbacks: { ...callbacks, lost: 1 } }),
   delivered('F9d', 'five copies of each, shuffled over 3 s', {
     callbacks: { ...callbacks, copies: [5, 5], spreadMs: 3_000 },

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Worker } from './fleet.js'
 import { type History, parseLine } from './history.js'
 import { type Life, livesOf } from './lives.js'
 import type { CrashPoint } from './messages.js'
 import { flushScripts, killWorkers } from './nemesis.js'
-import type { Rig, Worker } from './rig.js'
+import type { Rig } from './rig.js'
 import type { Run, Verdict } from './run.js'
 
 /*
@@ -84,19 +85,19 @@ const stalls: Run = {
 
 /** Has one worker stand still until the other has taken over; answers how many handlers were under way. */
 async function stallOnce(rig: Rig, from: number): Promise<number> {
-  const [victim, other] = rig.workers
+  const [victim, other] = rig.fleet.workers
   if (victim === undefined || other === undefined) throw new Error('two workers are needed')
   const ids = await rig.submit(perRound, { from })
   rig.tell({ kind: 'ports', ports: [victim.port] })
   rig.tell({ kind: 'decide', ids })
   while (idsIn(rig, 'start', victim).filter((id) => ids.includes(id)).length < perRound * 0.9) await sleep(10)
-  rig.stop(victim)
+  rig.fleet.stop(victim)
   const finished = new Set(idsIn(rig, 'finish', victim))
   const stalled = idsIn(rig, 'start', victim).filter((id) => ids.includes(id) && !finished.has(id))
   for (const id of stalled) rig.log.write('stalled', id)
   rig.tell({ kind: 'ports', ports: [other.port] })
   await sleep(2 * rig.plan.worker.leaseMs + 1_000)
-  rig.goOn(victim)
+  rig.fleet.goOn(victim)
   await sleep(300)
   return stalled.length
 }
@@ -143,12 +144,12 @@ function crashPoints(name: string, guarantee: 'at-least-once' | 'at-most-once'):
 
 async function crashOnce(rig: Rig, n: number, point: CrashPoint): Promise<void> {
   const [id = ''] = await rig.submit(1, { from: n * 100, atOnce: 1 })
-  const worker = await rig.boot({ crashAt: point, sweeps: false })
+  const worker = await rig.fleet.boot({ crashAt: point, sweeps: false })
   if ('refused' in worker) throw new Error(`a worker did not start: ${worker.refused}`)
   rig.log.write('case', id, point)
   rig.tell({ kind: 'ports', ports: [worker.port] })
   rig.tell({ kind: 'decide', ids: [id] })
-  await rig.died(worker)
+  await rig.fleet.died(worker)
 }
 
 function judgeFates(history: History, guarantee: 'at-least-once' | 'at-most-once'): Verdict {
@@ -161,7 +162,17 @@ function judgeFates(history: History, guarantee: 'at-least-once' | 'at-most-once
     const expected = fates[guarantee][point as CrashPoint].join(' ')
     return met === expected ? [] : [`${point}: starts, finishes, parked are ${met}, not ${expected}`]
   })
-  return { notes: [`as the crash table says: ${cases.length - failures.length} of ${cases.length}`], failures }
+  const waits = cases.flatMap(({ at, words: [id = ''] }) => {
+    const diedAt = history.driver.find((entry) => entry.kind === 'fault' && entry.at >= at)?.at ?? at
+    return (lives.get(id)?.finishes ?? []).map((finish) => finish.at - diedAt).filter((ms) => ms > 0)
+  })
+  return {
+    notes: [
+      `as the crash table says: ${cases.length - failures.length} of ${cases.length}`,
+      `run by another worker ${Math.max(0, ...waits)} ms after the death at the latest`,
+    ],
+    failures,
+  }
 }
 
 function fateOf(life: Life | undefined, parked: ReadonlySet<string>): string {

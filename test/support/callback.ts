@@ -1,7 +1,12 @@
 /** A callback as Cheqpoint sends it, for `receiver.fetch`; parts can be changed. */
 export function callbackRequest(
   approvalId: string,
-  { body, headers, url = 'https://app.test/webhooks/cheqpoint', method = 'POST' }: {
+  {
+    body,
+    headers,
+    url = 'https://app.test/webhooks/cheqpoint',
+    method = 'POST',
+  }: {
     readonly body?: unknown
     readonly headers?: Readonly<Record<string, string>>
     readonly url?: string

@@ -82,7 +82,8 @@ class FakeController implements Dispatcher.DispatchController {
   reply({ status = 200, headers = {}, body }: FakeAnswer): void {
     if (this.aborted) return
     this.#handler.onResponseStart?.(this, status, { 'content-type': 'application/json', ...headers })
-    if (!this.aborted) this.#handler.onResponseData?.(this, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body ?? {})))
+    if (!this.aborted)
+      this.#handler.onResponseData?.(this, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body ?? {})))
     if (!this.aborted) this.#handler.onResponseEnd?.(this, {})
   }
 }

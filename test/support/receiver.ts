@@ -1,4 +1,11 @@
-import { type CheqpointEvent, createReceiver, type Decision, type Receiver, type ReceiverOptions, type Run } from '../../src/index.js'
+import {
+  type CheqpointEvent,
+  createReceiver,
+  type Decision,
+  type Receiver,
+  type ReceiverOptions,
+  type Run,
+} from '../../src/index.js'
 import { FakeApi } from './fake-api.js'
 
 export interface Bench {

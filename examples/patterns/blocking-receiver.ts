@@ -1,0 +1,34 @@
+/*
+ * Blocking, with a receiver: submit, wait, go on with what the handler returned. The request is kept in a store, so
+ * that with redisStore a process that dies loses nothing: another one finds the decision and runs the handler.
+ *
+ *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/blocking-receiver.js
+ */
+import { createReceiver } from 'cheqpoint-callback'
+import { z } from 'zod'
+
+const receiver = createReceiver({
+  apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
+  baseUrl: process.env['CHEQPOINT_BASE_URL'],
+  polling: { firstMs: 1_000 }, // somebody waits, so look sooner than after 5 s
+  actions: {
+    process_refund: {
+      details: z.object({ orderId: z.string(), amount: z.number().positive() }),
+      async onDecision(decision, run) {
+        if (decision.status !== 'approved') return
+        const { orderId, amount } = decision.details // the reviewer's edit, if there was one
+        return { orderId, refunded: amount, key: run.idempotencyKey }
+      },
+    },
+  },
+})
+await receiver.start()
+
+const { approvalId } = await receiver.submit({
+  action: 'process_refund',
+  summary: 'Refund $120 for order #8842',
+  details: { orderId: '8842', amount: 120 },
+})
+const { status, result } = await receiver.wait(approvalId, { timeoutMs: 300_000 })
+console.log(status, JSON.stringify(result))
+await receiver.close()

@@ -1,0 +1,55 @@
+/*
+ * Asynchronous: submit, answer, forget. The decision comes to the callback URL, or is found by the sweep where the
+ * callback is lost. For servers: nothing waits, nothing is held open, and with redisStore nothing is lost.
+ *
+ *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/patterns/callback.js
+ */
+import { createReceiver, isCheqpointError } from 'cheqpoint-callback'
+import { expressCallback } from 'cheqpoint-callback/express'
+import express from 'express'
+import { z } from 'zod'
+
+const port = Number(process.env['PORT'] ?? 3000)
+const publicUrl = process.env['PUBLIC_URL'] ?? `http://127.0.0.1:${port}`
+
+const receiver = createReceiver({
+  apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
+  baseUrl: process.env['CHEQPOINT_BASE_URL'],
+  callbackUrl: `${publicUrl}/webhooks/cheqpoint`,
+  callbackSecret: process.env['CALLBACK_SECRET'], // 16 characters or more: keeps strangers out
+  actions: {
+    process_refund: {
+      details: z.object({ orderId: z.string(), amount: z.number().positive() }),
+      context: z.object({ email: z.string() }),
+      async onDecision(decision, run) {
+        const { email } = decision.context // kept with the request, for this moment
+        if (decision.status !== 'approved') return console.log(`tell ${email}: no refund`)
+        const { orderId, amount } = decision.details
+        console.log(`tell ${email}: refunded $${amount} for order ${orderId}, key ${run.idempotencyKey}`)
+      },
+    },
+  },
+})
+
+const app = express()
+app.post('/webhooks/cheqpoint', expressCallback(receiver))
+app.post('/refunds', express.json(), async (request, response) => {
+  const { orderId, amount, email } = request.body
+  try {
+    const { approvalId } = await receiver.submit(
+      { action: 'process_refund', summary: `Refund $${amount} for order #${orderId}`, details: { orderId, amount } },
+      // A client that sends the same order again gets the first approval, and the reviewer no second request.
+      { context: { email }, idempotencyKey: `refund ${orderId}` },
+    )
+    response.status(202).json({ approvalId })
+  } catch (error) {
+    response.status(502).json({ error: isCheqpointError(error) ? error.code : 'failed' })
+  }
+})
+const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
+await receiver.start()
+
+process.once('SIGTERM', async () => {
+  server.close()
+  await receiver.close()
+})

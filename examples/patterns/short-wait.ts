@@ -1,0 +1,34 @@
+/*
+ * Short wait: Cheqpoint holds the submission for some seconds. Decided in that time, by a rule or by a quick reviewer,
+ * it is done before `submit` resolves; otherwise it is pending and goes on in the background. For an API that can
+ * keep its caller waiting for a moment, and no longer.
+ *
+ *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/short-wait.js
+ */
+import { createReceiver } from 'cheqpoint-callback'
+
+const receiver = createReceiver({
+  apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
+  baseUrl: process.env['CHEQPOINT_BASE_URL'],
+  polling: { firstMs: 1_000 },
+  onDecision(decision, run) {
+    console.log(`handler: ${decision.approvalId} is ${decision.status}`)
+    return decision.status === 'approved' ? { key: run.idempotencyKey } : null
+  },
+})
+await receiver.start()
+
+/** Answers within about two seconds, whatever the reviewer does. */
+async function refund(orderId: string, amount: number): Promise<string> {
+  const submission = await receiver.submit(
+    { action: 'process_refund', summary: `Refund $${amount} for order #${orderId}`, details: { orderId, amount } },
+    { maxWaitMs: 2_000 }, // 10,000 is the longest that Cheqpoint holds a call
+  )
+  const { approvalId, status } = submission
+  if (status !== 'pending') return `${approvalId} was decided at once: ${status}`
+  // The handler runs when the decision comes. Whoever wants to know more waits, or asks later.
+  return `${approvalId} is under review${submission.reviewUrl === null ? '' : `, see ${submission.reviewUrl}`}`
+}
+
+for (const amount of [20, 2_000]) console.log(await refund('8842', amount))
+process.once('SIGTERM', () => void receiver.close())

@@ -1,0 +1,50 @@
+import { createClient } from 'redis'
+import { createReceiver, type ReceiverOptions } from '../../src/index.js'
+import { redisStore } from '../../src/stores/redis.js'
+import { overlayStore } from './overlay-store.js'
+import { refund } from './submit-bench.js'
+
+/** Where the process kills itself. */
+export type Step = 'before reserve' | 'after reserve' | 'before bind' | 'after bind' | 'in the handler'
+
+/** What the process is to do: its only argument, as JSON. */
+export interface Plan {
+  readonly dieAt: Step
+  readonly redisUrl: string
+  readonly prefix: string
+  readonly baseUrl: string
+  readonly options: Partial<ReceiverOptions>
+}
+
+/** Dies as a machine that loses its power does, if this is the step. */
+async function dieAt(step: Step): Promise<void> {
+  if (plan.dieAt !== step) return
+  process.kill(process.pid, 'SIGKILL')
+  await new Promise(() => {})
+}
+
+const plan: Plan = JSON.parse(process.argv[2] ?? '')
+const client = await createClient({ url: plan.redisUrl }).connect()
+const inner = redisStore({ sendCommand: (args) => client.sendCommand(args), prefix: plan.prefix })
+const store = overlayStore(inner, {
+  async reserve(...args) {
+    await dieAt('before reserve')
+    const answer = await inner.reserve(...args)
+    await dieAt('after reserve')
+    return answer
+  },
+  async bind(...args) {
+    await dieAt('before bind')
+    const answer = await inner.bind(...args)
+    await dieAt('after bind')
+    return answer
+  },
+})
+const receiver = createReceiver({
+  ...plan.options,
+  apiKey: 'cq_live_test',
+  baseUrl: plan.baseUrl,
+  store,
+  onDecision: () => dieAt('in the handler'),
+})
+await receiver.submit(refund)
