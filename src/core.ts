@@ -31,7 +31,7 @@ export interface CoreParts {
   readonly manyAssistants: boolean
   /** What is known of an action; `null` where nobody handles it. */
   readonly rulesFor: (action: string) => ActionRules | null
-  /** Whether no new run may start any more. */
+  /** Whether nothing new is claimed any more. */
   readonly isClosing: () => boolean
 }
 

@@ -100,7 +100,10 @@ export interface Receiver<Details = Record<never, never>, Context = Record<never
   readonly unbound: (query?: Partial<PageQuery>) => Promise<Page<UnboundSubmission>>
   /** Forgets a submission that Cheqpoint does not have after all. */
   readonly discard: (ref: string) => Promise<'discarded' | 'bound' | 'unknown'>
-  /** Looks into one approval now, past gap and back-off, not past a live lease. Rejects with `id-invalid` only. */
+  /**
+   * Looks into one approval now, past gap and back-off, not past a live lease. Rejects with `id-invalid`, `receiver-closed`
+   * or where the store must not be used.
+   */
   readonly resolve: (approvalId: string) => Promise<Outcome>
   /** One sweep, for cron and serverless. Rejects where the store does not answer. */
   readonly reconcile: (options?: ReconcileOptions) => Promise<ReconcileReport>

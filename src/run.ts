@@ -1,19 +1,14 @@
 import type { Claim } from './claim.js'
-import type { EventListener } from './events.js'
 import type { Handler } from './handlers.js'
+import { keepLease, type LeaseTerms } from './lease.js'
 import type { Outcome } from './outcome.js'
 import type { JsonText, ParkReason } from './record.js'
-import type { Alarm, Clock } from './runtime.js'
+import type { Alarm } from './runtime.js'
 
 /** What a run works with. The alarms are shared by all runs. */
-export interface RunTerms {
-  readonly emit: EventListener
-  readonly clock: Clock
+export interface RunTerms extends LeaseTerms {
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly maxStarts: number
-  readonly leaseMs: number
-  /** Rings every third of a lease. */
-  readonly renewal: Alarm
   /** Rings when a run has taken too long. */
   readonly timeout: Alarm
   /** Rings one lease after that. */
@@ -112,47 +107,6 @@ async function settle(claim: Claim, handler: Handler, terms: RunTerms): Promise<
 
 function reportLate(late: Ended, { approvalId, decision, fence }: Claim, { emit }: RunTerms): void {
   if (late.kind === 'returned') emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
-}
-
-/** Extends the lease every third of it until the returned function is called; aborts the run when it is lost. */
-function keepLease(claim: Claim, terms: RunTerms): () => void {
-  const { emit, clock, leaseMs, renewal } = terms
-  let heldUntil = claim.claimedAt + leaseMs
-  let unanswered = false
-  let stopped = false
-  let disarm = (): void => {}
-  const arm = (): void => {
-    disarm = renewal.arm(() => void renew()) // it cannot reject
-  }
-  const stop = (): void => {
-    stopped = true
-    disarm()
-  }
-  const lose = (): void => {
-    if (stopped) return
-    stop()
-    claim.abort(new Error('the lease was lost'))
-    emit({ type: 'lease-lost', approvalId: claim.approvalId, action: claim.decision.action, fence: claim.fence })
-  }
-  const renew = async (): Promise<void> => {
-    arm()
-    const askedAt = clock.elapsed()
-    // A store that never answers must not keep the run from learning that its time is over.
-    if (unanswered && askedAt >= heldUntil) return lose()
-    unanswered = true
-    try {
-      if ((await claim.extend()) === 'lost') lose()
-      else heldUntil = Math.max(heldUntil, askedAt + leaseMs)
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'extend', error })
-      if (clock.elapsed() >= heldUntil) lose()
-    }
-    unanswered = false
-  }
-  // Confirming may have taken most of the first lease.
-  if (clock.elapsed() - claim.claimedAt < leaseMs / 3) arm()
-  else void renew() // it cannot reject
-  return stop
 }
 
 /** Ends the claim of a run that failed. */

@@ -30,7 +30,7 @@ export interface Completed {
 interface Waiter {
   readonly approvalId: string
   readonly signal: AbortSignal | undefined
-  /** Ends the wait; once it is over, does nothing. */
+  /** Ends the wait; once it is over, changes nothing. */
   readonly end: (result: Completed | CheqpointError) => void
 }
 
@@ -65,7 +65,7 @@ export class Waits {
       checkTimeout(timeoutMs)
       if (signal?.aborted) throw givenUp(approvalId)
       const end: Waiter['end'] = (result) => {
-        if (!this.#remove(waiter)) return
+        this.#remove(waiter)
         clearTimeout(timer)
         if (result instanceof CheqpointError) reject(result)
         else resolve(result)
@@ -105,16 +105,14 @@ export class Waits {
     this.#timer ??= this.#schedule()
   }
 
-  /** `false` where it was removed before. */
-  #remove(waiter: Waiter): boolean {
+  #remove(waiter: Waiter): void {
     const { approvalId, signal } = waiter
-    if (!take(this.#waiting, approvalId, waiter)) return false
+    take(this.#waiting, approvalId, waiter)
     if (signal !== undefined) {
       take(this.#bySignal, signal, waiter)
       if (!this.#bySignal.has(signal)) signal.removeEventListener('abort', this.#onAbort)
     }
     if (this.#waiting.size === 0) this.#rest()
-    return true
   }
 
   readonly #onAbort = ({ target }: Event): void => {
@@ -172,11 +170,10 @@ function put<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): voi
   waiters.set(key, (waiters.get(key) ?? new Set()).add(waiter))
 }
 
-function take<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): boolean {
+function take<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): void {
   const all = waiters.get(key)
-  const taken = all?.delete(waiter) === true
+  all?.delete(waiter)
   if (all?.size === 0) waiters.delete(key)
-  return taken
 }
 
 function checkTimeout(timeoutMs: number | undefined): void {

@@ -259,6 +259,22 @@ describe('a candidate is adopted only', () => {
     await receiver.close()
   })
 
+  it('not beside one that is still pending, though the request has expired meanwhile', async () => {
+    const bench = submitBench({ sweep: 'here', callbackUrl: webhook, callbackSecret })
+    const { receiver, api } = bench
+    await receiver.start()
+    api.onPost = () => ({ status: 502 })
+    await failure(receiver.submit(refund, { expiresAt: new Date(start.getTime() + 20_000) }))
+    const url = String(api.posts[0]?.body['callbackUrl'])
+    api.answer('req_9', approved)
+    api.answer('req_8', undecided)
+    for (const id of ['req_9', 'req_8']) await receiver.fetch(callbackRequest(id, { url }))
+    await pass(10 * firstLook)
+    expect((await receiver.parked()).items).toEqual([])
+    expect((await receiver.unbound()).items).toHaveLength(1)
+    await receiver.close()
+  })
+
   it('among the first four that were named; the callback of a fifth is not kept', async () => {
     const lost = await loseSubmission()
     const { receiver, api } = lost
@@ -319,7 +335,7 @@ describe('a leaked callback URL of a lost submission', () => {
 
   it('cannot take an approval that was named before it became ours', async () => {
     const lost = await loseSubmission()
-    const { receiver, api, runs, ref } = lost
+    const { receiver, api, runs, events, ref } = lost
     api.onPost = () => 'hang'
     const submission = receiver.submit(other)
     await pass(0)
@@ -330,6 +346,8 @@ describe('a leaked callback URL of a lost submission', () => {
     api.answer('req_2', decided('req_2', 'APPROVED', 5_000))
     await pass(600_000)
     expect((await receiver.unbound()).items).toMatchObject([{ ref, candidates: ['req_2'] }])
+    expect(api.asked).toEqual([])
+    expect(eventsOf(events, 'submission-unknown').length).toBeGreaterThan(1)
     expect(runs.map(({ decision }) => decision.originalDetails)).toEqual([other.details])
     await receiver.close()
   })
@@ -440,6 +458,17 @@ describe('unbound() and discard()', () => {
     api.approve('req_1')
     expect((await receiver.fetch(callbackRequest('req_1', { url }))).status).toBe(200)
     expect(runs).toHaveLength(1)
+  })
+
+  it('let a request that a person found at Cheqpoint be followed after all, under its own token', async () => {
+    const lost = await loseSubmission()
+    const { receiver, api, runs } = lost
+    expect(await receiver.discard(lost.ref)).toBe('discarded')
+    expect(await receiver.track('req_9', { ...refund, ref: lost.ref })).toBe(true)
+    api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
+    expect(await lost.call('req_9')).toBe(200)
+    expect(runs).toMatchObject([{ decision: { approvalId: 'req_9', details: refund.details } }])
+    await receiver.close()
   })
 
   it('make the token of a forgotten submission prove nothing any more', async () => {

@@ -37,6 +37,7 @@ function lawsBrokenBy(change: (history: Lines) => void, terms: Partial<History['
     upstream: history.upstream.map(parseLine),
     ledger: history.ledger.map(parseLine),
     state: history.state,
+    notes: [],
   })
   return [...new Set(violations.map(({ law }) => law))]
 }

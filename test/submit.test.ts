@@ -1,13 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
-import { createReceiver, memoryStore, type Store } from '../src/index.js'
+import { createReceiver, fromIncoming, memoryStore, type Store } from '../src/index.js'
+import { createSimulator } from '../src/simulator/index.js'
 import { callbackRequest } from './support/callback.js'
+import { listenTo, path } from './support/hosts.js'
 import { closedPort, misbehaveRaw } from './support/misbehaving-server.js'
 import { overlayStore } from './support/overlay-store.js'
 import { eventsOf } from './support/runs-events.js'
 import { FaultyStore } from './support/runs-store.js'
-import { gate, pass } from './support/runs-time.js'
+import { pass } from './support/runs-time.js'
 import {
+  callbackSecret,
   decidedPost,
   failure,
   pendingPost,
@@ -474,7 +477,7 @@ describe('a callbackUrl function that throws', () => {
       if (broken) throw new Error('no such tenant')
       return `https://app.test/hooks/${token}`
     }
-    const { receiver, api } = submitBench({ callbackUrl, callbackSecret: 'a secret of the test' })
+    const { receiver, api } = submitBench({ callbackUrl, callbackSecret })
     broken = true
     await expect(receiver.submit(refund)).rejects.toThrow('no such tenant')
     expect(api.steps).not.toContain('reserve')
@@ -594,7 +597,7 @@ describe('the same idempotencyKey', () => {
   })
 
   it('never leaves the process as it is', async () => {
-    const { receiver, api, events } = submitBench({ callbackUrl: webhook, callbackSecret: 'a secret of the test' })
+    const { receiver, api, events } = submitBench({ callbackUrl: webhook, callbackSecret })
     api.onPost = () => ({ status: 500 })
     const { ref, message } = await failure(receiver.submit(refund, key))
     expect(JSON.stringify([api.posts, events, ref, message])).not.toContain('step-3')
@@ -670,10 +673,9 @@ describe('a callback that beats the answer to its submission', () => {
     ['here', 202],
     ['off', 409],
   ] as const)('runs once, with a sweep %s', async (sweep, status) => {
-    const options = { sweep, callbackUrl: webhook, callbackSecret: 'a secret of the test' }
+    const options = { sweep, callbackUrl: webhook, callbackSecret }
     const { receiver, api, runs } = submitBench({ ...options, onDecision: () => 'refunded' })
     if (sweep === 'here') await receiver.start()
-    const answered = gate()
     api.onPost = () => 'hang'
     const submission = receiver.submit(refund)
     await pass(0)
@@ -683,7 +685,6 @@ describe('a callback that beats the answer to its submission', () => {
     expect(api.asked).toEqual([])
     api.answer('1', pendingPost('req_1'))
     api.resume()
-    answered.open()
     expect(await submission).toMatchObject({ status: 'approved', approvalId: 'req_1', result: 'refunded' })
     await pass(hour)
     expect(runs).toMatchObject([{ decision: { details: refund.details } }])
@@ -709,7 +710,7 @@ describe('a callback that beats the answer to its submission', () => {
 
   it('that came to another process is acted on at once all the same', async () => {
     const store = memoryStore()
-    const options = { store, sweep: 'off', callbackUrl: webhook, callbackSecret: 'a secret of the test' } as const
+    const options = { store, sweep: 'off', callbackUrl: webhook, callbackSecret } as const
     const submitting = submitBench(options)
     const receiving = submitBench(options)
     submitting.api.onPost = () => 'hang'
@@ -725,7 +726,7 @@ describe('a callback that beats the answer to its submission', () => {
   })
 
   it('does not make up a decision: what the API still calls pending is pending', async () => {
-    const options = { callbackUrl: webhook, callbackSecret: 'a secret of the test' }
+    const options = { callbackUrl: webhook, callbackSecret }
     const { receiver, api, runs } = submitBench(options)
     api.onPost = () => 'hang'
     const submission = receiver.submit(refund)
@@ -744,7 +745,7 @@ describe('a callback that beats the answer to its submission', () => {
   })
 
   it('of an inline decision runs once, whichever is first', async () => {
-    const options = { callbackUrl: webhook, callbackSecret: 'a secret of the test', sweep: 'off' } as const
+    const options = { callbackUrl: webhook, callbackSecret, sweep: 'off' } as const
     const { receiver, api, runs } = submitBench(options)
     api.onPost = () => 'hang'
     const submission = receiver.submit(refund)
@@ -757,5 +758,45 @@ describe('a callback that beats the answer to its submission', () => {
     expect(await submission).toMatchObject({ status: 'approved' })
     expect((await receiver.fetch(callbackRequest('req_1', { url }))).status).toBe(200)
     expect(runs).toHaveLength(1)
+  })
+})
+
+describe('a rule of the simulator whose callback is answered before the submission is', () => {
+  beforeEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each([
+    ['here', callbackSecret, [202, 202, 202]],
+    ['off', callbackSecret, [409, 409, 409]],
+    ['here', undefined, [404, 404, 404]],
+    ['off', undefined, [404, 404, 404]],
+  ] as const)('runs once, with a sweep %s and the secret %s', async (sweep, secret, statuses) => {
+    const simulator = await createSimulator({ apiKey: 'cq_live_test' })
+    const { url } = await simulator.listen()
+    const app = await listenTo(async (request, response) => {
+      const { status, headers, body } = await receiver.handle(fromIncoming(request))
+      response.writeHead(status, headers).end(body)
+    })
+    let runs = 0
+    const receiver = createReceiver({
+      apiKey: 'cq_live_test',
+      baseUrl: url,
+      callbackUrl: `http://127.0.0.1:${app.port}${path}`,
+      callbackSecret: secret,
+      sweep,
+      onDecision: ({ status }) => ({ status, run: ++runs }),
+    })
+    if (sweep === 'here') await receiver.start()
+    Object.assign(simulator.faults, { early: true, duplicate: 2 })
+    simulator.rule(() => ({ status: 'approved' }))
+    expect(await receiver.submit(refund)).toMatchObject({ status: 'approved', result: { status: 'approved', run: 1 } })
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual(statuses)
+    const [request] = simulator.list()
+    expect(await simulator.redeliver(request?.id ?? '')).toMatchObject({ status: 200 })
+    expect(runs).toBe(1)
+    await receiver.close()
+    await app.close()
+    await simulator.close()
   })
 })

@@ -385,6 +385,31 @@ describe('many who wait', () => {
     expect(vi.getTimerCount()).toBe(0)
   }, 20_000)
 
+  it('in turns have one loop, though the next begins while the last one is still being read', async () => {
+    const inner = memoryStore()
+    let reads = 0
+    const store = overlayStore(inner, {
+      async get(id) {
+        reads++
+        const found = await inner.get(id)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        return found
+      },
+    })
+    const { receiver } = bench({ store, sweep: 'elsewhere', random: () => 0.5 })
+    await receiver.track('req_1', refund)
+    const first = failure(receiver.wait('req_1', { timeoutMs: 520 }))
+    await pass(530)
+    expect((await first).code).toBe('wait-timeout')
+    const second = failure(receiver.wait('req_1', { timeoutMs: 10_000 }))
+    await pass(100)
+    reads = 0
+    await pass(5_500)
+    expect(reads).toBe(10)
+    await pass(5_000)
+    expect((await second).code).toBe('wait-timeout')
+  })
+
   it('come and go without leaving anything: each that times out is forgotten', async () => {
     const store = new FaultyStore()
     const { receiver } = bench({ store: store.store, sweep: 'elsewhere' })

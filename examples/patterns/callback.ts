@@ -23,7 +23,10 @@ const receiver = createReceiver({
       context: z.object({ email: z.string() }),
       async onDecision(decision, run) {
         const { email } = decision.context // kept with the request, for this moment
-        if (decision.status !== 'approved') return console.log(`tell ${email}: no refund`)
+        if (decision.status !== 'approved') {
+          console.log(`tell ${email}: no refund`)
+          return
+        }
         const { orderId, amount } = decision.details
         console.log(`tell ${email}: refunded $${amount} for order ${orderId}, key ${run.idempotencyKey}`)
       },
@@ -43,7 +46,8 @@ app.post('/refunds', express.json(), async (request, response) => {
     )
     response.status(202).json({ approvalId })
   } catch (error) {
-    response.status(502).json({ error: isCheqpointError(error) ? error.code : 'failed' })
+    const code = isCheqpointError(error) ? error.code : 'failed'
+    response.status(code === 'argument-invalid' ? 400 : 502).json({ code })
   }
 })
 const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))

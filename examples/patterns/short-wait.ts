@@ -11,9 +11,8 @@ const receiver = createReceiver({
   apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   polling: { firstMs: 1_000 },
-  onDecision(decision, run) {
-    console.log(`handler: ${decision.approvalId} is ${decision.status}`)
-    return decision.status === 'approved' ? { key: run.idempotencyKey } : null
+  onDecision(decision) {
+    console.log(`handler: ${decision.status}, found by ${decision.via}`)
   },
 })
 await receiver.start()
@@ -25,10 +24,13 @@ async function refund(orderId: string, amount: number): Promise<string> {
     { maxWaitMs: 2_000 }, // 10,000 is the longest that Cheqpoint holds a call
   )
   const { approvalId, status } = submission
-  if (status !== 'pending') return `${approvalId} was decided at once: ${status}`
-  // The handler runs when the decision comes. Whoever wants to know more waits, or asks later.
-  return `${approvalId} is under review${submission.reviewUrl === null ? '' : `, see ${submission.reviewUrl}`}`
+  // Pending, the handler runs when the decision comes. Whoever wants to know can wait for it, here or elsewhere.
+  console.log(status === 'pending' ? `${approvalId} is under review` : `${approvalId} was ${status} at once`)
+  return approvalId
 }
 
-for (const amount of [20, 2_000]) console.log(await refund('8842', amount))
-process.once('SIGTERM', () => void receiver.close())
+for (const amount of [20, 2_000]) {
+  const { status } = await receiver.wait(await refund('8842', amount))
+  console.log(`$${amount}: ${status}`)
+}
+await receiver.close()

@@ -63,6 +63,8 @@ export interface History {
   /** Written by the driver: `ack`, `unanswered`, `fault`. */
   readonly driver: readonly Entry[]
   readonly state: FinalState
+  /** What the driver saw and no law is about. */
+  readonly notes: readonly string[]
 }
 
 export function readHistory(folder: string): History {
@@ -72,6 +74,7 @@ export function readHistory(folder: string): History {
     upstream: readLog(folder, 'upstream.log'),
     driver: readLog(folder, 'driver.log'),
     state: readJson(folder, 'state.json'),
+    notes: readJson(folder, 'notes.json'),
   }
 }
 

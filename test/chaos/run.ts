@@ -73,9 +73,8 @@ export async function perform(run: Run, seed: number, size: number): Promise<Fig
     knobs: { ...calm, ...run.knobs },
     connections: run.connections ?? 32,
   })
-  let notes: readonly string[]
   try {
-    notes = await run.act(rig, size)
+    const notes = await run.act(rig, size)
     if (terms.drains) await rig.drain()
     await rig.callbacksAnswered()
     writeFileSync(join(folder, 'state.json'), JSON.stringify(await rig.readState()))
@@ -92,5 +91,5 @@ export async function perform(run: Run, seed: number, size: number): Promise<Fig
 export function judge(folder: string, run: Run): Figures {
   const history = readHistory(folder)
   const { notes, failures } = run.judge?.(history, history.terms.size) ?? { notes: [], failures: [] }
-  return figuresOf(history, notes, failures)
+  return figuresOf(history, [...history.notes, ...notes], failures)
 }

@@ -74,7 +74,7 @@ function failover(name: string, title: string, minReplicas: number): Run {
       const [worker] = rig.fleet.workers
       if (worker === undefined) throw new Error('a worker is needed')
       const tracking = rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
-      while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.8 * ackBytes) await sleep(5)
+      while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.6 * ackBytes) await sleep(5)
       rig.log.write('fault', 'replica-cut-off')
       proxy.hold()
       await sleep(300)
@@ -100,6 +100,7 @@ function eviction(name: string, policy: string, allowEviction: boolean): Run {
     redis: { maxmemory: '8mb', 'maxmemory-policy': policy },
     mayLose: policy.startsWith('allkeys'),
     async act(rig, size) {
+      rig.log.write('fault', `policy-${policy}`)
       const [worker] = rig.fleet.workers
       if (worker === undefined) return ['the store refused to start']
       const { acked, codes } = await rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 32 })

@@ -36,7 +36,7 @@ const fences = new Map<string, number>()
 async function onDecision(decision: Decision, run: Run): Promise<{ readonly attempt: number }> {
   const { approvalId, status } = decision
   dieIf(plan.crashAt, 'c4')
-  const { amount } = status === 'approved' ? readAmount(decision.details) : { amount: '-' }
+  const amount = status === 'approved' ? String(decision.details['amount']) : '-'
   ledger.write('start', approvalId, run.fence, process.pid, status, amount, run.attempt)
   dieIf(plan.crashAt, 'c5')
   await sleep(between(plan.handlerMs, chance))
@@ -46,10 +46,6 @@ async function onDecision(decision: Decision, run: Run): Promise<{ readonly atte
   }
   ledger.write('finish', approvalId, run.fence, process.pid)
   return { attempt: run.attempt }
-}
-
-function readAmount(details: object): { readonly amount: string } {
-  return { amount: 'amount' in details ? String(details.amount) : 'none' }
 }
 
 function onEvent(event: CheqpointEvent): void {
