@@ -111,7 +111,7 @@ export class Submitter {
   async #submit(ref: string, draft: Draft, request: SubmitRequest): Promise<Submission> {
     const { core, submitTimeoutMs, isId } = this.#terms
     const reserved = await core.store.reserve(ref, draft, { dueInMs: submitTimeoutMs + core.runs.leaseMs })
-    if (reserved.kind === 'bound') return this.#summary(pending(reserved.id))
+    if (reserved.kind === 'bound') return summarize(pending(reserved.id), await this.#read(reserved.id))
     if (reserved.kind === 'open') throw unknown('an earlier submission with this key is not settled', { ref })
     const answer = await this.#send(ref, draft, request)
     if (answer.id === null || !isId(answer.id))
@@ -145,15 +145,19 @@ export class Submitter {
       if (answer.status === 'unknown') core.onUnknownWord(answer.word, approvalId)
       const dueInMs = cameEarly(approvalId) ? 0 : nextLookMs(0, core.polling, core.random)
       await this.#bind(ref, draft, approvalId, { dueInMs })
+      const kept = await this.#read(approvalId)
+      const known = { status: 'pending', approvalId, reviewUrl } as const
+      if (kept?.state !== 'pending' || kept.dueInMs > 0) return summarize(known, kept)
       // A callback was here before the id was, and nobody may send it again.
-      if (await this.#isDue(approvalId)) await resolver.resolve(approvalId, 'poll')
-      return this.#summary({ status: 'pending', approvalId, reviewUrl })
+      await resolver.resolve(approvalId, 'poll')
+      return summarize(known, await this.#read(approvalId))
     }
     await this.#bind(ref, draft, approvalId, { dueInMs: 0, sealed: writeSealed(found.sealed) })
     if (found.late) core.emit({ type: 'late', approvalId, action })
     core.emit({ type: 'confirmed', approvalId, action, status: found.sealed.status, via: 'inline' })
     const outcome = await resolver.resolve(approvalId, 'inline')
-    return this.#summary(outcome.kind === 'handled' ? decided(approvalId, outcome.truth, null) : pending(approvalId))
+    const known = outcome.kind === 'handled' ? decided(approvalId, outcome.truth, null) : pending(approvalId)
+    return summarize(known, await this.#read(approvalId))
   }
 
   /** Joins reference and id, through a short outage of the store: the id is known only here. */
@@ -184,26 +188,6 @@ export class Submitter {
     }
   }
 
-  async #isDue(approvalId: string): Promise<boolean> {
-    const found = await this.#read(approvalId)
-    return found?.state === 'pending' && found.dueInMs <= 0
-  }
-
-  /** What the store says of a submission that is bound; what is known without it where it does not. */
-  async #summary(known: Submission): Promise<Submission> {
-    const { approvalId } = known
-    const found = await this.#read(approvalId)
-    // Parked, it is a person's to decide, whatever the API said.
-    if (found?.state === 'parked') return pending(approvalId)
-    if (found?.state === 'done') {
-      const { outcome, sealed, result } = found.tombstone
-      const truth = sealed === null ? null : readSealed(sealed)
-      return decided(approvalId, { ...nothingMore, ...truth, status: outcome }, result)
-    }
-    const sealed = found?.sealed ?? null
-    return sealed === null ? known : decided(approvalId, readSealed(sealed), null)
-  }
-
   /** Never rejects: the request is with Cheqpoint, and a failure would look as if it were not. */
   async #read(approvalId: string): Promise<Snapshot | null> {
     const { store, emit } = this.#terms.core
@@ -219,6 +203,20 @@ export class Submitter {
     this.#terms.core.emit({ type: 'submission-unknown', ref: info.ref })
     return unknown(why, info)
   }
+}
+
+/** What the store says of a submission that is bound; what is known without it where it does not. */
+function summarize(known: Submission, kept: Snapshot | null): Submission {
+  const { approvalId } = known
+  // Parked, it is a person's to decide, whatever the API said.
+  if (kept?.state === 'parked') return pending(approvalId)
+  if (kept?.state === 'done') {
+    const { outcome, sealed, result } = kept.tombstone
+    const truth = sealed === null ? null : readSealed(sealed)
+    return decided(approvalId, { ...nothingMore, ...truth, status: outcome }, result)
+  }
+  const sealed = kept?.sealed ?? null
+  return sealed === null ? known : decided(approvalId, readSealed(sealed), null)
 }
 
 const nothingMore = { modifiedDetails: null, note: null, decidedAt: null }

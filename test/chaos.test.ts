@@ -126,7 +126,7 @@ describe.runIf(redisServerFound || process.env['CI'] !== undefined)('under injec
     ['F1', 200, 'script-flush'],
     ['F2', 160, 'kill'],
     ['F4a', 250, 'redis-kill'],
-    ['F9b', 150, 'post-500'],
+    ['F9b', 150, 'callback-lost'],
     ['F10', 20, 'stop'],
     ['F12a', 8, 'kill'],
     ['F12b', 8, 'kill'],

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createReceiver, memoryStore } from '../src/index.js'
@@ -137,8 +138,8 @@ describeWithRedis('a process that is killed while it submits, on Redis', () => {
     async (dieAt, answer, expected) => {
       const { url } = await simulator.listen()
       if (answer === 'approved') simulator.rule(() => ({ status: 'approved' }))
-      const prefix = `submit-${dieAt}-${answer}`
-      const leases = { submitTimeoutMs: 300, runs: { leaseMs: 400 }, confirm: { timeoutMs: 200, gapMs: 50 } }
+      const prefix = randomUUID()
+      const leases = { submitTimeoutMs: 2_000, runs: { leaseMs: 400 }, confirm: { timeoutMs: 200, gapMs: 50 } }
       const plan: Plan = { dieAt, redisUrl: redis.url, prefix, baseUrl: url, options: { ...options, ...leases } }
       const child = fork('dist/test/support/submit-child.js', [JSON.stringify(plan)])
       const [, signal] = await once(child, 'exit')

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { getEventListeners } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore, type Receiver } from '../src/index.js'
 import { callbackRequest } from './support/callback.js'
 import { overlayStore } from './support/overlay-store.js'
 import { bench, refund } from './support/receiver.js'
+import { describeWithRedis, openBench, type RedisBench } from './support/redis-bench.js'
 import { eventsOf } from './support/runs-events.js'
 import { FaultyStore } from './support/runs-store.js'
 import { ids, trackAll } from './support/runs-sweep.js'
@@ -488,5 +490,50 @@ describe('where nothing sweeps', () => {
     expect((await waited).code).toBe('wait-timeout')
     expect(api.gets).toEqual([])
     await receiver.close()
+  })
+})
+
+describeWithRedis('wait() in one process, and the run in another, on Redis', () => {
+  let here: RedisBench
+  let there: RedisBench
+
+  beforeAll(async () => {
+    here = await openBench()
+    there = await openBench(here.url)
+  })
+  afterAll(async () => {
+    await there.close()
+    await here.close()
+  })
+  beforeEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('resolves with the result, for many at once', async () => {
+    const prefix = randomUUID()
+    const waiting = bench({ store: here.store({ prefix }), sweep: 'elsewhere' })
+    const running = bench({
+      store: there.store({ prefix }),
+      confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
+      onDecision: ({ approvalId }) => ({ refund: approvalId }),
+    })
+    const all = ids(100)
+    await trackAll(waiting.receiver, all)
+    const waited = all.map((id) => waiting.receiver.wait(id, { timeoutMs: 10_000 }))
+    for (const id of all) running.api.approve(id)
+    await Promise.all(all.map((id) => running.receiver.fetch(callbackRequest(id))))
+    expect((await Promise.all(waited)).map(({ result }) => result)).toEqual(all.map((id) => ({ refund: id })))
+    expect(waiting.api.gets).toEqual([])
+  })
+
+  it('rejects what the other process parked', async () => {
+    const prefix = randomUUID()
+    const waiting = bench({ store: here.store({ prefix }), sweep: 'elsewhere' })
+    const running = bench({ store: there.store({ prefix }) })
+    await waiting.receiver.track('req_1', refund)
+    const waited = failure(waiting.receiver.wait('req_1', { timeoutMs: 10_000 }))
+    running.api.approve('req_1', { modifiedDetails: { amount: 1 } })
+    await running.receiver.fetch(callbackRequest('req_1'))
+    expect((await waited).code).toBe('parked')
   })
 })

@@ -96,7 +96,8 @@ async function stallOnce(rig: Rig, from: number): Promise<number> {
   const stalled = idsIn(rig, 'start', victim).filter((id) => ids.includes(id) && !finished.has(id))
   for (const id of stalled) rig.log.write('stalled', id)
   rig.tell({ kind: 'ports', ports: [other.port] })
-  await sleep(2 * rig.plan.worker.leaseMs + 1_000)
+  await sleep(2 * rig.plan.worker.leaseMs)
+  while (!stalled.every((id) => idsIn(rig, 'done', other).includes(id))) await sleep(50)
   rig.fleet.goOn(victim)
   await sleep(300)
   return stalled.length
