@@ -74,7 +74,7 @@ export type Confirmed = WireAnswer & { readonly id: string }
  * The three documented endpoints. Nothing is ever sent twice, but to the next key after a 401 or 403.
  *
  * Every call rejects with a `CheqpointError`: `api-key-refused` (401, 403), `api-not-found` (404), `api-throttled`
- * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-timeout`,
+ * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-broken-off`, `api-timeout`,
  * `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. None of them carries a key or a payload.
  */
 export interface Client {

@@ -20,7 +20,7 @@ export type Confirmation =
 export interface Failure {
   readonly kind: 'api-failed' | 'api-throttled' | 'api-key-refused' | 'assistant-unknown'
   readonly code: ErrorCode
-  /** How long nothing shall be asked for this assistant; 0 where the fault is this request's own. */
+  /** How long nothing shall be asked for this assistant; 0 where the fault may be this request's own. */
   readonly pauseMs: number
 }
 
@@ -66,7 +66,8 @@ function readFailure(error: unknown): Failure {
   if (!(error instanceof CheqpointError)) return { kind: 'api-failed', code: 'api-unreachable', pauseMs: 0 }
   const { code } = error
   if (code === 'assistant-unknown') return { kind: code, code, pauseMs: 0 }
-  if (code === 'api-key-refused') return { kind: code, code, pauseMs: refusedKeyPauseMs }
+  // A 401 is about the key, a 403 may be about this approval alone.
+  if (code === 'api-key-refused') return { kind: code, code, pauseMs: error.httpStatus === 401 ? refusedKeyPauseMs : 0 }
   if (code === 'api-throttled') return { kind: code, code, pauseMs: error.retryAfterMs ?? throttledPauseMs }
   return { kind: 'api-failed', code, pauseMs: 0 }
 }

@@ -37,6 +37,8 @@ export interface CoreParts {
 
 /** What the pipeline works with. */
 export interface Core extends CoreParts, CoreSettings {
+  /** By the clock's elapsed time. */
+  readonly createdAt: number
   /** GETs that callbacks may cause. */
   readonly callbackBudget: Budget
   /** GETs that the sweep may cause. */
@@ -51,6 +53,7 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
   return {
     ...settings,
     ...parts,
+    createdAt: clock.elapsed(),
     callbackBudget: new Budget(confirm.requestsPerSecond, clock),
     sweepBudget: new Budget(polling.requestsPerSecond, clock),
     pauses: new Pauses(clock),
@@ -58,21 +61,24 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
   }
 }
 
+const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/
+
 /** What a callback is held against before the pipeline. */
 export function intakeRules(
   { agents, callbacks, clock, emit }: CoreSettings,
   isId: (id: string) => boolean,
   readRef?: IntakeRules['readRef'],
 ): IntakeRules {
+  const tellVersion = onceEach(16, (agent) => emit({ type: 'agent-version', agent }))
   return {
     agents,
     isId,
     readRef,
     maxBytes: callbacks.maxBodyBytes,
     alarm: new Alarm(callbacks.bodyTimeoutMs, clock),
-    onOtherAgent: onceEach(16, (agent) => {
-      if (/^Cheqpoint-Callback\/[\w.]{1,32}$/.test(agent)) emit({ type: 'agent-version', agent })
-    }),
+    onOtherAgent: (agent) => {
+      if (otherVersion.test(agent)) tellVersion(agent)
+    },
   }
 }
 

@@ -42,7 +42,7 @@ export class Endpoint {
     this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => terms.clock.elapsed() + 1 } })
   }
 
-  /** Callbacks not yet answered, or answered while their handler goes on. */
+  /** Callbacks not yet answered. */
   get inFlight(): number {
     return this.#inFlight
   }
@@ -67,22 +67,20 @@ export class Endpoint {
     if (isClosing()) return this.#refuse({ kind: 'closing' }, null)
     if (this.#inFlight >= maxInFlight) return this.#refuse({ kind: 'overloaded' }, null)
     this.#inFlight++
-    let goingOn: Promise<unknown> | undefined
     try {
       const hint = await takeIn(callback, intake)
       if (hint.kind !== 'hint') return this.#refuse(hint, null)
       await ready()
       const work = this.#terms.resolver.resolve(hint.claim.id, 'callback', hint.ref)
       const outcome = await this.#acknowledge(hint, work, options)
-      // What the handler's end tells of the callback is still worth knowing.
-      if (outcome.kind === 'running') goingOn = work.then((ended) => this.#report(hint, ended))
+      // Answered, but what the handler's end tells of the callback is still worth knowing. It cannot reject.
+      if (outcome.kind === 'running') void work.then((ended) => this.#report(hint, ended))
       return this.#report(hint, outcome)
     } catch (error) {
       emit({ type: 'store-failed', operation: 'handle', error })
       return { kind: 'store-unavailable', error }
     } finally {
-      if (goingOn === undefined) this.#inFlight--
-      else void goingOn.then(() => this.#inFlight--) // it cannot reject
+      this.#inFlight--
     }
   }
 
@@ -102,7 +100,7 @@ export class Endpoint {
 
   #report(hint: Hint, outcome: Outcome): Outcome {
     const { id } = hint.claim
-    if (outcome.kind === 'unknown-approval' && hint.ref === undefined) this.#early.set(id, true)
+    if (outcome.kind === 'unknown-approval') this.#early.set(id, true)
     if ('truth' in outcome && outcome.truth !== null) {
       const fields = contradictions(hint.claim, outcome.truth)
       if (fields.length > 0) this.#terms.emit({ type: 'mismatch', approvalId: id, fields })

@@ -14,6 +14,9 @@ import { readDate } from './wire.js'
 /** How long after `expiresAt` we go on asking an API that gives no readable answer. */
 const unconfirmedAfterMs = 86_400_000
 
+/** Failures that are an answer about this very approval. */
+const answeredCodes: ReadonlySet<ErrorCode> = new Set(['api-not-found', 'api-unreadable', 'api-refused', 'id-invalid'])
+
 /** A claimed record on its way to a confirmed decision. */
 export class Held {
   readonly record: ApprovalRecord
@@ -59,10 +62,10 @@ export class Held {
         retryAfterMs: rules.gapMs,
       })
     }
-    if (found.pauseMs > 0 && pauses.pause(assistant, found.pauseMs)) {
-      emit({ type: 'paused', assistant, forMs: found.pauseMs })
-      if (found.kind === 'api-key-refused') emit({ type: 'api-key-refused', assistant })
-    }
+    const pausedNow = found.pauseMs > 0 && pauses.pause(assistant, found.pauseMs)
+    if (pausedNow) emit({ type: 'paused', assistant, forMs: found.pauseMs })
+    if (found.kind === 'api-key-refused' && (pausedNow || found.pauseMs === 0))
+      emit({ type: 'api-key-refused', assistant })
     return this.#fail(found)
   }
 
@@ -70,7 +73,7 @@ export class Held {
     const { id: approvalId, expiresAt } = this.record
     const dueInMs = pauseMs > 0 ? jitter(pauseMs, this.#core.random) : this.nextLookMs()
     if (kind === 'api-failed') {
-      if (expiresAt !== null && this.#core.clock.now() > expiresAt + unconfirmedAfterMs) return this.park('unconfirmed')
+      if (expiresAt !== null && this.#isUnconfirmable(expiresAt, code)) return this.park('unconfirmed')
       return this.release(
         kind,
         dueInMs,
@@ -80,6 +83,13 @@ export class Held {
     }
     if (kind === 'api-throttled') return this.release(kind, dueInMs, { kind, approvalId, retryAfterMs: pauseMs }, code)
     return this.release(kind, dueInMs, { kind, approvalId }, code)
+  }
+
+  /** An API that cannot be asked at all has this process's whole hour to come back: we may have been down ourselves. */
+  #isUnconfirmable(expiresAt: number, code: ErrorCode): boolean {
+    const { clock, createdAt } = this.#core
+    if (clock.now() <= expiresAt + unconfirmedAfterMs) return false
+    return answeredCodes.has(code) || clock.elapsed() - createdAt >= 3_600_000
   }
 
   /** Waits under the lease for a token of the sweep's budget; gives the claim back where that would take too long. */
@@ -119,7 +129,8 @@ export class Held {
     const base = {
       approvalId,
       action,
-      originalDetails: original,
+      // Its own copy: what a handler does to one must not show in the other.
+      originalDetails: readJson(this.record.details),
       modifiedDetails: truth.modifiedDetails,
       note: truth.note,
       decidedAt: readDate(truth.decidedAt),

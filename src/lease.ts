@@ -34,17 +34,17 @@ export function keepLease(claim: Claim, terms: LeaseTerms): () => void {
   const renew = async (): Promise<void> => {
     arm()
     const askedAt = clock.elapsed()
-    // A store that never answers must not keep the run from learning that its time is over.
+    // A store that gives no answer must not keep the run from learning that its time is over.
     if (unanswered && askedAt >= heldUntil) return lose()
     unanswered = true
     try {
-      if ((await claim.extend()) === 'lost') lose()
-      else heldUntil = Math.max(heldUntil, askedAt + leaseMs)
+      if ((await claim.extend()) === 'lost') return lose()
+      heldUntil = Math.max(heldUntil, askedAt + leaseMs)
+      unanswered = false
     } catch (error) {
       emit({ type: 'store-failed', operation: 'extend', error })
       if (clock.elapsed() >= heldUntil) lose()
     }
-    unanswered = false
   }
   // Confirming may have taken most of the first lease.
   if (clock.elapsed() - claim.claimedAt < leaseMs / 3) arm()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Core, Trigger, Verified } from './core.js'
+import { CheqpointError } from './errors.js'
 import { Held } from './held.js'
 import type { Outcome } from './outcome.js'
 import { showSealed, writeSealed } from './record.js'
@@ -35,6 +36,7 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
   })
   // Only an unsealed claim asks the API; everything else needs no token of the budget.
   if (answer.kind !== 'claimed' || answer.sealed !== null) admission.giveBack()
+  if (answer.kind === 'unreadable') core.emit({ type: 'store-failed', operation: 'claim', error: unreadable(id) })
   if (answer.kind === 'unknown' && trigger.ref !== undefined) return hold(id, trigger, trigger.ref, core)
   if (answer.kind !== 'claimed') return readRefusal(id, answer, core)
 
@@ -48,8 +50,12 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
   const truth = answer.sealed ?? (await held.confirm())
   if (typeof truth !== 'string' && 'kind' in truth) return truth
   const seal = await core.store.seal(id, token, typeof truth === 'string' ? truth : writeSealed(truth))
-  if (seal.kind === 'lost') return { kind: 'held', approvalId: id, retryAfterMs: core.runs.leaseMs }
-  return held.prepare(seal, rules)
+  const lost: Outcome = { kind: 'held', approvalId: id, retryAfterMs: core.runs.leaseMs }
+  if (seal.kind === 'lost') return lost
+  const verified = await held.prepare(seal, rules)
+  // A process that stood still until its lease was over may have been followed by another.
+  const isOver = verified.kind === 'ok' && core.clock.elapsed() - claimedAt >= core.runs.leaseMs
+  return isOver && (await verified.claim.extend()) === 'lost' ? lost : verified
 }
 
 /** Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. */
@@ -76,6 +82,8 @@ async function admit(
 async function hold(id: string, trigger: Trigger, ref: string, core: Core): Promise<Verified | Outcome> {
   const answer = await core.store.hold(ref, id)
   if (answer === 'unknown') return { kind: 'unknown-approval' }
+  // Remembered nowhere, so nobody must be told otherwise.
+  if (answer === 'full') return { kind: 'unknown-approval' }
   if (answer !== 'bound') return { kind: 'unbound', approvalId: id, retryAfterMs: unboundRetryMs }
   // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is a stranger's.
   return (await core.store.get(id)) === null ? { kind: 'unknown-approval' } : claimAndSeal(id, trigger, core)
@@ -85,6 +93,14 @@ async function assistantOf(id: string, core: Core): Promise<string | null> {
   const found = await core.store.get(id)
   if (found === null) return null
   return found.state === 'done' ? found.tombstone.assistant : found.record.assistant
+}
+
+function unreadable(approvalId: string): CheqpointError {
+  return new CheqpointError(
+    'store-answer',
+    'the store holds a record that this version cannot read; it is left alone',
+    { approvalId },
+  )
 }
 
 function readRefusal(id: string, answer: Exclude<ClaimAnswer, { kind: 'claimed' }>, core: Core): Outcome {

@@ -1,6 +1,7 @@
 import type { ActionRules } from './action.js'
 import { settleReservation } from './adopt.js'
 import { idMatcher } from './approval-id.js'
+import { boundedStore, storeTimeoutMs } from './bounded-store.js'
 import { createCallbackUrls } from './callback-url.js'
 import { createClient, type SubmitRequest } from './client.js'
 import { createCore, intakeRules, onceEach } from './core.js'
@@ -19,7 +20,7 @@ import { nextLookMs } from './retry.js'
 import type { Stop } from './run.js'
 import { Alarm } from './runtime.js'
 import { readOptions, type Settings } from './settings.js'
-import type { Page, PageQuery, StoreStats } from './store.js'
+import type { Page, PageQuery, Store, StoreStats } from './store.js'
 import { makeCallbackUrl, type Submission, type SubmitOptions, Submitter } from './submit.js'
 import { type ReconcileOptions, type ReconcileReport, Sweeper } from './sweep.js'
 import { watchTokens } from './token-watch.js'
@@ -120,6 +121,8 @@ export interface Receiver<Details = Record<never, never>, Context = Record<never
   readonly cancel: (approvalId: string) => Promise<'cancelled' | 'held' | 'done' | 'unknown'>
 }
 
+/** The longest that a timer of the platform can wait. */
+const longestTimer = 2_147_483_647
 /** How long aborted runs get to end before `close` resolves all the same. */
 const abortGraceMs = 1_000
 
@@ -142,7 +145,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   options: ReceiverOptions<Details, Context>,
 ): Receiver<Details, Context> {
   const settings = readOptions(options)
-  const { store, clock, random, confirm, polling, runs, callbacks, sweep, guarantee } = settings
+  const { clock, random, confirm, polling, runs, callbacks, sweep, guarantee } = settings
   const client = createClient({
     apiKey: options.apiKey,
     apiKeys: options.apiKeys,
@@ -158,6 +161,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const isId = idMatcher(options.idPattern)
   const { assistants } = client
   const stop: Stop & { stopped: boolean } = { stopped: false, runs: new Set() }
+  const store = boundedStore(settings.store, new Alarm(storeTimeoutMs, clock))
   let closing: Promise<void> | undefined
   const isClosing = (): boolean => closing !== undefined
 
@@ -199,7 +203,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       settleReservation(ref, { core, client, adopt: settings.adopt, submitTimeoutMs: settings.submitTimeoutMs }),
   })
   const isSwept = (): boolean => sweep === 'elsewhere' || sweeper.running
-  const ready = checkOnce(settings)
+  const ready = checkOnce(store, emit)
   const noticeNoSweep = onceEach(1, () => emit({ type: 'not-sweeping' }))
   const endpoint = new Endpoint({
     ...{ resolver, emit, clock, isClosing, isSwept, ready },
@@ -243,7 +247,10 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       await usable()
       if (!isSwept()) noticeNoSweep('')
       const dueInMs = endpoint.cameEarly(approvalId) ? 0 : nextLookMs(0, polling, random)
-      return (await store.add({ ...draft, id: approvalId }, { dueInMs })) === 'added'
+      const added = (await store.add({ ...draft, id: approvalId }, { dueInMs })) === 'added'
+      // A callback that came while this was being written was refused, and may not come again.
+      if (endpoint.cameEarly(approvalId)) await store.knock(approvalId, { withinMs: 0 })
+      return added
     },
     async submit(request, ...[submitOptions]) {
       await usable()
@@ -286,8 +293,11 @@ export function createReceiver<const Details = Record<never, never>, const Conte
         waits.close()
         // A store that does not answer must not hold this up.
         await within(
-          sweeper.stop().then(() => resolver.idle()),
-          drainMs,
+          sweeper.stop().then(async () => {
+            await submitter.idle()
+            await resolver.idle()
+          }),
+          Math.min(drainMs, longestTimer),
         )
         stop.stopped = true
         for (const interrupt of stop.runs) interrupt(new Error('the receiver was closed'))
@@ -324,7 +334,7 @@ function handlerFor(action: string, { actions, fallback }: Settings): Handler | 
 }
 
 /** Looks at the store before its first use, and again until it answers. Nothing to wait for once it has. */
-function checkOnce({ store, emit }: Settings): () => Promise<void> | undefined {
+function checkOnce(store: Store, emit: EventListener): () => Promise<void> | undefined {
   let checked = false
   let checking: Promise<void> | undefined
   const check = async (): Promise<void> => {

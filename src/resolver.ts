@@ -74,7 +74,8 @@ export class Resolver {
     let found = await pursue(id, trigger, core)
     if (found.kind === 'too-soon' && via === 'callback' && !isSwept() && found.retryAfterMs <= core.confirm.gapMs) {
       // Nobody else will look, and the sender may not come again: wait the gap out.
-      const gapMs = found.retryAfterMs
+      // A timer may ring a fraction of a millisecond early.
+      const gapMs = Math.ceil(found.retryAfterMs) + 1
       await new Promise((resolve) => setTimeout(resolve, gapMs))
       found = await pursue(id, trigger, core)
     }

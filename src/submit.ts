@@ -6,15 +6,19 @@ import { judge } from './confirm.js'
 import type { Core } from './core.js'
 import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
 import { CheqpointError, type ErrorInfo, isCheqpointError } from './errors.js'
-import { type Draft, readJson, readSealed, type Sealed, writeSealed } from './record.js'
+import { type Draft, readJson, type Sealed, showSealed, writeSealed } from './record.js'
 import { type Tracked, writeDraft, writeJson } from './register.js'
 import type { Resolver } from './resolver.js'
 import { nextLookMs } from './retry.js'
 import type { AddOptions, Snapshot } from './store.js'
 import { readDate, type WireAnswer } from './wire.js'
 
+/** What is said of a submission beside the request. An `expiresAt` is sent to Cheqpoint; the default one is not. */
 export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | 'assistant'> {
-  /** How long Cheqpoint may hold the call for a decision; it caps this at 10,000. Default: not at all. */
+  /**
+   * How long Cheqpoint may hold the call for a decision, less than `submitTimeoutMs`; Cheqpoint caps it at 10,000.
+   * Default: not at all.
+   */
   readonly maxWaitMs?: number | undefined
   /**
    * The same key gives the first submission's approval back instead of a second request: for an agent's step that may
@@ -81,6 +85,11 @@ export class Submitter {
     this.#terms = terms
   }
 
+  /** Resolves once no submission is under way. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay.values())
+  }
+
   /** See `Receiver.submit`. */
   async submit(request: SubmitRequest, options: SubmitOptions): Promise<Submission> {
     const { core, urls, assistants, expiresAfterMs, retentionMs, rulesFor, submitTimeoutMs } = this.#terms
@@ -96,8 +105,13 @@ export class Submitter {
     // JSON of a request is a request.
     const copy = readJson(writeJson(request, 'request')) as JsonObject & SubmitRequest
     const rules = rulesFor(action)
-    await demand(rules?.details, copy.details, 'details')
-    await demand(rules?.context, readJson(draft.context), 'context')
+    if (rules === null)
+      throw new CheqpointError(
+        'argument-invalid',
+        `nobody handles action '${action}'; give it an entry in actions, or give onDecision`,
+      )
+    await demand(rules.details, copy.details, 'details')
+    await demand(rules.context, readJson(draft.context), 'context')
     // Those who ask in one process share one submission; in several, the reservation tells them apart.
     const current = this.#underWay.get(ref)
     if (current !== undefined) return current
@@ -152,7 +166,8 @@ export class Submitter {
       await resolver.resolve(approvalId, 'poll')
       return summarize(known, await this.#read(approvalId))
     }
-    await this.#bind(ref, draft, approvalId, { dueInMs: 0, sealed: writeSealed(found.sealed) })
+    // Ours to run first, so that it has run when this resolves; another process may after a lease.
+    await this.#bind(ref, draft, approvalId, { dueInMs: core.runs.leaseMs, sealed: writeSealed(found.sealed) })
     if (found.late) core.emit({ type: 'late', approvalId, action })
     core.emit({ type: 'confirmed', approvalId, action, status: found.sealed.status, via: 'inline' })
     const outcome = await resolver.resolve(approvalId, 'inline')
@@ -212,11 +227,11 @@ function summarize(known: Submission, kept: Snapshot | null): Submission {
   if (kept?.state === 'parked') return pending(approvalId)
   if (kept?.state === 'done') {
     const { outcome, sealed, result } = kept.tombstone
-    const truth = sealed === null ? null : readSealed(sealed)
+    const truth = showSealed(sealed)
     return decided(approvalId, { ...nothingMore, ...truth, status: outcome }, result)
   }
-  const sealed = kept?.sealed ?? null
-  return sealed === null ? known : decided(approvalId, readSealed(sealed), null)
+  const truth = showSealed(kept?.sealed ?? null)
+  return truth === null ? known : decided(approvalId, truth, null)
 }
 
 const nothingMore = { modifiedDetails: null, note: null, decidedAt: null }
@@ -265,7 +280,10 @@ function derivedRef(assistant: string | null, key: string): string {
 function isRefusal(error: unknown): boolean {
   if (!isCheqpointError(error)) return false
   const { code, httpStatus } = error
-  return code === 'api-unreachable' || (httpStatus !== undefined && refusedStatuses.has(httpStatus))
+  // `aborted` is what a closed client says before it sends anything.
+  return (
+    code === 'api-unreachable' || code === 'aborted' || (httpStatus !== undefined && refusedStatuses.has(httpStatus))
+  )
 }
 
 function unknown(why: string, info: ErrorInfo): CheqpointError {

@@ -1,5 +1,6 @@
 import type { ActionRules } from './action.js'
 import { idMatcher } from './approval-id.js'
+import { boundedStore, storeTimeoutMs } from './bounded-store.js'
 import { group, invalid } from './checks.js'
 import type { Client } from './client.js'
 import { type Core, createCore, intakeRules, type Verified } from './core.js'
@@ -8,6 +9,7 @@ import { type Callback, checkMethod, type IntakeRules, takeIn } from './intake.j
 import type { CoreOptions } from './options.js'
 import type { Outcome } from './outcome.js'
 import { pursue } from './pipeline.js'
+import { Alarm } from './runtime.js'
 import { coreNames, readCoreOptions, readStore } from './settings.js'
 import type { Store } from './store.js'
 
@@ -57,7 +59,7 @@ function prepare(options: VerifyOptions): { readonly core: Core; readonly intake
   const actions = readActionRules(options.actions)
   const client = readClient(options.client)
   const core = createCore(settings, {
-    store: readStore(options.store),
+    store: boundedStore(readStore(options.store), new Alarm(storeTimeoutMs, settings.clock)),
     client,
     manyAssistants: client.assistants !== null,
     rulesFor: (action) => actions.get(action) ?? {},

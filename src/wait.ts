@@ -1,7 +1,7 @@
 import type { Core } from './core.js'
 import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
 import { CheqpointError } from './errors.js'
-import { readJson, readSealed, type Tombstone } from './record.js'
+import { readJson, showSealed, type Tombstone } from './record.js'
 import type { Resolver } from './resolver.js'
 import { jitter } from './retry.js'
 import type { Snapshot } from './store.js'
@@ -197,7 +197,7 @@ function readResult(approvalId: string, found: Snapshot | null): Completed | Che
 }
 
 function readCompleted({ id, action, outcome, sealed, result }: Tombstone): Completed {
-  const truth = sealed === null ? null : readSealed(sealed)
+  const truth = showSealed(sealed)
   return {
     approvalId: id,
     action,

@@ -100,6 +100,16 @@ describe('the checker of the fault harness', () => {
     expect(lawsBrokenBy(killed(43))).toEqual(['L5'])
   })
 
+  it('takes a stop of the process with the older claim for the reason that both ran, and of no other', () => {
+    const stopped = (pid: number) => (h: Lines) => {
+      h.driver.push(`1700000001005 fault stop ${pid}`, `1700000005000 over stop ${pid}`)
+      h.ledger = [...secondRun, '1700000005001 start req_1 1 41 approved 101 1', '1700000005002 finish req_1 1 41']
+      h.upstream.splice(3, 1)
+    }
+    expect(lawsBrokenBy(stopped(41))).toEqual([])
+    expect(lawsBrokenBy(stopped(42))).toEqual(['L5', 'L6'])
+  })
+
   it('takes no reason at all for a second start under at-most-once', () => {
     const change = (h: Lines): void => {
       h.driver.push('1700000001045 fault kill 41')

@@ -341,7 +341,7 @@ describe('stats()', () => {
     expect(await receiver.stats()).toMatchObject({ sweeping: false })
   })
 
-  it('counts a callback that was answered early until its handler ends', async () => {
+  it('counts a callback until it is answered, and its approval until the handler ends', async () => {
     const work = gate()
     const { receiver, api } = bench({ sweep: 'elsewhere', onDecision: () => work.promise })
     await receiver.track('req_1', refund)
@@ -349,7 +349,7 @@ describe('stats()', () => {
     const answer = receiver.fetch(callbackRequest('req_1'))
     await pass(8_000)
     expect((await answer).status).toBe(202)
-    expect(await receiver.stats()).toMatchObject({ inFlight: 1, working: 1 })
+    expect(await receiver.stats()).toMatchObject({ inFlight: 0, working: 1 })
     work.open()
     await pass(0)
     expect(await receiver.stats()).toMatchObject({ inFlight: 0, working: 0 })

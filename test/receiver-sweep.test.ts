@@ -153,9 +153,9 @@ describe('a callback within the gap', () => {
     await receiver.resolve('req_0')
     const times = timeGets(api, ['req_0'], approved)
     const answer = receiver.fetch(callbackRequest('req_0'))
-    await pass(2_000)
+    await pass(2_001)
     expect((await answer).status).toBe(200)
-    expect(times).toEqual([2_000])
+    expect(times).toEqual([2_001])
     expect(runs).toHaveLength(1)
   })
 

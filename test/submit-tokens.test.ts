@@ -365,7 +365,7 @@ describe('a request that was submitted elsewhere', () => {
     await receiver.close()
   })
 
-  it('whose callback is here before it is tracked is unknown, and found by the sweep', async () => {
+  it('whose callback is here before it is tracked is unknown, and looked for as soon as it is tracked', async () => {
     const bench = tokenBench({ sweep: 'here' })
     const { receiver, api, runs } = bench
     await receiver.start()
@@ -374,7 +374,7 @@ describe('a request that was submitted elsewhere', () => {
     expect(await post(bench, 'req_1', url)).toBe(404)
     expect(api.asked).toEqual([])
     await receiver.track('req_1', { ...refund, ref })
-    await pass(20_000)
+    await pass(2_000)
     expect(runs).toHaveLength(1)
     await receiver.close()
   })

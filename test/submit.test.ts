@@ -15,7 +15,7 @@ import {
   failure,
   pendingPost,
   refund,
-  type SubmitApi,
+  SubmitApi,
   submitBench,
   webhook,
 } from './support/submit-bench.js'
@@ -606,7 +606,6 @@ describe('the same idempotencyKey', () => {
 
 describe('what submit does not take', () => {
   const schemas = {
-    onDecision: undefined,
     actions: {
       process_refund: {
         details: z.object({ orderId: z.string(), amount: z.number().positive() }),
@@ -627,6 +626,14 @@ describe('what submit does not take', () => {
     expect(await failure(submission)).toMatchObject({ code: 'argument-invalid', message })
     expect(api.steps).not.toContain('reserve')
     expect(api.posts).toEqual([])
+  })
+
+  it('an action that nobody here handles never leaves', async () => {
+    const api = new SubmitApi()
+    const receiver = createReceiver({ apiKey: 'cq_live_test', dispatcher: api, actions: { ship: { onDecision() {} } } })
+    expect((await failure(receiver.submit(refund))).code).toBe('argument-invalid')
+    expect(api.posts).toEqual([])
+    expect((await receiver.unbound()).items).toEqual([])
   })
 
   const loop: Record<string, unknown> = {}

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { storeTimeoutMs } from '../src/bounded-store.js'
 import { memoryStore, type Receiver } from '../src/index.js'
 import { callbackRequest } from './support/callback.js'
 import { overlayStore } from './support/overlay-store.js'
@@ -312,6 +313,7 @@ describe('close() and wait()', () => {
     await pass(1_000)
     await receiver.close()
     expect((await Promise.all(all)).map(({ code }) => code)).toEqual(Array(3).fill('receiver-closed'))
+    await pass(storeTimeoutMs)
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -344,6 +346,7 @@ describe('many who wait', () => {
     await receiver.cancel('req_1')
     await pass(500)
     expect(new Set((await Promise.all(all)).map(({ status }) => status))).toEqual(new Set(['cancelled']))
+    await pass(storeTimeoutMs)
     expect(vi.getTimerCount()).toBe(0)
     await pass(5_000)
     expect(store.timesOf('get')).toHaveLength(12)
@@ -384,6 +387,7 @@ describe('many who wait', () => {
     await receiver.cancel('req_0')
     await pass(500)
     await Promise.all(waited)
+    await pass(storeTimeoutMs)
     expect(vi.getTimerCount()).toBe(0)
   }, 20_000)
 
@@ -421,6 +425,7 @@ describe('many who wait', () => {
       await pass(100)
       expect(new Set((await Promise.all(waits)).map(({ code }) => code))).toEqual(new Set(['wait-timeout']))
     }
+    await pass(storeTimeoutMs)
     expect(vi.getTimerCount()).toBe(0)
     expect(store.timesOf('get')).toHaveLength(100)
   })

@@ -86,11 +86,12 @@ class Judge {
     if (this.#history.terms.guarantee === 'at-most-once' && starts.length > 1) {
       report('L5', `started ${starts.length} times under at-most-once`)
     }
-    for (const [at, start] of starts.entries()) {
-      const before = starts[at - 1]
+    const claims = starts.toSorted((a, b) => a.fence - b.fence)
+    for (const [at, start] of claims.entries()) {
+      const before = claims[at - 1]
       if (before === undefined) continue
       const threw = throws.some(({ fence }) => fence === before.fence)
-      const reason = this.#faults.between(before, start.at)
+      const reason = this.#faults.between(before, start)
       const finished = finishes.find(({ fence }) => fence === before.fence)
       if (reason === null && finished !== undefined) report('L5', 'finished, and ran again without a fault between')
       else if (reason === null && !threw) report('L5', 'ran again without a throw or a fault between')

@@ -33,10 +33,14 @@ export class Faults {
     this.lastAt = driver.filter(({ kind }) => kind === 'fault').at(-1)?.at ?? 0
   }
 
-  /** The fault that let another run begin at `until` although this one had begun, or `null` where there was none. */
-  between(run: Pick<End, 'at' | 'pid'>, until: number): string | null {
+  /**
+   * The fault that let another run begin although an earlier claim had run, or was about to; `null` where there was none.
+   * A process that stood still may begin its run after the one that followed it.
+   */
+  between(earlier: Pick<End, 'at' | 'pid'>, later: Pick<End, 'at'>): string | null {
+    const [begin, end] = [Math.min(earlier.at, later.at), Math.max(earlier.at, later.at)]
     const hit = this.#windows.find(
-      ({ pid, from, to }) => (pid === null || pid === run.pid) && from <= until && to >= run.at,
+      ({ pid, from, to }) => (pid === null || pid === earlier.pid) && from <= end && to >= begin,
     )
     return hit?.kind ?? null
   }

@@ -26,7 +26,7 @@ export interface Figures {
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number }
   /** From the last fault to the last effect; 0 where nothing was left to do. */
   readonly recoveryMs: number
-  readonly bytesPerKey: number
+  readonly bytesPerKey: number | null
   readonly notes: readonly string[]
   readonly violations: readonly Violation[]
 }
@@ -73,12 +73,13 @@ export function figuresOf(history: History, notes: readonly string[], failures: 
   }
 }
 
-/** The fault between the first run that finished and the next, or `null` where any two had none between them. */
+/** The fault between the first claim whose run finished and the next, or `null` where any two had none between them. */
 function causeOf({ finishes, starts }: Life, faults: Faults): string | null {
-  const causes = finishes.slice(1).map((later, at) => {
-    const pair = starts.filter(({ fence }) => fence === later.fence || fence === finishes[at]?.fence)
-    const [first, second] = pair
-    return first === undefined || second === undefined ? null : faults.between(first, second.at)
+  const fences = new Set(finishes.map(({ fence }) => fence))
+  const claims = starts.filter(({ fence }) => fences.has(fence)).toSorted((a, b) => a.fence - b.fence)
+  const causes = claims.slice(1).map((later, at) => {
+    const earlier = claims[at]
+    return earlier === undefined ? null : faults.between(earlier, later)
   })
   return causes.includes(null) ? null : (causes[0] ?? null)
 }

@@ -45,7 +45,7 @@ export async function readState(redis: Peephole, partitions: number, bytesBefore
   }
   const bytes = (await usedMemory(redis)) - bytesBefore
   const entries = open.length + done.length
-  return { due, parked, open, done, bytesPerKey: entries === 0 ? 0 : Math.round(bytes / entries) }
+  return { due, parked, open, done, bytesPerKey: entries < 1_000 ? null : Math.round(bytes / entries) }
 }
 
 export async function usedMemory(redis: Peephole): Promise<number> {

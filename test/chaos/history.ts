@@ -50,7 +50,8 @@ export interface FinalState {
   readonly open: readonly string[]
   /** Ids of tombstones. */
   readonly done: readonly string[]
-  readonly bytesPerKey: number
+  /** `null` where there are too few to tell. */
+  readonly bytesPerKey: number | null
 }
 
 /** Everything that a run left behind. */

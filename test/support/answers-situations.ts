@@ -357,7 +357,7 @@ const unconfirmed: readonly Situation[] = [
       answers: [202, 500],
       word: 'api-key-refused',
       gets: 1,
-      events: ['paused', 'api-key-refused', 'released'],
+      events: status === 401 ? ['paused', 'api-key-refused', 'released'] : ['api-key-refused', 'released'],
       record: released,
       before: ({ api }) => api.answer(id, { status }),
     }),

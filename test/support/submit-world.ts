@@ -57,6 +57,8 @@ export class World {
   readonly #submissions: { readonly orderId: string; readonly id: string | null }[] = []
   #elapsed = 0
   #live = true
+  /** A token was taken for an approval that is not its own. */
+  #misled = false
 
   constructor(story: Story, schedule: (label: string) => Promise<unknown>) {
     this.#story = story
@@ -135,6 +137,7 @@ export class World {
       if (id !== null && request?.orderId !== orderId) wrong.push(`the submission of ${orderId} was told ${id}`)
       if (id === null && orderId === 'B') wrong.push('the submission of B was told unknown')
     }
+    if (this.#misled) wrong.push('the token of A was good for B')
     for (const event of this.#events) if (event.type === 'store-failed') wrong.push(`store-failed: ${event.operation}`)
     return wrong
   }
@@ -176,17 +179,21 @@ export class World {
   async #attack(): Promise<void> {
     await this.#step('attack')
     const [a, b] = ['A', 'B'].map((orderId) => this.#requests.find((each) => each.orderId === orderId))
-    if (a !== undefined && b !== undefined) await this.#callBack({ ...b, callbackUrl: a.callbackUrl }, 1)
+    if (a === undefined || b === undefined) return
+    const status = await this.#callBack({ ...b, callbackUrl: a.callbackUrl }, 1)
+    // Without tokens it is a callback like any other.
+    if (status === 200 && this.#story.secret) this.#misled = true
   }
 
-  async #callBack({ id, callbackUrl, status }: Request, process: number): Promise<void> {
+  async #callBack({ id, callbackUrl, status }: Request, process: number): Promise<number | undefined> {
     await this.#step('callback')
-    await this.#processes[process]?.handle({
+    const answer = await this.#processes[process]?.handle({
       method: 'POST',
       url: callbackUrl,
       header: (name) => (name === 'user-agent' ? ['Cheqpoint-Callback/1.0'] : []),
       body: { parsed: { approvalId: id, status } },
     })
+    return answer?.status
   }
 
   #decide(request: Request, status: Request['status']): void {
