@@ -36,8 +36,9 @@ export async function confirm(
   client: Pick<Client, 'get'>,
   now: () => number,
 ): Promise<Confirmation> {
+  const askedAt = now()
   try {
-    return judge(await client.get(record.id, { assistant: record.assistant }), record.expiresAt, via, now())
+    return judge(await client.get(record.id, { assistant: record.assistant }), record.expiresAt, via, now(), askedAt)
   } catch (error) {
     return readFailure(error)
   }
@@ -47,10 +48,17 @@ export async function confirm(
  * What an answer means at this moment. Approved counts when it was decided by `expiresAt`, however late we learn of
  * it; decided later, or undated and learned later, it is `expired`. Undecided past `expiresAt` is `expired` too.
  */
-export function judge(answer: Confirmed, expiresAt: number | null, via: Via, nowMs: number): Confirmation {
+export function judge(
+  answer: Confirmed,
+  expiresAt: number | null,
+  via: Via,
+  nowMs: number,
+  askedMs: number = nowMs,
+): Confirmation {
   const { status, modifiedDetails, note, decidedAt } = answer
   if (status === 'pending' || status === 'unknown') {
-    if (expiresAt === null || nowMs <= expiresAt)
+    // It was undecided at some moment since it was asked; by now it may have been decided in time.
+    if (expiresAt === null || askedMs <= expiresAt)
       return { kind: 'undecided', unknownWord: status === 'unknown' ? answer.word : null }
     return {
       kind: 'decided',

@@ -44,7 +44,7 @@ export type Actions<Details, Context> = {
 export interface CoreOptions {
   /**
    * `at-least-once` (default): a run whose end is unknown is repeated. `at-most-once`: it is parked for a person, and
-   * so is a run that threw.
+   * so is a run that threw. The same for every receiver on one store, or it holds for none.
    */
   readonly guarantee?: 'at-least-once' | 'at-most-once' | undefined
   /** What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. */
@@ -136,14 +136,17 @@ export interface PollingOptions {
   readonly maxMs?: number | undefined
   /** GETs that the sweep may cause, per assistant and process; `Infinity` for no bound. Default 10. */
   readonly requestsPerSecond?: number | undefined
-  /** Approvals that one process sweeps at a time. Default 16. */
+  /** Approvals that one process sweeps at a time, their handlers included: slow handlers want more. Default 16. */
   readonly concurrency?: number | undefined
 }
 
 export interface RunOptions {
   /** How long a claim holds without renewal; renewed every third of it. Default 30,000. */
   readonly leaseMs?: number | undefined
-  /** After so long `run.signal` aborts and the run counts as failed. Default 900,000. */
+  /**
+   * After so long `run.signal` aborts. A run that does not end within a lease from then counts as failed, and another
+   * may start beside it. Default 900,000.
+   */
   readonly timeoutMs?: number | undefined
   /** Starts without a finish before the record is parked. Default 8. */
   readonly maxStarts?: number | undefined

@@ -25,8 +25,21 @@ export async function pursue(id: string, trigger: Trigger, core: Core): Promise<
 }
 
 async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
-  const admission = trigger.via === 'callback' ? await admit(id, trigger, core) : { giveBack: () => {} }
+  if (trigger.via !== 'callback') return look(id, trigger, core, () => {})
+  const admission = await admit(id, trigger, core)
   if ('kind' in admission) return admission
+  let asked = false
+  try {
+    return await look(id, trigger, core, () => {
+      asked = true
+    })
+  } finally {
+    // Only an unsealed claim asks the API; everything else needs no token of the budget.
+    if (!asked) admission.giveBack()
+  }
+}
+
+async function look(id: string, trigger: Trigger, core: Core, onAsking: () => void): Promise<Verified | Outcome> {
   const token = randomUUID()
   const claimedAt = core.clock.elapsed()
   const answer = await core.store.claim(id, token, core.runs.leaseMs, {
@@ -34,8 +47,6 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
     force: trigger.via === 'manual',
     knock: trigger.via === 'callback',
   })
-  // Only an unsealed claim asks the API; everything else needs no token of the budget.
-  if (answer.kind !== 'claimed' || answer.sealed !== null) admission.giveBack()
   if (answer.kind === 'unreadable') core.emit({ type: 'store-failed', operation: 'claim', error: unreadable(id) })
   if (answer.kind === 'unknown' && trigger.ref !== undefined) return hold(id, trigger, trigger.ref, core)
   if (answer.kind !== 'claimed') return readRefusal(id, answer, core)
@@ -47,6 +58,7 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
   if (core.guarantee === 'at-most-once' && answer.starts > 0) return held.park('started-before')
   if (answer.starts >= core.runs.maxStarts) return held.park('too-many-starts')
 
+  if (answer.sealed === null) onAsking()
   const truth = answer.sealed ?? (await held.confirm())
   if (typeof truth !== 'string' && 'kind' in truth) return truth
   const seal = await core.store.seal(id, token, typeof truth === 'string' ? truth : writeSealed(truth))
@@ -86,7 +98,7 @@ async function hold(id: string, trigger: Trigger, ref: string, core: Core): Prom
   if (answer === 'full') return { kind: 'unknown-approval' }
   if (answer !== 'bound') return { kind: 'unbound', approvalId: id, retryAfterMs: unboundRetryMs }
   // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is a stranger's.
-  return (await core.store.get(id)) === null ? { kind: 'unknown-approval' } : claimAndSeal(id, trigger, core)
+  return (await core.store.get(id)) === null ? { kind: 'unknown-approval' } : look(id, trigger, core, () => {})
 }
 
 async function assistantOf(id: string, core: Core): Promise<string | null> {

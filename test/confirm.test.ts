@@ -120,7 +120,8 @@ describe('a failed call', () => {
     ['aborted', {}, 'api-failed', 0],
     ['api-throttled', { retryAfterMs: 120_000 }, 'api-throttled', 120_000],
     ['api-throttled', {}, 'api-throttled', 30_000],
-    ['api-key-refused', {}, 'api-key-refused', 60_000],
+    ['api-key-refused', { httpStatus: 401 }, 'api-key-refused', 60_000],
+    ['api-key-refused', { httpStatus: 403 }, 'api-key-refused', 0],
     ['assistant-unknown', {}, 'assistant-unknown', 0],
   ])('with %s %j is %s, and pauses the assistant for %i ms', async (code, info, kind, pauseMs) => {
     const client = { get: () => Promise.reject(new CheqpointError(code, 'text', info)) }
@@ -133,18 +134,30 @@ describe('a failed call', () => {
     expect(found).toEqual({ kind: 'api-failed', code: 'api-unreachable', pauseMs: 0 })
   })
 
-  it('asks with the key of the assistant that submitted the request, and judges by the moment of the answer', async () => {
-    const asked: unknown[] = []
+  /** An API whose answer takes one millisecond. */
+  const slowly = (word: 'pending' | 'approved', asked: unknown[] = []) => {
     let nowMs = expiresAt
     const client = {
       async get(...call: readonly unknown[]) {
         asked.push(call)
         nowMs += 1
-        return answer('pending')
+        return word === 'approved' ? { ...answer('approved'), decidedAt: null } : answer(word)
       },
     }
-    const found = await confirm(record, 'poll', client, () => nowMs)
+    return confirm(record, 'poll', client, () => nowMs)
+  }
+
+  it('asks with the key of the assistant that submitted the request', async () => {
+    const asked: unknown[] = []
+    await slowly('pending', asked)
     expect(asked).toEqual([['req_1', { assistant: 'a' }]])
-    expect(found).toMatchObject({ kind: 'decided', sealed: { status: 'expired' } })
+  })
+
+  it('leaves undecided what may have been decided in time while the answer was on its way', async () => {
+    expect(await slowly('pending')).toMatchObject({ kind: 'undecided' })
+  })
+
+  it('takes an undated approval for late by the moment it is learned', async () => {
+    expect(await slowly('approved')).toMatchObject({ kind: 'decided', late: true, sealed: { status: 'expired' } })
   })
 })
