@@ -133,6 +133,16 @@ describeWithRedis('check: what the server must be', () => {
     expect(await durable.store({ partitions: 8 }).check()).toEqual([])
   })
 
+  it('is content with a full server that was set up before, and not with one that was not', async () => {
+    const prefix = randomUUID()
+    await durable.store({ prefix, partitions: 16 }).check()
+    await withConfig({ maxmemory: '1mb' }, async () => {
+      expect(await durable.store({ prefix, partitions: 16 }).check()).toEqual([])
+      await expect(durable.store({ prefix, partitions: 8 }).check()).rejects.toMatchObject({ code: 'store-unsuitable' })
+      await expect(durable.store({ prefix: randomUUID() }).check()).rejects.toMatchObject({ code: 'store-full' })
+    })
+  })
+
   it('warns about what its user may not ask, and names what a user lacks', async () => {
     const names =
       'eval evalsha time get set del pttl pexpire zadd zrem zscore zrank zcard zcount zrange wait config|get info'

@@ -125,8 +125,17 @@ async function demandRouting(link: RedisLink, key: string, info: Info): Promise<
 /** The first store of a prefix fixes the number: another one would look for the same record in another place. */
 async function agreeOnPartitions(link: RedisLink, keys: RedisKeys): Promise<void> {
   const mine = String(keys.partitions)
-  if ((await link.send(['SET', keys.meta, mine, 'NX'], keys.meta)) === 'OK') return
-  const theirs = asInteger(await link.send(['GET', keys.meta], keys.meta))
+  let full: unknown
+  try {
+    if ((await link.send(['SET', keys.meta, mine, 'NX'], keys.meta)) === 'OK') return
+  } catch (error) {
+    // A full server refuses this even where there is nothing to write; what it holds must be able to end.
+    if (!isCheqpointError(error, 'store-full')) throw error
+    full = error
+  }
+  const reply = await link.send(['GET', keys.meta], keys.meta)
+  if (reply === null && full !== undefined) throw full
+  const theirs = asInteger(reply)
   if (theirs === keys.partitions) return
   throw unsuitable(
     `its records were stored with partitions: ${theirs}, and now it is ${mine}; set it back, or use another prefix`,
