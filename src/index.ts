@@ -1,13 +1,6 @@
 // The receiver: what most users need.
-export {
-  type CloseOptions,
-  createReceiver,
-  type Receiver,
-  type Stats,
-  type SubmitAs,
-  type SubmitOptionsFor,
-  type TrackedAs,
-} from './receiver.js'
+export { createReceiver } from './receiver.js'
+export type { CloseOptions, Receiver, Stats, SubmitAs, SubmitOptionsFor, TrackedAs } from './receiver-face.js'
 export type {
   Action,
   Actions,

@@ -17,6 +17,7 @@ export class Faults {
   readonly #windows: readonly Window[]
   /** Injected faults by kind, those of the upstream stub included, and times that the machine held a worker up. */
   readonly counts: ReadonlyMap<string, number>
+  /** When the last one began or was over. */
   readonly lastAt: number
 
   constructor({ driver, ledger, upstream }: Pick<History, 'driver' | 'ledger' | 'upstream'>) {
@@ -30,7 +31,7 @@ export class Faults {
       if (!injected.some((other) => other.pid === pid && other.from <= to && other.to >= from)) add(`machine-${kind}`)
     }
     this.counts = counts
-    this.lastAt = driver.filter(({ kind }) => kind === 'fault').at(-1)?.at ?? 0
+    this.lastAt = driver.filter(({ kind }) => kind === 'fault' || kind === 'over').at(-1)?.at ?? 0
   }
 
   /**

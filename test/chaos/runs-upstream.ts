@@ -24,7 +24,7 @@ function troubled(name: string, title: string, gets: Partial<Knobs['gets']>): Ru
       const submitting = rig.submit(size, { perSecond: 300 })
       await Promise.all([submitting, sleep((seconds * 1_000 * size) / 5_000)])
       rig.tell({ kind: 'knobs', knobs: calm })
-      rig.log.write('fault', 'upstream-mended')
+      rig.log.write('over', 'upstream-faults')
       return []
     },
     // Each budget is a bucket that holds a second's worth.
