@@ -4,14 +4,15 @@ import type { CallbackUrls } from './callback-url.js'
 import type { Client, Confirmed, SubmitRequest } from './client.js'
 import { judge } from './confirm.js'
 import type { Core } from './core.js'
-import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
+import type { JsonObject } from './decision.js'
 import { CheqpointError, type ErrorInfo, isCheqpointError } from './errors.js'
-import { type Draft, readJson, type Sealed, showSealed, writeSealed } from './record.js'
+import { type Draft, readJson, writeSealed } from './record.js'
 import { type Tracked, writeDraft, writeJson } from './register.js'
 import type { Resolver } from './resolver.js'
 import { nextLookMs } from './retry.js'
 import type { AddOptions, Snapshot } from './store.js'
-import { readDate, type WireAnswer } from './wire.js'
+import { decided, pending, type Submission, summarize } from './submission.js'
+import type { WireAnswer } from './wire.js'
 
 /** What is said of a submission beside the request. An `expiresAt` is sent to Cheqpoint; the default one is not. */
 export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | 'assistant'> {
@@ -25,27 +26,6 @@ export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | '
    * be executed again. Known for as long as the record or its tombstone is.
    */
   readonly idempotencyKey?: string | undefined
-}
-
-/** What became of a submission. */
-export type Submission = PendingSubmission | DecidedSubmission
-
-export interface PendingSubmission {
-  readonly status: 'pending'
-  readonly approvalId: string
-  /** Where a person decides, if Cheqpoint said. */
-  readonly reviewUrl: string | null
-}
-
-export interface DecidedSubmission {
-  /** `cancelled` where a person ended it without a run. */
-  readonly status: DecisionStatus | 'cancelled'
-  readonly approvalId: string
-  readonly modifiedDetails: JsonObject | null
-  readonly note: string | null
-  readonly decidedAt: Date | null
-  /** What the handler returned; `null` where it returned nothing or has not ended. */
-  readonly result: JsonValue
 }
 
 export interface SubmitTerms {
@@ -217,42 +197,6 @@ export class Submitter {
   #lost(why: string, info: ErrorInfo & { readonly ref: string }): CheqpointError {
     this.#terms.core.emit({ type: 'submission-unknown', ref: info.ref })
     return unknown(why, info)
-  }
-}
-
-/** What the store says of a submission that is bound; what is known without it where it does not. */
-function summarize(known: Submission, kept: Snapshot | null): Submission {
-  const { approvalId } = known
-  // Parked, it is a person's to decide, whatever the API said.
-  if (kept?.state === 'parked') return pending(approvalId)
-  if (kept?.state === 'done') {
-    const { outcome, sealed, result } = kept.tombstone
-    const truth = showSealed(sealed)
-    return decided(approvalId, { ...nothingMore, ...truth, status: outcome }, result)
-  }
-  const truth = showSealed(kept?.sealed ?? null)
-  return truth === null ? known : decided(approvalId, truth, null)
-}
-
-const nothingMore = { modifiedDetails: null, note: null, decidedAt: null }
-
-function pending(approvalId: string): PendingSubmission {
-  return { status: 'pending', approvalId, reviewUrl: null }
-}
-
-function decided(
-  approvalId: string,
-  truth: Omit<Sealed, 'status' | 'via'> & Pick<DecidedSubmission, 'status'>,
-  result: string | null,
-): DecidedSubmission {
-  const { status, modifiedDetails, note, decidedAt } = truth
-  return {
-    status,
-    approvalId,
-    modifiedDetails,
-    note,
-    decidedAt: readDate(decidedAt),
-    result: result === null ? null : readJson(result),
   }
 }
 

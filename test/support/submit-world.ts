@@ -7,7 +7,7 @@ import {
   type Receiver,
   type Store,
 } from '../../src/index.js'
-import type { Submission } from '../../src/submit.js'
+import type { Submission } from '../../src/submission.js'
 import { webhook } from './submit-bench.js'
 
 /** What happens in one schedule; its order is the scheduler's. */

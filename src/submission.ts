@@ -1,0 +1,61 @@
+import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
+import { readJson, type Sealed, showSealed } from './record.js'
+import type { Snapshot } from './store.js'
+import { readDate } from './wire.js'
+
+/** What became of a submission. */
+export type Submission = PendingSubmission | DecidedSubmission
+
+export interface PendingSubmission {
+  readonly status: 'pending'
+  readonly approvalId: string
+  /** Where a person decides, if Cheqpoint said. */
+  readonly reviewUrl: string | null
+}
+
+export interface DecidedSubmission {
+  /** `cancelled` where a person ended it without a run. */
+  readonly status: DecisionStatus | 'cancelled'
+  readonly approvalId: string
+  readonly modifiedDetails: JsonObject | null
+  readonly note: string | null
+  readonly decidedAt: Date | null
+  /** What the handler returned; `null` where it returned nothing or has not ended. */
+  readonly result: JsonValue
+}
+
+/** What the store says of a submission that is bound; what is known without it where it does not. */
+export function summarize(known: Submission, kept: Snapshot | null): Submission {
+  const { approvalId } = known
+  // Parked, it is a person's to decide, whatever the API said.
+  if (kept?.state === 'parked') return pending(approvalId)
+  if (kept?.state === 'done') {
+    const { outcome, sealed, result } = kept.tombstone
+    const truth = showSealed(sealed)
+    return decided(approvalId, { ...nothingMore, ...truth, status: outcome }, result)
+  }
+  const truth = showSealed(kept?.sealed ?? null)
+  return truth === null ? known : decided(approvalId, truth, null)
+}
+
+const nothingMore = { modifiedDetails: null, note: null, decidedAt: null }
+
+export function pending(approvalId: string): PendingSubmission {
+  return { status: 'pending', approvalId, reviewUrl: null }
+}
+
+export function decided(
+  approvalId: string,
+  truth: Omit<Sealed, 'status' | 'via'> & Pick<DecidedSubmission, 'status'>,
+  result: string | null,
+): DecidedSubmission {
+  const { status, modifiedDetails, note, decidedAt } = truth
+  return {
+    status,
+    approvalId,
+    modifiedDetails,
+    note,
+    decidedAt: readDate(decidedAt),
+    result: result === null ? null : readJson(result),
+  }
+}
