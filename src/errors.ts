@@ -18,7 +18,7 @@ export const errorCodes = {
   'api-refused': 'The API refused the request (another 4xx)',
   'api-failed': 'The API failed (5xx)',
   'api-unreadable': 'The answer of the API could not be understood',
-  'submission-refused': 'Cheqpoint refused the request; nothing was kept',
+  'submission-refused': 'Cheqpoint refused the request, or it was never sent; nothing was kept',
   'submission-unknown': 'Whether Cheqpoint accepted the request is unknown; it is kept and listed',
   'store-full': 'The store holds as many open records as it may',
   'store-unavailable': 'The store did not answer',

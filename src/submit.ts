@@ -124,7 +124,8 @@ export class Submitter {
       if (!isRefusal(cause)) throw this.#lost(`whether Cheqpoint took the request is unknown: ${why}`, info)
       // What cannot be forgotten stays listed; refused it is all the same.
       await this.#persist('discard', () => core.store.discard(ref)).catch(() => {})
-      throw new CheqpointError('submission-refused', `Cheqpoint refused the request: ${why}`, info)
+      const refused = httpStatus === undefined ? 'the request was not sent' : 'Cheqpoint refused the request'
+      throw new CheqpointError('submission-refused', `${refused}, and nothing was kept: ${why}`, info)
     }
   }
 
