@@ -28,6 +28,7 @@ const prepared = new WeakMap<VerifyOptions, { readonly core: Core; readonly inta
  * The core alone, for those who bring their own runner: checks, claim, confirm, seal. On `ok` the decision is
  * confirmed and sealed, its start is counted, and the claim is yours: extend it while you work, then complete,
  * release or park it. On anything else nothing is held; `toAnswer` has the HTTP answer to either.
+ * It reads no token in the URL and leaves `store.check()` to you.
  * Rejects for options that are not allowed, with the codes of `createReceiver`, and for nothing else.
  *
  * @example
