@@ -1,6 +1,6 @@
 import type { Client } from './client.js'
 import { type Confirmation, confirm } from './confirm.js'
-import type { Core } from './core.js'
+import { type Core, heedFailure } from './core.js'
 import { recordVersion, writeSealed } from './record.js'
 import { nextLookMs } from './retry.js'
 import type { Reservation } from './store.js'
@@ -48,7 +48,7 @@ async function askAbout(
   { draft, ageMs }: Reservation,
   { core, client }: AdoptTerms,
 ): Promise<Adoptable | 'no' | 'later'> {
-  const { store, pauses, sweepBudget, clock, emit } = core
+  const { store, pauses, sweepBudget, clock } = core
   const { assistant } = draft
   if ((await store.get(id)) !== null) return 'no'
   if (pauses.leftMs(assistant) > 0) return 'later'
@@ -62,10 +62,7 @@ async function askAbout(
     return decidedAt !== undefined && decidedAt >= madeAt - clockSkewMs ? { ...found, id } : 'no'
   }
   if (found.kind === 'undecided') return 'later'
-  if (found.pauseMs > 0 && pauses.pause(assistant, found.pauseMs)) {
-    emit({ type: 'paused', assistant, forMs: found.pauseMs })
-    if (found.kind === 'api-key-refused') emit({ type: 'api-key-refused', assistant })
-  }
+  heedFailure(core, assistant, found)
   return found.code === 'api-not-found' ? 'no' : 'later'
 }
 

@@ -4,7 +4,7 @@ import { group, invalid, number, optionalFunction } from './checks.js'
 import { CheqpointError, type ErrorCode, isCheqpointError } from './errors.js'
 import { readKeys, unknownAssistant } from './keyring.js'
 import { jitter, retryAfterMs } from './retry.js'
-import { Alarm, type Clock, type Random, systemClock, systemRandom } from './runtime.js'
+import { Alarm, type Clock, longestTimer, type Random, systemClock, systemRandom } from './runtime.js'
 import { createTransport, type Question, type Reply } from './transport.js'
 import { parseAnswer, parseJson, type WireAnswer } from './wire.js'
 
@@ -108,8 +108,6 @@ const names = [
   'clock',
   'random',
 ]
-/** The longest that a timer of the platform can wait. */
-const longestTimer = 2_147_483_647
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
 /** Failures that waiting may mend. */
 const transient: ReadonlySet<ErrorCode> = new Set([

@@ -2,6 +2,7 @@ import type { ActionRules } from './action.js'
 import { Budget, Pauses } from './budget.js'
 import type { Claim } from './claim.js'
 import type { Client } from './client.js'
+import type { Failure } from './confirm.js'
 import type { Via } from './decision.js'
 import type { IntakeRules } from './intake.js'
 import { Alarm } from './runtime.js'
@@ -46,6 +47,13 @@ export interface Core extends CoreParts, CoreSettings {
   readonly pauses: Pauses
   /** Reports a status word that nobody documented, once. */
   readonly onUnknownWord: (word: string, approvalId: string) => void
+}
+
+/** Lets the assistant rest where a failure asks for it, and tells of a refused key; within a pause once. */
+export function heedFailure({ pauses, emit }: Core, assistant: string | null, { kind, pauseMs }: Failure): void {
+  const fresh = pauseMs > 0 && pauses.pause(assistant, pauseMs)
+  if (fresh) emit({ type: 'paused', assistant, forMs: pauseMs })
+  if (kind === 'api-key-refused' && (fresh || pauseMs === 0)) emit({ type: 'api-key-refused', assistant })
 }
 
 export function createCore(settings: CoreSettings, parts: CoreParts): Core {

@@ -1,7 +1,7 @@
 import { type ActionRules, effectiveDetails, validate } from './action.js'
 import { Claim } from './claim.js'
 import { confirm, type Failure } from './confirm.js'
-import type { Core, Trigger, Verified } from './core.js'
+import { type Core, heedFailure, type Trigger, type Verified } from './core.js'
 import type { Decision, JsonValue } from './decision.js'
 import type { ErrorCode } from './errors.js'
 import type { ReleaseReason } from './events.js'
@@ -43,7 +43,7 @@ export class Held {
   /** The decision, from the API; where there is none, what became of the record. */
   async confirm(): Promise<Sealed | Outcome> {
     const { id, assistant, action } = this.record
-    const { pauses, clock, emit, client, confirm: rules } = this.#core
+    const { clock, emit, client, confirm: rules } = this.#core
     if (this.#trigger.via === 'poll') {
       const waiting = await this.#waitForBudget()
       if (waiting !== null) return waiting
@@ -62,10 +62,7 @@ export class Held {
         retryAfterMs: rules.gapMs,
       })
     }
-    const pausedNow = found.pauseMs > 0 && pauses.pause(assistant, found.pauseMs)
-    if (pausedNow) emit({ type: 'paused', assistant, forMs: found.pauseMs })
-    if (found.kind === 'api-key-refused' && (pausedNow || found.pauseMs === 0))
-      emit({ type: 'api-key-refused', assistant })
+    heedFailure(this.#core, assistant, found)
     return this.#fail(found)
   }
 

@@ -19,7 +19,7 @@ import { writeDraft } from './register.js'
 import { Resolver } from './resolver.js'
 import { nextLookMs } from './retry.js'
 import type { Stop } from './run.js'
-import { Alarm } from './runtime.js'
+import { Alarm, longestTimer } from './runtime.js'
 import { readOptions, type Settings } from './settings.js'
 import type { Store } from './store.js'
 import { makeCallbackUrl, Submitter } from './submit.js'
@@ -27,8 +27,6 @@ import { Sweeper } from './sweep.js'
 import { watchTokens } from './token-watch.js'
 import { Waits } from './wait.js'
 
-/** The longest that a timer of the platform can wait. */
-const longestTimer = 2_147_483_647
 /** How long aborted runs get to end before `close` resolves all the same. */
 const abortGraceMs = 1_000
 

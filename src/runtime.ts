@@ -9,6 +9,9 @@ export interface Clock {
 /** A number from 0 (included) to 1 (excluded). */
 export type Random = () => number
 
+/** The longest that a timer of the platform can wait, in milliseconds. */
+export const longestTimer = 2_147_483_647
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),

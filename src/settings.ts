@@ -11,7 +11,7 @@ import type {
   ReceiverOptions,
   RunOptions,
 } from './options.js'
-import { type Clock, type Random, systemClock, systemRandom } from './runtime.js'
+import { type Clock, longestTimer, type Random, systemClock, systemRandom } from './runtime.js'
 import type { Store } from './store.js'
 import { memoryStore } from './stores/memory.js'
 
@@ -44,8 +44,6 @@ type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Nam
 
 const day = 86_400_000
 const shortestSecret = 16
-/** The longest that a timer of the platform can wait. */
-const longestTimer = 2_147_483_647
 
 /** Names of {@link CoreOptions}. */
 export const coreNames: readonly string[] = [

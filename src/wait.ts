@@ -4,6 +4,7 @@ import { CheqpointError } from './errors.js'
 import { readJson, showSealed, type Tombstone } from './record.js'
 import type { Resolver } from './resolver.js'
 import { jitter } from './retry.js'
+import { longestTimer } from './runtime.js'
 import type { Snapshot } from './store.js'
 import { readDate } from './wire.js'
 
@@ -38,8 +39,6 @@ interface Waiter {
 const lookEveryMs = 500
 /** Records read from the store at a time. */
 const batch = 64
-/** The longest that a timer of the platform can wait. */
-const longestTimer = 2_147_483_647
 
 /** Waits for completions: one loop for all who wait, reading each awaited record once a round. */
 export class Waits {

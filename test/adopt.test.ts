@@ -481,4 +481,14 @@ describe('unbound() and discard()', () => {
     expect(lost.api.asked).toEqual([])
     await lost.receiver.close()
   })
+
+  it('tells of a key that is refused for one candidate alone, and pauses nobody', async () => {
+    const lost = await loseSubmission()
+    const { receiver, api, types } = lost
+    api.answer('req_9', { status: 403 })
+    await lost.call('req_9')
+    await pass(firstLook + 2_000)
+    expect(types().filter((type) => type === 'paused' || type === 'api-key-refused')).toEqual(['api-key-refused'])
+    await receiver.close()
+  })
 })
