@@ -26,8 +26,9 @@ async function callbackOf({ req }: Context): Promise<Callback> {
   return { ...fromRequest(req.raw), body: parsed === null ? { drained: true } : { parsed } }
 }
 
-/** `executionCtx` throws where the host has none. */
+/** `executionCtx` throws where the host has none; a server of Node.js, which gives `incoming` instead, never has. */
 function waitUntilOf(context: Context): ((work: Promise<unknown>) => void) | undefined {
+  if (context.env?.incoming !== undefined) return undefined
   try {
     const { executionCtx } = context
     return (work) => executionCtx.waitUntil(work)
