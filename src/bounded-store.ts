@@ -1,6 +1,7 @@
 import { CheqpointError } from './errors.js'
 import type { Alarm } from './runtime.js'
 import type { Store } from './store.js'
+import { isMemoryStore } from './stores/memory.js'
 
 /** How long a store may take for one call. */
 export const storeTimeoutMs = 5_000
@@ -8,9 +9,10 @@ export const storeTimeoutMs = 5_000
 /**
  * The same store, each of whose calls ends: one that does not answer in time rejects with `store-unavailable`, and so
  * takes the way that every outage takes. That the call may still be carried out is within the contract of a store,
- * whose calls can all be sent again.
+ * whose calls can all be sent again. The memory store answers before it returns, so there is nothing to bound.
  */
 export function boundedStore(store: Store, alarm: Alarm): Store {
+  if (isMemoryStore(store)) return store
   const bounded = <Value>(ask: () => Promise<Value>): Promise<Value> =>
     new Promise((resolve, reject) => {
       const disarm = alarm.arm(() => {

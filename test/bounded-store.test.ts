@@ -23,7 +23,12 @@ describe('a store whose calls are bounded', () => {
   it('has every method of a store', () => {
     const methods = (store: object): readonly string[] =>
       Object.getOwnPropertyNames(Object.getPrototypeOf(store)).filter((name) => name !== 'constructor')
-    expect(Object.keys(bounded(memoryStore())).sort()).toEqual([...methods(memoryStore())].sort())
+    expect(Object.keys(bounded(overlayStore(memoryStore(), {}))).sort()).toEqual([...methods(memoryStore())].sort())
+  })
+
+  it('is the memory store as it is, which answers before a call returns', () => {
+    const store = memoryStore()
+    expect(bounded(store)).toBe(store)
   })
 
   it('rejects a call that gets no answer when its time is up, and not a millisecond before', async () => {

@@ -68,6 +68,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   return new MemoryStore(maxPending, clock)
 }
 
+/** Whether a store is one of these itself, and nothing wrapped around one. */
+export function isMemoryStore(store: Store): boolean {
+  return MemoryStore.is(store)
+}
+
 /** An unbound reservation. */
 interface Reserved extends Due {
   readonly kind: 'reservation'
@@ -95,6 +100,10 @@ class MemoryStore implements Store {
   readonly #bound = new Map<string, string>()
   readonly #due = new DueQueue<Reserved | OpenRecord>()
   #order = 0
+
+  static is(store: object): boolean {
+    return #graves in store
+  }
 
   constructor(maxPending: number, clock: Clock) {
     this.#maxPending = maxPending
