@@ -56,8 +56,11 @@ export type Validated =
   | { readonly ok: false; readonly paths: readonly string[] }
 
 /** Runs a schema, where there is one. A schema that throws refuses. */
-export async function validate(schema: StandardSchema | undefined, value: unknown): Promise<Validated> {
-  if (schema === undefined) return { ok: true, value }
+export function validate(schema: StandardSchema | undefined, value: unknown): Validated | Promise<Validated> {
+  return schema === undefined ? { ok: true, value } : runSchema(schema, value)
+}
+
+async function runSchema(schema: StandardSchema, value: unknown): Promise<Validated> {
   try {
     const result = await schema['~standard'].validate(value)
     return result.issues === undefined

@@ -51,30 +51,33 @@ function readParsed(parsed: unknown): Uint8Array | { readonly value: unknown } {
   return parsed instanceof Uint8Array ? parsed : { value: parsed }
 }
 
-async function readUnread(
+function readUnread(
   body: Extract<CallbackBody, { stream: unknown }>,
   limits: BodyLimits,
   lengthKnown: boolean,
 ): Promise<Uint8Array | Refusal> {
   if (lengthKnown && body.whole !== undefined) return readWhole(body.whole, limits)
   const { stream } = body
-  if (stream === null) return new Uint8Array()
+  if (stream === null) return Promise.resolve(new Uint8Array())
   return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits)
 }
 
-async function readWhole(whole: () => Promise<ArrayBuffer>, { alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
-  let disarm = (): void => {}
-  const late = new Promise<Refusal>((resolve) => {
-    disarm = alarm.arm(() => resolve({ kind: 'body-too-slow' }))
-  })
-  try {
-    return await Promise.race([whole().then((bytes) => new Uint8Array(bytes)), late])
-  } catch (error) {
+function readWhole(whole: () => Promise<ArrayBuffer>, { alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
+  return new Promise((resolve) => {
+    const finish = (read: Uint8Array | Refusal): void => {
+      disarm()
+      resolve(read)
+    }
     // A TypeError is the Fetch standard's word for a body that something else has read.
-    return { kind: error instanceof TypeError ? 'body-drained' : 'body-aborted' }
-  } finally {
-    disarm()
-  }
+    const fail = (error: unknown): void =>
+      finish({ kind: error instanceof TypeError ? 'body-drained' : 'body-aborted' })
+    const disarm = alarm.arm(() => finish({ kind: 'body-too-slow' }))
+    try {
+      whole().then((bytes) => finish(new Uint8Array(bytes)), fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 function readNode(stream: Readable, { maxBytes, alarm }: BodyLimits): Promise<Uint8Array | Refusal> {

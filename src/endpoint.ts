@@ -85,17 +85,18 @@ export class Endpoint {
   }
 
   /** The outcome, or that it is still to come where something else looks after it. */
-  async #acknowledge(hint: Hint, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
+  #acknowledge(hint: Hint, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
     const { isSwept, ack } = this.#terms
     if (waitUntil !== undefined) keepAlive(waitUntil, work)
     if (!isSwept() && waitUntil === undefined) return work
-    let disarm = (): void => {}
-    const late = new Promise<Outcome>((resolve) => {
-      disarm = ack.arm(() => resolve({ kind: 'running', approvalId: hint.claim.id }))
+    return new Promise((resolve) => {
+      const disarm = ack.arm(() => resolve({ kind: 'running', approvalId: hint.claim.id }))
+      // It cannot reject.
+      void work.then((outcome) => {
+        disarm()
+        resolve(outcome)
+      })
     })
-    const outcome = await Promise.race([work, late])
-    disarm()
-    return outcome
   }
 
   #report(hint: Hint, outcome: Outcome): Outcome {

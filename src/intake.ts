@@ -61,8 +61,9 @@ export async function takeIn(callback: Callback, rules: IntakeRules): Promise<Hi
 function isPlainJson(callback: Callback): boolean {
   const codings = callback.header('content-encoding').flatMap((value) => value.split(','))
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity')) return false
-  const types = callback.header('content-type').flatMap((value) => value.split(','))
-  if (types.length === 0) return true
+  const given = callback.header('content-type')
+  if (given.length === 0 || single(given) === 'application/json') return true
+  const types = given.flatMap((value) => value.split(','))
   const [type = '', ...parameters] = (single(types) ?? '').toLowerCase().split(';')
   const name = type.trim()
   if (name !== 'application/json' && !(name.startsWith('application/') && name.endsWith('+json'))) return false

@@ -26,8 +26,9 @@ export async function pursue(id: string, trigger: Trigger, core: Core): Promise<
 
 async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   if (trigger.via !== 'callback') return look(id, trigger, core, () => {})
-  const admission = await admit(id, trigger, core)
-  if ('kind' in admission) return admission
+  const assistant = core.manyAssistants ? await assistantOf(id, core) : null
+  const waitMs = core.pauses.leftMs(assistant) || core.callbackBudget.take(assistant)
+  if (waitMs > 0) return leaveToSweep(id, waitMs, trigger, core)
   let asked = false
   try {
     return await look(id, trigger, core, () => {
@@ -35,7 +36,7 @@ async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<V
     })
   } finally {
     // Only an unsealed claim asks the API; everything else needs no token of the budget.
-    if (!asked) admission.giveBack()
+    if (!asked) core.callbackBudget.giveBack(assistant)
   }
 }
 
@@ -70,16 +71,8 @@ async function look(id: string, trigger: Trigger, core: Core, onAsking: () => vo
   return isOver && (await verified.claim.extend()) === 'lost' ? lost : verified
 }
 
-/** Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. */
-async function admit(
-  id: string,
-  trigger: Trigger,
-  core: Core,
-): Promise<{ readonly giveBack: () => void } | Verified | Outcome> {
-  const assistant = core.manyAssistants ? await assistantOf(id, core) : null
-  const pausedMs = core.pauses.leftMs(assistant)
-  const waitMs = pausedMs > 0 ? pausedMs : core.callbackBudget.take(assistant)
-  if (waitMs === 0) return { giveBack: () => core.callbackBudget.giveBack(assistant) }
+/** Over the callbacks' budget: the record is not claimed, and due soon. */
+async function leaveToSweep(id: string, waitMs: number, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   const answer = await core.store.knock(id, { ref: trigger.ref, withinMs: pullMs })
   if (answer === 'knocked') return { kind: 'over-budget', approvalId: id, retryAfterMs: waitMs }
   if (answer === 'foreign') return { kind: 'token-refused' }

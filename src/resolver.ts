@@ -56,7 +56,7 @@ export class Resolver {
     }
     const flight: Flight = { knocked: false, running: false, outcome: Promise.resolve({ kind: 'closing' }) }
     this.#flights.set(key, flight)
-    flight.outcome = this.#fly(id, via, ref, flight).finally(() => this.#land(key, flight))
+    flight.outcome = this.#fly(id, via, ref, flight)
     return flight.outcome
   }
 
@@ -71,28 +71,27 @@ export class Resolver {
         return knocked
       },
     }
-    let found = await pursue(id, trigger, core)
-    if (found.kind === 'too-soon' && via === 'callback' && !isSwept() && found.retryAfterMs <= core.confirm.gapMs) {
-      // Nobody else will look, and the sender may not come again: wait the gap out.
-      // A timer may ring a fraction of a millisecond early.
-      const gapMs = Math.ceil(found.retryAfterMs) + 1
-      await new Promise((resolve) => setTimeout(resolve, gapMs))
-      found = await pursue(id, trigger, core)
+    try {
+      let found = await pursue(id, trigger, core)
+      if (found.kind === 'too-soon' && via === 'callback' && !isSwept() && found.retryAfterMs <= core.confirm.gapMs) {
+        // Nobody else will look, and the sender may not come again: wait the gap out.
+        // A timer may ring a fraction of a millisecond early.
+        const gapMs = Math.ceil(found.retryAfterMs) + 1
+        await new Promise((resolve) => setTimeout(resolve, gapMs))
+        found = await pursue(id, trigger, core)
+      }
+      if (found.kind === 'ok') {
+        const handler = handlerFor(found.claim.decision.action)
+        flight.running = true
+        // A claim is only verified where there are rules for its action, and rules come with a handler.
+        return handler === null ? { kind: 'no-handler', approvalId: id } : await run(found.claim, handler, this.#terms)
+      }
+      while (flight.knocked) await this.#passOnKnock(id, ref, flight)
+      return found
+    } finally {
+      // In the step of the last check: a callback that joined in between would be told of a look that is over.
+      this.#flights.delete(flightKey(id, ref))
     }
-    if (found.kind === 'ok') {
-      const handler = handlerFor(found.claim.decision.action)
-      flight.running = true
-      // A claim is only verified where there are rules for its action, and rules come with a handler.
-      return handler === null ? { kind: 'no-handler', approvalId: id } : run(found.claim, handler, this.#terms)
-    }
-    while (flight.knocked) await this.#passOnKnock(id, ref, flight)
-    // Now, and not a step later: a callback that joined in between would be told of a look that is over.
-    this.#land(flightKey(id, ref), flight)
-    return found
-  }
-
-  #land(key: string, flight: Flight): void {
-    if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
 
   /** Tells the store of callbacks that joined too late to be told with the release. */

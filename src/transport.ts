@@ -96,6 +96,8 @@ function readBaseUrl(value: unknown): { readonly origin: string; readonly prefix
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 
+const empty = Buffer.alloc(0)
+
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #maxBytes: number
   readonly #resolve: (reply: Reply) => void
@@ -170,7 +172,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#head === undefined) return
-    const body = Buffer.concat(this.#chunks)
+    const [first = empty, ...more] = this.#chunks
+    const body = more.length === 0 ? first : Buffer.concat(this.#chunks)
     // Decoding would put other characters for the broken ones, and nobody would notice.
     if (!isUtf8(body)) this.stop('api-unreadable', 'the answer is not UTF-8')
     else this.#end()

@@ -86,6 +86,8 @@ export function parseAnswer(value: unknown): WireAnswer | null {
 
 /** Parses JSON of at most {@link maxDepth} levels. Throws `SyntaxError` on anything else. */
 export function parseJson(text: string): unknown {
+  // Most answers have not even as many brackets as there may be levels.
+  if (!hasMore(text, maxDepth)) return JSON.parse(text)
   let depth = 0
   let inString = false
   for (let at = 0; at < text.length; at++) {
@@ -99,6 +101,15 @@ export function parseJson(text: string): unknown {
     } else if (code === 0x7d || code === 0x5d) depth--
   }
   return JSON.parse(text)
+}
+
+/** Whether a text has more opening brackets than so many, wherever they stand. */
+function hasMore(text: string, most: number): boolean {
+  let left = most
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (--left < 0) return true
+  }
+  return false
 }
 
 /** A date that the API wrote, or `null` where it is none. */
