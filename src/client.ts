@@ -156,16 +156,12 @@ export function createClient(options: ClientOptions): Client {
   const waits = new Set<() => void>()
   let closing: Promise<void> | undefined
 
-  async function ask(
-    question: Omit<Question, 'signal'>,
-    { assistant = null, signal }: CallOptions,
-  ): Promise<WireAnswer> {
+  async function ask(question: Question, { assistant = null, signal }: CallOptions): Promise<WireAnswer> {
     if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
     const keyring = keyrings.get(assistant)
     if (keyring === undefined) throw unknownAssistant(assistant)
     const first = keyring.best
-    const send = (key: string): Promise<Reply> =>
-      transport.send({ ...question, headers: ['x-api-key', key, ...question.headers], signal })
+    const send = (key: string): Promise<Reply> => transport.send(question, key, signal)
     let reply = await send(first)
     for (const key of keyring.keys) {
       if (!isKeyRefused(reply)) break
@@ -180,8 +176,9 @@ export function createClient(options: ClientOptions): Client {
   async function get(id: string, call: CallOptions = {}): Promise<Confirmed> {
     if (!isId(id)) throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
     const answer = await ask({ method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting }, call)
-    if (answer.id !== id) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
-    return { ...answer, id }
+    if (!isAbout(answer, id))
+      throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
+    return answer
   }
 
   const submit = async (path: string, request: SubmitRequest, call: CallOptions = {}): Promise<WireAnswer> =>
@@ -234,6 +231,10 @@ export function createClient(options: ClientOptions): Client {
       return closing
     },
   }
+}
+
+function isAbout(answer: WireAnswer, id: string): answer is Confirmed {
+  return answer.id === id
 }
 
 function isKeyRefused({ status }: Reply): boolean {

@@ -19,11 +19,7 @@ export function fromIncoming(request: IncomingMessage, { url, parsed }: Incoming
   return {
     method: request.method ?? '',
     url: url ?? request.url ?? '',
-    header: (name) => {
-      // Platforms that make up a request fill in `headers` only.
-      const values = request.headersDistinct[name] ?? request.headers[name]
-      return values === undefined ? [] : [values].flat()
-    },
+    header: (name) => headerOf(request, name),
     body: bodyOf(request, parsed),
   }
 }
@@ -57,6 +53,16 @@ export function fromRequest(request: Request, { whole }: RequestParts = {}): Cal
 /** An answer as a Web-standard response. */
 export function toResponse({ status, headers, body }: Answer): Response {
   return new Response(body, { status, headers })
+}
+
+/** Every value, as it was sent. Platforms that make up a request fill in `headers` only. */
+function headerOf({ rawHeaders, headers }: IncomingMessage, name: string): readonly string[] {
+  const values: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [given = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
+    if (given.length === name.length && given.toLowerCase() === name) values.push(value)
+  }
+  return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat()
 }
 
 /** What was left of the body, or the stream: unread it is as good, and read by something else it is for the core to refuse. */

@@ -17,15 +17,15 @@ const unboundRetryMs = 5_000
  */
 export async function pursue(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   try {
-    return await claimAndSeal(id, trigger, core)
+    return await (trigger.via === 'callback' ? admit(id, trigger, core) : look(id, trigger, core, () => {}))
   } catch (error) {
     core.emit({ type: 'store-failed', operation: 'pursue', error })
     return { kind: 'store-unavailable', error }
   }
 }
 
-async function claimAndSeal(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
-  if (trigger.via !== 'callback') return look(id, trigger, core, () => {})
+/** Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. */
+async function admit(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   const assistant = core.manyAssistants ? await assistantOf(id, core) : null
   const waitMs = core.pauses.leftMs(assistant) || core.callbackBudget.take(assistant)
   if (waitMs > 0) return leaveToSweep(id, waitMs, trigger, core)

@@ -81,8 +81,12 @@ async function settle(claim: Claim, handler: Handler, terms: RunTerms): Promise<
         return claim.signal
       },
     }
-    return { kind: 'returned', value: await handler(decision, context) }
-  })().catch((error: unknown): Ended => ({ kind: 'threw', error }))
+    try {
+      return { kind: 'returned', value: await handler(decision, context) }
+    } catch (error) {
+      return { kind: 'threw', error }
+    }
+  })()
 
   return new Promise((resolve) => {
     let disarm = terms.timeout.arm(() => interrupt(new Error('the run took longer than runs.timeoutMs')))

@@ -13,12 +13,11 @@ export interface Question {
   readonly method: 'GET' | 'POST'
   /** Appended to the base URL as it is. */
   readonly path: string
-  /** Names and values in turn. */
-  readonly headers: string[]
+  /** Names and values in turn, the key aside. */
+  readonly headers: readonly string[]
   readonly body: string | null
   /** Bounds the whole exchange, from waiting for a connection to the last byte. */
   readonly alarm: Alarm
-  readonly signal: AbortSignal | undefined
 }
 
 export interface Reply {
@@ -35,7 +34,7 @@ export interface Transport {
    * Resolves with any status of 200 and above. Rejects with `api-unreachable` (nothing was sent), `api-broken-off`,
    * `api-timeout`, `api-unreadable` or `aborted`; the error carries no header, no body and no cause.
    */
-  send(question: Question): Promise<Reply>
+  send(question: Question, key: string, signal: AbortSignal | undefined): Promise<Reply>
   /** Closes what was opened here, once its exchanges are over. */
   close(): Promise<void>
 }
@@ -61,12 +60,13 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   return {
-    send({ method, path, headers, body, alarm, signal }) {
+    send({ method, path, headers: others, body, alarm }, key, signal) {
       return new Promise((resolve, reject) => {
         const exchange = new Exchange(maxAnswerBytes, resolve, reject)
         if (signal?.aborted) return exchange.stop('aborted', 'the signal was aborted')
         exchange.listen(alarm, signal)
         // The alarm bounds the sum of all parts, so the parts need no time-outs of their own.
+        const headers = ['x-api-key', key, ...others]
         const request = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
         try {
           open().dispatch(request, exchange)

@@ -1,110 +1,104 @@
+import { createHash } from 'node:crypto'
 import type { Server } from 'node:http'
-import { serve } from '@hono/node-server'
-import { createReceiver } from 'cheqpoint-callback'
+import { createNodeMiddleware, Webhooks } from '@octokit/webhooks'
+import { createReceiver, type Receiver, type Store } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
+import { redisStore } from 'cheqpoint-callback/redis'
 import express from 'express'
-import { Hono } from 'hono'
-import { Pool } from 'undici'
+import { createClient } from 'redis'
+import { Webhook } from 'standardwebhooks'
+import { handOnExpress, handOnFetch, handOnHono, key, recipe, withFetch, withPool } from './by-hand.js'
+import { onExpress, onFetch, onHono } from './hosts.js'
 
 /*
- * The same endpoint, written by each of those who compete: this library; the vendor's recipe by hand with `fetch`; and
- * the limit, a bare handler with a shared undici pool. Each takes requests `c_0 … c_(n-1)` to have been submitted.
+ * The same endpoint, written by each of those who compete. Each takes requests `c_0 … c_(count-1)` to have been
+ * submitted.
  */
 
-/** Asks the API for the status of an approval. */
-type Ask = (id: string) => Promise<{ readonly status: string }>
-
-const key = 'cq_live_bench'
-const agent = 'Cheqpoint-Callback/1.0'
-const action = { action: 'process_refund', details: { orderId: '8842', amount: 120 } }
-
-export interface Contender {
-  readonly start: (upstream: string, count: number) => Promise<Server>
+export interface Setting {
+  readonly upstream: string
+  readonly count: number
+  /** URL of a Redis server, where there is one. */
+  readonly redis: string
 }
 
-export const contenders: Readonly<Record<string, Contender>> = {
-  'hono/ours': { start: async (upstream, count) => honoServer(honoCallback(await ours(upstream, count))) },
-  'hono/by-hand': { start: async (upstream, count) => honoServer(handOnHono(withFetch(upstream), pendingIds(count))) },
-  'hono/limit': { start: async (upstream, count) => honoServer(handOnHono(withPool(upstream), pendingIds(count))) },
-  'express/ours': { start: async (upstream, count) => expressServer([expressCallback(await ours(upstream, count))]) },
-  'express/by-hand': {
-    start: async (upstream, count) =>
-      expressServer([express.json(), handOnExpress(withFetch(upstream), pendingIds(count))]),
+export type Start = (setting: Setting) => Promise<Server>
+
+export const action = { action: 'process_refund', details: { orderId: '8842', amount: 120 } } as const
+
+export const contenders: Readonly<Record<string, Start>> = {
+  'hono/ours': async (setting) => onHono(honoCallback(await ours(setting))),
+  'hono/by-hand': ({ upstream, count }) => onHono(handOnHono(recipe(withFetch(upstream), count))),
+  'hono/limit': ({ upstream, count }) => onHono(handOnHono(recipe(withPool(upstream), count))),
+  'express/ours': async (setting) => onExpress(expressCallback(await ours(setting))),
+  'express/by-hand': ({ upstream, count }) => onExpress(...handOnExpress(recipe(withFetch(upstream), count))),
+  'express/limit': ({ upstream, count }) => onExpress(...handOnExpress(recipe(withPool(upstream), count))),
+  'fetch/ours': async (setting) => {
+    const receiver = await ours(setting)
+    return onFetch((request) => receiver.fetch(request))
   },
-  'express/limit': {
-    start: async (upstream, count) =>
-      expressServer([express.json(), handOnExpress(withPool(upstream), pendingIds(count))]),
+  'fetch/by-hand': ({ upstream, count }) => onFetch(handOnFetch(recipe(withFetch(upstream), count))),
+  'fetch/limit': ({ upstream, count }) => onFetch(handOnFetch(recipe(withPool(upstream), count))),
+
+  'redis/ours': async (setting) => onHono(honoCallback(await ours(setting, await redis(setting.redis)))),
+  'redis/limit': async (setting) => {
+    const roundTrips = await bareScripts(setting.redis)
+    return onHono(handOnHono(recipe(withPool(setting.upstream), setting.count, roundTrips)))
+  },
+
+  'hono/bare-403': () => onHono((c) => c.json({ error: 'agent' }, 403)),
+  'express/bare-403': () => onExpress((_request, response) => void response.status(403).json({ error: 'agent' })),
+  'express/octokit': () =>
+    onExpress(createNodeMiddleware(new Webhooks({ secret: 'a secret of the bench' }), { path: '/hook', log: silent })),
+  'express/standard-webhooks': () => {
+    const webhook = new Webhook(Buffer.from('a secret of the bench').toString('base64'))
+    return onExpress(express.raw({ type: 'application/json' }), (request, response) => {
+      try {
+        webhook.verify(request.body as Buffer, request.headers as Record<string, string>)
+        response.json({ result: 'handled' })
+      } catch {
+        response.status(403).json({ error: 'signature' })
+      }
+    })
   },
 }
 
-async function ours(upstream: string, count: number) {
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+async function ours({ upstream, count }: Setting, store?: Store): Promise<Receiver> {
   const receiver = createReceiver({
     apiKey: key,
     baseUrl: upstream,
     sweep: 'elsewhere',
+    store,
     // What is measured is the path, not its bounds.
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
     onDecision() {},
   })
-  for (let at = 0; at < count; at++) await receiver.track(`c_${at}`, action)
+  for (let from = 0; from < count; from += 100) {
+    const ids = Array.from({ length: Math.min(100, count - from) }, (_, at) => `c_${from + at}`)
+    await Promise.all(ids.map((id) => receiver.track(id, action)))
+  }
   return receiver
 }
 
-function pendingIds(count: number): Map<string, typeof action> {
-  return new Map(Array.from({ length: count }, (_, at) => [`c_${at}`, action]))
+async function redis(url: string): Promise<Store> {
+  const client = await createClient({ url }).connect()
+  await client.flushAll()
+  return redisStore({ sendCommand: (args) => client.sendCommand(args) })
 }
 
-function withFetch(upstream: string): Ask {
+/** As many scripts as a decision takes, of arguments as long, that do nothing. */
+async function bareScripts(url: string): Promise<(id: string) => Promise<void>> {
+  const client = await createClient({ url }).connect()
+  const script = "return 'ok'"
+  await client.scriptLoad(script)
+  const sha = createHash('sha1').update(script).digest('hex')
+  const argument = 'x'.repeat(200)
   return async (id) => {
-    const response = await fetch(`${upstream}/api/approvals/${id}`, { headers: { 'x-api-key': key } })
-    return (await response.json()) as { status: string }
+    for (const step of ['claim', 'seal', 'complete']) {
+      await client.sendCommand(['EVALSHA', sha, '2', `{b:0}:${step}`, '{b:0}:due', id, argument])
+    }
   }
-}
-
-function withPool(upstream: string): Ask {
-  const pool = new Pool(upstream)
-  return async (id) => {
-    const { body } = await pool.request({ path: `/api/approvals/${id}`, method: 'GET', headers: { 'x-api-key': key } })
-    return (await body.json()) as { status: string }
-  }
-}
-
-function handOnHono(ask: Ask, pending: Map<string, typeof action>) {
-  return async (c: import('hono').Context): Promise<Response> => {
-    if (c.req.header('user-agent') !== agent) return c.json({ error: 'agent' }, 403)
-    const { approvalId } = await c.req.json<{ approvalId: string }>()
-    if (!pending.has(approvalId)) return c.json({ error: 'unknown' }, 404)
-    const { status } = await ask(approvalId)
-    if (status === 'APPROVED') pending.delete(approvalId)
-    return c.json({ result: 'handled' })
-  }
-}
-
-function handOnExpress(ask: Ask, pending: Map<string, typeof action>): express.RequestHandler {
-  return async (request, response) => {
-    if (request.headers['user-agent'] !== agent) return void response.status(403).json({ error: 'agent' })
-    const { approvalId } = request.body as { approvalId: string }
-    if (!pending.has(approvalId)) return void response.status(404).json({ error: 'unknown' })
-    const { status } = await ask(approvalId)
-    if (status === 'APPROVED') pending.delete(approvalId)
-    response.json({ result: 'handled' })
-  }
-}
-
-async function honoServer(handler: import('hono').Handler): Promise<Server> {
-  const app = new Hono()
-  app.post('/hook', handler)
-  const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
-  await new Promise((resolve) => server.once('listening', resolve))
-  // Without options it makes a server of node:http.
-  return server as Server
-}
-
-async function expressServer(handlers: express.RequestHandler[]): Promise<Server> {
-  const app = express()
-  app.post('/hook', ...handlers)
-  const server = app.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  return server
 }

@@ -1,9 +1,7 @@
 import { createServer } from 'node:http'
+import { serveUsage } from './usage.js'
 
-/*
- * An API that approves whatever is asked for, at once or after a given latency. A process of its own.
- * Prints its port.
- */
+/* An API that approves whatever is asked for, at once or after a given latency: `upstream.js [LATENCY]`. */
 const latencyMs = Number(process.argv[2] ?? 0)
 
 const server = createServer((request, response) => {
@@ -14,7 +12,4 @@ const server = createServer((request, response) => {
   else answer()
 })
 server.keepAliveTimeout = 60_000
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address()
-  if (address !== null && typeof address !== 'string') console.log(address.port)
-})
+server.listen(0, '127.0.0.1', () => serveUsage(server))

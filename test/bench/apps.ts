@@ -1,0 +1,53 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+/** What a process has used since it started. */
+export interface Usage {
+  /** User and system, milliseconds. */
+  readonly cpuMs: number
+  /** Time in garbage collection, milliseconds. */
+  readonly gcMs: number
+  /** After a collection, bytes. */
+  readonly heapBytes: number
+  readonly rssBytes: number
+  /** Open handles and timers. */
+  readonly resources: number
+}
+
+/** A process that serves on a port and tells what it uses. */
+export interface App {
+  readonly url: string
+  readonly usage: () => Promise<Usage>
+  readonly stop: () => Promise<void>
+}
+
+/** Starts a script of this folder with its arguments; it must call `serveUsage`. */
+export async function startApp(file: string, args: readonly string[], flags: readonly string[] = []): Promise<App> {
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
+    execArgv: ['--expose-gc', ...flags],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const port = await answer<number>(child)
+  return {
+    url: `http://127.0.0.1:${port}/hook`,
+    usage() {
+      child.send('usage')
+      return answer<Usage>(child)
+    },
+    async stop() {
+      const gone = once(child, 'exit')
+      child.kill()
+      await gone
+    },
+  }
+}
+
+async function answer<Value>(child: ChildProcess): Promise<Value> {
+  const [told] = await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => Promise.reject(new Error(`${child.spawnargs.join(' ')} ended by itself`))),
+  ])
+  // Both scripts of ours answer in this form.
+  return told as Value
+}
