@@ -20,13 +20,21 @@ interface Slot {
   item: Due | null
 }
 
+/** Slots whose time falls into the same span share a bucket. */
+const spanMs = 500
+
 /**
- * Items by the time they are due. A change costs O(log n) at most, because nothing is searched for: an item that is due
- * later than before keeps its slot until that comes up, one that is due earlier gets a new slot and leaves a dead one
- * behind. Dead slots never outnumber live ones by more than a few.
+ * Items by the time they are due: spans of time in a heap, each with the slots that fall into it, which are put in order
+ * when their span is the first. So a change costs by how many are due about then, not by how many there are. Nothing is
+ * searched for: an item that is due later than before keeps its slot until that comes up, one that is due earlier gets
+ * a new slot and leaves a dead one behind. Dead slots never outnumber live ones by more than a few.
  */
 export class DueQueue<Item extends Due> {
-  #heap = new TinyQueue<Slot>([], bySlot)
+  #spans = new TinyQueue<number>()
+  /** By span: a heap once its span has been the first, a list until then. */
+  #buckets = new Map<number, Slot[] | TinyQueue<Slot>>()
+  /** Live and dead. */
+  #slots = 0
   #size = 0
 
   get size(): number {
@@ -44,31 +52,65 @@ export class DueQueue<Item extends Due> {
     }
     if (dueAt !== Number.POSITIVE_INFINITY) {
       item.slot = { at: dueAt, order, item }
-      this.#heap.push(item.slot)
+      this.#push(item.slot)
       this.#size++
     }
-    this.#sweep()
+    if (this.#slots > 2 * this.#size + 64) this.#rebuild()
   }
 
   /** The item due first, or `undefined` where there is none. */
   first(): Item | undefined {
     for (;;) {
-      const slot = this.#heap.peek()
-      if (slot === undefined) return undefined
+      const bucket = this.#firstBucket()
+      const slot = bucket?.peek()
+      if (bucket === undefined || slot === undefined) return undefined
       const { item } = slot
       // Nothing but an Item gets a slot.
       if (item !== null && !(item.dueAt > slot.at)) return item as Item
-      this.#heap.pop()
+      bucket.pop()
+      this.#slots--
       if (item === null) continue
       slot.at = item.dueAt
-      this.#heap.push(slot)
+      this.#push(slot)
     }
   }
 
-  #sweep(): void {
-    if (this.#heap.length <= 2 * this.#size + 64) return
-    const live = this.#heap.data.filter(({ item }) => item !== null)
-    this.#heap = new TinyQueue(live, bySlot)
+  /** The first bucket that has a slot, in order. */
+  #firstBucket(): TinyQueue<Slot> | undefined {
+    for (let span = this.#spans.peek(); span !== undefined; span = this.#spans.peek()) {
+      const bucket = this.#buckets.get(span) ?? []
+      if (bucket.length > 0) {
+        if (!Array.isArray(bucket)) return bucket
+        const ordered = new TinyQueue(bucket, bySlot)
+        this.#buckets.set(span, ordered)
+        return ordered
+      }
+      this.#spans.pop()
+      this.#buckets.delete(span)
+    }
+    return undefined
+  }
+
+  #push(slot: Slot): void {
+    const span = Math.floor(slot.at / spanMs)
+    const bucket = this.#buckets.get(span)
+    this.#slots++
+    if (bucket !== undefined) {
+      bucket.push(slot)
+      return
+    }
+    this.#buckets.set(span, [slot])
+    this.#spans.push(span)
+  }
+
+  #rebuild(): void {
+    const buckets = [...this.#buckets.values()]
+    this.#spans = new TinyQueue()
+    this.#buckets = new Map()
+    this.#slots = 0
+    for (const bucket of buckets) {
+      for (const slot of Array.isArray(bucket) ? bucket : bucket.data) if (slot.item !== null) this.#push(slot)
+    }
   }
 }
 
