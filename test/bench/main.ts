@@ -1,0 +1,47 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { redis, refused, slowUpstream, verified } from './callbacks.js'
+import { curve, type Point } from './curve.js'
+import type { Figure } from './figures.js'
+import { handle } from './handle.js'
+import { imports, sizes } from './package-cost.js'
+import { curveTable, describeMachine, type Report, tableOf, writeDocs } from './report.js'
+import { memory, redisMemory, sweep } from './stores.js'
+
+/*
+ * What callbacks cost beside what users would pick instead, each figure a ratio against a contender of the same run:
+ * `npm run bench -- [--only verified,redis] [--rounds 5] [--amount 8000] [--docs]`. Prints a table, and keeps everything in
+ * `.tmp/bench.json`; `--docs` writes docs/performance.md. Absolute figures mean nothing on another machine.
+ */
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    amount: { type: 'string', default: '8000' },
+    docs: { type: 'boolean', default: false },
+  },
+})
+const options = { rounds: Number(values.rounds), amount: Number(values.amount) }
+const suites = [verified, slowUpstream, refused, redis, handle, sweep, memory, redisMemory, imports, sizes]
+const wanted = values.only?.split(',')
+
+const figures: Figure[] = []
+for (const suite of suites) {
+  if (wanted?.includes(suite.name) === false) continue
+  console.error(`${suite.name} …`)
+  const found = await suite.run(options)
+  console.error(tableOf(found))
+  figures.push(...found)
+}
+let points: readonly Point[] = []
+if (wanted?.includes('curve') !== false) {
+  console.error('curve …')
+  points = await curve(options)
+}
+
+const report: Report = { machine: describeMachine(), options, figures, curve: points }
+mkdirSync('.tmp', { recursive: true })
+writeFileSync('.tmp/bench.json', `${JSON.stringify(report, null, 2)}\n`)
+console.log(`${report.machine}\n\n${tableOf(figures)}\n\n${curveTable(points)}`)
+if (values.docs) writeDocs(report)
