@@ -165,7 +165,9 @@ export class Submitter {
       // The reservation is gone, and the request is not: follow it as one that was submitted elsewhere.
       const add = () => store.add({ ...draft, id: approvalId }, options)
       if (bound === 'unknown' && (await this.#persist('add', add)) === 'added') return
-    } catch (cause) {
+    } catch (error) {
+      // What another than our own stores throws may quote what was written. The event `store-failed` has it.
+      const cause = isCheqpointError(error) ? error : undefined
       throw this.#lost('the store did not take the approval id', { ref, approvalId, cause })
     }
     throw this.#lost('the approval id belongs to another request', { ref, approvalId })

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { createReceiver, fromIncoming, memoryStore, type Store } from '../src/index.js'
@@ -418,6 +419,18 @@ describe('the id that came back', () => {
     expect(error).toMatchObject({ code: 'submission-unknown', approvalId: 'req_1' })
     expect(eventsOf(events, 'submission-unknown')).toEqual([{ type: 'submission-unknown', ref: error.ref }])
     expect(api.posts).toHaveLength(1)
+  })
+
+  it('is told without what a store of one’s own said, which the event has: it may quote what was written', async () => {
+    const cause = Object.assign(new Error('write of 8842 failed'), { statement: 'insert 8842' })
+    const store = overlayStore(memoryStore(), { bind: () => Promise.reject(cause) })
+    const { receiver, events } = submitBench({ store })
+    const submission = failure(receiver.submit(refund))
+    await pass(10_000)
+    const error = await submission
+    expect(error.code).toBe('submission-unknown')
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('8842')
+    expect(eventsOf(events, 'store-failed')[0]?.error).toBe(cause)
   })
 
   it('is joined though the answer to the first try was lost', async () => {
