@@ -112,6 +112,15 @@ export function readJson(text: JsonText): JsonValue {
   return JSON.parse(text) as JsonValue
 }
 
+/** What a handler returned, for those who only show it: `null` where it is damaged, whose text an error would quote. */
+export function showResult(text: JsonText | null): JsonValue {
+  try {
+    return text === null ? null : readJson(text)
+  } catch {
+    return null
+  }
+}
+
 function isTextOrNull(value: unknown): value is string | null {
   return value === null || typeof value === 'string'
 }

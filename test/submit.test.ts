@@ -591,6 +591,21 @@ describe('the same idempotencyKey', () => {
     expect(await receiver.submit(refund, key)).toMatchObject({ status: 'rejected', approvalId: 'req_1', note: null })
   })
 
+  it('tells the outcome without a result that is damaged in the store', async () => {
+    const inner = memoryStore()
+    const store = overlayStore(inner, {
+      async get(id) {
+        const found = await inner.get(id)
+        return found?.state === 'done' ? { ...found, tombstone: { ...found.tombstone, result: 'card 4242' } } : found
+      },
+    })
+    const { receiver, api } = submitBench({ store })
+    await receiver.submit(refund, key)
+    api.approve('req_1')
+    await receiver.fetch(callbackRequest('req_1'))
+    expect(await receiver.submit(refund, key)).toMatchObject({ status: 'approved', result: null })
+  })
+
   it.each([
     [0, 'req_1'],
     [1, 'req_2'],

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { getEventListeners } from 'node:events'
+import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { storeTimeoutMs } from '../src/bounded-store.js'
 import { memoryStore, type Receiver } from '../src/index.js'
@@ -32,6 +33,23 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   void promise.then(settle, settle)
   await pass(0)
   return settled
+}
+
+/** A bench on a store whose results can be replaced by a text that is no JSON. */
+function damagedResults(text: string) {
+  let result: string | undefined
+  const inner = memoryStore()
+  const store = overlayStore(inner, {
+    async get(id) {
+      const found = await inner.get(id)
+      if (found?.state !== 'done' || result === undefined) return found
+      return { ...found, tombstone: { ...found.tombstone, result } }
+    },
+  })
+  const damage = (): void => {
+    result = text
+  }
+  return { ...bench({ store, sweep: 'elsewhere' }), damage }
 }
 
 /** Follows one request, and has its decision handled. */
@@ -116,6 +134,16 @@ describe('wait()', () => {
       decidedAt: null,
       result: null,
     })
+  })
+
+  it('resolves without a result that is damaged in the store, and tells nobody what is left of it', async () => {
+    const { receiver, api, events, damage } = damagedResults('card 4242')
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    damage()
+    expect(await receiver.wait('req_1')).toMatchObject({ status: 'approved', result: null })
+    expect(inspect(events, { depth: 10, showHidden: true })).not.toContain('4242')
   })
 
   it('rejects as soon as the approval is parked, and when it is parked already', async () => {
