@@ -46,6 +46,9 @@ export interface ErrorInfo {
   readonly cause?: unknown
 }
 
+/** A Connection Key, by its documented start: given in the place of a name, it must not be shown as one. */
+const connectionKey = /cq_live_[\w-]+/g
+
 /**
  * The one error class of this library. `code` is stable across releases; `message` is for people and may change.
  *
@@ -68,7 +71,7 @@ export class CheqpointError extends Error {
   readonly ref: string | undefined
 
   constructor(code: ErrorCode, message: string, info: ErrorInfo = {}) {
-    super(message, info.cause === undefined ? undefined : { cause: info.cause })
+    super(message.replace(connectionKey, 'cq_live_…'), info.cause === undefined ? undefined : { cause: info.cause })
     this.code = code
     this.httpStatus = info.httpStatus
     this.retryAfterMs = info.retryAfterMs

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryStore, type ReceiverOptions } from '../src/index.js'
+import { createClient, memoryStore, type ReceiverOptions } from '../src/index.js'
 import { callbackRequest } from './support/callback.js'
 import type { FakeAnswer } from './support/fake-api.js'
 import { eventsOf } from './support/runs-events.js'
@@ -126,6 +127,19 @@ describe('a wrong name of an assistant', () => {
     expect((await failure(receiver.track('req_1', { ...refund, ...name }))).code).toBe(code)
     expect(api.gets).toEqual([])
     expect(api.steps.filter((step) => /^(add|reserve)/.test(step))).toEqual([])
+  })
+
+  it('is not shown where it is a key', async () => {
+    const { receiver } = twoAssistants()
+    const wrong = { assistant: apiKeys.refunds }
+    for (const error of [
+      await failure(receiver.submit(refund, wrong)),
+      await failure(receiver.track('req_1', { ...refund, ...wrong })),
+      await failure(createClient({ apiKeys }).get('req_1', wrong)),
+    ]) {
+      expect(error.code).toBe('assistant-unknown')
+      expect(inspect(error)).not.toContain(apiKeys.refunds)
+    }
   })
 
   it('is any, where one key serves all', async () => {

@@ -405,6 +405,10 @@ describe('what a message never shows', () => {
     ['a text in the place of a function', { ...usual, onEvent: 'CANARY' }],
     ['a word that is none', { ...usual, sweep: 'CANARY' }],
     ['both kinds of keys', { ...usual, apiKeys: { billing: key } }],
+    ['a key in the place of an option’s name', { ...usual, [key]: true }],
+    ['a key in the place of a name within an option', { ...usual, callbacks: { [key]: 1 } }],
+    ['a key in the place of an action', { ...usual, actions: { [key]: { details: 1, onDecision } } }],
+    ['a key in the place of an assistant', { apiKeys: { [key]: 'Support Team' }, onDecision }],
   ])('is %s', (_, options) => {
     const found = refusal(options)
     expect(found?.[0]).toMatch(/^option-/)
