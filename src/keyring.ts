@@ -23,6 +23,13 @@ export function readKeys({ apiKey, apiKeys }: KeyOptions): ReadonlyMap<string | 
   if (entries.length === 0) {
     throw new CheqpointError('option-missing', 'option apiKey is required, or apiKeys with a key for each assistant')
   }
+  // Written the wrong way round. An assistant's name is no secret: records keep it, and events tell it.
+  if (entries.some(([name]) => name.startsWith('cq_live_'))) {
+    throw new CheqpointError(
+      'option-invalid',
+      'option apiKeys must hold keys by the names of assistants, and one of the names is a key',
+    )
+  }
   return new Map(entries.map(([name, value]) => [name, readKeyring(value, `apiKeys.${name}`)]))
 }
 

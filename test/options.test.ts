@@ -391,6 +391,15 @@ describe('an option of the wrong kind is refused, and what is allowed is said', 
   })
 })
 
+describe('apiKeys', () => {
+  it('whose names are keys are refused: names of assistants are stored, and told in events', () => {
+    const message = 'option apiKeys must hold keys by the names of assistants, and one of the names is a key'
+    for (const apiKeys of [{ [key]: 'support' }, { billing: 'cq_live_b', [key]: 'cq_live_s' }]) {
+      expect(refusal({ apiKeys, onDecision })).toEqual(['option-invalid', message])
+    }
+  })
+})
+
 describe('what a message never shows', () => {
   it.each<[string, unknown]>([
     ['a key in the place of the options', key],
