@@ -56,8 +56,12 @@ export function heedFailure({ pauses, emit }: Core, assistant: string | null, { 
   if (kind === 'api-key-refused' && (fresh || pauseMs === 0)) emit({ type: 'api-key-refused', assistant })
 }
 
+/** The longest status word that is told: what is longer is a document in the place of one. */
+const longestWord = 64
+
 export function createCore(settings: CoreSettings, parts: CoreParts): Core {
   const { clock, confirm, polling, emit } = settings
+  const tellWord = onceEach(64, (word, approvalId: string) => emit({ type: 'unknown-status', approvalId, word }))
   return {
     ...settings,
     ...parts,
@@ -65,7 +69,7 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
     callbackBudget: new Budget(confirm.requestsPerSecond, clock),
     sweepBudget: new Budget(polling.requestsPerSecond, clock),
     pauses: new Pauses(clock),
-    onUnknownWord: onceEach(64, (word, approvalId: string) => emit({ type: 'unknown-status', approvalId, word })),
+    onUnknownWord: (word, approvalId) => tellWord(word.slice(0, longestWord), approvalId),
   }
 }
 

@@ -48,7 +48,7 @@ export type CheqpointEvent =
     }
   /** A callback claimed something else than the API says. The API's answer is what counts; the names of the fields are given. */
   | { readonly type: 'mismatch'; readonly approvalId: string; readonly fields: readonly string[] }
-  /** The API used a status word that decides nothing because nobody documented it; emitted once a word. */
+  /** The API used a status word that decides nothing because nobody documented it; emitted once a word, of which 64 characters are kept. */
   | { readonly type: 'unknown-status'; readonly approvalId: string; readonly word: string }
   | {
       readonly type: 'run-started'

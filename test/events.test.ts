@@ -146,6 +146,18 @@ describe('the events of a decision', () => {
     expect(events.filter(({ type }) => type === 'unknown-status')).toHaveLength(64)
   })
 
+  it('hold the start of a status word only: one that is a whole document is none', async () => {
+    const { receiver, api, events } = bench({ sweep: 'elsewhere' })
+    await receiver.track('req_1', refund)
+    api.answer('req_1', { body: { id: 'req_1', status: `ESCALATED ${'x'.repeat(100)} card 4242` } })
+    await receiver.fetch(callbackRequest('req_1'))
+    expect(events.find(({ type }) => type === 'unknown-status')).toEqual({
+      type: 'unknown-status',
+      approvalId: 'req_1',
+      word: `ESCALATED ${'x'.repeat(54)}`,
+    })
+  })
+
   it('say once that nothing sweeps, at the first callback or the first track', async () => {
     for (const first of ['track', 'callback'] as const) {
       const { receiver, events } = bench({ sweep: 'off' })
