@@ -10,24 +10,26 @@ import {
   type Tracked,
 } from '../../src/index.js'
 import { callbackRequest } from './callback.js'
+import { canaries } from './canaries.js'
 import { FakeApi } from './fake-api.js'
 import { FaultyStore } from './runs-store.js'
+import { pass } from './runs-time.js'
+
+export { canaries, canary } from './canaries.js'
 
 export const id = 'req_1'
 export const action = 'process_refund'
 
-/** Stands in everything that must not be told: keys, secrets, payloads, notes, texts of errors. */
-export const canary = 'CANARY'
 export const details: { readonly orderId: string; readonly amount: number } = {
-  orderId: `order-${canary}`,
+  orderId: `order-${canaries.details}`,
   amount: 120,
 }
 export const tracked: Pick<Tracked, 'action' | 'context'> & { readonly details: object } = {
   action,
   details,
-  context: { tenant: `tenant-${canary}` },
+  context: { tenant: `tenant-${canaries.context}` },
 }
-export const callbackSecret: string = `secret-${canary}-0123456789`
+export const callbackSecret: string = `secret-${canaries.callbackSecret}`
 export const callbackUrl = 'https://app.test/webhooks/cheqpoint'
 
 export interface AnswersBench {
@@ -42,19 +44,25 @@ export interface AnswersBench {
   /** A callback as Cheqpoint sends it for {@link id}; parts can be changed. */
   readonly send: (parts?: Parameters<typeof callbackRequest>[1], approvalId?: string) => Promise<Response>
   readonly snapshot: (approvalId?: string) => Promise<Snapshot | null>
+  /** Lets so much time pass. */
+  readonly pass: (ms: number) => Promise<void>
   /** Counts from here: what the API was asked, what ran, what was told. */
   readonly forget: () => void
 }
 
 /** A receiver that is full of canaries. Its fallback handler is missing where `onDecision` is given as `undefined`. */
-export function answersBench(options: Partial<ReceiverOptions> = {}, store: Store = memoryStore()): AnswersBench {
+export function answersBench<Api extends FakeApi = FakeApi>(
+  options: Partial<ReceiverOptions> = {},
+  store: Store = memoryStore(),
+  // Whoever wants another one gives it.
+  api: Api = new FakeApi() as Api,
+): AnswersBench & { readonly api: Api } {
   const faulty = new FaultyStore(store)
-  const api = new FakeApi()
   const runs: Decision[] = []
   const events: CheqpointEvent[] = []
   const handles = !('onDecision' in options) || options.onDecision !== undefined
   const receiver = createReceiver({
-    apiKey: `cq_live_${canary}`,
+    apiKey: `cq_live_${canaries.key}`,
     store: faulty.store,
     dispatcher: api,
     random: () => 0.5,
@@ -79,6 +87,7 @@ export function answersBench(options: Partial<ReceiverOptions> = {}, store: Stor
     events,
     send: (parts, approvalId = id) => receiver.fetch(callbackRequest(approvalId, parts)),
     snapshot: (approvalId = id) => store.get(approvalId),
+    pass,
     forget() {
       for (const list of [api.gets, runs, events]) list.length = 0
     },

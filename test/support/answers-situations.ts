@@ -8,13 +8,12 @@ import {
   answersBench,
   callbackSecret,
   callbackUrl,
-  canary,
+  canaries,
   details,
   id,
   tracked,
 } from './answers-bench.js'
 import { callbackRequest } from './callback.js'
-import { pass } from './runs-time.js'
 
 /** One row of the table: what is going on when a callback comes, and everything that it then causes. */
 export interface Situation {
@@ -47,6 +46,9 @@ const ran = ['confirmed', 'run-started', 'run-succeeded', 'done']
 const noController = undefined as unknown as Dispatcher.DispatchController
 const amount = z.object({ orderId: z.string(), amount: z.number() })
 const withToken = { callbackUrl, callbackSecret }
+/** In answers that are not understood. */
+const upstreamNote = { decisionNote: canaries.upstream }
+const throttled = { status: 429, headers: { 'retry-after': '120' }, body: { error: canaries.upstream } }
 
 const handled: readonly Situation[] = [
   {
@@ -57,9 +59,10 @@ const handled: readonly Situation[] = [
     runs: 1,
     events: ran,
     record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'approved' }) },
-    before: ({ api }) => api.approve(id, { decisionNote: canary }),
+    options: { onDecision: () => ({ receipt: canaries.result }) },
+    before: ({ api }) => api.approve(id, { decisionNote: canaries.note }),
     send: ({ send }) =>
-      send({ body: { approvalId: id, status: 'approved', modifiedDetails: null, decisionNote: canary } }),
+      send({ body: { approvalId: id, status: 'approved', modifiedDetails: null, decisionNote: canaries.note } }),
   },
   {
     name: 'rejected',
@@ -69,7 +72,7 @@ const handled: readonly Situation[] = [
     runs: 1,
     events: ran,
     record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'rejected' }) },
-    before: ({ api }) => api.reject(id),
+    before: ({ api }) => api.reject(id, { decisionNote: canaries.note }),
     send: ({ send }) => send({ body: { approvalId: id, status: 'rejected' } }),
   },
   {
@@ -148,7 +151,7 @@ const edits: readonly Situation[] = [
     events: ['confirmed', 'parked'],
     record: { state: 'parked', reason: 'edit-invalid', note: '/amount', starts: 1 },
     options: { actions: { [action]: { details: amount, onDecision: () => {} } } },
-    before: ({ api }) => api.approve(id, { modifiedDetails: { orderId: canary, amount: canary } }),
+    before: ({ api }) => api.approve(id, { modifiedDetails: { orderId: canaries.edit, amount: canaries.edit } }),
     send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
   },
   {
@@ -158,7 +161,7 @@ const edits: readonly Situation[] = [
     gets: 1,
     events: ['confirmed', 'parked'],
     record: { state: 'parked', reason: 'edit-ambiguous', note: '/orderId' },
-    before: ({ api }) => api.approve(id, { modifiedDetails: { amount: 80 } }),
+    before: ({ api }) => api.approve(id, { modifiedDetails: { amount: canaries.edit } }),
     send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
   },
   {
@@ -169,7 +172,7 @@ const edits: readonly Situation[] = [
     events: ['confirmed', 'parked'],
     record: { state: 'parked', reason: 'edit-refused' },
     options: { actions: { [action]: { modifications: 'refuse', onDecision: () => {} } } },
-    before: ({ api }) => api.approve(id, { modifiedDetails: details }),
+    before: ({ api }) => api.approve(id, { modifiedDetails: { ...details, orderId: canaries.edit } }),
     send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
   },
   {
@@ -235,22 +238,27 @@ const unconfirmed: readonly Situation[] = [
       gets: 1,
       events: ['released'],
       record: released,
-      before: ({ api }) => api.answer(id, { status, headers: { location: `https://evil.test/${canary}` } }),
+      before: ({ api }) =>
+        api.answer(id, {
+          status,
+          headers: { location: `https://evil.test/${canaries.upstream}`, 'x-request': canaries.upstream },
+          body: { error: canaries.upstream },
+        }),
     }),
   ),
   ...(
     [
-      ['HTML', `<h1>${canary}</h1>`],
-      ['half a document', `{"id":"${id}","status":"APPR`],
+      ['HTML', `<h1>${canaries.upstream}</h1>`],
+      ['half a document', `{"id":"${id}","decisionNote":"${canaries.upstream}","status":"APPR`],
       ['nothing', ''],
-      ['a list', `[{"id":"${id}","status":"APPROVED"}]`],
-      ['no status', { id }],
-      ['a status that is no text', { id, status: 1 }],
-      ['an edit that is a list', { id, status: 'APPROVED', modifiedDetails: [1] }],
-      ['an edit that is a text', { id, status: 'APPROVED', modifiedDetails: canary }],
-      ['another id', { id: 'req_2', status: 'APPROVED' }],
-      ['no id', { status: 'APPROVED' }],
-      ['two ids that differ', { id, approvalId: 'req_2', status: 'APPROVED' }],
+      ['a list', `[{"id":"${id}","status":"APPROVED","decisionNote":"${canaries.upstream}"}]`],
+      ['no status', { id, ...upstreamNote }],
+      ['a status that is no text', { id, status: 1, ...upstreamNote }],
+      ['an edit that is a list', { id, status: 'APPROVED', modifiedDetails: [canaries.upstream] }],
+      ['an edit that is a text', { id, status: 'APPROVED', modifiedDetails: canaries.upstream }],
+      ['another id', { id: 'req_2', status: 'APPROVED', ...upstreamNote }],
+      ['no id', { status: 'APPROVED', ...upstreamNote }],
+      ['two ids that differ', { id, approvalId: 'req_2', status: 'APPROVED', ...upstreamNote }],
       [
         'a nesting bomb',
         `{"id":"${id}","status":"APPROVED","modifiedDetails":${'{"a":'.repeat(65)}1${'}'.repeat(65)}}`,
@@ -276,7 +284,8 @@ const unconfirmed: readonly Situation[] = [
     gets: 1,
     events: ['released'],
     record: released,
-    before: ({ api }) => api.answer(id, { headers: { 'content-encoding': 'gzip' }, body: { id, status: 'APPROVED' } }),
+    before: ({ api }) =>
+      api.answer(id, { headers: { 'content-encoding': 'gzip' }, body: { id, status: 'APPROVED', ...upstreamNote } }),
   },
   {
     name: 'answered by the API at enormous length',
@@ -287,18 +296,18 @@ const unconfirmed: readonly Situation[] = [
     events: ['released'],
     record: released,
     options: { confirm: { maxAnswerBytes: 1_000 } },
-    before: ({ api }) => api.approve(id, { decisionNote: 'x'.repeat(1_000) }),
+    before: ({ api }) => api.approve(id, { decisionNote: canaries.upstream.repeat(100) }),
   },
   ...(
     [
       [
         'reset',
-        (handler) => handler.onResponseError?.(noController, Object.assign(new Error(canary), { code: 'ECONNRESET' })),
+        (handler) => handler.onResponseError?.(noController, Object.assign(wireError(), { code: 'ECONNRESET' })),
       ],
       [
         'never made',
         () => {
-          throw new Error(canary)
+          throw wireError()
         },
       ],
     ] satisfies [string, (handler: Dispatcher.DispatchHandler) => unknown][]
@@ -322,7 +331,7 @@ const unconfirmed: readonly Situation[] = [
     events: ['released'],
     record: released,
     before: ({ api }) => api.answer(id, () => 'hang'),
-    async send({ send }) {
+    async send({ send, pass }) {
       const answer = send()
       await pass(5_000)
       return answer
@@ -336,7 +345,7 @@ const unconfirmed: readonly Situation[] = [
     gets: 1,
     events: ['paused', 'released'],
     record: released,
-    before: ({ api }) => api.answer(id, { status: 429, headers: { 'retry-after': '120' } }),
+    before: ({ api }) => api.answer(id, throttled),
   },
   {
     name: 'not asked about, because the API has asked to slow down',
@@ -344,8 +353,8 @@ const unconfirmed: readonly Situation[] = [
     word: 'over-budget',
     retryAfter: '117',
     record: { ...released, dueInMs: -1_000 },
-    async before({ api, send, forget }) {
-      api.answer(id, { status: 429, headers: { 'retry-after': '120' } })
+    async before({ api, send, pass, forget }) {
+      api.answer(id, throttled)
       await send()
       await pass(3_000)
       forget()
@@ -359,7 +368,7 @@ const unconfirmed: readonly Situation[] = [
       gets: 1,
       events: status === 401 ? ['paused', 'api-key-refused', 'released'] : ['api-key-refused', 'released'],
       record: released,
-      before: ({ api }) => api.answer(id, { status }),
+      before: ({ api }) => api.answer(id, { status, body: { error: canaries.upstream } }),
     }),
   ),
   {
@@ -368,7 +377,7 @@ const unconfirmed: readonly Situation[] = [
     word: 'assistant-unknown',
     events: ['released'],
     record: released,
-    options: { apiKey: undefined, apiKeys: { support: `cq_live_${canary}` } },
+    options: { apiKey: undefined, apiKeys: { support: `cq_live_${canaries.key}` } },
     register({ store }) {
       const draft = { ref: null, action, assistant: 'billing', expiresAt: null, details: '{}', context: 'null' }
       return store.add({ ...draft, id }, { dueInMs: 12_345 })
@@ -420,7 +429,7 @@ const unconfirmed: readonly Situation[] = [
     word: 'held',
     retryAfter: '30',
     record: { state: 'claimed', fence: 1, starts: 0 },
-    async before({ store }) {
+    async before({ store, pass }) {
       const other = answersBench({ sweep: 'off' }, store)
       other.api.answer(id, () => 'hang')
       void other.send() // it hangs
@@ -439,7 +448,7 @@ const failing: readonly Situation[] = [
     runs: 1,
     events: ['confirmed', 'run-started', 'run-failed', 'released'],
     record: { state: 'pending', fence: 1, starts: 1, sealed: expect.stringContaining('approved'), dueInMs: 1_000 },
-    options: { onDecision: () => Promise.reject(new Error(canary)) },
+    options: { onDecision: () => Promise.reject(new Error(canaries.handlerError)) },
     before: ({ api }) => api.approve(id),
   },
   {
@@ -451,7 +460,7 @@ const failing: readonly Situation[] = [
     runs: 1,
     events: ['confirmed', 'run-started', 'run-failed', 'parked'],
     record: { state: 'parked', reason: 'handler-failed', starts: 1 },
-    options: { guarantee: 'at-most-once', onDecision: () => Promise.reject(new Error(canary)) },
+    options: { guarantee: 'at-most-once', onDecision: () => Promise.reject(new Error(canaries.handlerError)) },
     before: ({ api }) => api.approve(id),
   },
   {
@@ -460,7 +469,10 @@ const failing: readonly Situation[] = [
     word: 'too-soon',
     retryAfter: '3',
     record: { state: 'pending', starts: 1, dueInMs: 3_000 },
-    options: { runs: { backoffMs: [3_000, 3_000] }, onDecision: () => Promise.reject(new Error(canary)) },
+    options: {
+      runs: { backoffMs: [3_000, 3_000] },
+      onDecision: () => Promise.reject(new Error(canaries.handlerError)),
+    },
     async before({ api, send, forget }) {
       api.approve(id)
       await send()
@@ -476,7 +488,7 @@ const failing: readonly Situation[] = [
     record: untouched,
     before: ({ api, faulty }) => {
       api.approve(id)
-      faulty.fail()
+      faulty.failWith(storeError())
     },
   },
   {
@@ -488,8 +500,8 @@ const failing: readonly Situation[] = [
     events: ['confirmed', 'store-failed'],
     record: { state: 'claimed', starts: 0, sealed: null, dueInMs: 30_000 },
     before: ({ api, faulty }) => {
-      api.approve(id)
-      faulty.fail('seal')
+      api.approve(id, { decisionNote: canaries.note })
+      faulty.failWith(storeError(), 'seal')
     },
   },
 ]
@@ -541,7 +553,7 @@ const refused: readonly Situation[] = [
     events: ['refused'],
     record: { ...untouched, dueInMs: expect.any(Number) },
     options: { ...withToken, retentionMs: 1_000, expiresAfterMs: 1_000 },
-    async send({ receiver, send }) {
+    async send({ receiver, send, pass }) {
       const { url } = receiver.callbackUrl()
       await pass(3_000)
       return send({ url })
@@ -586,7 +598,7 @@ const refused: readonly Situation[] = [
     storeCalls: 0,
     events: ['refused'],
     record: untouched,
-    send: ({ send }) => send({ headers: { 'user-agent': 'curl/8.5.0' } }),
+    send: ({ send }) => send({ headers: { 'user-agent': `curl/8.5.0 ${canaries.agent}` } }),
   },
   {
     name: 'asked about with GET',
@@ -605,7 +617,10 @@ const refused: readonly Situation[] = [
     events: ['refused'],
     record: untouched,
     send: ({ send }) =>
-      send({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `approvalId=${id}` }),
+      send({
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: `approvalId=${id}&decisionNote=${canaries.claim}`,
+      }),
   },
   {
     name: 'named in half a document',
@@ -614,7 +629,7 @@ const refused: readonly Situation[] = [
     storeCalls: 0,
     events: ['refused'],
     record: untouched,
-    send: ({ send }) => send({ body: `{"approvalId":"${id}"` }),
+    send: ({ send }) => send({ body: `{"approvalId":"${id}","decisionNote":"${canaries.claim}"` }),
   },
   {
     name: 'named with a path in the place of its id',
@@ -623,7 +638,7 @@ const refused: readonly Situation[] = [
     storeCalls: 0,
     events: ['refused'],
     record: untouched,
-    send: ({ send }) => send({ body: { approvalId: `../${id}` } }),
+    send: ({ send }) => send({ body: { approvalId: `../${canaries.claim}` } }),
   },
   {
     name: 'named at enormous length',
@@ -632,7 +647,7 @@ const refused: readonly Situation[] = [
     storeCalls: 0,
     events: ['refused'],
     record: untouched,
-    send: ({ send }) => send({ body: { approvalId: id, decisionNote: 'x'.repeat(262_144) } }),
+    send: ({ send }) => send({ body: { approvalId: id, decisionNote: canaries.claim.repeat(20_000) } }),
   },
   {
     name: 'named too slowly',
@@ -641,8 +656,10 @@ const refused: readonly Situation[] = [
     storeCalls: 0,
     events: ['refused'],
     record: { ...untouched, dueInMs: 7_345 },
-    async send({ receiver }) {
-      const stream = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(Buffer.from('{')) })
+    async send({ receiver, pass }) {
+      const stream = new ReadableStream<Uint8Array>({
+        start: (to) => to.enqueue(Buffer.from(`{"decisionNote":"${canaries.claim}`)),
+      })
       const answer = receiver.handle(callback({ stream }))
       await pass(5_000)
       return new Response((await answer).body, await answer)
@@ -656,7 +673,7 @@ const refused: readonly Situation[] = [
     events: ['refused'],
     record: untouched,
     async send({ receiver }) {
-      const stream = new ReadableStream<Uint8Array>({ pull: (to) => to.error(new Error('ECONNRESET')) })
+      const stream = new ReadableStream<Uint8Array>({ pull: (to) => to.error(new Error(canaries.claim)) })
       const answer = await receiver.handle(callback({ stream }))
       return new Response(answer.body, answer)
     },
@@ -695,7 +712,7 @@ const refused: readonly Situation[] = [
     events: ['refused'],
     record: { state: 'claimed', fence: 1 },
     options: { callbacks: { maxInFlight: 1 } },
-    async before({ api, send, forget }) {
+    async before({ api, send, pass, forget }) {
       api.answer(id, () => 'hang')
       void send() // it hangs
       await pass(0)
@@ -712,7 +729,23 @@ function callback(body: Callback['body']): Callback {
   return { method: 'POST', url: '/webhooks/cheqpoint', header: (name) => [headers.get(name) ?? []].flat(), body }
 }
 
-function failingDispatcher(fail: (handler: Dispatcher.DispatchHandler) => unknown): Dispatcher {
+/** What a client of HTTP throws: with what was sent and received attached. */
+export function wireError(): Error {
+  const headers = ['x-api-key', `cq_live_${canaries.key}`]
+  return Object.assign(new Error(canaries.upstream), {
+    headers,
+    body: canaries.upstream,
+    data: Buffer.from(canaries.upstream),
+  })
+}
+
+/** What a client of a database throws: with the statement and what was written attached. */
+export function storeError(): Error {
+  const cause = new Error(`duplicate entry ${canaries.storeError}`)
+  return Object.assign(new Error(`write failed: ${canaries.storeError}`, { cause }), { detail: canaries.storeError })
+}
+
+export function failingDispatcher(fail: (handler: Dispatcher.DispatchHandler) => unknown): Dispatcher {
   const dispatch: Dispatcher['dispatch'] = (_, handler) => {
     fail(handler)
     return true

@@ -14,6 +14,8 @@ export interface FakeAnswer {
 export class FakeApi extends Dispatcher {
   readonly gets: string[] = []
   readonly keys: string[] = []
+  /** Every call as it was handed over. */
+  readonly requests: Dispatcher.DispatchOptions[] = []
   readonly #answers = new Map<string, FakeAnswer | (() => FakeAnswer | 'hang')>()
   readonly #hanging: (() => void)[] = []
 
@@ -42,6 +44,7 @@ export class FakeApi extends Dispatcher {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     this.gets.push(options.path)
     this.keys.push(keyOf(options.headers))
+    this.requests.push(options)
     const id = options.path.split('/').at(-1) ?? ''
     const controller = new FakeController(handler)
     handler.onRequestStart?.(controller, {})

@@ -2,7 +2,12 @@ import { CheqpointError, memoryStore, type Store } from '../../src/index.js'
 import { type Gate, gate } from './runs-time.js'
 
 type Method = keyof Store
-type Fault = 'fail' | 'hang' | { readonly answer: unknown } | { readonly until: Promise<void> }
+type Fault =
+  | 'fail'
+  | 'hang'
+  | { readonly error: unknown }
+  | { readonly answer: unknown }
+  | { readonly until: Promise<void> }
 
 /** A memory store that can be made to fail, to hang or to answer otherwise, method by method. Every call is noted. */
 export class FaultyStore {
@@ -28,6 +33,7 @@ export class FaultyStore {
           if (fault === 'hang') return new Promise(() => {})
           if (fault === 'fail') return Promise.reject(new CheqpointError('store-unavailable', 'the store is down'))
           if (fault === undefined) return call(...args)
+          if ('error' in fault) return Promise.reject(fault.error)
           return 'until' in fault ? fault.until.then(() => call(...args)) : Promise.resolve(fault.answer)
         }
       },
@@ -37,6 +43,11 @@ export class FaultyStore {
   /** These methods, or all of them, reject from now on. Nothing reaches the store. */
   fail(...methods: readonly Method[]): void {
     this.#set('fail', methods)
+  }
+
+  /** These methods, or all of them, reject with this from now on. */
+  failWith(error: unknown, ...methods: readonly Method[]): void {
+    this.#set({ error }, methods)
   }
 
   /** These methods, or all of them, never answer from now on. Nothing reaches the store. */
