@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import { memoryStore, type Snapshot, type Store } from '../../src/index.js'
+import type { RedisStoreOptions } from '../../src/stores/redis.js'
+import type { Command } from '../../src/stores/redis-link.js'
+import type { Place } from './redaction-places.js'
+import type { RedisBench } from './redis-bench.js'
+import { pass } from './runs-time.js'
+
+/** One part of what a store holds. */
+export interface Kept {
+  readonly place: Place
+  readonly what: string
+  readonly value: unknown
+}
+
+/** Where records are kept, and how all of it is read. */
+export interface Backing {
+  readonly store: Store
+  /** Lets time pass once all that is under way has reached its rest. */
+  readonly pass: (ms: number) => Promise<void>
+  /** All that is kept now, and all that the store was told so far. */
+  readonly dump: (ids: readonly string[]) => Promise<readonly Kept[]>
+}
+
+export function memoryBacking(): Backing {
+  const store = memoryStore()
+  return { store, pass, dump: (ids) => throughMethods(store, ids, 'tombstone') }
+}
+
+/** A prefix of its own on one server, read key by key past the store. */
+export function redisBacking(
+  { send, raw, store: open }: RedisBench,
+  options: Partial<RedisStoreOptions> = {},
+): Backing {
+  const prefix = randomUUID()
+  const commands: Command[] = []
+  let underWay = 0
+  const store = open({
+    prefix,
+    ...options,
+    async sendCommand(args, key) {
+      commands.push(args)
+      underWay++
+      try {
+        return await send(args, key)
+      } finally {
+        underWay--
+      }
+    },
+  })
+  const tombstone = options.tombstone === 'outcome-only' ? 'outcome-only tombstone' : 'tombstone'
+
+  /** Nothing under way for several turns of the loop: whatever follows waits for time. */
+  async function rest(): Promise<void> {
+    for (let calm = 0; calm < 4; calm = underWay > 0 ? 0 : calm + 1) await new Promise(setImmediate)
+  }
+
+  async function keys(): Promise<readonly string[]> {
+    const found: string[] = []
+    let cursor = '0'
+    do {
+      // The reply of SCAN is a cursor and a list.
+      const [next, page] = (await raw('SCAN', cursor, 'MATCH', `*${prefix}*`, 'COUNT', '1000')) as [string, string[]]
+      found.push(...page)
+      cursor = String(next)
+    } while (cursor !== '0')
+    return found
+  }
+
+  async function content(key: string): Promise<unknown> {
+    const type = await raw('TYPE', key)
+    if (type === 'zset') return raw('ZRANGE', key, '0', '-1', 'WITHSCORES')
+    if (type === 'string') return raw('GET', key)
+    throw new Error(`a key of type ${type} that no search reads`)
+  }
+
+  async function placeOfKey(key: string): Promise<Place> {
+    const [, kind, name = ''] = /}:([ar]):(.*)$/.exec(key) ?? []
+    if (kind === 'a') return placeOf(await store.get(name), tombstone)
+    if (kind === 'r') return (await store.reservation(name)) === null ? 'reference' : 'open record'
+    return 'index'
+  }
+
+  return {
+    store,
+    async pass(ms) {
+      await rest()
+      await pass(ms)
+      await rest()
+    },
+    async dump(ids) {
+      await rest()
+      // A script that is sent by its source is the library's own text.
+      const told = commands.map((command) => {
+        const told = command[0] === 'EVAL' ? command.toSpliced(1, 1) : command
+        return { place: 'command', what: `${command[0]} to Redis`, value: told.join('\n') } as const
+      })
+      const kept: Kept[] = []
+      for (const key of await keys())
+        kept.push({ place: await placeOfKey(key), what: `the key ${key}`, value: [key, await content(key)] })
+      return [...told, ...kept, ...(await throughMethods(store, ids, tombstone))]
+    },
+  }
+}
+
+/** What the methods of a store show of it. */
+async function throughMethods(store: Store, ids: readonly string[], tombstone: Place): Promise<readonly Kept[]> {
+  const kept: Kept[] = []
+  for (const id of ids) {
+    const value = await store.get(id)
+    if (value !== null) kept.push({ place: placeOf(value, tombstone), what: `get(${id})`, value })
+  }
+  for (const state of ['open', 'parked'] as const) {
+    const value = await store.list({ state, limit: 100 })
+    kept.push({ place: state === 'open' ? 'open record' : 'parked record', what: `list(${state})`, value })
+  }
+  kept.push({ place: 'open record', what: 'reservations()', value: await store.reservations({ limit: 100 }) })
+  kept.push({ place: 'index', what: 'stats()', value: [await store.stats(), await store.nextDueInMs()] })
+  return kept
+}
+
+function placeOf(found: Snapshot | null, tombstone: Place): Place {
+  if (found === null) return 'index'
+  if (found.state === 'parked') return 'parked record'
+  if (found.state !== 'done') return 'open record'
+  return found.tombstone.outcome === 'cancelled' ? 'cancelled tombstone' : tombstone
+}

@@ -1,0 +1,142 @@
+import { type CheqpointEvent, isCheqpointError, type Receiver, type ReceiverOptions } from '../../src/index.js'
+import { type AnswersBench, answersBench, id } from './answers-bench.js'
+import { callbackRequest } from './callback.js'
+import { canaries, everything, type Secret, type searchFor, shown, tokensIn } from './canaries.js'
+import type { Backing } from './redaction-backing.js'
+import { mayAppear, type Place } from './redaction-places.js'
+import { SubmitApi } from './submit-bench.js'
+
+/** Something that can be read somewhere. */
+export interface Evidence {
+  readonly place: Place
+  /** What it is, for whoever looks for the leak. */
+  readonly what: string
+  readonly text: string
+}
+
+export interface RedactionBench extends AnswersBench {
+  readonly api: SubmitApi
+  /** All that this receiver has let anybody read so far. */
+  readonly evidence: () => Promise<readonly Evidence[]>
+  /** Tokens that were made, sent or presented so far. */
+  readonly tokens: () => readonly Secret[]
+}
+
+/** Ids that the tests use. */
+const ids = Array.from({ length: 10 }, (_, at) => `req_${at}`)
+
+/**
+ * A receiver full of canaries, all of whose answers, events, errors, results and requests are written down, and whose
+ * callbacks claim things and have headers that nobody is to see.
+ */
+export function redactionBench(backing: Backing, options: Partial<ReceiverOptions> = {}): RedactionBench {
+  const events: CheqpointEvent[] = []
+  const noted: Evidence[] = []
+  const urls: string[] = []
+  const reading: Promise<unknown>[] = []
+  const api = new SubmitApi()
+  const bench = answersBench({ ...options, onEvent: (event) => events.push(event) }, backing.store, api)
+
+  const note = (place: Place, what: string, value: unknown): void => {
+    noted.push({ place, what, text: everything(value) })
+  }
+  const noteResult = (name: string, value: unknown): void => {
+    if (name === 'callbackUrl') urls.push(shown(value))
+    else if (value instanceof Response) reading.push(noteResponse(value.clone()))
+    else note(name === 'handle' ? 'answer' : 'returned', name, value)
+  }
+  const noteResponse = async (response: Response): Promise<void> => {
+    const { status, statusText, headers } = response
+    note('answer', 'fetch', [status, statusText, [...headers], await response.text()])
+  }
+  const noteError = (name: string, error: unknown): void =>
+    note(isCheqpointError(error) ? 'error' : 'own error', name, error)
+
+  const receiver: Receiver = new Proxy(bench.receiver, {
+    get(target, property) {
+      // Whoever holds a receiver asks for nothing but its methods.
+      const name = property as keyof Receiver
+      const method = target[name] as (...args: unknown[]) => unknown
+      return (...args: unknown[]): unknown => {
+        try {
+          const result = method(...args)
+          if (!(result instanceof Promise)) noteResult(name, result)
+          else void result.then((value) => noteResult(name, value)).catch((error: unknown) => noteError(name, error))
+          return result
+        } catch (error) {
+          noteError(name, error)
+          throw error
+        }
+      }
+    },
+  })
+
+  return {
+    ...bench,
+    receiver,
+    pass: backing.pass,
+    send(parts = {}, approvalId = id) {
+      if (parts.url !== undefined) urls.push(parts.url)
+      return receiver.fetch(callbackRequest(approvalId, claiming(parts, approvalId)))
+    },
+    tokens: () => tokensIn([...urls, ...api.posts.map(({ text }) => text)].join('\n')),
+    async evidence() {
+      const kept = (await backing.dump(ids)).map(({ value, ...part }) => ({ ...part, text: everything(value) }))
+      await Promise.all(reading)
+      return [
+        ...noted,
+        ...events.flatMap((event) => [
+          { place: 'event', what: event.type, text: shown(event) } as const,
+          { place: 'hidden event', what: event.type, text: everything(event) } as const,
+        ]),
+        ...api.requests.flatMap(requestEvidence),
+        ...kept,
+        { place: 'object', what: 'receiver', text: everything(bench.receiver) },
+        { place: 'object', what: 'store', text: everything(backing.store) },
+      ]
+    },
+  }
+}
+
+/** Each secret that stands where it must not, in words. */
+export function misplaced(evidence: readonly Evidence[], search: ReturnType<typeof searchFor>): readonly string[] {
+  return evidence.flatMap(({ place, what, text }) =>
+    search(text)
+      .filter((kind) => !mayAppear[kind].includes(place))
+      .map((kind) => `${kind} in ${place}: ${what}`),
+  )
+}
+
+/** Runs what may fail; answers with the code of the error, `own error` for one that is not ours, `null` for none. */
+export async function codeOf(work: () => unknown): Promise<string | null> {
+  try {
+    await work()
+    return null
+  } catch (error) {
+    return isCheqpointError(error) ? error.code : 'own error'
+  }
+}
+
+function requestEvidence({ headers, body, ...rest }: SubmitApi['requests'][number]): readonly Evidence[] {
+  // The client hands headers over as names and values in turn.
+  const list = headers as readonly string[]
+  const pairs = list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1] ?? ''] as const] : []))
+  const isKey = ([name]: readonly [string, string]): boolean => name === 'x-api-key'
+  const what = `${rest.method} ${rest.path}`
+  return [
+    ...pairs.filter(isKey).map(([, value]) => ({ place: 'key header', what, text: value }) as const),
+    { place: 'request', what, text: shown([rest, pairs.filter((pair) => !isKey(pair))]) },
+    { place: 'submission', what, text: shown(body) },
+  ]
+}
+
+type Parts = NonNullable<Parameters<typeof callbackRequest>[1]>
+
+/** The same callback with headers and claims that are nobody's business. */
+function claiming(parts: Parts, approvalId: string): Parts {
+  const headers = { cookie: `session=${canaries.claim}`, 'x-forwarded-for': canaries.claim, ...parts.headers }
+  const body = parts.body ?? { approvalId, status: 'approved', modifiedDetails: null, decisionNote: null }
+  if (typeof body !== 'object' || body === null) return { ...parts, headers }
+  const claims = { action: canaries.claim, details: { [canaries.claim]: canaries.claim }, statusUrl: canaries.claim }
+  return { ...parts, headers, body: { ...claims, ...body } }
+}

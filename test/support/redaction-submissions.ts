@@ -1,0 +1,169 @@
+import type { Dispatcher } from 'undici'
+import { canaries, id } from './answers-bench.js'
+import { failingDispatcher, storeError, wireError } from './answers-situations.js'
+import { callbackRequest } from './callback.js'
+import { type Act, edit, meanwhile, submit, track, withToken } from './redaction-act.js'
+import { decidedPost } from './submit-bench.js'
+
+/** Of an exchange that has begun. */
+const controller: Dispatcher.DispatchController = {
+  aborted: false,
+  reason: null,
+  paused: false,
+  abort() {},
+  pause() {},
+  resume() {},
+}
+const upstreamError = { error: canaries.upstream }
+const location = `https://${canaries.upstream}@evil.test/${canaries.upstream}?${canaries.upstream}#${canaries.upstream}`
+
+const answered = [
+  ...[400, 401, 402, 403, 404, 405, 413, 415, 422, 429].map((status) => [status, 'submission-refused'] as const),
+  ...[301, 302, 307, 308, 409, 500, 502, 503].map((status) => [status, 'submission-unknown'] as const),
+].map(
+  ([status, ends]): Act => ({
+    name: `submit, answered with ${status}`,
+    options: withToken,
+    ends,
+    run(bench) {
+      bench.api.onPost = () => ({ status, headers: { location, 'x-request': location }, body: upstreamError })
+      return submit(bench)
+    },
+  }),
+)
+
+const unreadable = (
+  [
+    ['a page', `<h1>${canaries.upstream}</h1>`],
+    ['a text', canaries.upstream],
+    ['half a document', `{"status":"pending","note":"${canaries.upstream}`],
+    ['no id', { status: 'pending', note: canaries.upstream }],
+    ['an id that is a path', { status: 'pending', approvalId: `../${canaries.upstream}` }],
+    ['an edit that is a text', { status: 'approved', approvalId: id, modifiedDetails: canaries.upstream }],
+  ] as const
+).map(
+  ([what, body]): Act => ({
+    name: `submit, answered with ${what}`,
+    options: withToken,
+    ends: 'submission-unknown',
+    run(bench) {
+      bench.api.onPost = () => ({ body })
+      return submit(bench)
+    },
+  }),
+)
+
+const unanswered: readonly Act[] = [
+  {
+    name: 'submit, never answered',
+    options: withToken,
+    ends: 'submission-unknown',
+    run(bench) {
+      bench.api.onPost = () => 'hang'
+      return meanwhile(bench, submit(bench), 15_000)
+    },
+  },
+  {
+    name: 'submit, broken off',
+    options: {
+      ...withToken,
+      dispatcher: failingDispatcher((handler) => {
+        handler.onRequestStart?.(controller, {})
+        handler.onResponseError?.(controller, wireError())
+      }),
+    },
+    ends: 'submission-unknown',
+    run: submit,
+  },
+  {
+    name: 'submit, never sent',
+    options: {
+      ...withToken,
+      dispatcher: failingDispatcher(() => {
+        throw wireError()
+      }),
+    },
+    ends: 'submission-refused',
+    run: submit,
+  },
+]
+
+const taken: readonly Act[] = [
+  { name: 'submit, pending', options: withToken, ends: null, run: (bench) => submit(bench) },
+  {
+    name: 'submit, approved at once with an edit, and it has a result',
+    options: { ...withToken, onDecision: () => ({ receipt: canaries.result }) },
+    ends: null,
+    run(bench) {
+      bench.api.onPost = (_, each) => decidedPost(each, 'approved', edit)
+      return submit(bench)
+    },
+  },
+  {
+    name: 'submit, approved at once, and the handler throws',
+    options: { ...withToken, onDecision: () => Promise.reject(new Error(canaries.handlerError)) },
+    ends: null,
+    run(bench) {
+      bench.api.onPost = (_, each) => decidedPost(each, 'approved', edit)
+      return submit(bench)
+    },
+  },
+  {
+    name: 'submit, twice under one key while the first is lost',
+    options: withToken,
+    ends: 'submission-unknown',
+    async run(bench) {
+      bench.api.onPost = () => ({ status: 500, body: upstreamError })
+      await submit(bench, {}, { idempotencyKey: 'step 1' }).catch(() => {})
+      await submit(bench, {}, { idempotencyKey: 'step 1' })
+    },
+  },
+  {
+    name: 'submit, while the id belongs to another request',
+    options: withToken,
+    ends: 'submission-unknown',
+    async run(bench) {
+      await track(bench)
+      await submit(bench)
+    },
+  },
+  {
+    name: 'submit, lost, found by its callback and parked',
+    options: withToken,
+    ends: null,
+    memoryOnly: true,
+    async run(bench) {
+      bench.api.onPost = () => ({ status: 500, body: upstreamError })
+      await submit(bench).catch(() => {})
+      const url = String(bench.api.posts[0]?.body['callbackUrl'])
+      bench.api.approve('req_7', { decisionNote: canaries.note, modifiedDetails: edit, decidedAt: new Date() })
+      await bench.receiver.fetch(callbackRequest('req_7', { url }))
+      await bench.pass(60_000)
+      await bench.receiver.reconcile()
+      await bench.receiver.parked()
+    },
+  },
+]
+
+const storeFails = (
+  [
+    ['reserve', 'own error'],
+    ['bind', 'submission-unknown'],
+    ['get', null],
+    ['discard', 'submission-refused'],
+  ] as const
+).map(
+  ([method, ends]): Act => ({
+    name: `submit, while the store fails to ${method}`,
+    options: withToken,
+    ends,
+    run(bench) {
+      if (method === 'discard') bench.api.onPost = () => ({ status: 400, body: upstreamError })
+      bench.faulty.failWith(storeError(), method)
+      return meanwhile(bench, submit(bench), 10_000)
+    },
+  }),
+)
+
+/** Every way that a submission ends. */
+export const submissions: readonly Act[] = [...answered, ...unreadable, ...unanswered, ...taken, ...storeFails]
