@@ -34,6 +34,10 @@ export type ReleaseReason =
 /**
  * What happened, for logs and metrics. A closed union: switch over `type`. No event carries a key, a token, details,
  * a note or a payload. Listeners are called synchronously; one that throws harms nothing.
+ *
+ * `error` is what your handler or a store threw, with whatever text, causes and properties that has. It is not
+ * enumerable: JSON, a copy, `console.log` and `util.inspect` of an event show nothing of it; `event.error` does, and so
+ * does `showHidden`. Ids, names of actions and assistants, and names of keys in `paths` are shown.
  */
 export type CheqpointEvent =
   | { readonly type: 'refused'; readonly reason: RefusalReason; readonly approvalId: string | null }

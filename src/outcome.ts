@@ -8,7 +8,10 @@ export interface Refusal {
   readonly kind: RefusalReason
 }
 
-/** What became of a trigger. A closed union: each kind has one row in the table of answers below. */
+/**
+ * What became of a trigger. A closed union: each kind has one row in the table of answers below. Not for logs as it is:
+ * `truth` has the reviewer's edit and note, `error` what the store threw. {@link toAnswer} shows neither.
+ */
 export type Outcome =
   | Refusal
   /** The handler ran to its end now. */

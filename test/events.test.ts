@@ -51,6 +51,8 @@ describe('a listener', () => {
     expect(event !== undefined && 'error' in event && event.error).toBe(error)
     expect(JSON.stringify(event)).toBe('{"type":"store-failed","operation":"claim"}')
     expect(inspect({ ...event })).not.toContain('4242')
+    expect(inspect(event, { depth: 10 })).not.toContain('4242')
+    expect(inspect(event, { depth: 10, showHidden: true })).toContain('4242')
   })
 })
 
