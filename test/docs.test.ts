@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { createReceiver, errorCodes, isCheqpointError, type Outcome, toAnswer } from '../src/index.js'
 import { quoted, tableRows } from './support/blocks.js'
 
@@ -59,3 +60,63 @@ describe('the README', () => {
     expect([...rows, 'done'].sort()).toEqual([...kinds].sort())
   })
 })
+
+describe('SECURITY.md', () => {
+  const text = readFileSync('SECURITY.md', 'utf8')
+  const manifest = z
+    .object({
+      files: z.array(z.string()),
+      engines: z.object({ node: z.string() }),
+      dependencies: z.record(z.string(), z.string()),
+      peerDependencies: z.record(z.string(), z.string()),
+    })
+    .parse(JSON.parse(readFileSync('package.json', 'utf8')))
+
+  it('comes with the package', () => {
+    expect(manifest.files).toContain('SECURITY.md')
+  })
+
+  it('links to files and headings that exist', () => {
+    const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target.split('#'))
+    expect(links.length).toBeGreaterThan(0)
+    for (const [file = '', heading] of links) {
+      expect(existsSync(file), file).toBe(true)
+      if (heading !== undefined) expect(headings(file)).toContain(heading)
+    }
+  })
+
+  it('names no address and no other host to report to', () => {
+    expect(text).not.toMatch(/https?:|mailto:|@[\w-]+\.[a-z]/)
+  })
+
+  it('shows each range of a dependency as it is, and no other', () => {
+    const documented = tableRows('SECURITY.md', 'floors').map(([name = '', range = '']) => [
+      quoted(name)[0],
+      quoted(range)[0],
+    ])
+    const declared = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies })
+    expect(documented.sort()).toEqual(declared.sort())
+    expect(text).toContain(`Node.js ${manifest.engines.node.replace('>=', '')} or newer`)
+  })
+
+  it('names options, events and methods that exist', () => {
+    const receiver = createReceiver({ apiKey: 'k', onDecision() {} })
+    const events = readFileSync('src/events.ts', 'utf8')
+    for (const name of ['resolve', 'wait', 'submit', 'parked', 'unbound']) expect(receiver).toHaveProperty(name)
+    for (const option of ['callbackSecret', 'adopt', 'retentionMs', 'guarantee', 'baseUrl', 'onEvent', 'dispatcher'])
+      expect(knownOptions()).toContain(option)
+    for (const [, type] of text.matchAll(/`((?:[a-z]+-)+[a-z]+|mismatch|refused)`/g))
+      if (!['lru-cache', 'body-parser', 'x-api-key'].includes(type ?? '')) expect(events).toContain(`'${type}'`)
+  })
+})
+
+/** Anchors of the headings of a Markdown file. */
+function headings(file: string): readonly string[] {
+  const lines = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)]
+  return lines.map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
