@@ -2,7 +2,7 @@ import { type ActionRules, effectiveDetails, validate } from './action.js'
 import { Claim } from './claim.js'
 import { confirm, type Failure } from './confirm.js'
 import { type Core, heedFailure, type Trigger, type Verified } from './core.js'
-import type { Decision, JsonValue } from './decision.js'
+import type { Decision, JsonObject, JsonValue } from './decision.js'
 import type { ErrorCode } from './errors.js'
 import type { ReleaseReason } from './events.js'
 import type { Outcome } from './outcome.js'
@@ -123,19 +123,21 @@ export class Held {
     const { truth, original } = stored
     const context = await validate(rules.context, stored.context)
     if (!context.ok) return this.park('context-invalid', context.paths)
+    // A handler gets copies of its own: what it does to one must not show in another, nor in what we tell of the truth.
+    const edit = (): JsonObject | null =>
+      truth.modifiedDetails === null ? null : readSealed(seal.sealed).modifiedDetails
     const base = {
       approvalId,
       action,
-      // Its own copy: what a handler does to one must not show in the other.
       originalDetails: readJson(this.record.details),
-      modifiedDetails: truth.modifiedDetails,
+      modifiedDetails: edit(),
       note: truth.note,
       decidedAt: readDate(truth.decidedAt),
       context: context.value,
       via: truth.via,
     }
     if (truth.status !== 'approved') return this.#verified({ ...base, status: truth.status }, truth, seal.starts)
-    const effective = await effectiveDetails(rules, original, truth.modifiedDetails)
+    const effective = await effectiveDetails(rules, original, edit())
     if (effective.ok) {
       const { details, changedPaths } = effective
       return this.#verified({ ...base, status: truth.status, details, changedPaths }, truth, seal.starts)

@@ -445,6 +445,26 @@ describe('what a handler is given', () => {
     expect(eventTypes().filter((type) => type === 'done')).toHaveLength(1)
   })
 
+  it('is nothing that we still read: a changed edit is neither a mismatch nor told to whoever waits', async () => {
+    const modifiedDetails = { orderId: '8842', amount: 90 }
+    const seen: unknown[] = []
+    const { receiver, api, events } = bench({
+      onDecision: (decision) => {
+        if (decision.status !== 'approved') return
+        Object.assign(decision.details, { amount: 1 })
+        seen.push(structuredClone(decision.modifiedDetails))
+        Object.assign(Object(decision.modifiedDetails), { amount: 2 })
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { modifiedDetails })
+    const body = { approvalId: 'req_1', status: 'approved', modifiedDetails, decisionNote: null }
+    expect((await receiver.fetch(callbackRequest('req_1', { body }))).status).toBe(200)
+    expect(seen).toEqual([modifiedDetails])
+    expect(eventsOf(events, 'mismatch')).toEqual([])
+    expect(await receiver.wait('req_1')).toMatchObject({ modifiedDetails })
+  })
+
   it('may ask the receiver about its own approval, which is running, and does not wait for itself', async () => {
     const asked: unknown[] = []
     const { receiver, api, runs } = bench({
