@@ -120,10 +120,11 @@ function isRefusal(kind: string): kind is RefusalReason {
   return refusals.has(kind)
 }
 
-/** A host whose `waitUntil` throws loses the early answer's safety net, not the answer. */
+/** A host whose `waitUntil` throws or rejects loses the early answer's safety net, not the answer. */
 function keepAlive(waitUntil: (work: Promise<unknown>) => void, work: Promise<unknown>): void {
   try {
-    waitUntil(work)
+    const returned: unknown = waitUntil(work)
+    Promise.resolve(returned).catch(() => {})
   } catch {
     // The lease and the sweep repair what a frozen host leaves behind.
   }

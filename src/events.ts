@@ -148,7 +148,8 @@ export function guardListener(listener: EventListener | undefined): EventListene
     try {
       if ('error' in event) Object.defineProperty(event, 'error', { enumerable: false })
       const returned: unknown = listener(event)
-      if (returned instanceof Promise) returned.catch(() => {})
+      // A promise of any realm or library: one that nobody hears of would end the process.
+      if (returned !== undefined) Promise.resolve(returned).catch(() => {})
     } catch {
       // A broken listener must not change what happens to a decision.
     }

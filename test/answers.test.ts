@@ -106,6 +106,20 @@ describe('a handler that is still at work when callbacks.ackAfterMs have passed'
     expect(ended).toHaveLength(1)
   })
 
+  it('does not depend on a host whose waitUntil rejects, and leaves no unhandled rejection', async () => {
+    vi.useRealTimers()
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const { receiver, api } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const waitUntil = () => Promise.reject(new Error('the execution context is over'))
+    expect((await receiver.fetch(callbackRequest(id), { waitUntil })).status).toBe(200)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
   it('does not depend on a host whose waitUntil throws', async () => {
     const { receiver, api } = answersBench({ sweep: 'off' })
     await receiver.track(id, tracked)

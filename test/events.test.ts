@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type CheqpointEvent, guardListener } from '../src/events.js'
 import { callbackRequest } from './support/callback.js'
@@ -38,6 +39,16 @@ describe('a listener', () => {
     guardListener(async () => {
       throw new Error('broken listener')
     })(duplicate)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
+  it('that rejects with a promise of another realm leaves none either', async () => {
+    vi.useRealTimers()
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    guardListener(runInNewContext('async () => { throw new Error("broken listener") }'))(duplicate)
     await new Promise((resolve) => setImmediate(resolve))
     process.off('unhandledRejection', unhandled)
     expect(unhandled).not.toHaveBeenCalled()
