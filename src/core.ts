@@ -4,6 +4,7 @@ import type { Claim } from './claim.js'
 import type { Client } from './client.js'
 import type { Failure } from './confirm.js'
 import type { Via } from './decision.js'
+import { printable } from './events.js'
 import type { IntakeRules } from './intake.js'
 import { Alarm } from './runtime.js'
 import type { CoreSettings } from './settings.js'
@@ -56,9 +57,6 @@ export function heedFailure({ pauses, emit }: Core, assistant: string | null, { 
   if (kind === 'api-key-refused' && (fresh || pauseMs === 0)) emit({ type: 'api-key-refused', assistant })
 }
 
-/** The longest status word that is told: what is longer is a document in the place of one. */
-const longestWord = 64
-
 export function createCore(settings: CoreSettings, parts: CoreParts): Core {
   const { clock, confirm, polling, emit } = settings
   const tellWord = onceEach(64, (word, approvalId: string) => emit({ type: 'unknown-status', approvalId, word }))
@@ -69,7 +67,7 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
     callbackBudget: new Budget(confirm.requestsPerSecond, clock),
     sweepBudget: new Budget(polling.requestsPerSecond, clock),
     pauses: new Pauses(clock),
-    onUnknownWord: (word, approvalId) => tellWord(word.slice(0, longestWord), approvalId),
+    onUnknownWord: (word, approvalId) => tellWord(printable(word), approvalId),
   }
 }
 

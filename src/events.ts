@@ -52,7 +52,10 @@ export type CheqpointEvent =
     }
   /** A callback claimed something else than the API says. The API's answer is what counts; the names of the fields are given. */
   | { readonly type: 'mismatch'; readonly approvalId: string; readonly fields: readonly string[] }
-  /** The API used a status word that decides nothing because nobody documented it; emitted once a word, of which 64 characters are kept. */
+  /**
+   * The API used a status word that decides nothing because nobody documented it; emitted once a word. At most 64
+   * characters of it, those that a terminal would obey as escapes.
+   */
   | { readonly type: 'unknown-status'; readonly approvalId: string; readonly word: string }
   | {
       readonly type: 'run-started'
@@ -137,6 +140,14 @@ export type CheqpointEvent =
   | { readonly type: 'store-warning'; readonly message: string }
 
 export type EventListener = (event: CheqpointEvent) => void
+
+/**
+ * A word of somebody else's, fit for one line of a log: its first 64 characters, and as escapes those that a terminal
+ * or a viewer would obey instead of showing them.
+ */
+export function printable(word: string): string {
+  return word.slice(0, 64).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)
+}
 
 /**
  * Calls a listener so that nothing it does, now or later, reaches the caller. An `error` is not enumerable there, so

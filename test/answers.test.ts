@@ -437,7 +437,8 @@ describe('a status word', () => {
     api.answer(id, { body: { id, status } })
     expect((await send()).status).toBe(409)
     expect(runs).toEqual([])
-    expect(eventsOf(events, 'unknown-status')).toEqual([{ type: 'unknown-status', approvalId: id, word: status }])
+    const word = status.replace('\0', '\\u{0}').replace('\n', '\\u{a}')
+    expect(eventsOf(events, 'unknown-status')).toEqual([{ type: 'unknown-status', approvalId: id, word }])
   })
 
   it.each([

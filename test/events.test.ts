@@ -171,6 +171,25 @@ describe('the events of a decision', () => {
     })
   })
 
+  it('show a status word in one short line, whatever it is: 64 characters, none that a terminal would obey', async () => {
+    const { receiver, api, events } = bench({ sweep: 'elsewhere' })
+    const words = [
+      ['\u001b[31mAPPROVED\r\n{"type":"done"}', '\\u{1b}[31mAPPROVED\\u{d}\\u{a}{"type":"done"}'],
+      ['AP\u202ePROVED\u2028\u009b2J', 'AP\\u{202e}PROVED\\u{2028}\\u{9b}2J'],
+      ['P\u00c9NDING \ud83d\ude80', 'P\u00c9NDING \ud83d\ude80'],
+      ['x'.repeat(500_000), 'x'.repeat(64)],
+      [`${'y'.repeat(63)}\ud83d\ude80`, `${'y'.repeat(63)}\\u{d83d}`],
+    ] as const
+    for (const [index, [status]] of words.entries()) {
+      const id = `req_${index}`
+      await receiver.track(id, refund)
+      api.answer(id, { body: { id, status } })
+      await receiver.fetch(callbackRequest(id))
+    }
+    const told = events.flatMap((event) => (event.type === 'unknown-status' ? [event.word] : []))
+    expect(told).toEqual(words.map(([, shown]) => shown))
+  })
+
   it('say once that nothing sweeps, at the first callback or the first track', async () => {
     for (const first of ['track', 'callback'] as const) {
       const { receiver, events } = bench({ sweep: 'off' })
