@@ -14,7 +14,10 @@ export interface ClientOptions {
   readonly apiKey?: string | readonly string[] | undefined
   /** Keys by assistant. Each call then names its `assistant`. */
   readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
-  /** Default `https://app.cheqpoint.co`. May have a path. Plain http is allowed for loopback only. */
+  /**
+   * Default `https://app.cheqpoint.co`. May have a path. Plain http is allowed for loopback only. Certificates are
+   * checked even under `NODE_TLS_REJECT_UNAUTHORIZED=0`; for an authority of your own set `NODE_EXTRA_CA_CERTS`.
+   */
   readonly baseUrl?: string | undefined
   /** What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. See {@link idMatcher}. */
   readonly idPattern?: RegExp | undefined

@@ -55,7 +55,8 @@ export function createTransport(options: TransportOptions): Transport {
 
   function open(): Dispatcher {
     if (dispatcher !== undefined) return dispatcher
-    pool ??= new Pool(origin, { connect: { timeout: connectTimeoutMs }, pipelining: 1 })
+    // Said here, NODE_TLS_REJECT_UNAUTHORIZED cannot unsay it: whoever could answer for the API could approve anything.
+    pool ??= new Pool(origin, { connect: { timeout: connectTimeoutMs, rejectUnauthorized: true }, pipelining: 1 })
     return pool
   }
 

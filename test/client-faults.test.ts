@@ -4,10 +4,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { Agent, Pool } from 'undici'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Client, type ClientOptions, createClient } from '../src/client.js'
 import { CheqpointError } from '../src/errors.js'
 import { closedPort, type MisbehavingServer, misbehave, misbehaveRaw } from './support/misbehaving-server.js'
+import { listenTls, selfSigned } from './support/tls-server.js'
 
 const key = 'cq_live_canary'
 const approved = JSON.stringify({ id: 'req_1', status: 'APPROVED', modifiedDetails: null, decisionNote: 'ok' })
@@ -222,6 +223,16 @@ describe('a connection', () => {
     const client = clientOf({ url: server.url.replace('http:', 'https:') })
     expect(await failure(client.get('req_1'))).toMatchObject({ code: 'api-unreachable' })
     expect(server.requests).toHaveLength(0)
+  })
+
+  it('to a certificate that proves nothing gets no key, whatever the environment says of checking', async () => {
+    const server = await listenTls(selfSigned(), (_, response) => response.end(approved))
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const error = await failure(clientOf(server).get('req_1'))
+    expect(error).toMatchObject({ code: 'api-unreachable' })
+    expect(error.message).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(server.seen).toEqual([])
   })
 
   it('closed without an answer broke off, and nothing is sent again', async () => {
