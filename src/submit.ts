@@ -97,16 +97,19 @@ export class Submitter {
     if (current !== undefined) return current
     // Repeated callbacks of an old decision shall still be recognized, so the token outlives the request.
     const callbackUrl = urls?.write(ref, (draft.expiresAt ?? now) + retentionMs)
-    const submission = this.#submit(ref, draft, { ...copy, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl })
+    const sent = { ...copy, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl }
+    const submission = this.#submit(ref, draft, sent, idempotencyKey !== undefined)
     this.#underWay.set(ref, submission)
     return submission.finally(() => this.#underWay.delete(ref))
   }
 
-  async #submit(ref: string, draft: Draft, request: SubmitRequest): Promise<Submission> {
+  async #submit(ref: string, draft: Draft, request: SubmitRequest, isShared: boolean): Promise<Submission> {
     const { core, submitTimeoutMs, isId } = this.#terms
     const reserved = await core.store.reserve(ref, draft, { dueInMs: submitTimeoutMs + core.runs.leaseMs })
     if (reserved.kind === 'bound') return summarize(pending(reserved.id), await this.#read(reserved.id))
-    if (reserved.kind === 'open') throw unknown('an earlier submission with this key is not settled', { ref })
+    // A random reference can be reserved by us alone: a client of the store that sends a call again after a lost answer.
+    if (reserved.kind === 'open' && isShared)
+      throw unknown('an earlier submission with this key is not settled', { ref })
     const answer = await this.#send(ref, draft, request)
     if (answer.id === null || !isId(answer.id))
       throw this.#lost('the answer names no approval id that can be confirmed', { ref })

@@ -498,6 +498,28 @@ describe('a callbackUrl function that throws', () => {
   })
 })
 
+describe('a store whose client asks again, because the answer to its first call was lost', () => {
+  const inner = memoryStore()
+  const store = overlayStore(inner, {
+    async reserve(...given) {
+      await inner.reserve(...given)
+      return inner.reserve(...given)
+    },
+  })
+
+  it('keeps no submission from being sent: nobody else can have its reference', async () => {
+    const { receiver, api } = submitBench({ store })
+    expect(await receiver.submit(refund)).toMatchObject({ status: 'pending', approvalId: 'req_1' })
+    expect(api.posts).toHaveLength(1)
+  })
+
+  it('keeps one with an idempotencyKey from being sent: another process may be sending it', async () => {
+    const { receiver, api } = submitBench({ store })
+    expect((await failure(receiver.submit(refund, { idempotencyKey: 'step-1' }))).code).toBe('submission-unknown')
+    expect(api.posts).toHaveLength(0)
+  })
+})
+
 describe('a store that fails before a request is sent', () => {
   it('keeps it from being sent', async () => {
     const store = new FaultyStore()
