@@ -526,12 +526,21 @@ describeWithRedis('redisStore: sweeping partitions', () => {
 describeWithRedis('redisStore: entries that cannot be read', () => {
   setUp()
   const newer = `redis.call('SET', KEYS[1], cmsgpack.pack({ 2, 'open' }))`
+  const change = (what: string): string =>
+    `local values = cmsgpack.unpack(redis.call('GET', KEYS[1])) ${what} redis.call('SET', KEYS[1], cmsgpack.pack(values))`
   const damages: Readonly<Record<string, string>> = {
     'is text of somebody else': `redis.call('SET', KEYS[1], 'hello')`,
     'is empty': `redis.call('SET', KEYS[1], '')`,
     'was cut off': `redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, 40))`,
     'is of another type': `redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'hello')`,
     'is of a newer version': newer,
+    'has no more than a state': `redis.call('SET', KEYS[1], cmsgpack.pack({ 1, 'open' }))`,
+    'is finished, and nobody wrote how': `redis.call('SET', KEYS[1], cmsgpack.pack({ 1, 'done' }))`,
+    'has lost its details': change(`values[6] = false`),
+    'has a table for its context': change(`values[7] = { 'null' }`),
+    'has a text for the time it was made': change(`values[3] = 'yesterday'`),
+    'has a text for its fence': change(`values[10] = 'many'`),
+    'is in a state that nobody knows': change(`values[2] = 'lost'`),
   }
 
   for (const [damage, script] of Object.entries(damages)) {

@@ -37,15 +37,22 @@ end
 `
 
 const entry = `
--- nil where nothing is stored, false where it cannot be read
+-- nil where nothing is stored, false where it cannot be read: a script that breaks off half-way would look like an outage
 local function load()
   local text = redis.call('GET', KEYS[1])
   if not text then return nil end
   local unpacked, values = pcall(cmsgpack.unpack, text)
-  if not unpacked or type(values) ~= 'table' or values[1] ~= ${recordVersion} or not values[2] then return false end
+  if not unpacked or type(values) ~= 'table' or values[1] ~= ${recordVersion} then return false end
   local entry = {}
   for at, name in ipairs(fields) do
-    if values[at] ~= false then entry[name] = values[at] end
+    local value, kind = values[at] or nil, kinds[name] or 'string'
+    if value ~= nil and kind ~= 'any' and type(value) ~= kind then return false end
+    entry[name] = value
+  end
+  local needed = entry.state and needs[entry.state]
+  if not needed then return false end
+  for _, name in ipairs(needed) do
+    if entry[name] == nil then return false end
   end
   return entry
 end
@@ -91,6 +98,15 @@ local fields = {
   'v', 'state', 'made', 'action', 'expires', 'details', 'context', 'assistant', 'ref', 'fence', 'after', 'token', 'lease',
   'owed', 'starts', 'started', 'sealed', 'reason', 'note', 'outcome', 'result',
 }
+-- Those that are not text, and those that an entry in each state has.
+local kinds = {
+  v = 'number', made = 'number', fence = 'number', after = 'number', lease = 'number', owed = 'number', starts = 'number',
+}
+local needs = {
+  open = { 'made', 'action', 'details', 'context' },
+  parked = { 'made', 'action', 'details', 'context', 'reason', 'note' },
+  done = { 'action', 'outcome' },
+}
 local id = ARGV[1]
 local member = 'a:' .. id
 ${entry}
@@ -121,6 +137,12 @@ const reservation = `
 local fields = {
   'v', 'state', 'id', 'made', 'action', 'expires', 'details', 'context', 'assistant', 'ids', 'at', 'was', 'sealed',
   'reason',
+}
+local kinds = { v = 'number', made = 'number', ids = 'table', at = 'number', was = 'any' }
+local needs = {
+  open = { 'made', 'action', 'details', 'context', 'ids' },
+  half = { 'made', 'action', 'details', 'context', 'id', 'at' },
+  bound = { 'id' },
 }
 local ref = ARGV[1]
 ${entry}
