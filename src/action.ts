@@ -11,7 +11,7 @@ export type Modifications = 'replace' | 'merge' | 'refuse'
 
 /** What is known of an action besides its handler. */
 export interface ActionRules {
-  /** Schema of the details, original and edited alike. */
+  /** Schema of the details, original and edited alike. One that throws, or takes longer than 5 s, refuses. */
   readonly details?: StandardSchema | undefined
   /** Schema of the context. */
   readonly context?: StandardSchema | undefined
@@ -55,20 +55,42 @@ export type Validated =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly paths: readonly string[] }
 
-/** Runs a schema, where there is one. A schema that throws refuses. */
+/** How long a schema may take for one value. */
+const schemaTimeoutMs = 5_000
+
+/**
+ * Runs a schema, where there is one. A schema that throws refuses, and so does one that takes too long: whoever waits
+ * for it holds a place of the sweep.
+ */
 export function validate(schema: StandardSchema | undefined, value: unknown): Validated | Promise<Validated> {
   return schema === undefined ? { ok: true, value } : runSchema(schema, value)
 }
 
 async function runSchema(schema: StandardSchema, value: unknown): Promise<Validated> {
   try {
-    const result = await schema['~standard'].validate(value)
+    const answer = schema['~standard'].validate(value)
+    // Most schemas answer at once, and need no time-out.
+    const result = 'then' in answer ? await inTime(answer) : answer
     return result.issues === undefined
       ? { ok: true, value: result.value }
       : { ok: false, paths: issuePaths(result.issues) }
   } catch {
     return { ok: false, paths: [''] }
   }
+}
+
+function inTime<Result>(answer: PromiseLike<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error('the schema did not answer in time'))
+    const timer = setTimeout(late, schemaTimeoutMs).unref()
+    const end =
+      <Value>(settle: (value: Value) => void) =>
+      (value: Value): void => {
+        clearTimeout(timer)
+        settle(value)
+      }
+    answer.then(end(resolve), end(reject))
+  })
 }
 
 /** JSON Merge Patch, RFC 7396. Keys such as `__proto__` are data like any other. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import * as v from 'valibot'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { z } from 'zod'
 import { type ActionRules, changedPaths, effectiveDetails, mergePatch, validate } from '../src/action.js'
 import type { JsonObject, JsonValue } from '../src/decision.js'
@@ -136,6 +136,25 @@ describe('a schema', () => {
     const rejected = schema(() => Promise.reject(secret))
     expect(await validate(thrown, original)).toEqual({ ok: false, paths: [''] })
     expect(await validate(rejected, original)).toEqual({ ok: false, paths: [''] })
+  })
+
+  it('refuses when it gives no answer within five seconds, and not a millisecond before', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const refused = vi.fn()
+    void validate(
+      schema(() => new Promise(() => {})),
+      original,
+    ).then(refused) // it cannot reject
+    await vi.advanceTimersByTimeAsync(4_999)
+    expect(refused).not.toHaveBeenCalled()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(refused).toHaveBeenCalledExactlyOnceWith({ ok: false, paths: [''] })
+    await validate(
+      schema((value) => ({ value })),
+      original,
+    )
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('refuses when it names issues without a place, or answers nothing that the interface knows', async () => {

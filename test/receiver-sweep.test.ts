@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { CheqpointEvent } from '../src/index.js'
+import type { CheqpointEvent, StandardSchema } from '../src/index.js'
 import { callbackRequest } from './support/callback.js'
 import { bench, refund } from './support/receiver.js'
 import { eventsOf } from './support/runs-events.js'
@@ -685,6 +685,31 @@ describe('the places of the sweep', () => {
     expect(runs.filter(({ decision }) => decision.approvalId === 'req_100')).toHaveLength(8)
     expect(runs).toHaveLength(207)
     expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
+    await receiver.close()
+  })
+
+  it('are not held for ever by a schema that never answers: its decisions are parked, and the others come through', async () => {
+    const validate = (): Promise<never> => new Promise(() => {})
+    const details: StandardSchema<object> = { '~standard': { version: 1, vendor: 'test', validate } }
+    const runs: string[] = []
+    const { receiver, api, events } = bench({
+      random: () => 0.5,
+      polling: { requestsPerSecond: Number.POSITIVE_INFINITY },
+      actions: { poison: { details, onDecision() {} } },
+      onDecision: ({ approvalId }) => void runs.push(approvalId),
+    })
+    const all = ids(17)
+    for (const id of all) {
+      await receiver.track(id, { action: id === 'req_16' ? 'process_refund' : 'poison', details: refund.details })
+      api.answer(id, approved(id))
+    }
+    await pass(20_000)
+    await receiver.start()
+    await pass(6_000)
+    expect(runs).toEqual(['req_16'])
+    const parked = eventsOf(events, 'parked')
+    expect(parked.map(({ approvalId }) => approvalId)).toEqual(all.slice(0, 16))
+    expect(new Set(parked.map(({ reason }) => reason))).toEqual(new Set(['details-invalid']))
     await receiver.close()
   })
 })
