@@ -16,7 +16,8 @@ export interface CallbackUrls {
 }
 
 const parameter = 'cq'
-const token = /[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.[A-Za-z0-9_-]{43}/
+// Anchored, or a stranger's long URL would be searched from each of its characters on.
+const token = /^[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.[A-Za-z0-9_-]{43}$/
 
 /**
  * Throws `option-invalid` for a URL that is none, that uses the parameter `cq` itself, or that loses the token.
@@ -69,12 +70,12 @@ function fromParameter(url: string): string | null {
   if (query < 0) return null
   const values = new URLSearchParams(url.slice(query)).getAll(parameter)
   const [value] = values
-  return values.length === 1 && value !== undefined && token.exec(value)?.[0] === value ? value : null
+  return values.length === 1 && value !== undefined && token.test(value) ? value : null
 }
 
 /** The one token in a URL, between characters that are not of a token. */
 function fromAnywhere(url: string): string | null {
-  const found = url.split(/[^A-Za-z0-9_.-]/).filter((part) => token.exec(part)?.[0] === part)
+  const found = url.split(/[^A-Za-z0-9_.-]/).filter((part) => token.test(part))
   const [only] = found
   return found.length === 1 && only !== undefined ? only : null
 }

@@ -74,6 +74,16 @@ describe('a callback URL with a token', () => {
     expect(read?.(`${url}&cq=`)).toBeNull()
   })
 
+  // Looking for one from each character on takes half a minute here, and a whole core at a hundred URLs of 16 kB a second.
+  it.each([
+    ['in its parameter', undefined],
+    ['in a path', (token: string) => `https://app.test/hook/${token}`],
+  ])('is looked for %s once, however long the URL is', (_name, target) => {
+    const { read } = urls(target)
+    expect(read?.(`/hook?cq=${'a'.repeat(20_000_000)}`)).toBeNull()
+    expect(read?.(`/hook?cq=${'a'.repeat(64)}.${'b'.repeat(20_000_000)}`)).toBeNull()
+  })
+
   it('is accepted from every configured secret and made with the newest', () => {
     const old = urls(undefined, ['the old secret, long'])
     const both = urls(undefined, ['the new secret, long', 'the old secret, long'])
