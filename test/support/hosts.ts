@@ -83,7 +83,7 @@ function honoServer(app: Hono): Server {
 }
 
 /** Listens on a free port of the loopback. */
-async function listen(server: Server): Promise<OpenSocketHost> {
+export async function listenServer(server: Server): Promise<OpenSocketHost> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // a TCP server has no other kind
@@ -109,16 +109,16 @@ async function listen(server: Server): Promise<OpenSocketHost> {
 
 /** A listener of Express or of node:http behind a port. */
 export function listenTo(listener: RequestListener): Promise<OpenSocketHost> {
-  return listen(createServer(listener))
+  return listenServer(createServer(listener))
 }
 
 /** A Hono app behind a port. */
 export function listenToHono(app: Hono): Promise<OpenSocketHost> {
-  return listen(honoServer(app))
+  return listenServer(honoServer(app))
 }
 
 function onSocket(name: string, takes: Host['takes'], make: (receiver: Mounted) => Server): SocketHost {
-  return { name, takes, open: (receiver) => listen(make(receiver)) }
+  return { name, takes, open: (receiver) => listenServer(make(receiver)) }
 }
 
 function inProcess(name: string, make: (receiver: Mounted) => (request: Request) => Promise<Response>): Host {

@@ -1,32 +1,42 @@
 import { afterAll, afterEach, beforeAll, describe, onTestFinished } from 'vitest'
 import type { ReceiverOptions } from '../../src/index.js'
 import { type AdapterBench, adapterBench } from './adapters-bench.js'
-import { type Host, type Mounted, type OpenHost, type OpenSocketHost, type SocketHost, socketHosts } from './hosts.js'
+import {
+  type Host,
+  hosts,
+  type Mounted,
+  type OpenHost,
+  type OpenSocketHost,
+  type SocketHost,
+  socketHosts,
+} from './hosts.js'
 import { RawConnection } from './raw-http.js'
 
 /** One host, with the receiver of the test that runs behind it. */
 export interface Stage<Open extends OpenHost> {
-  readonly takes: Host['takes']
   /** Puts a receiver that tracks `req_1` behind the host. */
   readonly bench: (options?: Partial<ReceiverOptions>) => Promise<AdapterBench>
   readonly host: () => Open
 }
 
-interface Openable<Open extends OpenHost> extends Pick<Host, 'name' | 'takes'> {
+interface Openable<Open extends OpenHost> extends Pick<Host, 'name'> {
   readonly open: (receiver: Mounted) => Promise<Open>
 }
 
-/** One host for each way of reading a body from a socket; that all others answer as these do, the conformance table shows. */
+/** One host for each way of reading a body from a socket. That the others answer alike, the conformance table shows. */
 export const servers: readonly SocketHost[] = socketHosts.filter(({ name }) =>
   /app\.all|c\.req\.raw|by hand/.test(name),
 )
 
+/** These, and `receiver.fetch` without a socket. */
+export const ways: readonly Host[] = [...servers, ...hosts.filter(({ name }) => name === 'receiver.fetch')]
+
 /** The same tests behind each of these hosts. */
 export function behind<Open extends OpenHost>(
-  hosts: readonly Openable<Open>[],
+  list: readonly Openable<Open>[],
   tests: (stage: Stage<Open>) => void,
 ): void {
-  describe.each(hosts.map((host) => [host.name, host] as const))('%s', (_, { takes, open }) => {
+  describe.each(list.map((host) => [host.name, host] as const))('%s', (_, { open }) => {
     let current: AdapterBench
     let host: Open
     beforeAll(async () => {
@@ -41,7 +51,7 @@ export function behind<Open extends OpenHost>(
       current = await adapterBench(options)
       return current
     }
-    tests({ takes, bench, host: () => host })
+    tests({ bench, host: () => host })
   })
 }
 
