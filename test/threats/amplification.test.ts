@@ -120,7 +120,7 @@ describe('many known ids', () => {
     // Fifteen seconds: what a callback over the budget has to wait for the sweep at most, and the sweep's own turn.
     expect(Math.max(...delays)).toBeLessThanOrEqual(15_000 + 5_000)
     expect(withinBucket(times, 14)).toBe(true)
-    expect(faulty.calls.filter(({ method }) => method === 'knock').length).toBeGreaterThan(100)
+    expect(faulty.calls.filter(({ method }) => method === 'knock').length).toBeGreaterThan(20)
     expect(eventsOf(events, 'released').filter(({ reason }) => reason === 'over-budget')).toEqual([])
     const closed = receiver.close()
     await pass(15_000) // looks that wait for their turn
