@@ -20,7 +20,16 @@ const malformed = problem(400, 'malformed', 'Malformed callback')
 /** As JSON text, so that nothing tidies it up before it is sent. */
 const paths = ['.', '..', '...', '%2e%2e', '%2E.', '../../x', 'a/../b', '//host', '/x', 'http://host/', 'a?b', 'a#b']
 const characters = ['a%00', 'a;b', 'a b', ' req_1', 'req_1 ', 'a\\b', '\\\\host', 'req_1\n', 'a\r\nX: y', 'a\tb', 'a\0']
-const letters = ['r\u0435q_1', 'req_\uff11', 'req\u2028', 'req\u0131', 'req_\u0301', '\ufeffreq_1', '\u202ereq_1', 'a\u00adb']
+const letters = [
+  'r\u0435q_1',
+  'req_\uff11',
+  'req\u2028',
+  'req\u0131',
+  'req_\u0301',
+  '\ufeffreq_1',
+  '\u202ereq_1',
+  'a\u00adb',
+]
 const redis = ['{a}b', 'a:b', 'a*', '[ab]', 'a|b', 'a,b', 'a.b', '$1', '@a', '"a"', "'a'", '<a>', '~a', 'a=b', 'a&b']
 const texts = [...paths, ...characters, ...letters, ...redis, '', 'a'.repeat(129), 'a'.repeat(100_000)]
 const others = ['null', 'true', '0', '1e999', '-0', '123456789012345678901234567890', '[]', '["req_1"]', '{}']
