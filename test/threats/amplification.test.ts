@@ -55,12 +55,13 @@ describe('one known id', () => {
       await pass(afterMs)
       const decidedAt = performance.now()
       api.approve(id)
-      void send() // the genuine one: one among many
+      // Worst for us: the genuine one meets the gap, and it was the last.
+      clearInterval(spoof)
+      void send()
       await pass(5_000)
       // The gap of two seconds, and a second of rest between two sweeps, spread by a fifth.
       expect((await ran.promise) - decidedAt).toBeLessThanOrEqual(2_000 + 1_200)
       expect(bench.runs).toHaveLength(1)
-      clearInterval(spoof)
       await receiver.close()
     },
   )
