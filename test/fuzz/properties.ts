@@ -1,0 +1,7 @@
+import { callbackBodies } from './callback-bodies.js'
+import { callbackHeaders } from './callback-headers.js'
+import { ids } from './ids.js'
+import type { Property } from './property.js'
+
+/** Every property, in the order in which they are checked. */
+export const properties: readonly Property[] = [callbackBodies, callbackHeaders, ids]
