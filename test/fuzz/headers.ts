@@ -114,7 +114,8 @@ const maybe = (arbitrary: fc.Arbitrary<readonly [string, string]>, most = 1): fc
 export const headerPairs: fc.Arbitrary<HeaderPairs> = fc
   .tuple(
     fc.oneof(
-      { weight: 8, arbitrary: agents.map((pair) => [pair]) },
+      { weight: 12, arbitrary: fc.constant<HeaderPairs>([['User-Agent', agent]]) },
+      { weight: 4, arbitrary: agents.map((pair) => [pair]) },
       { weight: 1, arbitrary: fc.array(agents, { maxLength: 3 }) },
     ),
     maybe(types),

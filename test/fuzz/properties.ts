@@ -2,6 +2,7 @@ import { callbackBodies } from './callback-bodies.js'
 import { callbackHeaders } from './callback-headers.js'
 import { ids } from './ids.js'
 import type { Property } from './property.js'
+import { urlTokens } from './url-tokens.js'
 
 /** Every property, in the order in which they are checked. */
-export const properties: readonly Property[] = [callbackBodies, callbackHeaders, ids]
+export const properties: readonly Property[] = [callbackBodies, callbackHeaders, ids, urlTokens]
