@@ -55,4 +55,21 @@ describe('a genuine callback', () => {
     expect(runs).toHaveLength(1)
     expect(api.gets).toHaveLength(1)
   })
+
+  it('is no mismatch where its handler changes what it was given', async () => {
+    const edit = { orderId: '8842', amount: 90 }
+    const seen: unknown[] = []
+    const { receiver, api, eventTypes } = bench({
+      onDecision(decision) {
+        if (decision.status === 'approved') Object.assign(decision.details, { amount: 0 })
+        seen.push(structuredClone(decision.modifiedDetails), structuredClone(decision.originalDetails))
+        Object.assign(decision.modifiedDetails ?? {}, { amount: 0 })
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { modifiedDetails: edit })
+    await receiver.fetch(callbackRequest('req_1', { body: { approvalId: 'req_1', modifiedDetails: edit } }))
+    expect(seen).toEqual([edit, refund.details])
+    expect(eventTypes()).not.toContain('mismatch')
+  })
 })
