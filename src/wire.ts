@@ -73,6 +73,7 @@ export function parseAnswer(value: unknown): WireAnswer | null {
   const id = oneId(parsed.data)
   if (id === undefined) return null
   const { status: word, modifiedDetails, decisionNote, decidedAt, reviewUrl } = parsed.data
+  if (!isStorable([modifiedDetails, decisionNote])) return null
   return {
     id,
     status: readStatus(word),
@@ -137,6 +138,12 @@ export function contradictions(
 function oneId({ id, approvalId }: z.infer<z.ZodObject<typeof ids>>): string | null | undefined {
   const named = approvalId ?? id ?? null
   return (id ?? named) === named ? named : undefined
+}
+
+/** Whether no number in it was too large for JavaScript: such a one would be kept as `null`, which nobody said. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  return typeof value !== 'object' || value === null || Object.values(value).every(isStorable)
 }
 
 /** A note is text; whatever else stands there is kept as JSON, because conditions may live only there. */

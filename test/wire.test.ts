@@ -235,6 +235,19 @@ describe('the note of an answer', () => {
   })
 })
 
+describe('a number too large for JavaScript', () => {
+  it.each(['{"modifiedDetails":{"amount":1e999}', '{"modifiedDetails":{"a":[{"b":-1e999}]}', '{"decisionNote":1e999'])(
+    'makes an answer unreadable, since it would be kept as null: %s',
+    (start) => {
+      expect(parseAnswer(parseJson(`${start},"id":"req_1","status":"APPROVED"}`))).toBeNull()
+    },
+  )
+
+  it('does no harm in a field that nobody reads', () => {
+    expect(parseAnswer(parseJson('{"score":1e999,"id":"req_1","status":"APPROVED"}'))?.status).toBe('approved')
+  })
+})
+
 describe('the other fields of an answer', () => {
   it('count only as text', () => {
     const wire = { status: 'approved', decidedAt: 1_700_000_000_000, reviewUrl: { href: 'https://x' } }
