@@ -264,7 +264,14 @@ describe('readDate', () => {
     expect(readDate('2026-11-23T12:00:00.000Z')?.getTime()).toBe(Date.UTC(2026, 10, 23, 12))
   })
 
-  for (const text of [null, '', 'yesterday', '2026-13-01T00:00:00Z']) {
+  it('reads one with another offset, and without seconds', () => {
+    expect(readDate('2026-11-23T14:00:00+02:00')?.getTime()).toBe(Date.UTC(2026, 10, 23, 12))
+    expect(readDate('2026-11-23T12:00Z')?.getTime()).toBe(Date.UTC(2026, 10, 23, 12))
+  })
+
+  // An approval with such a date is judged by when we learn of it, not by a year that a parser made up.
+  const noMoments = ['0', '1', '-1', '2026', '1 May', '2026-11-23', '2026-11-23T12:00:00', '2026-11-23 12:00:00']
+  for (const text of [null, '', 'yesterday', '2026-13-01T00:00:00Z', ...noMoments]) {
     it(`reads ${JSON.stringify(text)} as no date`, () => {
       expect(readDate(text)).toBeNull()
     })
