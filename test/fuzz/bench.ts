@@ -48,10 +48,7 @@ export class FuzzBench {
       clock: this.time,
       store: this.#switchedStore(),
       onEvent: (event) => this.events.push(event),
-      onDecision: (decision, run) => {
-        this.runs.push({ decision, run })
-        return this.onDecision(decision, run)
-      },
+      onDecision: (decision, run) => this.record(decision, run),
       ...options,
     })
   }
@@ -70,6 +67,12 @@ export class FuzzBench {
     this.runs.length = 0
     this.events.length = 0
     this.upstream.asked.length = 0
+  }
+
+  /** What every handler does. */
+  record(decision: Decision, run: Run): unknown {
+    this.runs.push({ decision, run })
+    return this.onDecision(decision, run)
   }
 
   /** Throws where anything was asked, run, or read from the store more often than that. */

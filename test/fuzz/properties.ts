@@ -1,8 +1,9 @@
 import { callbackBodies } from './callback-bodies.js'
 import { callbackHeaders } from './callback-headers.js'
+import { getAnswers } from './get-answers.js'
 import { ids } from './ids.js'
 import type { Property } from './property.js'
 import { urlTokens } from './url-tokens.js'
 
 /** Every property, in the order in which they are checked. */
-export const properties: readonly Property[] = [callbackBodies, callbackHeaders, ids, urlTokens]
+export const properties: readonly Property[] = [callbackBodies, callbackHeaders, ids, urlTokens, getAnswers]

@@ -23,9 +23,15 @@ export class FakeTime implements Clock {
   readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout }
   readonly #timers = new Set<Timer>()
   #passed = 1_000
+  #startedAt = 1_795_000_000_000
 
   now(): number {
-    return 1_795_000_000_000 + this.#passed
+    return this.#startedAt + this.#passed
+  }
+
+  /** Sets the wall clock, as an administrator does. Time that passed stays what it was. */
+  setNow(ms: number): void {
+    this.#startedAt = ms - this.#passed
   }
 
   elapsed(): number {

@@ -204,7 +204,9 @@ function goWay(
     case 'altered': {
       const at = way.at % genuine.length
       const altered = genuine.slice(0, at) + way.by + genuine.slice(at + 1)
-      return altered === genuine ? { sent: put(genuine), deserves: '200 handled' } : refused(put(altered))
+      // Written otherwise, a character of a query is the same character.
+      const isSame = altered === genuine || (!inPath && altered.replace('%2e', '.') === genuine)
+      return isSame ? { sent: put(altered), deserves: '200 handled' } : refused(put(altered))
     }
     case 'shortened': {
       const end = way.at % genuine.length

@@ -1,0 +1,181 @@
+import { isDeepStrictEqual } from 'node:util'
+import { maxAnswerBytes } from './api-answers.js'
+import type { UpstreamAnswer } from './upstream.js'
+
+/*
+ * What an answer of the API means, read from the documents alone: the vendor's HTTP page, and the design for what that
+ * page leaves open.
+ */
+
+type Json = Readonly<Record<string, unknown>>
+
+/** What may happen after an answer. `runs` is the only way to the handler. */
+export type Meaning =
+  | { readonly kind: 'unusable' | 'throttled' | 'key-refused' | 'undecided' }
+  | { readonly kind: 'runs'; readonly decision: Expected }
+  | {
+      readonly kind: 'parks'
+      readonly reason: 'edit-refused' | 'edit-ambiguous' | 'edit-invalid' | 'details-invalid' | 'unconfirmed'
+    }
+
+export interface Expected {
+  readonly status: 'approved' | 'rejected' | 'expired'
+  readonly modifiedDetails: Json | null
+  readonly note: string | null
+  readonly decidedAt: number | null
+  /** What an approval lets be done. */
+  readonly details?: unknown
+}
+
+export type Policy = 'none' | 'replace' | 'merge' | 'refuse' | 'schema'
+
+export interface Asked {
+  readonly id: string
+  readonly original: Json
+  readonly policy: Policy
+  readonly expiresAt: number
+  readonly now: number
+}
+
+export function meaningOf(answer: UpstreamAnswer, asked: Asked): Meaning {
+  const { status } = answer
+  if (status === 401 || status === 403) return { kind: 'key-refused' }
+  if (status === 429) return { kind: 'throttled' }
+  const said = status >= 200 && status <= 299 ? read(answer, asked.id) : null
+  if (said === null)
+    return asked.now > asked.expiresAt + day ? { kind: 'parks', reason: 'unconfirmed' } : { kind: 'unusable' }
+  return judge(said, asked)
+}
+
+const day = 86_400_000
+
+interface Said extends Omit<Expected, 'status' | 'details'> {
+  readonly word: string
+}
+
+/** What the answer says of this approval; `null` where it does not say anything that can be relied on. */
+function read({ headers, chunks, end }: UpstreamAnswer, id: string): Said | null {
+  const bytes = Buffer.concat(chunks)
+  const { 'content-encoding': coding, 'content-length': length } = headers
+  if (end !== 'whole' || bytes.length > maxAnswerBytes || Number(length) > maxAnswerBytes) return null
+  if (coding !== undefined && String(coding).toLowerCase() !== 'identity') return null
+  const text = bytes.toString()
+  if (!Buffer.from(text).equals(bytes)) return null
+  const body = parse(text)
+  if (body === null || depthOf(text) > 64) return null
+  const { id: one, approvalId: other, status, modifiedDetails = null, decisionNote = null, decidedAt } = body
+  const named = [one, other].filter((each) => each !== undefined && each !== null)
+  if (named.length === 0 || named.some((each) => each !== id)) return null
+  if (typeof status !== 'string') return null
+  if (modifiedDetails !== null && !isObject(modifiedDetails)) return null
+  if (!isExact(modifiedDetails) || !isExact(decisionNote)) return null
+  const note = decisionNote === null || typeof decisionNote === 'string' ? decisionNote : JSON.stringify(decisionNote)
+  return { word: status, modifiedDetails, note, decidedAt: typeof decidedAt === 'string' ? dateOf(decidedAt) : null }
+}
+
+function judge({ word, modifiedDetails, note, decidedAt }: Said, asked: Asked): Meaning {
+  const { expiresAt, now } = asked
+  const known = [...statuses].find(([, spellings]) => spellings.some((each) => each === word.toLowerCase()))
+  const status = known?.[0]
+  if (status === undefined) {
+    if (now <= expiresAt) return { kind: 'undecided' }
+    return { kind: 'runs', decision: { status: 'expired', modifiedDetails: null, note: null, decidedAt: null } }
+  }
+  const isLate = status === 'approved' && (decidedAt ?? now) > expiresAt
+  if (status !== 'approved' || isLate)
+    return { kind: 'runs', decision: { status: isLate ? 'expired' : status, modifiedDetails, note, decidedAt } }
+  const effective = detailsOf(modifiedDetails, asked)
+  if (typeof effective === 'string') return { kind: 'parks', reason: effective }
+  return { kind: 'runs', decision: { status, modifiedDetails, note, decidedAt, details: effective.details } }
+}
+
+const statuses: ReadonlyMap<Expected['status'], readonly string[]> = new Map([
+  ['approved', ['approved']],
+  ['rejected', ['rejected', 'declined']],
+  ['expired', ['expired', 'timed_out', 'cancelled', 'canceled']],
+])
+
+function detailsOf(
+  edit: Json | null,
+  { original, policy }: Asked,
+): { readonly details: unknown } | Exclude<Extract<Meaning, { kind: 'parks' }>['reason'], 'unconfirmed'> {
+  if (edit === null) return policy === 'schema' && !passesSchema(original) ? 'details-invalid' : { details: original }
+  if (policy === 'refuse') return 'edit-refused'
+  if (policy === 'none' && lacks(original, edit)) return 'edit-ambiguous'
+  if (policy === 'schema' && !passesSchema(edit)) return 'edit-invalid'
+  return { details: policy === 'merge' ? merged(original, edit) : edit }
+}
+
+/** What the schema of the action `schema` asks for. */
+export function passesSchema(value: unknown): boolean {
+  return isObject(value) && typeof value['amount'] === 'number'
+}
+
+function lacks(original: unknown, edit: unknown): boolean {
+  if (!isObject(original) || !isObject(edit)) return false
+  return Object.keys(original).some((key) => !Object.hasOwn(edit, key) || lacks(original[key], edit[key]))
+}
+
+/** RFC 7396, on copies without a prototype. */
+function merged(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch
+  const result: Record<string, unknown> = Object.assign(Object.create(null), isObject(target) ? target : {})
+  for (const key of Object.keys(patch)) {
+    if (patch[key] === null) delete result[key]
+    else result[key] = merged(result[key], patch[key])
+  }
+  return result
+}
+
+function parse(text: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Levels of brackets, those within strings left out. */
+function depthOf(text: string): number {
+  let depth = 0
+  let deepest = 0
+  for (const [bracket] of text.replace(/"(?:[^"\\]|\\.)*"/g, '').matchAll(/[[\]{}]/g)) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1
+    deepest = Math.max(deepest, depth)
+  }
+  return deepest
+}
+
+/** Whether a number came that JavaScript has none for, so that what is handed on would be something else. */
+function isExact(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  return typeof value !== 'object' || value === null || Object.values(value).every(isExact)
+}
+
+/** A moment in ISO 8601 with its offset, as the vendor's page shows it. Nothing else names one moment. */
+function dateOf(text: string): number | null {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return null
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? null : ms
+}
+
+/** Equality of JSON, whatever the prototypes, the order of keys, and the sign of zero, which no JSON keeps. */
+export function same(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(plain(a), plain(b))
+}
+
+function plain(value: unknown): unknown {
+  if (value === 0) return 0
+  if (Array.isArray(value)) return value.map(plain)
+  if (!isObject(value)) return value
+  return new Map(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, each]) => [key, plain(each)]),
+  )
+}
