@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { boundedStore, storeTimeoutMs } from '../src/bounded-store.js'
-import { memoryStore, type Store } from '../src/index.js'
+import { CheqpointError, memoryStore, type Store } from '../src/index.js'
 import { Alarm, systemClock } from '../src/runtime.js'
 import { callbackRequest } from './support/callback.js'
 import { overlayStore } from './support/overlay-store.js'
@@ -14,6 +14,9 @@ afterEach(() => {
 })
 
 const never = (): Promise<never> => new Promise(() => {})
+
+const draft = { ref: null, action: 'refund', assistant: null, expiresAt: null, details: '{}', context: 'null' }
+const tombstone = { id: 'req_1', ref: null, action: 'refund', assistant: null, sealed: null, result: null }
 
 function bounded(store: Store): Store {
   return boundedStore(store, new Alarm(storeTimeoutMs, systemClock))
@@ -42,19 +45,70 @@ describe('a store whose calls are bounded', () => {
     expect(ended).toHaveBeenCalledWith(expect.objectContaining({ code: 'store-unavailable' }))
   })
 
-  it('passes on what a call answers, rejects with, or throws', async () => {
-    const thrown = new Error('thrown')
+  it('passes on what a call answers, and an error that has a code', async () => {
+    const full = new CheqpointError('store-full', 'full')
+    const store = bounded(overlayStore(memoryStore(), { reserve: () => Promise.reject(full) }))
+    expect(await store.get('req_1')).toBeNull()
+    await expect(store.reserve('ref', draft, { dueInMs: 0 })).rejects.toBe(full)
+  })
+
+  it('gives a code to what a call rejects with, or throws, and keeps it as the cause', async () => {
+    const cause = new Error('thrown')
     const store = bounded(
       overlayStore(memoryStore(), {
-        stats: () => Promise.reject(thrown),
+        stats: () => Promise.reject(cause),
         check: () => {
-          throw thrown
+          throw cause
         },
       }),
     )
-    expect(await store.get('req_1')).toBeNull()
-    await expect(store.stats()).rejects.toBe(thrown)
-    await expect(store.check()).rejects.toBe(thrown)
+    await expect(store.stats()).rejects.toMatchObject({ code: 'store-unavailable', cause })
+    await expect(store.check()).rejects.toMatchObject({ code: 'store-unavailable', cause })
+  })
+
+  it.each([
+    ['claim', undefined],
+    ['claim', { kind: 'claimed' }],
+    ['claim', { kind: 'done', tombstone: { ...tombstone, outcome: 'anything' } }],
+    ['knock', undefined],
+    ['seal', { kind: 'sealed', sealed: null, starts: 1 }],
+    ['complete', true],
+    ['takeDue', [null]],
+    ['get', { state: 'pending' }],
+    ['stats', { open: Number.NaN, parked: 0, overdueMs: 0 }],
+    ['check', undefined],
+  ])('rejects with store-answer where %s answers %j, which no contract allows', async (method, answer) => {
+    const store = bounded(overlayStore(memoryStore(), { [method]: async () => answer }))
+    const asked: Readonly<Record<string, () => Promise<unknown>>> = {
+      claim: () => store.claim('req_1', 'token', 1_000, {}),
+      knock: () => store.knock('req_1', { withinMs: 0 }),
+      seal: () => store.seal('req_1', 'token', '{}'),
+      complete: () => store.complete('req_1', 'token', { outcome: 'approved', result: null }, 1_000),
+      takeDue: () => store.takeDue(1, 1_000),
+      get: () => store.get('req_1'),
+      stats: () => store.stats(),
+      check: () => store.check(),
+    }
+    await expect(asked[method]?.()).rejects.toMatchObject({ code: 'store-answer' })
+  })
+})
+
+describe('a receiver whose store answers nothing, as one does that forgot to', () => {
+  const forgetful = async (): Promise<never> => undefined as never
+
+  it('does not call a callback handled that it could not note', async () => {
+    const { receiver } = bench({
+      confirm: { requestsPerSecond: 0.001 },
+      store: overlayStore(memoryStore(), { knock: forgetful }),
+    })
+    await receiver.track('req_1', refund)
+    await receiver.fetch(callbackRequest('req_1'))
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(503)
+  })
+
+  it('rejects a manual trigger with nothing but an outcome', async () => {
+    const { receiver } = bench({ store: overlayStore(memoryStore(), { claim: forgetful }) })
+    expect((await receiver.resolve('req_1')).kind).toBe('store-unavailable')
   })
 })
 
