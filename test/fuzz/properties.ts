@@ -3,7 +3,15 @@ import { callbackHeaders } from './callback-headers.js'
 import { getAnswers } from './get-answers.js'
 import { ids } from './ids.js'
 import type { Property } from './property.js'
+import { storeFaults } from './store-faults.js'
 import { urlTokens } from './url-tokens.js'
 
 /** Every property, in the order in which they are checked. */
-export const properties: readonly Property[] = [callbackBodies, callbackHeaders, ids, urlTokens, getAnswers]
+export const properties: readonly Property[] = [
+  callbackBodies,
+  callbackHeaders,
+  ids,
+  urlTokens,
+  getAnswers,
+  storeFaults,
+]
