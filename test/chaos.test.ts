@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { check } from './chaos/check.js'
-import { type History, parseLine } from './chaos/history.js'
+import type { History } from './chaos/history.js'
+import { parseLine } from './support/log.js'
 import { redisServerFound } from './support/redis-server.js'
 
 /** A history in which request 1 was acknowledged, decided, asked for once, run once, and answered for. */

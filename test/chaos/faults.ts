@@ -1,4 +1,5 @@
-import type { Entry, History } from './history.js'
+import type { Entry } from '../support/log.js'
+import type { History } from './history.js'
 import type { End } from './lives.js'
 
 /** How long a fault of Redis goes on to matter after it is over: workers reconnect, leases have passed. */

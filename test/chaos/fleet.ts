@@ -1,8 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Log } from './history.js'
+import type { Log } from '../support/log.js'
+import { spawnFile } from '../support/processes.js'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.js'
 
 /** A worker process that is up. */
@@ -44,7 +44,7 @@ export class Fleet {
   /** Starts a worker: every other one behind Express, the rest behind Hono. `refused` says why it did not start. */
   async boot(change: Partial<WorkerPlan> = {}): Promise<Worker | { readonly refused: string }> {
     const { folder, log, plan, upstreamPort, redisPort } = this.#terms
-    const child = spawnFile('./worker.js', {
+    const child = spawnFile(new URL('./worker.js', import.meta.url), {
       ...plan,
       host: this.#booted++ % 2 === 0 ? 'express' : 'hono',
       ledger: join(folder, 'ledger.log'),
@@ -129,9 +129,4 @@ export class Fleet {
   #tellPorts(): void {
     this.#terms.onPorts(this.workers.map(({ port }) => port))
   }
-}
-
-/** Starts a file of the harness as a process, which ends by itself when the driver does. */
-export function spawnFile(file: string, plan: object): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(plan)], { stdio: 'inherit' })
 }

@@ -1,28 +1,6 @@
-import { openSync, readFileSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
-/** One line of a log: when (ms since the epoch), what, and words that say more. */
-export interface Entry {
-  readonly at: number
-  readonly kind: string
-  readonly words: readonly string[]
-}
-
-/**
- * Appends lines to a file, each in one synchronous write: many processes may write at once, and one that is killed
- * leaves whole lines behind. The order of lines is the order of what happened.
- */
-export class Log {
-  readonly #file: number
-
-  constructor(path: string) {
-    this.#file = openSync(path, 'a')
-  }
-
-  write(kind: string, ...words: readonly (string | number)[]): void {
-    writeSync(this.#file, `${[Date.now(), kind, ...words].join(' ')}\n`)
-  }
-}
+import { type Entry, readLog } from '../support/log.js'
 
 /** What a run was made with; the laws depend on it. */
 export interface Terms {
@@ -71,22 +49,12 @@ export interface History {
 export function readHistory(folder: string): History {
   return {
     terms: readJson(folder, 'terms.json'),
-    ledger: readLog(folder, 'ledger.log'),
-    upstream: readLog(folder, 'upstream.log'),
-    driver: readLog(folder, 'driver.log'),
+    ledger: readLog(join(folder, 'ledger.log')),
+    upstream: readLog(join(folder, 'upstream.log')),
+    driver: readLog(join(folder, 'driver.log')),
     state: readJson(folder, 'state.json'),
     notes: readJson(folder, 'notes.json'),
   }
-}
-
-function readLog(folder: string, name: string): readonly Entry[] {
-  const lines = readFileSync(join(folder, name), 'utf8').split('\n')
-  return lines.filter((line) => line !== '').map(parseLine)
-}
-
-export function parseLine(line: string): Entry {
-  const [at = '', kind = '', ...words] = line.split(' ')
-  return { at: Number(at), kind, words }
 }
 
 function readJson<Value>(folder: string, name: string): Value {

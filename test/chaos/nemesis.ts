@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { between, oneOf } from './chance.js'
+import { between, oneOf } from '../support/chance.js'
 import type { Rig } from './rig.js'
 
 /** Does something again and again until it is told to stop. */

@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
-import { type Chance, chanceOf, oneOf } from './chance.js'
+import { type Chance, chanceOf, oneOf } from '../support/chance.js'
+import { Log } from '../support/log.js'
+import { spawnFile } from '../support/processes.js'
 import { isDrained, openPeephole, type Peephole, readState, usedMemory } from './final-state.js'
-import { Fleet, type FleetPlan, spawnFile } from './fleet.js'
-import { type FinalState, Log } from './history.js'
+import { Fleet, type FleetPlan } from './fleet.js'
+import type { FinalState } from './history.js'
 import type { FromUpstream, Knobs, ToUpstream } from './messages.js'
 import { RedisProcess } from './redis-process.js'
 
@@ -69,7 +71,7 @@ export class Rig {
     const peephole = await openPeephole(redis.port)
     const log = join(plan.folder, 'upstream.log')
     const { knobs, connections, seed } = plan
-    const upstream = spawnFile('./upstream.js', { log, seed, knobs, connections })
+    const upstream = spawnFile(new URL('./upstream.js', import.meta.url), { log, seed, knobs, connections })
     // The stub says nothing else before.
     const [{ port: upstreamPort }] = (await once(upstream, 'message')) as [Extract<FromUpstream, { kind: 'ready' }>]
     const rig = new Rig(plan, { redis, peephole, bytesBefore: await usedMemory(peephole), upstream, upstreamPort })

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { Callbacks } from './callbacks.js'
-import { between, type Chance, chanceOf } from './chance.js'
-import { Log } from './history.js'
+import { between, type Chance, chanceOf } from '../support/chance.js'
+import { Callbacks } from '../support/deliveries.js'
+import { Log } from '../support/log.js'
+import { amountOf, type Truth, truthOf } from '../support/truth.js'
 import type { FromUpstream, Knobs, ToUpstream, UpstreamPlan } from './messages.js'
-import { amountOf, type Truth, truthOf } from './truth.js'
 
 /*
  * A process that stands for Cheqpoint: it holds the truth, decides, answers, and sends callbacks, as badly as its knobs

@@ -15,11 +15,11 @@ import {
   type Run,
 } from '../../src/index.js'
 import { redisStore } from '../../src/stores/redis.js'
-import { between, chanceOf } from './chance.js'
+import { between, chanceOf } from '../support/chance.js'
+import { Log } from '../support/log.js'
+import { amountOf } from '../support/truth.js'
 import { dieAt, dieIf } from './crashing-store.js'
-import { Log } from './history.js'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.js'
-import { amountOf } from './truth.js'
 
 /*
  * A process of an application: a receiver behind Express or Hono, its store on Redis, and a handler that writes what it

@@ -1,6 +1,6 @@
 import { Agent } from 'undici'
 import { type Chance, oneOf } from './chance.js'
-import type { Log } from './history.js'
+import type { Log } from './log.js'
 
 export interface Delivery {
   readonly id: string

@@ -1,0 +1,34 @@
+import { openSync, readFileSync, writeSync } from 'node:fs'
+
+/** One line of a log: when (ms since the epoch), what, and words that say more. */
+export interface Entry {
+  readonly at: number
+  readonly kind: string
+  readonly words: readonly string[]
+}
+
+/**
+ * Appends lines to a file, each in one synchronous write: many processes may write at once, and one that is killed
+ * leaves whole lines behind. The order of lines is the order of what happened.
+ */
+export class Log {
+  readonly #file: number
+
+  constructor(path: string) {
+    this.#file = openSync(path, 'a')
+  }
+
+  write(kind: string, ...words: readonly (string | number)[]): void {
+    writeSync(this.#file, `${[Date.now(), kind, ...words].join(' ')}\n`)
+  }
+}
+
+export function readLog(path: string): readonly Entry[] {
+  const lines = readFileSync(path, 'utf8').split('\n')
+  return lines.filter((line) => line !== '').map(parseLine)
+}
+
+export function parseLine(line: string): Entry {
+  const [at = '', kind = '', ...words] = line.split(' ')
+  return { at: Number(at), kind, words }
+}
