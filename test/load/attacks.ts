@@ -1,0 +1,67 @@
+import { type AssaultPlan, type JunkPlan, pendingId, type SlowPlan, type SpoofPlan } from './messages.js'
+
+/** How much of everything. */
+export interface Size {
+  /** An attack lasts so long; decisions are made at random moments of it. */
+  readonly seconds: number
+  readonly genuine: number
+  readonly sockets: number
+  readonly junkPerSecond: number
+  readonly spoofs: number
+  readonly known: number
+}
+
+export const full: Size = {
+  ...{ seconds: 10, genuine: 100 },
+  ...{ sockets: 200, junkPerSecond: 20_000, spoofs: 50_000, known: 1_000 },
+}
+export const quick: Size = {
+  ...{ seconds: 2, genuine: 20 },
+  ...{ sockets: 40, junkPerSecond: 1_000, spoofs: 2_000, known: 100 },
+}
+
+type Common = Pick<AssaultPlan, 'seed' | 'port' | 'seconds' | 'path' | 'leaked' | 'secret'>
+type Assault = (common: Common, size: Size) => AssaultPlan
+
+export interface Attack {
+  readonly name: string
+  readonly title: string
+  /** Whether callback URLs carry a token. */
+  readonly secret: boolean
+  /** Each is made by a process of its own. */
+  readonly assaults: readonly Assault[]
+}
+
+const slow: Assault = (common, { sockets }): SlowPlan => ({ ...common, kind: 'slow', sockets })
+const junk: Assault = (common, { junkPerSecond }): JunkPlan => ({ ...common, kind: 'junk', perSecond: junkPerSecond })
+const spoofOne: Assault = (common, { spoofs }): SpoofPlan => ({
+  ...{ ...common, kind: 'spoof', count: spoofs },
+  ids: [pendingId(1)],
+})
+const spoofMany: Assault = (common, { spoofs, known }): SpoofPlan => ({
+  ...{ ...common, kind: 'spoof', count: spoofs },
+  // The first one is the one whose token leaked.
+  ids: Array.from({ length: known }, (_, n) => pendingId(n + 1)),
+})
+
+/** Every attack, in the order of the table. The first is none. */
+export const attacks: readonly Attack[] = [
+  attack('baseline', 'none', false, []),
+  attack('slow', 'slow sockets', false, [slow]),
+  attack('junk', 'junk, no token asked for', false, [junk]),
+  attack('junk-token', 'junk, token asked for', true, [junk]),
+  attack('spoof-one', 'spoofs on one known id, no token asked for', false, [spoofOne]),
+  attack('spoof-one-token', 'spoofs on one known id, token asked for', true, [spoofOne]),
+  attack('spoof-many', 'spoofs on many known ids, no token asked for', false, [spoofMany]),
+  attack('spoof-many-token', 'spoofs on many known ids, token asked for', true, [spoofMany]),
+  attack('all', 'slow sockets, junk and spoofs on many ids at once, no token asked for', false, [
+    slow,
+    junk,
+    spoofMany,
+  ]),
+  attack('all-token', 'the same, token asked for', true, [slow, junk, spoofMany]),
+]
+
+function attack(name: string, title: string, secret: boolean, assaults: readonly Assault[]): Attack {
+  return { name, title, secret, assaults }
+}

@@ -1,0 +1,129 @@
+/*
+ * What the driver says to the processes it starts, and what they say back.
+ */
+
+/** The receiver's bounds: the defaults of the library, written down again so that the laws do not ask it for them. */
+export const bounds = {
+  /** One GET for an approval in this time. */
+  gapMs: 2_000,
+  /** GETs a second that callbacks may cause; as many may be saved up. */
+  callbackGets: 50,
+  /** The same of the sweep. */
+  sweepGets: 10,
+} as const
+
+export type HostName = 'express' | 'hono'
+
+/** Approvals of which the reviewer decides each. */
+export const genuineId = (n: number): string => `genuine_${n}`
+/** Approvals that stay pending, for strangers to know of. */
+export const pendingId = (n: number): string => `pending_${n}`
+
+export interface CheqpointPlan {
+  readonly log: string
+  readonly seed: number
+}
+
+export interface ReceiverPlan {
+  readonly host: HostName
+  readonly ledger: string
+  readonly cheqpointPort: number
+  /** Whether callback URLs carry a token. */
+  readonly secret: boolean
+  readonly genuine: number
+  readonly pending: number
+}
+
+export interface ReviewerPlan {
+  readonly log: string
+  readonly seed: number
+  readonly port: number
+  readonly cheqpointPort: number
+  /** Paths of the callback URLs of the genuine approvals. */
+  readonly paths: readonly string[]
+  /** Decisions are made at random moments of this time. */
+  readonly withinMs: number
+}
+
+interface AttackerPlan {
+  readonly seed: number
+  readonly port: number
+  readonly seconds: number
+  /** Where callbacks come in, without a token. */
+  readonly path: string
+  /** Path of the callback URL of `pending_0`, which leaked with its token. */
+  readonly leaked: string
+  /** Whether callback URLs carry a token. */
+  readonly secret: boolean
+}
+
+export interface SlowPlan extends AttackerPlan {
+  readonly kind: 'slow'
+  readonly sockets: number
+}
+
+export interface JunkPlan extends AttackerPlan {
+  readonly kind: 'junk'
+  readonly perSecond: number
+}
+
+export interface SpoofPlan extends AttackerPlan {
+  readonly kind: 'spoof'
+  readonly ids: readonly string[]
+  readonly count: number
+}
+
+export type AssaultPlan = SlowPlan | JunkPlan | SpoofPlan
+
+/** How often a sort of request got an answer. Status 0: none. */
+export interface AnswerCount {
+  readonly sort: string
+  readonly status: number
+  /** The word or code in the body. */
+  readonly code: string
+  readonly count: number
+}
+
+export interface Footprint {
+  readonly heapBytes: number
+  readonly rssBytes: number
+  /** What keeps the process busy, by kind. */
+  readonly handles: Readonly<Record<string, number>>
+  /** Connections of the HTTP server. */
+  readonly connections: number
+}
+
+/** Event-loop delay, as a timer of 1 ms sees it. */
+export interface Delay {
+  readonly p99: number
+  readonly max: number
+}
+
+export type Order =
+  /** To attackers and the reviewer: begin. */
+  | { readonly kind: 'go' }
+  /** To the receiver: collect garbage and say what is left. */
+  | { readonly kind: 'measure' }
+  /** To the receiver and Cheqpoint: watch memory and event loop from now on. */
+  | { readonly kind: 'watch' }
+  /** To the same: say what was seen since. */
+  | { readonly kind: 'report' }
+
+export type Said =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'listening'; readonly port: number }
+  | {
+      readonly kind: 'mounted'
+      readonly port: number
+      readonly path: string
+      readonly paths: readonly string[]
+      readonly leaked: string
+    }
+  | { readonly kind: 'measured'; readonly footprint: Footprint }
+  | { readonly kind: 'watching' }
+  | {
+      readonly kind: 'seen'
+      readonly peak: { readonly heapBytes: number; readonly rssBytes: number }
+      readonly delayMs: Delay
+    }
+  | { readonly kind: 'done'; readonly sent: number; readonly seconds: number; readonly answers: readonly AnswerCount[] }

@@ -1,0 +1,49 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Order, Said } from './messages.js'
+
+/*
+ * What the processes of a run have in common. Each gets its plan as an argument and ends with the driver.
+ */
+
+/** The plan this process was started with. Only the driver starts it. */
+export function readPlan<Plan>(): Plan {
+  return JSON.parse(process.argv[2] ?? '') as Plan
+}
+
+export function say(message: Said): void {
+  process.send?.(message)
+}
+
+export function onOrder(obey: (order: Order) => void): void {
+  process.on('disconnect', () => process.exit())
+  // Only the driver talks to this process.
+  process.on('message', (order) => obey(order as Order))
+}
+
+/** Watches memory and event loop. Answers the orders `watch` and `report`. */
+export class Watch {
+  readonly #delay = monitorEventLoopDelay({ resolution: 1 })
+  #peak = { heapBytes: 0, rssBytes: 0 }
+  #sampler: NodeJS.Timeout | undefined
+
+  start(): void {
+    this.#peak = { heapBytes: 0, rssBytes: 0 }
+    this.#sampler = setInterval(() => this.#sample(), 50)
+    this.#delay.reset()
+    this.#delay.enable()
+    say({ kind: 'watching' })
+  }
+
+  end(): void {
+    this.#delay.disable()
+    clearInterval(this.#sampler)
+    this.#sample()
+    const [p99, max] = [this.#delay.percentile(99) / 1e6, this.#delay.max / 1e6]
+    say({ kind: 'seen', peak: this.#peak, delayMs: { p99, max } })
+  }
+
+  #sample(): void {
+    const { heapUsed, rss } = process.memoryUsage()
+    this.#peak = { heapBytes: Math.max(this.#peak.heapBytes, heapUsed), rssBytes: Math.max(this.#peak.rssBytes, rss) }
+  }
+}
