@@ -15,6 +15,8 @@ export interface Figures {
   /** From the decision to the start of its handler. */
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly delayMs: Delay
+  /** Processor time of the receiver. */
+  readonly cpuSeconds: number
   readonly heapBytes: readonly [before: number, peak: number, after: number]
   readonly rssBytes: readonly [before: number, peak: number, after: number]
   readonly gets: number
@@ -35,12 +37,14 @@ export interface Course {
   readonly sent: number
   readonly attackSeconds: number
   readonly seconds: number
+  readonly cpuSeconds: number
   readonly peak: { readonly heapBytes: number; readonly rssBytes: number }
   /** Of the machine, while the attack went on. */
   readonly load: number
 }
 
-export function figuresOf({ attack, host, size, evidence, sent, attackSeconds, seconds, peak, load }: Course): Figures {
+export function figuresOf(course: Course): Figures {
+  const { attack, host, size, evidence, sent, attackSeconds, seconds, peak, load, cpuSeconds } = course
   const { seed, ledger, cheqpoint, reviewer, answers, before, after, delays } = evidence
   const decided = new Map(cheqpoint.filter(({ kind }) => kind === 'decided').map(({ at, words: [id] }) => [id, at]))
   const latencies = ledger.flatMap(({ at, words: [id] }) => {
@@ -49,7 +53,7 @@ export function figuresOf({ attack, host, size, evidence, sent, attackSeconds, s
   })
   const gets = cheqpoint.filter(({ kind }) => kind === 'get').map(({ at }) => at)
   return {
-    ...{ attack, host, seed, size, sent, seconds, load },
+    ...{ attack, host, seed, size, sent, seconds, load, cpuSeconds },
     sentPerSecond: attackSeconds === 0 ? 0 : Math.round(sent / attackSeconds),
     handled: new Set(ledger.map(({ words: [id] }) => id)).size,
     byCallback: ledger.filter(({ words }) => words[4] === 'callback').length,

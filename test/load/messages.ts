@@ -125,5 +125,7 @@ export type Said =
       readonly kind: 'seen'
       readonly peak: { readonly heapBytes: number; readonly rssBytes: number }
       readonly delayMs: Delay
+      /** Processor time since then. */
+      readonly cpuSeconds: number
     }
   | { readonly kind: 'done'; readonly sent: number; readonly seconds: number; readonly answers: readonly AnswerCount[] }

@@ -25,10 +25,12 @@ export class Watch {
   readonly #delay = monitorEventLoopDelay({ resolution: 1 })
   #peak = { heapBytes: 0, rssBytes: 0 }
   #sampler: NodeJS.Timeout | undefined
+  #cpu = process.cpuUsage()
 
   start(): void {
     this.#peak = { heapBytes: 0, rssBytes: 0 }
     this.#sampler = setInterval(() => this.#sample(), 50)
+    this.#cpu = process.cpuUsage()
     this.#delay.reset()
     this.#delay.enable()
     say({ kind: 'watching' })
@@ -39,7 +41,8 @@ export class Watch {
     clearInterval(this.#sampler)
     this.#sample()
     const [p99, max] = [this.#delay.percentile(99) / 1e6, this.#delay.max / 1e6]
-    say({ kind: 'seen', peak: this.#peak, delayMs: { p99, max } })
+    const { user, system } = process.cpuUsage(this.#cpu)
+    say({ kind: 'seen', peak: this.#peak, delayMs: { p99, max }, cpuSeconds: (user + system) / 1e6 })
   }
 
   #sample(): void {

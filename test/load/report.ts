@@ -18,6 +18,7 @@ export function printFigures(figures: Figures, baseline: Figures | undefined): v
   console.log(
     `  event-loop delay p99 ${delayMs.p99.toFixed(1)} ms, max ${delayMs.max.toFixed(1)} ms; heap ${megabytes(figures.heapBytes)} MB, RSS ${megabytes(figures.rssBytes)} MB (before · peak · after)`,
   )
+  console.log(`  processor time of the receiver ${figures.cpuSeconds.toFixed(2)} s`)
   console.log(`  GETs: ${figures.gets}, at most ${figures.mostGetsInASecond} in a second, 120 allowed`)
   console.log(`  handles before: ${figures.handles[0]}; after: ${figures.handles[1]}`)
   for (const { law, what } of violations.slice(0, 20)) console.log(`  VIOLATED ${law}: ${what}`)

@@ -66,6 +66,7 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
       attackSeconds: Math.max(0, ...assaults.map((each) => each.seconds)),
       seconds: (performance.now() - startedAt) / 1_000,
       peak: seen?.peak ?? before,
+      cpuSeconds: seen?.cpuSeconds ?? 0,
       evidence: {
         ...{ seed, genuine, before, after, died: receiver.exit },
         ledger: readLog(logs.ledger),
