@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from './runtime.js'
 
 /**
@@ -7,6 +8,8 @@ import type { Clock } from './runtime.js'
 export class Budget {
   readonly #perSecond: number
   readonly #burst: number
+  /** Tokens that only {@link take} and {@link reserve} get at. */
+  readonly #kept: number
   readonly #clock: Clock
   readonly #buckets = new Map<string | null, { tokens: number; at: number }>()
 
@@ -14,15 +17,18 @@ export class Budget {
     // More than any process can ask for stands for no bound, and keeps the arithmetic finite.
     this.#perSecond = Math.min(perSecond, 1e9)
     this.#burst = Math.max(1, this.#perSecond)
+    this.#kept = Math.min(this.#burst / 2, this.#burst - 1)
     this.#clock = clock
   }
 
   /** Takes a token if there is one. Otherwise answers how many milliseconds one is away. */
   take(assistant: string | null): 0 | number {
-    const bucket = this.#bucket(assistant)
-    const waitMs = this.#waitMs(bucket.tokens)
-    if (waitMs === 0) bucket.tokens -= 1
-    return waitMs
+    return this.#takeAbove(0, assistant)
+  }
+
+  /** The same, leaving half of what the bucket holds to {@link take}, or nothing where it holds one token only. */
+  takeSpare(assistant: string | null): 0 | number {
+    return this.#takeAbove(this.#kept, assistant)
   }
 
   /** Takes a token, ahead of its time if need be, and answers how many milliseconds to wait before using it. */
@@ -37,6 +43,13 @@ export class Budget {
   giveBack(assistant: string | null): void {
     const bucket = this.#bucket(assistant)
     bucket.tokens = Math.min(this.#burst, bucket.tokens + 1)
+  }
+
+  #takeAbove(kept: number, assistant: string | null): 0 | number {
+    const bucket = this.#bucket(assistant)
+    const waitMs = this.#waitMs(bucket.tokens - kept)
+    if (waitMs === 0) bucket.tokens -= 1
+    return waitMs
   }
 
   #waitMs(tokens: number): number {
@@ -54,6 +67,32 @@ export class Budget {
     bucket.tokens = Math.min(this.#burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#perSecond)
     bucket.at = now
     return bucket
+  }
+}
+
+const latecomerOptions = { max: 10_000, ttl: 600_000, ttlResolution: 0 }
+
+/**
+ * Ids of callbacks that found no more to spare in the budget, and left off coming back for less than ten minutes since.
+ * Of more than 10,000 the latest.
+ */
+export class Latecomers {
+  readonly #ids: LRUCache<string, true>
+
+  constructor(clock: Clock) {
+    // To lru-cache an entry stored at 0 is one without a time.
+    this.#ids = new LRUCache({ ...latecomerOptions, perf: { now: () => clock.elapsed() + 1 } })
+  }
+
+  /** `true` where the id was not among them. */
+  add(id: string): boolean {
+    const fresh = !this.#ids.has(id)
+    this.#ids.set(id, true)
+    return fresh
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ActionRules } from './action.js'
-import { Budget, Pauses } from './budget.js'
+import { Budget, Latecomers, Pauses } from './budget.js'
 import type { Claim } from './claim.js'
 import type { Client } from './client.js'
 import type { Failure } from './confirm.js'
@@ -43,6 +43,7 @@ export interface Core extends CoreParts, CoreSettings {
   readonly createdAt: number
   /** GETs that callbacks may cause. */
   readonly callbackBudget: Budget
+  readonly latecomers: Latecomers
   /** GETs that the sweep may cause. */
   readonly sweepBudget: Budget
   readonly pauses: Pauses
@@ -65,6 +66,7 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
     ...parts,
     createdAt: clock.elapsed(),
     callbackBudget: new Budget(confirm.requestsPerSecond, clock),
+    latecomers: new Latecomers(clock),
     sweepBudget: new Budget(polling.requestsPerSecond, clock),
     pauses: new Pauses(clock),
     onUnknownWord: (word, approvalId) => tellWord(printable(word), approvalId),

@@ -123,7 +123,10 @@ export interface ConfirmOptions {
   readonly timeoutMs?: number | undefined
   /** At most one GET for one approval in this time, whoever asks. Default 2,000. */
   readonly gapMs?: number | undefined
-  /** GETs that callbacks may cause, per assistant and process; `Infinity` for no bound. Default 50. */
+  /**
+   * GETs that callbacks may cause, per assistant and process; `Infinity` for no bound. Where it runs short, half
+   * of what it holds is left to known ids that it has not kept waiting lately. Default 50.
+   */
   readonly requestsPerSecond?: number | undefined
   /** Default 1,048,576. */
   readonly maxAnswerBytes?: number | undefined

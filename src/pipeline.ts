@@ -24,11 +24,20 @@ export async function pursue(id: string, trigger: Trigger, core: Core): Promise<
   }
 }
 
-/** Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. */
+/**
+ * Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. Half of what the budget
+ * holds is for ids that the store knows, each once in a while: neither spoofs that come again and again nor ids that
+ * nobody knows keep a genuine callback waiting.
+ */
 async function admit(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   const assistant = core.manyAssistants ? await assistantOf(id, core) : null
-  const waitMs = core.pauses.leftMs(assistant) || core.callbackBudget.take(assistant)
-  if (waitMs > 0) return leaveToSweep(id, waitMs, trigger, core)
+  const pausedMs = core.pauses.leftMs(assistant)
+  const waitMs = pausedMs || core.callbackBudget.takeSpare(assistant)
+  if (waitMs > 0) {
+    const left = await leaveToSweep(id, waitMs, trigger, core)
+    const isFirst = left.kind === 'over-budget' && pausedMs === 0 && core.latecomers.add(id)
+    if (!isFirst || core.callbackBudget.take(assistant) > 0) return left
+  }
   let asked = false
   try {
     return await look(id, trigger, core, () => {
@@ -71,7 +80,7 @@ async function look(id: string, trigger: Trigger, core: Core, onAsking: () => vo
   return isOver && (await verified.claim.extend()) === 'lost' ? lost : verified
 }
 
-/** Over the callbacks' budget: the record is not claimed, and due soon. */
+/** The record is not claimed, and due soon. */
 async function leaveToSweep(id: string, waitMs: number, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   const answer = await core.store.knock(id, { ref: trigger.ref, withinMs: pullMs })
   if (answer === 'knocked') return { kind: 'over-budget', approvalId: id, retryAfterMs: waitMs }

@@ -251,6 +251,58 @@ describe('the budget of callbacks', () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   })
 
+  it('has something left for a genuine callback while other ids are spoofed over and over', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 4 } })
+    const spoofed = Array.from({ length: 20 }, (_, at) => `spoofed_${at}`)
+    for (const each of spoofed) {
+      await receiver.track(each, tracked)
+      api.pend(each)
+    }
+    const statuses: number[] = []
+    for (let second = 1; second <= 5; second++) {
+      for (let quarter = 0; quarter < 4; quarter++) {
+        await pass(250)
+        for (const each of spoofed) await send({}, each)
+      }
+      const genuine = `genuine_${second}`
+      await receiver.track(genuine, tracked)
+      api.approve(genuine)
+      statuses.push((await send({}, genuine)).status)
+      expect(api.gets.length).toBeLessThanOrEqual(4 + 4 * second)
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 200])
+  })
+
+  it('has nothing left over for an id that it kept waiting, until there is enough for others', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 2 } })
+    for (const each of ['req_0', 'req_00', 'req_000', id]) {
+      await receiver.track(each, tracked)
+      api.approve(each)
+    }
+    const statuses: number[] = []
+    for (const each of ['req_0', 'req_00', id]) statuses.push((await send({}, each)).status)
+    await pass(500)
+    for (const each of [id, 'req_000']) statuses.push((await send({}, each)).status)
+    await pass(1_000)
+    statuses.push((await send()).status)
+    expect(statuses).toEqual([200, 200, 202, 202, 200, 200])
+  })
+
+  it('is not held, while the store is asked, by ids that nobody knows', async () => {
+    const { receiver, api, faulty, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 10 } })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const store = faulty.hold('claim')
+    const unknown = Array.from({ length: 20 }, (_, at) => send({}, `unknown_${at}`))
+    await pass(1)
+    const genuine = send()
+    await pass(1)
+    store.open()
+    expect((await genuine).status).toBe(200)
+    expect(new Set((await Promise.all(unknown)).map(({ status }) => status))).toEqual(new Set([404]))
+    expect(api.gets).toHaveLength(1)
+  })
+
   it('is not spent by callbacks that ask nothing: unknown, done, parked, in the gap', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 2 } })
     for (const each of ['done', 'parked', id]) await receiver.track(each, tracked)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Budget, Pauses } from '../src/budget.js'
+import { Budget, Latecomers, Pauses } from '../src/budget.js'
 import type { Clock } from '../src/runtime.js'
 
 const epoch = Date.UTC(2026, 10, 20, 10)
@@ -99,6 +99,28 @@ describe('a budget', () => {
     expect(budget.take(null)).toBe(100)
   })
 
+  it('leaves half of what it holds where only what is to spare is taken', () => {
+    const budget = new Budget(10, clock)
+    let spare = 0
+    while (budget.takeSpare(null) === 0) spare++
+    expect([spare, drain(budget)]).toEqual([5, 5])
+  })
+
+  it('has something to spare when that half is full again, and tells when that is', () => {
+    const budget = new Budget(10, clock)
+    drain(budget)
+    expect(budget.takeSpare(null)).toBe(600)
+    elapsed += 599
+    expect(budget.takeSpare(null)).toBe(1)
+    elapsed += 1
+    expect([budget.takeSpare(null), budget.takeSpare(null)]).toEqual([0, 100])
+  })
+
+  it('leaves nothing where it holds one token', () => {
+    const budget = new Budget(0.5, clock)
+    expect([budget.takeSpare(null), budget.takeSpare(null)]).toEqual([0, 2_000])
+  })
+
   it('has a reserved token back when it is given back', () => {
     const budget = new Budget(10, clock)
     drain(budget)
@@ -125,6 +147,25 @@ describe('a budget', () => {
         },
       ),
     )
+  })
+})
+
+describe('latecomers', () => {
+  it('are known for ten minutes after they last came', () => {
+    const latecomers = new Latecomers(clock)
+    expect([latecomers.has('a'), latecomers.add('a'), latecomers.add('a'), latecomers.has('a')]).toEqual([
+      ...[false, true, false, true],
+    ])
+    elapsed += 600_000
+    expect(latecomers.add('a')).toBe(false)
+    elapsed += 600_001
+    expect(latecomers.has('a')).toBe(false)
+  })
+
+  it('are forgotten, the longest ago first, where there are more than 10,000', () => {
+    const latecomers = new Latecomers(clock)
+    for (let each = 0; each <= 10_000; each++) latecomers.add(`req_${each}`)
+    expect([latecomers.has('req_0'), latecomers.has('req_1'), latecomers.has('req_10000')]).toEqual([false, true, true])
   })
 })
 
