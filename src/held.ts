@@ -91,10 +91,12 @@ export class Held {
 
   /** Waits under the lease for a token of the sweep's budget; gives the claim back where that would take too long. */
   async #waitForBudget(): Promise<Outcome | null> {
-    const { pauses, sweepBudget, runs, random } = this.#core
+    const { pauses, callbackBudget, latecomers, sweepBudget, runs, random } = this.#core
     const { assistant, id: approvalId } = this.record
     let waitMs = pauses.leftMs(assistant)
     if (waitMs === 0) {
+      // A callback caused this look, and may pay for it: what spoofs pull forward is then not paid for by the sweep.
+      if (latecomers.has(approvalId) && callbackBudget.takeSpare(assistant) === 0) return null
       const turnMs = sweepBudget.reserve(assistant)
       const inTime = turnMs <= runs.leaseMs / 3
       if (inTime && turnMs > 0) await new Promise((resolve) => setTimeout(resolve, turnMs))

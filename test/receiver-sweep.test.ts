@@ -409,6 +409,38 @@ describe('the budget of callbacks', () => {
     await receiver.close()
   })
 
+  it('pays, with what it has to spare, for the looks at those that it left to the sweep', async () => {
+    const { receiver, api, runs } = bench({
+      random: () => 0.5,
+      confirm: { requestsPerSecond: 20 },
+      polling: { firstMs: 600_000, requestsPerSecond: 2 },
+    })
+    await receiver.start()
+    const late = ids(100)
+    const times = timeGets(api, late, approved)
+    await trackAll(receiver, late)
+    await Promise.all(late.map((id) => receiver.fetch(callbackRequest(id))))
+    expect(runs).toHaveLength(20)
+    await pass(15_000)
+    // The sweep's own budget would take 40 s.
+    await pass(10_000)
+    expect(runs).toHaveLength(100)
+    expect(withinBucket(times, 22)).toBe(true)
+    await receiver.close()
+  })
+
+  it('pays for no other look of the sweep', async () => {
+    const { receiver, api } = bench({ random: () => 0.5, polling: { firstMs: 15_000, requestsPerSecond: 2 } })
+    const times = timeGets(api, ids(30), approved)
+    await trackAll(receiver, ids(30))
+    await receiver.start()
+    await pass(20_000)
+    expect(withinBucket(times, 2)).toBe(true)
+    expect(times.length).toBeGreaterThan(10)
+    void receiver.close()
+    await pass(10_000)
+  })
+
   it('is not spent by copies of what is done, of what is sealed, or of what nobody knows', async () => {
     const { receiver, api } = bench({
       confirm: { requestsPerSecond: 3 },
