@@ -17,7 +17,7 @@ export const full: Size = {
 }
 export const quick: Size = {
   ...{ seconds: 2, genuine: 20 },
-  ...{ sockets: 40, junkPerSecond: 1_000, spoofs: 2_000, known: 100 },
+  ...{ sockets: 40, junkPerSecond: 500, spoofs: 1_000, known: 100 },
 }
 
 type Common = Pick<AssaultPlan, 'seed' | 'port' | 'seconds' | 'path' | 'leaked' | 'secret'>
@@ -28,11 +28,14 @@ export interface Attack {
   readonly title: string
   /** Whether callback URLs carry a token. */
   readonly secret: boolean
+  /** Pending approvals whose ids strangers know. */
+  readonly knows: 'one' | 'many'
   /** Each is made by a process of its own. */
   readonly assaults: readonly Assault[]
 }
 
 const slow: Assault = (common, { sockets }): SlowPlan => ({ ...common, kind: 'slow', sockets })
+const slowMany: Assault = (common, { sockets }): SlowPlan => ({ ...common, kind: 'slow', sockets: 8 * sockets })
 const junk: Assault = (common, { junkPerSecond }): JunkPlan => ({ ...common, kind: 'junk', perSecond: junkPerSecond })
 const spoofOne: Assault = (common, { spoofs }): SpoofPlan => ({
   ...{ ...common, kind: 'spoof', count: spoofs },
@@ -48,6 +51,7 @@ const spoofMany: Assault = (common, { spoofs, known }): SpoofPlan => ({
 export const attacks: readonly Attack[] = [
   attack('baseline', 'none', false, []),
   attack('slow', 'slow sockets', false, [slow]),
+  attack('slow-many', 'eight times as many slow sockets, more than `maxInFlight`', false, [slowMany]),
   attack('junk', 'junk, no token asked for', false, [junk]),
   attack('junk-token', 'junk, token asked for', true, [junk]),
   attack('spoof-one', 'spoofs on one known id, no token asked for', false, [spoofOne]),
@@ -63,5 +67,5 @@ export const attacks: readonly Attack[] = [
 ]
 
 function attack(name: string, title: string, secret: boolean, assaults: readonly Assault[]): Attack {
-  return { name, title, secret, assaults }
+  return { name, title, secret, knows: assaults.includes(spoofMany) ? 'many' : 'one', assaults }
 }

@@ -1,10 +1,8 @@
 import type { Entry } from '../support/log.js'
-import { truthOf } from '../support/truth.js'
 import { type AnswerCount, bounds, type Delay, type Footprint, genuineId } from './messages.js'
 
 /** Everything that a run left behind. The laws are held against this, and against nothing that the library says. */
 export interface Evidence {
-  readonly seed: number
   /** Decisions that the reviewer was to make. */
   readonly genuine: number
   /** Written by the handler: `start`. */
@@ -34,7 +32,9 @@ const slackMs = 5
 
 const shed = '503 overloaded'
 /** Design section 7: what may be said of a callback that may be looked into. */
-const looked = ['202 undecided', '202 too-soon', '202 over-budget', '202 held', '202 api-failed', shed]
+const looked = [
+  ...['202 undecided', '202 too-soon', '202 over-budget', '202 held', '202 running', '202 api-failed', shed],
+]
 /** The same for each sort of request; `0 -` is a connection that ended without an answer. */
 const lawful: Readonly<Record<string, readonly string[]>> = {
   'slow-headers': [],
@@ -83,18 +83,18 @@ function* handledOnce({ genuine, ledger, cheqpoint }: Evidence): Generator<Viola
 }
 
 /** L2: no handler started without a decision, before it, or with another one. */
-function* rightEffects({ seed, ledger, cheqpoint }: Evidence): Generator<Violation> {
+function* rightEffects({ ledger, cheqpoint }: Evidence): Generator<Violation> {
   const decisions = new Map(
-    cheqpoint.filter(({ kind }) => kind === 'decided').map(({ at, words }) => [words[0] ?? '', at]),
+    cheqpoint.filter(({ kind }) => kind === 'decided').map((decided) => [decided.words[0], decided]),
   )
   for (const { at, words } of ledger) {
-    const [id = '', , status, amount] = words
-    const decidedAt = decisions.get(id)
-    const { effect } = truthOf(seed, Number(id.split('_')[1]))
-    if (decidedAt === undefined) yield { law: 'L2', what: `${id} ran, and was never decided` }
-    else if (at < decidedAt) yield { law: 'L2', what: `${id} ran ${decidedAt - at} ms before it was decided` }
-    else if (status !== effect.status || amount !== effect.amount) {
-      yield { law: 'L2', what: `${id} ran as ${status} ${amount}, decided as ${effect.status} ${effect.amount}` }
+    const [id = '', , ...effect] = words
+    const decided = decisions.get(id)
+    const [, ...due] = decided?.words ?? []
+    if (decided === undefined) yield { law: 'L2', what: `${id} ran, and was never decided` }
+    else if (at < decided.at) yield { law: 'L2', what: `${id} ran ${decided.at - at} ms before it was decided` }
+    else if (effect[0] !== due[0] || effect[1] !== due[1]) {
+      yield { law: 'L2', what: `${id} ran as ${effect.slice(0, 2).join(' ')}, decided as ${due.join(' ')}` }
     }
   }
 }

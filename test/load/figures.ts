@@ -33,6 +33,7 @@ export interface Course {
   readonly attack: Attack
   readonly host: HostName
   readonly size: Size
+  readonly seed: number
   readonly evidence: Evidence
   readonly sent: number
   readonly attackSeconds: number
@@ -44,8 +45,8 @@ export interface Course {
 }
 
 export function figuresOf(course: Course): Figures {
-  const { attack, host, size, evidence, sent, attackSeconds, seconds, peak, load, cpuSeconds } = course
-  const { seed, ledger, cheqpoint, reviewer, answers, before, after, delays } = evidence
+  const { attack, host, size, seed, evidence, sent, attackSeconds, seconds, peak, load, cpuSeconds } = course
+  const { ledger, cheqpoint, reviewer, answers, before, after, delays } = evidence
   const decided = new Map(cheqpoint.filter(({ kind }) => kind === 'decided').map(({ at, words: [id] }) => [id, at]))
   const latencies = ledger.flatMap(({ at, words: [id] }) => {
     const decidedAt = decided.get(id)

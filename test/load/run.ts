@@ -31,11 +31,13 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
     return peer
   }
   try {
-    const { genuine, known, seconds } = size
+    const { genuine, seconds } = size
     const { secret } = attack
+    // The first is the one whose token leaked.
+    const pending = 1 + (attack.knows === 'many' ? size.known : 1)
     const cheqpoint = start('./cheqpoint.js', { log: logs.cheqpoint, seed } satisfies CheqpointPlan)
     const { port: cheqpointPort } = await cheqpoint.hear('listening')
-    const receiverPlan: ReceiverPlan = { host, ledger: logs.ledger, cheqpointPort, secret, genuine, pending: known + 1 }
+    const receiverPlan: ReceiverPlan = { host, ledger: logs.ledger, cheqpointPort, secret, genuine, pending }
     const receiver = start('./receiver.js', receiverPlan, ['--expose-gc'])
     const { port, path, paths, leaked } = await receiver.hear('mounted')
     const reviewer = start('./reviewer.js', {
@@ -61,14 +63,14 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
 
     const assaults = (done ?? []).slice(0, attackers.length)
     const figures = figuresOf({
-      ...{ attack, host, size, load },
+      ...{ attack, host, size, seed, load },
       sent: assaults.reduce((sum, { sent }) => sum + sent, 0),
       attackSeconds: Math.max(0, ...assaults.map((each) => each.seconds)),
       seconds: (performance.now() - startedAt) / 1_000,
       peak: seen?.peak ?? before,
       cpuSeconds: seen?.cpuSeconds ?? 0,
       evidence: {
-        ...{ seed, genuine, before, after, died: receiver.exit },
+        ...{ genuine, before, after, died: receiver.exit },
         ledger: readLog(logs.ledger),
         cheqpoint: readLog(logs.cheqpoint),
         reviewer: readLog(logs.reviewer),

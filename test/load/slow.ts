@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { headOf, RawConnection } from '../support/raw-http.js'
 import { bodyFor } from './junk.js'
 import type { SlowPlan } from './messages.js'
@@ -5,7 +6,7 @@ import type { Tally } from './tally.js'
 
 /*
  * Sockets that hold on: a third never end their headers, a third send their body by the byte, a third stop half-way
- * through it. Each is opened again as soon as it was answered.
+ * through it. Each is opened again soon after it was answered.
  */
 
 const sorts = ['slow-headers', 'slow-body', 'half-upload'] as const
@@ -32,6 +33,7 @@ export async function holdSockets({ port, leaked, sockets, seconds }: SlowPlan, 
       await connection.destroy()
       // What ends with the attack was not to be answered.
       if (answer !== null || !over) tally.count(sort, answer)
+      if (!over) await sleep(dripMs)
     }
   }
   const end = setTimeout(() => {

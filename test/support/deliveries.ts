@@ -11,9 +11,6 @@ export interface Delivery {
 }
 
 const headers = { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' }
-/** Longer than any worker stands still. */
-const answerTimeoutMs = 15_000
-
 /** Sends callbacks to whichever worker comes up, so many at a time, once each, and writes down the answers. */
 export class Callbacks {
   readonly #log: Log
@@ -26,7 +23,8 @@ export class Callbacks {
   #unanswered = 0
   #onIdle: () => void = () => {}
 
-  constructor(log: Log, connections: number, chance: Chance) {
+  /** An answer is given up after a time that is longer than any worker stands still. */
+  constructor(log: Log, connections: number, chance: Chance, answerTimeoutMs: number = 15_000) {
     this.#log = log
     this.#connections = connections
     this.#chance = chance
