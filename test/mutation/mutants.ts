@@ -1,0 +1,27 @@
+import type { Mutant } from './mutant.js'
+import { bodyMutants } from './mutants/body.js'
+import { clientMutants } from './mutants/client.js'
+import { confirmMutants } from './mutants/confirm.js'
+import { intakeMutants } from './mutants/intake.js'
+import { memoryMutants } from './mutants/memory.js'
+import { pipelineMutants } from './mutants/pipeline.js'
+import { receiverMutants } from './mutants/receiver.js'
+import { redisMutants } from './mutants/redis.js'
+import { runMutants } from './mutants/runs.js'
+import { submitMutants } from './mutants/submit.js'
+import { tokenMutants } from './mutants/token.js'
+
+/** Every guard that the suite must miss when it is gone. */
+export const mutants: readonly Mutant[] = [
+  ...intakeMutants,
+  ...tokenMutants,
+  ...bodyMutants,
+  ...clientMutants,
+  ...confirmMutants,
+  ...pipelineMutants,
+  ...runMutants,
+  ...memoryMutants,
+  ...redisMutants,
+  ...submitMutants,
+  ...receiverMutants,
+]

@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative, resolve, sep } from 'node:path'
+import type { Mutant } from './mutant.js'
+
+/** A private copy of the work tree, to be changed and tested without touching what is being worked on. */
+export class Tree {
+  readonly root: string
+
+  constructor(source: string) {
+    this.root = mkdtempSync(join(tmpdir(), 'cheqpoint-mutation-'))
+    const left = ['node_modules', 'dist', '.git', '.tmp', 'coverage']
+    cpSync(source, this.root, {
+      recursive: true,
+      filter: (path) => !left.includes(relative(source, path).split(sep)[0] ?? ''),
+    })
+    symlinkSync(resolve(source, 'node_modules'), join(this.root, 'node_modules'))
+  }
+
+  /** Makes the change, and returns what takes it back. Throws where its text does not stand there exactly once. */
+  change({ guard, file, find, replace }: Mutant): () => void {
+    const path = join(this.root, file)
+    const text = readFileSync(path, 'utf8')
+    const [before, after, ...more] = text.split(find)
+    if (before === undefined || after === undefined || more.length > 0)
+      throw new Error(`'${guard}': its text does not stand in ${file} exactly once`)
+    writeFileSync(path, before + replace + after)
+    return () => writeFileSync(path, text)
+  }
+
+  /** Whether these tests import the package as its users do, from what was built. */
+  needBuild(tests: readonly string[]): boolean {
+    return tests.some((file) => /cheqpoint-callback|dist\//.test(readFileSync(join(this.root, 'test', file), 'utf8')))
+  }
+
+  /** Builds what stands there, types right or wrong: the compiler is no test. */
+  build(): void {
+    rmSync(join(this.root, 'dist'), { recursive: true, force: true })
+    try {
+      execFileSync(process.execPath, ['node_modules/typescript/bin/tsc'], { cwd: this.root, stdio: 'ignore' })
+    } catch {
+      // It writes what it could not prove all the same.
+    }
+  }
+
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
