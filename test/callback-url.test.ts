@@ -100,6 +100,15 @@ describe('a callback URL with a token', () => {
     expect(read?.(pathOf(url))).toBe('ref-1')
   })
 
+  it('proves nothing beside another one, wherever a function put it', () => {
+    const { write, read } = urls((token) => `https://app.test/hook/${token}`)
+    const url = write('ref-1', at + hour)
+    const other = write('ref-2', at + hour).split('/').at(-1)
+    expect(read?.(`${url}?copy=${other}`)).toBeNull()
+    expect(read?.(`${url}/${other}`)).toBeNull()
+    expect(read?.(`${url}?copy=other`)).toBe('ref-1')
+  })
+
   it('is not asked for without a secret, and the URL is the plain one', () => {
     const { write, read } = urls('https://app.test/hook', [])
     expect(write('ref-1', at)).toBe('https://app.test/hook')
@@ -108,6 +117,10 @@ describe('a callback URL with a token', () => {
 })
 
 describe('createCallbackUrls refuses', () => {
+  it('a URL that uses our parameter without a secret as well: one may be given later', () => {
+    expect(() => urls('https://app.test/hook?cq=1', [])).toThrow(expect.objectContaining({ code: 'option-invalid' }))
+  })
+
   it.each([
     ['a text that is no URL', 'not a url'],
     ['another scheme', 'ftp://app.test/hook'],

@@ -31,8 +31,10 @@ export async function runTests(root: string, files: readonly string[]): Promise<
   rmSync(output, { force: true })
   const paths = files.map((file) => `test/${file}`)
   const reporting = ['--reporter=json', `--outputFile=${output}`, '--bail=1']
+  // A slow machine must not look like a test that noticed.
+  const patience = ['--testTimeout=30000', '--hookTimeout=60000']
   // The list of mutants misses each text that was changed, and would kill everything.
-  const options = ['run', '--dir', 'test', '--exclude', 'test/mutation.test.ts', ...reporting]
+  const options = ['run', '--dir', 'test', '--exclude', 'test/mutation.test.ts', ...patience, ...reporting]
   const ended = await run(root, ['node_modules/vitest/vitest.mjs', ...options, ...paths])
   return ended ? readVerdict(root, output) : { kind: 'broken', why: 'the tests do not end' }
 }
