@@ -568,6 +568,19 @@ describe('a seal', () => {
   })
 })
 
+describe('an edit that must not run', () => {
+  it('is not told as parked where the store does not take that', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs, eventTypes } = bench({ store: faulty.store })
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { modifiedDetails: { amount: 1 } })
+    faulty.fail('park')
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'store-unavailable' })
+    expect(eventTypes()).not.toContain('parked')
+    expect(runs).toEqual([])
+  })
+})
+
 function raise(error: unknown): never {
   throw error
 }
