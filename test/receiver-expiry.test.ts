@@ -228,6 +228,21 @@ describe('an API that gives no readable answer', () => {
     },
   )
 
+  it('that cannot be asked at all has an hour of this process, which may have been down itself', async () => {
+    vi.setSystemTime(end + 30 * day)
+    const { receiver, api, runs } = bench()
+    for (const id of ['req_1', 'req_2']) await receiver.track(id, { ...refund, expiresAt })
+    api.answer('req_1', { status: 503 })
+    api.answer('req_2', { status: 404 })
+    expect(await receiver.resolve('req_2')).toMatchObject({ kind: 'parked', reason: 'unconfirmed' })
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'api-failed' })
+    await pass(hour - 1)
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'api-failed' })
+    await pass(1)
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'parked', reason: 'unconfirmed' })
+    expect(runs).toEqual([])
+  })
+
   it.each([401, 403, 429])(
     'expires and parks nothing by answering with %i, for that is mended elsewhere',
     async (status) => {
