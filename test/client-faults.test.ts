@@ -188,10 +188,13 @@ describe('a content coding', () => {
   const codings = ['gzip', 'br', 'deflate', 'zstd', 'x-gzip', 'GZIP', 'identity, gzip', ['identity', 'gzip'], '']
 
   for (const coding of codings) {
-    it(`of '${coding}' is unreadable`, async () => {
+    it.each([
+      ['as it says', gzipSync(approved)],
+      ['plain all the same', approved],
+    ])(`of '${coding}' is unreadable, its body %s`, async (_words, body) => {
       const server = await misbehave((_, response) => {
         response.setHeader('content-encoding', coding)
-        response.end(gzipSync(approved))
+        response.end(body)
       })
       expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-unreadable', httpStatus: 200 })
       expect(server.requests[0]?.headers['accept-encoding']).toBe('identity')
@@ -207,6 +210,18 @@ describe('a content coding', () => {
       expect(await clientOf(server).get('req_1')).toMatchObject({ status: 'approved' })
     })
   }
+})
+
+describe('Retry-After', () => {
+  it('that was sent twice asks for nothing', async () => {
+    const server = await misbehave((_, response) => {
+      response.statusCode = 429
+      response.setHeader('Retry-After', ['7', '9'])
+      response.end()
+    })
+    const error = await failure(clientOf(server).get('req_1'))
+    expect(error).toMatchObject({ code: 'api-throttled', retryAfterMs: undefined })
+  })
 })
 
 describe('a connection', () => {
