@@ -41,8 +41,8 @@ export class Budget {
 
   /** Gives back a token that was not used. */
   giveBack(assistant: string | null): void {
-    const bucket = this.#bucket(assistant)
-    bucket.tokens = Math.min(this.#burst, bucket.tokens + 1)
+    // Held to the burst when it is next looked at.
+    this.#bucket(assistant).tokens += 1
   }
 
   #takeAbove(kept: number, assistant: string | null): 0 | number {
