@@ -137,7 +137,8 @@ describe('a budget', () => {
         (perSecond, pauses) => {
           const budget = new Budget(perSecond, clock)
           const start = elapsed
-          let taken = 0
+          // Full from the start on, so that nothing but the rate lets more through.
+          let taken = drain(budget)
           for (const pause of pauses) {
             elapsed += pause
             taken += drain(budget)
