@@ -34,16 +34,20 @@ describe('a store whose calls are bounded', () => {
     expect(bounded(store)).toBe(store)
   })
 
-  it('rejects a call that gets no answer when its time is up, and not a millisecond before', async () => {
-    const ended = vi.fn()
-    bounded(overlayStore(memoryStore(), { get: never }))
-      .get('req_1')
-      .catch(ended)
-    await vi.advanceTimersByTimeAsync(storeTimeoutMs - 1)
-    expect(ended).not.toHaveBeenCalled()
-    await vi.advanceTimersByTimeAsync(1)
-    expect(ended).toHaveBeenCalledWith(expect.objectContaining({ code: 'store-unavailable' }))
-  })
+  it.each(Object.keys(bounded(memoryStore())))(
+    'rejects %s that gets no answer when its time is up, and not a millisecond before',
+    async (name) => {
+      // The keys are those of a store, and what never answers does not look at what it is asked.
+      const method = name as keyof Store
+      const call = bounded(overlayStore(memoryStore(), { [method]: never }))[method] as () => Promise<unknown>
+      const ended = vi.fn()
+      call().catch(ended)
+      await vi.advanceTimersByTimeAsync(storeTimeoutMs - 1)
+      expect(ended).not.toHaveBeenCalled()
+      await vi.advanceTimersByTimeAsync(1)
+      expect(ended).toHaveBeenCalledWith(expect.objectContaining({ code: 'store-unavailable' }))
+    },
+  )
 
   it('passes on what a call answers, and an error that has a code', async () => {
     const full = new CheqpointError('store-full', 'full')

@@ -158,6 +158,16 @@ describe('verifyAndResolve', () => {
     expect(events.map(({ type }) => type)).toEqual(['store-failed'])
   })
 
+  it('answers store-unavailable where the store never answers', async () => {
+    const faulty = new FaultyStore()
+    const { register, verify } = coreBench({ store: faulty.store })
+    await register()
+    faulty.hang()
+    const outcome = verify()
+    await pass(5_000)
+    expect(await outcome).toMatchObject({ kind: 'store-unavailable' })
+  })
+
   it('keeps its budget and its memory between callbacks with the same options', async () => {
     const { api, events, register, verify } = coreBench({ confirm: { requestsPerSecond: 1 } })
     await register()
