@@ -130,6 +130,45 @@ describe('the lease of a run', () => {
     await pass(1)
     expect(runs[0]?.run.signal.aborted).toBe(true)
   })
+
+  it('aborts the signal as soon as a renewal fails that was asked for in time', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({
+      store: faulty.store,
+      confirm: { timeoutMs: 9_000 },
+      onDecision: () => new Promise(() => {}),
+    })
+    await receiver.track('req_1', refund)
+    api.answer('req_1', () => 'hang')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(8_000)
+    faulty.hang('extend')
+    api.approve('req_1')
+    api.resume()
+    // Renewals are asked for at 18 s and at 28 s, and each is given up after 5 s. The lease is over after 30 s.
+    await pass(24_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+  })
+
+  it('counts from when its renewal was asked for, not from when the store answered', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({ store: faulty.store, onDecision: () => new Promise(() => {}) })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(9_999)
+    const held = faulty.hold('extend')
+    await pass(4_001)
+    held.open()
+    await pass(0)
+    faulty.fail('extend')
+    await pass(25_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+  })
 })
 
 describe('a handler that fails', () => {
