@@ -42,6 +42,19 @@ describe('a handler at work in one process', () => {
     await second.receiver.close()
   })
 
+  it('is asked for again in half a minute at the most, however long its lease', async () => {
+    const store = memoryStore()
+    const options = { store, runs: { leaseMs: 600_000 }, sweep: 'off' } as const
+    const first = bench({ ...options, onDecision: () => new Promise(() => {}) })
+    const second = bench(options)
+    await first.receiver.track('req_1', refund)
+    first.api.approve('req_1')
+    void first.receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    const answer = await second.receiver.fetch(callbackRequest('req_1'))
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([409, '30'])
+  })
+
   it('keeps it even where the API took most of the first lease to answer', async () => {
     const store = memoryStore()
     const options = { store, runs: { leaseMs: 6_000 } }
