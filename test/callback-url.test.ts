@@ -103,7 +103,9 @@ describe('a callback URL with a token', () => {
   it('proves nothing beside another one, wherever a function put it', () => {
     const { write, read } = urls((token) => `https://app.test/hook/${token}`)
     const url = write('ref-1', at + hour)
-    const other = write('ref-2', at + hour).split('/').at(-1)
+    const other = write('ref-2', at + hour)
+      .split('/')
+      .at(-1)
     expect(read?.(`${url}?copy=${other}`)).toBeNull()
     expect(read?.(`${url}/${other}`)).toBeNull()
     expect(read?.(`${url}?copy=other`)).toBe('ref-1')
