@@ -34,7 +34,7 @@ describe('a store whose calls are bounded', () => {
     expect(bounded(store)).toBe(store)
   })
 
-  it.each(Object.keys(bounded(memoryStore())))(
+  it.each(Object.keys(bounded(overlayStore(memoryStore(), {}))))(
     'rejects %s that gets no answer when its time is up, and not a millisecond before',
     async (name) => {
       // The keys are those of a store, and what never answers does not look at what it is asked.
