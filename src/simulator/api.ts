@@ -79,7 +79,8 @@ async function readSubmission(c: Context<SimulatorEnv>): Promise<Submission | { 
   return { assistant, action, summary, details, submission: body, callbackUrl, maxWaitMs: holdMs }
 }
 
-function parseObject(text: string): JsonObject | null {
+/** The JSON object in a text, or `null` where it is none. */
+export function parseObject(text: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : null

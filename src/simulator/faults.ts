@@ -56,6 +56,17 @@ export function noFaults(): Faults {
   })
 }
 
+/** The same faults, and a word at each change of them. */
+export function watchFaults(faults: Faults, onChange: () => void): Faults {
+  return new Proxy(faults, {
+    set(target, name, value) {
+      const done = Reflect.set(target, name, value)
+      onChange()
+      return done
+    },
+  })
+}
+
 /** The fault that this API call meets, or `null`. A limited one is counted down. */
 export function takeApiFault(faults: Faults, random: Random): ApiFault | null {
   const fault = faults.api

@@ -4,8 +4,9 @@ import { systemClock, systemRandom } from '../runtime.js'
 import { addEndpoints, type Rule } from './api.js'
 import { createGate, type SimulatorEnv } from './calls.js'
 import { type Callback, Deliveries } from './deliveries.js'
-import { noFaults } from './faults.js'
+import { noFaults, watchFaults } from './faults.js'
 import { readKeys } from './keys.js'
+import { addPage } from './page/page.js'
 import { loadPeer } from './peers.js'
 import { RequestBook, type SimulatedRequest } from './requests.js'
 import { endServer, type Listening, serve } from './server.js'
@@ -20,8 +21,8 @@ export type { DecisionInput, SimulatedRequest } from './requests.js'
 export type { Change, Simulator, SimulatorOptions } from './simulator.js'
 
 /**
- * Creates a local Cheqpoint: the three documented endpoints, callbacks with the documented header and body, and faults
- * to try a receiver with. It shares no code with the library that reads its answers.
+ * Creates a local Cheqpoint: the three documented endpoints, callbacks with the documented header and body, faults to
+ * try a receiver with, and a page for people at `/`. It shares no code with the library that reads its answers.
  *
  * Throws `option-missing`, `option-invalid`, `option-unknown`, and `peer-missing` where hono is not installed.
  *
@@ -44,7 +45,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const closing = new AbortController()
   // Any number of callbacks and held submissions wait for it at once.
   setMaxListeners(0, closing.signal)
-  const faults = noFaults()
+  const faults = watchFaults(noFaults(), () => feed.touch())
   const listeners = new Set<(change: Change) => void>()
   const parts = { keys, faults, clock, random, closing: closing.signal }
   const requests = new RequestBook({ ...parts, onChange: (request) => notify({ type: 'request', request }) })
@@ -73,7 +74,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
     if (request.callbackUrl !== null && !request.inline) await deliveries.decided(callbackOf(request), faults)
   }
 
-  return {
+  const simulator: Simulator = {
     app,
     faults,
     async listen(port = 0, host = '127.0.0.1') {
@@ -97,6 +98,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
     },
     rule(next) {
       rule = next
+      feed.touch()
     },
     list({ status } = {}) {
       return requests.list().filter((request) => status === undefined || request.status === status.toLowerCase())
@@ -128,6 +130,9 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
       if (server !== undefined) await endServer(server)
     },
   }
+  const [shownKey = ''] = keys.keys()
+  const feed = addPage(app, { simulator, apiKey: shownKey, rule: () => rule, closing: closing.signal })
+  return simulator
 }
 
 function callbackOf({ callbackUrl, id, status, modifiedDetails, note }: SimulatedRequest): Callback {

@@ -1,0 +1,90 @@
+import type { Json } from '../view.js'
+
+type Child = Node | string | false | null
+type Props = Readonly<Record<string, string | number | boolean | null | ((event: Event) => void)>>
+
+/** An element. Text becomes text nodes and nothing else: what a request holds is never read as markup. */
+export function h<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[Tag] {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(props)) {
+    if (typeof value === 'function') element.addEventListener(name, value)
+    else if (value !== false && value !== null) element.setAttribute(name, value === true ? '' : String(value))
+  }
+  element.append(...children.filter((child) => child !== false && child !== null))
+  return element
+}
+
+/** A button; with `key`, also to be pressed by that key. */
+export function button(label: string, press: () => void, key?: string, props: Props = {}): HTMLButtonElement {
+  const shortcut = key === undefined ? {} : { 'aria-keyshortcuts': key }
+  const hint = key !== undefined && h('kbd', { 'aria-hidden': 'true' }, key === 'Escape' ? 'esc' : key)
+  return h('button', { type: 'button', click: press, ...shortcut, ...props }, label, hint)
+}
+
+/** An element of the page's own markup. */
+export function byId(id: string): HTMLElement {
+  const element = document.getElementById(id)
+  if (element === null) throw new Error(`the page has no #${id}`)
+  return element
+}
+
+/** A control of the page's own markup. A select and a button have what is used of an input. */
+export function field(id: string): HTMLInputElement {
+  return byId(id) as HTMLInputElement // the markup is ours
+}
+
+/** Makes `wanted` the children of `parent`, without touching those that stay: they keep focus and scroll. */
+export function fill(parent: HTMLElement, wanted: readonly Node[]): void {
+  const focused = document.activeElement?.id
+  const keep = new Set(wanted)
+  for (const child of [...parent.childNodes]) if (!keep.has(child)) child.remove()
+  let next = parent.firstChild
+  for (const node of wanted) {
+    if (node === next) next = next.nextSibling
+    else parent.insertBefore(node, next)
+  }
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus()
+}
+
+/** Elements by key, built anew only when what they show is another object. */
+export function memo<Shown>(build: (shown: Shown, before: HTMLElement | undefined) => HTMLElement) {
+  const built = new Map<string, { readonly of: Shown; readonly element: HTMLElement }>()
+  return (key: string, of: Shown): HTMLElement => {
+    const before = built.get(key)
+    if (before?.of === of) return before.element
+    const element = build(of, before?.element)
+    built.set(key, { of, element })
+    return element
+  }
+}
+
+export function time(iso: string): HTMLTimeElement {
+  const date = new Date(iso)
+  const text = date.toLocaleTimeString(undefined, { hourCycle: 'h23' })
+  return h('time', { datetime: iso, title: date.toLocaleString() }, text)
+}
+
+export const pretty = (value: Json): string => JSON.stringify(value, null, 2)
+
+/** A block of code, which may be longer than its place and so can be reached to scroll it. */
+export function block(label: string, ...children: Child[]): HTMLPreElement {
+  return h('pre', { tabindex: 0, role: 'group', 'aria-label': label }, ...children)
+}
+
+/** JSON in colour. */
+export function json(value: Json, label: string): HTMLPreElement {
+  const text = pretty(value)
+  const parts: Child[] = []
+  let end = 0
+  for (const found of text.matchAll(/("(?:[^"\\]+|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g)) {
+    const [whole, string, colon] = found
+    const kind = colon !== undefined ? 'key' : string !== undefined ? 'string' : 'other'
+    parts.push(text.slice(end, found.index), h('span', { class: kind }, string ?? whole), colon ?? null)
+    end = found.index + whole.length
+  }
+  return block(label, ...parts, text.slice(end))
+}

@@ -1,0 +1,63 @@
+import type { FaultsView } from '../view.js'
+import { byId, field, h } from './dom.js'
+import { ask, type State } from './state.js'
+
+const switches = ['drop', 'early', 'loseSubmitAnswer'] as const
+const amounts = ['duplicate', 'delayMs', 'retries', 'retryDelayMs', 'slowMs', 'staleReads', 'staleMs'] as const
+const none = Object.fromEntries([...switches.map((name) => [name, false]), ...amounts.map((name) => [name, 0])])
+
+/** Brings the faults to life. What is returned sets the controls to what holds. */
+export function createFaults(state: State): () => void {
+  for (const name of switches) listen(name, (control) => ({ [name]: control.checked }))
+  for (const name of amounts) listen(name, (control) => ({ [name]: control.valueAsNumber || 0 }))
+  for (const id of ['api-status', 'api-count', 'api-rate', 'api-wait']) listen(id, () => ({ api: readApi() }))
+  byId('faults-off').addEventListener('click', () => void ask('faults', { ...none, api: null }))
+  byId('rule').addEventListener('change', () => void ask('rule', { rule: field('rule').value }))
+  byId('forge').addEventListener('click', () => {
+    const request = state.requests.get(state.selected ?? '')
+    // What is true must not be what is claimed.
+    if (request) void ask('forge', { id: request.id, status: request.status === 'approved' ? 'rejected' : 'approved' })
+  })
+  return () => {
+    if (state.faults !== null) show(state.faults)
+    field('rule').value = state.rule
+    field('forge').disabled = !state.requests.get(state.selected ?? '')?.callbackUrl
+  }
+}
+
+function listen(id: string, read: (control: HTMLInputElement) => object): void {
+  const control = field(id)
+  control.addEventListener('change', () => void ask('faults', read(control)))
+}
+
+function readApi(): object | null {
+  const [status, count, rate, wait] = ['status', 'count', 'rate', 'wait'].map((name) => field(`api-${name}`).value)
+  if (!status) return null
+  return {
+    status: Number(status),
+    ...(count && { count: Number(count) }),
+    ...(rate && { rate: Number(rate) / 100 }),
+    ...(wait && { retryAfter: Number(wait) }),
+  }
+}
+
+function show(faults: FaultsView): void {
+  for (const name of switches) field(name).checked = faults[name]
+  for (const name of amounts) put(name, faults[name])
+  const { status = '', count = '', rate = '', retryAfter = '' } = faults.api ?? {}
+  const known = [...byId('api-status').children].some((option) => option.getAttribute('value') === String(status))
+  if (!known) byId('api-status').append(h('option', { value: status }, String(status)))
+  field('api-status').value = String(status)
+  byId('api-more').hidden = faults.api === null
+  put('api-count', count)
+  put('api-rate', typeof rate === 'number' ? Math.round(rate * 100) : '')
+  put('api-wait', retryAfter)
+  const on = [...switches, ...amounts].filter((name) => Boolean(faults[name])).length + Number(faults.api !== null)
+  byId('fault-count').textContent = on === 0 ? '' : `${on} on`
+}
+
+/** Not while it is being typed into. */
+function put(id: string, value: string | number): void {
+  const control = field(id)
+  if (document.activeElement !== control) control.value = String(value)
+}

@@ -1,0 +1,67 @@
+import type { CallView, DeliveryView, FaultsView, News, RequestView, RuleName } from '../view.js'
+import { byId } from './dom.js'
+
+/** What the page knows, and what it shows of it. */
+export interface State {
+  readonly requests: Map<string, RequestView>
+  readonly deliveries: Map<string, DeliveryView>
+  calls: readonly CallView[]
+  faults: FaultsView | null
+  rule: RuleName
+  /** Id of the selected request; `null` shows how to submit one. */
+  selected: string | null
+}
+
+/** Takes in a message. */
+export function learn(state: State, news: News): void {
+  if (news.fresh) {
+    state.requests.clear()
+    state.deliveries.clear()
+  }
+  for (const request of news.requests) state.requests.set(request.id, request)
+  for (const delivery of news.deliveries) state.deliveries.set(delivery.id, delivery)
+  const others = [...state.requests].filter(([id]) => id !== state.selected)
+  for (const pending of [true, false]) {
+    const alike = others.filter(([, { status }]) => (status === 'pending') === pending)
+    for (const [id] of alike.slice(0, -news.keep)) state.requests.delete(id)
+  }
+  for (const id of [...state.deliveries.keys()].slice(0, -news.keep)) state.deliveries.delete(id)
+  const { calls, faults, rule } = news
+  Object.assign(state, { calls, faults, rule })
+}
+
+/** Requests as they are listed: those that wait before those decided, the latest first. */
+export function listed(state: State): { readonly waiting: RequestView[]; readonly decided: RequestView[] } {
+  const all = [...state.requests.values()].reverse()
+  const decided = all.filter(({ status }) => status !== 'pending')
+  // Sorting is stable: what was decided in the same moment stays in the order of submission.
+  decided.sort((one, other) => (other.decidedAt ?? '').localeCompare(one.decidedAt ?? ''))
+  return { waiting: all.filter(({ status }) => status === 'pending'), decided }
+}
+
+/** Asks the simulator to do something. Resolves with whether it did; what hindered it is shown. */
+export async function ask(action: string, body: object): Promise<boolean> {
+  try {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`ui/${action}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    if (answer.ok) return true
+    const { error } = await answer.json()
+    say(`Refused: ${error}`, 'bad')
+  } catch {
+    say('The simulator does not answer.', 'bad')
+  }
+  return false
+}
+
+let fading: ReturnType<typeof setTimeout> | undefined
+
+/** Says something in passing, to eyes and to screen readers. */
+export function say(text: string, mood: 'plain' | 'bad' = 'plain'): void {
+  const toast = byId('toast')
+  toast.textContent = text
+  toast.className = `on ${mood}`
+  clearTimeout(fading)
+  fading = setTimeout(() => {
+    toast.className = ''
+  }, 5_000)
+}

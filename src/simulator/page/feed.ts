@@ -1,0 +1,90 @@
+import type { Simulator } from '../simulator.js'
+import type { DeliveryView, News, RequestView } from './view.js'
+
+export interface FeedParts {
+  readonly simulator: Pick<Simulator, 'subscribe' | 'list' | 'deliveries' | 'requests' | 'faults'>
+  readonly apiKey: string
+  readonly rule: () => News['rule']
+  readonly closing: AbortSignal
+}
+
+/** Keeps open pages up to date, by server-sent events. */
+export interface Feed {
+  /** A stream for one more page. */
+  open(): ReadableStream<Uint8Array>
+  /** Tells the pages that the faults or the rule may have changed. */
+  touch(): void
+}
+
+type Page = ReadableStreamDefaultController<Uint8Array>
+
+/** So many of each kind are shown. */
+const keep = 200
+
+/** A page that is so many messages behind does not read. It is let go, comes back, and starts anew. */
+const longestQueue = 1_000
+
+export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Feed {
+  const pages = new Set<Page>()
+  const requests = new Map<string, RequestView>()
+  const deliveries = new Map<string, DeliveryView>()
+  let due = false
+
+  function news(fresh: boolean): News {
+    const calls = simulator.requests().slice(-keep)
+    const common = { fresh, keep, apiKey, calls, faults: simulator.faults, rule: rule() }
+    if (!fresh) return { ...common, requests: [...requests.values()], deliveries: [...deliveries.values()] }
+    const all = simulator.list()
+    // What waits must not be pushed out of sight by what is decided.
+    const open = all.filter(({ status }) => status === 'pending').slice(-keep)
+    const decided = all.filter(({ status }) => status !== 'pending').slice(-keep)
+    return { ...common, requests: [...open, ...decided], deliveries: simulator.deliveries().slice(-keep) }
+  }
+
+  function send(page: Page, message: News): void {
+    page.enqueue(new TextEncoder().encode(`retry: 1000\ndata: ${JSON.stringify(message)}\n\n`))
+    if (page.desiredSize === null || page.desiredSize > 0) return
+    pages.delete(page)
+    page.close()
+  }
+
+  /** All changes of one turn in one message. */
+  function touch(): void {
+    if (due || pages.size === 0) return
+    due = true
+    setImmediate(() => {
+      due = false
+      const message = news(false)
+      requests.clear()
+      deliveries.clear()
+      for (const page of pages) send(page, message)
+    })
+  }
+
+  simulator.subscribe((change) => {
+    if (pages.size === 0) return
+    if (change.type === 'request') requests.set(change.request.id, change.request)
+    if (change.type === 'delivery') deliveries.set(change.delivery.id, change.delivery)
+    touch()
+  })
+  closing.addEventListener('abort', () => {
+    for (const page of pages) page.close()
+    pages.clear()
+  })
+
+  return {
+    touch,
+    open() {
+      let own: Page | undefined
+      const start = (page: Page): void => {
+        own = page
+        pages.add(page)
+        send(page, news(true))
+      }
+      const cancel = (): void => {
+        if (own !== undefined) pages.delete(own)
+      }
+      return new ReadableStream({ start, cancel }, { highWaterMark: longestQueue })
+    },
+  }
+}

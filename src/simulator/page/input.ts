@@ -1,0 +1,71 @@
+import type { JsonObject, JsonValue } from '../../decision.js'
+import { CheqpointError } from '../../errors.js'
+import { type Faults, noFaults } from '../faults.js'
+import { type DecisionInput, isObject } from '../requests.js'
+
+const day = 86_400_000
+
+/** The most that the page may ask for, so that a slip of the finger does not hang the process. */
+const most: Readonly<Record<string, number>> = {
+  duplicate: 100,
+  retries: 100,
+  staleReads: 10_000,
+  delayMs: day,
+  retryDelayMs: day,
+  slowMs: day,
+  staleMs: day,
+}
+
+/** Reads a field that must be text. */
+export function readText(body: JsonObject, name: string): string {
+  const value = body[name]
+  if (typeof value !== 'string') throw refused(`${name} must be text`)
+  return value
+}
+
+/** Reads a decision; whether it is one, and of what, the simulator checks. */
+export function readDecision(body: JsonObject): DecisionInput {
+  const { note = null, modifiedDetails = null } = body
+  if (note !== null && typeof note !== 'string') throw refused('note must be text or null')
+  if (modifiedDetails !== null && !isObject(modifiedDetails)) throw refused('modifiedDetails must be an object or null')
+  return { status: readText(body, 'status'), note, modifiedDetails }
+}
+
+/** Sets the named faults, all or none of them. */
+export function setFaults(faults: Faults, body: JsonObject): void {
+  const samples: Readonly<Record<string, unknown>> = { ...noFaults() }
+  for (const [name, value] of Object.entries(body)) {
+    const good =
+      name === 'api'
+        ? value === null || isApiFault(value)
+        : name in most
+          ? isCount(value, 0, most[name])
+          : Object.hasOwn(samples, name) && typeof value === typeof samples[name]
+    if (!good) throw refused(`${name} is no fault, or not of this size`)
+  }
+  Object.assign(faults, body)
+}
+
+function isApiFault(value: JsonValue): boolean {
+  if (!isObject(value)) return false
+  const { status, retryAfter = '', count = 1, rate = 1, ...unknown } = value
+  return (
+    Object.keys(unknown).length === 0 &&
+    isCount(status, 200, 599) &&
+    // Answers that can have no body.
+    ![204, 205, 304].includes(Number(status)) &&
+    /^[\x20-\x7e]*$/.test(String(retryAfter)) &&
+    isCount(count, 1, 1_000_000) &&
+    typeof rate === 'number' &&
+    rate >= 0 &&
+    rate <= 1
+  )
+}
+
+function isCount(value: unknown, least: number, top = 0): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= top
+}
+
+function refused(message: string): CheqpointError {
+  return new CheqpointError('argument-invalid', message)
+}
