@@ -1,3 +1,7 @@
+// Not the global: whoever fakes the time of a test still wants to see the page.
+import { setTimeout } from 'node:timers'
+import type { JsonValue } from '../../decision.js'
+import type { SimulatedRequest } from '../requests.js'
 import type { Simulator } from '../simulator.js'
 import type { DeliveryView, News, RequestView } from './view.js'
 
@@ -21,6 +25,9 @@ type Page = ReadableStreamDefaultController<Uint8Array>
 /** So many of each kind are shown. */
 const keep = 200
 
+/** So many levels of details are shown. */
+const deepest = 100
+
 /** A page that is so many messages behind does not read. It is let go, comes back, and starts anew. */
 const longestQueue = 1_000
 
@@ -38,7 +45,7 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Fee
     // What waits must not be pushed out of sight by what is decided.
     const open = all.filter(({ status }) => status === 'pending').slice(-keep)
     const decided = all.filter(({ status }) => status !== 'pending').slice(-keep)
-    return { ...common, requests: [...open, ...decided], deliveries: simulator.deliveries().slice(-keep) }
+    return { ...common, requests: [...open, ...decided].map(view), deliveries: simulator.deliveries().slice(-keep) }
   }
 
   function send(page: Page, message: News): void {
@@ -48,29 +55,30 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Fee
     page.close()
   }
 
-  /** All changes of one turn in one message. */
+  /** All that changes within a moment goes into one message. */
   function touch(): void {
     if (due || pages.size === 0) return
     due = true
-    setImmediate(() => {
+    setTimeout(() => {
       due = false
       const message = news(false)
       requests.clear()
       deliveries.clear()
       for (const page of pages) send(page, message)
-    })
+    }, 20).unref()
   }
 
   simulator.subscribe((change) => {
     if (pages.size === 0) return
-    if (change.type === 'request') requests.set(change.request.id, change.request)
+    if (change.type === 'request') requests.set(change.request.id, view(change.request))
     if (change.type === 'delivery') deliveries.set(change.delivery.id, change.delivery)
     touch()
   })
-  closing.addEventListener('abort', () => {
+  function end(): void {
     for (const page of pages) page.close()
     pages.clear()
-  })
+  }
+  closing.addEventListener('abort', end)
 
   return {
     touch,
@@ -80,6 +88,7 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Fee
         own = page
         pages.add(page)
         send(page, news(true))
+        if (closing.aborted) end()
       }
       const cancel = (): void => {
         if (own !== undefined) pages.delete(own)
@@ -87,4 +96,22 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Fee
       return new ReadableStream({ start, cancel }, { highWaterMark: longestQueue })
     },
   }
+}
+
+/** As it is, but for details so deep that writing them as JSON would exhaust the stack, here or in the browser. */
+function view(request: SimulatedRequest): RequestView {
+  const { submission, modifiedDetails } = request
+  if (!isDeeper(submission, deepest) && !isDeeper(modifiedDetails, deepest)) return request
+  const instead = { '…': `nested more than ${deepest} levels deep, so not shown` }
+  return {
+    ...request,
+    details: instead,
+    submission: instead,
+    modifiedDetails: modifiedDetails === null ? null : instead,
+  }
+}
+
+function isDeeper(value: JsonValue, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1))
 }

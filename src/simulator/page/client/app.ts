@@ -4,7 +4,7 @@ import { detailPanel } from './detail.js'
 import { byId, fill, memo } from './dom.js'
 import { createFaults } from './faults.js'
 import { createList } from './list.js'
-import { createLog } from './log.js'
+import { createLog, verdict } from './log.js'
 import { learn, listed, type State, say } from './state.js'
 
 const state: State = {
@@ -34,13 +34,19 @@ function draw(): void {
   if (held && !pane.contains(document.activeElement)) pane.focus()
 }
 
+/** Where the selected request stood among those that wait, once it was decided. */
+let left: number | null = null
+
 /** Selects a request, or none. On a narrow screen it takes the place of the list only where it is opened. */
 function select(id: string | null, open = true): void {
   state.selected = id
+  left = null
   history.replaceState(null, '', id === null ? location.pathname : `#${id}`)
   document.body.classList.toggle('chosen', open)
   draw()
   byId('detail').scrollTo(0, 0)
+  // On a narrow screen the list makes room.
+  if (document.activeElement?.checkVisibility() === false) byId('detail').focus()
 }
 
 /** The request before or after the selected one, as they are listed. */
@@ -48,7 +54,9 @@ function move(step: number): void {
   const { waiting, decided } = listed(state)
   const all = [...waiting, ...decided].map(({ id }) => id)
   const at = state.selected === null ? -1 : all.indexOf(state.selected)
-  const next = all[Math.max(0, Math.min(all.length - 1, at + step))]
+  // After a decision one goes on from where the request stood while it waited.
+  const to = left === null ? at + step : step > 0 ? left : left - 1
+  const next = all[Math.max(0, Math.min(all.length - 1, to))]
   if (next === undefined) return
   select(next)
   byId(`item-${next}`).focus()
@@ -60,14 +68,18 @@ function connect(): void {
     const news: News = JSON.parse(event.data)
     const before = state.requests.get(state.selected ?? '')
     const arrived = news.requests.filter(({ id, status }) => status === 'pending' && !state.requests.has(id))
+    const place = before === undefined ? -1 : listed(state).waiting.indexOf(before)
     learn(state, news)
+    if (place >= 0 && state.requests.get(before?.id ?? '') !== before) left = place
     setLink(true)
     drawCompose(news.apiKey)
-    if (!news.fresh && arrived[0] !== undefined) say(`New request: ${arrived[0].summary}`)
+    if (!news.fresh) report(news, arrived[0])
+    const known = state.requests.has(state.selected ?? '')
     const opened = document.body.classList.contains('chosen')
     const first = listed(state).waiting[0]?.id ?? null
-    if (news.fresh) select(wanted() ?? first, opened || wanted() !== null || first === null)
-    else if (before === undefined && arrived[0] !== undefined && !isTyping()) select(arrived[0].id, opened)
+    if (known) draw()
+    else if (news.fresh) select(wanted() ?? first, opened || wanted() !== null || first === null)
+    else if (arrived[0] !== undefined && !(isTyping() && document.hasFocus())) select(arrived[0].id, opened)
     else draw()
   })
   source.addEventListener('error', () => {
@@ -75,6 +87,13 @@ function connect(): void {
     // Otherwise the browser tries again by itself.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1_000)
   })
+}
+
+/** Says what is new to those who do not see it appear. */
+function report({ deliveries }: News, arrived: RequestView | undefined): void {
+  const over = deliveries.findLast(({ approvalId, state: at }) => approvalId === state.selected && /ed$/.test(at))
+  if (over !== undefined) say(`Callback ${verdict(over).slice(0, 2).join('. ')}`)
+  if (arrived !== undefined) say(`New request: ${arrived.summary}`)
 }
 
 function setLink(up: boolean): void {
@@ -90,8 +109,8 @@ function wanted(): string | null {
   return state.requests.has(id) ? id : null
 }
 
-function isTyping(target: Element | null = document.activeElement): boolean {
-  return target?.matches('input:not([type=checkbox], [type=radio]), textarea, select') ?? false
+function isTyping(): boolean {
+  return document.activeElement?.matches('input:not([type=checkbox], [type=radio]), textarea, select') ?? false
 }
 
 addEventListener('hashchange', () => {
@@ -106,11 +125,13 @@ addEventListener('keydown', (event) => {
   const pressed = [...document.querySelectorAll<HTMLElement>('[aria-keyshortcuts]')].find(
     (each) => each.getAttribute('aria-keyshortcuts') === event.key && each.checkVisibility(),
   )
-  if (typing && event.key !== 'Escape') return
+  if ((typing && event.key !== 'Escape') || (event.repeat && step === 0)) return
   if (pressed !== undefined) pressed.click()
   else if (step !== 0) move(step)
-  else if (event.key === 'f') byId('tab-faults').click()
-  else if (typing && document.activeElement instanceof HTMLElement) document.activeElement.blur()
+  else if (event.key === 'f') {
+    byId('tab-faults').click()
+    byId('tab-faults').focus()
+  } else if (typing && document.activeElement instanceof HTMLElement) document.activeElement.blur()
   else return
   event.preventDefault()
 })
@@ -118,7 +139,10 @@ byId('new').addEventListener('click', () => {
   select(null)
   byId('compose').querySelector('h2')?.focus()
 })
-byId('back').addEventListener('click', () => document.body.classList.remove('chosen'))
+byId('back').addEventListener('click', () => {
+  document.body.classList.remove('chosen')
+  document.getElementById(`item-${state.selected}`)?.focus()
+})
 byId('help-open').addEventListener('click', () => {
   const help = byId('help')
   if (help instanceof HTMLDialogElement) help.showModal()

@@ -58,6 +58,8 @@ export function memo<Shown>(build: (shown: Shown, before: HTMLElement | undefine
     if (before?.of === of) return before.element
     const element = build(of, before?.element)
     built.set(key, { of, element })
+    // Long after the page let go of it.
+    for (const oldest of [...built.keys()].slice(0, -1_000)) built.delete(oldest)
     return element
   }
 }
@@ -80,7 +82,7 @@ export function json(value: Json, label: string): HTMLPreElement {
   const text = pretty(value)
   const parts: Child[] = []
   let end = 0
-  for (const found of text.matchAll(/("(?:[^"\\]+|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g)) {
+  for (const found of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g)) {
     const [whole, string, colon] = found
     const kind = colon !== undefined ? 'key' : string !== undefined ? 'string' : 'other'
     parts.push(text.slice(end, found.index), h('span', { class: kind }, string ?? whole), colon ?? null)

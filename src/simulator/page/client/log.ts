@@ -6,7 +6,7 @@ import { ask, type State } from './state.js'
 export function createLog(state: State, select: (id: string) => void): () => void {
   const entry = memo((delivery: DeliveryView, before) => {
     const { id, approvalId, url, cause, headers, body, answer, createdAt } = delivery
-    const [word, mood, meaning] = verdict(delivery)
+    const [word, meaning, mood = ''] = verdict(delivery)
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
     return h(
       'details',
@@ -50,14 +50,14 @@ export function createLog(state: State, select: (id: string) => void): () => voi
   }
 }
 
-/** What became of a delivery: a word, its mood, a sentence. */
-function verdict({ state, answer }: DeliveryView): readonly [string, string, string] {
-  if (state === 'dropped') return ['lost', 'bad', 'A fault lost it: it was never sent.']
-  if (state === 'waiting') return ['…', 'plain', 'It waits for its time.']
-  if (answer === null) return ['…', 'plain', 'It is under way.']
-  if (answer.status === null) return ['failed', 'bad', 'It got no answer.']
+/** What became of a delivery. */
+export function verdict({ state, answer }: DeliveryView): readonly [word: string, meaning: string, mood?: string] {
+  if (state === 'dropped') return ['lost', 'A fault lost it: it was never sent.', 'bad']
+  if (state === 'waiting') return ['…', 'It waits for its time.']
+  if (answer === null) return ['…', 'It is under way.']
+  if (answer.status === null) return ['failed', 'It got no answer.', 'bad']
   const good = answer.status >= 200 && answer.status < 300
-  return [String(answer.status), good ? 'good' : 'bad', good ? 'It was taken.' : 'It was refused.']
+  return [String(answer.status), good ? 'It was taken.' : 'It was refused.', good ? 'good' : 'bad']
 }
 
 function call({ method, path, status, at }: CallView): HTMLElement {

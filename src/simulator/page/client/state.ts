@@ -14,11 +14,17 @@ export interface State {
 
 /** Takes in a message. */
 export function learn(state: State, news: News): void {
+  const before = new Map(state.requests)
   if (news.fresh) {
     state.requests.clear()
     state.deliveries.clear()
   }
-  for (const request of news.requests) state.requests.set(request.id, request)
+  for (const request of news.requests) {
+    const known = before.get(request.id)
+    // After a lost connection the same is told again: what is being written about it must not be lost.
+    const same = JSON.stringify(known) === JSON.stringify(request)
+    state.requests.set(request.id, same && known !== undefined ? known : request)
+  }
   for (const delivery of news.deliveries) state.deliveries.set(delivery.id, delivery)
   const others = [...state.requests].filter(([id]) => id !== state.selected)
   for (const pending of [true, false]) {

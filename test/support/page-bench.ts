@@ -1,0 +1,76 @@
+// The package as it was built: the browser's part is there only once it is compiled.
+import { createSimulator, type Simulator } from 'cheqpoint-callback/simulator'
+import express from 'express'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { expressCallback } from '../../adapters/express.js'
+import { createReceiver, type Decision, type Receiver } from '../../src/index.js'
+import { openPage, type WatchedPage } from './chromium.js'
+import { listenTo, path } from './hosts.js'
+
+/** A simulator with its page, and an app whose receiver is called back by it. */
+export interface PageBench {
+  readonly simulator: Simulator
+  readonly url: string
+  readonly receiver: Receiver
+  /** What the app's handler was given, in order. */
+  readonly runs: readonly Decision[]
+  /** Submits a refund through the receiver; gives its id. */
+  submit(amount?: number, summary?: string): Promise<string>
+  /** The simulator's page, live. */
+  open(options?: BrowserContextOptions, hash?: string): Promise<Page>
+  /** Every page that was opened. */
+  readonly pages: readonly WatchedPage[]
+  close(): Promise<void>
+}
+
+export const apiKey = 'cq_live_local'
+
+export interface PageBenchOptions {
+  /** When the receiver begins to look for lost callbacks; by default so late that nothing but a callback counts. */
+  readonly firstLookMs?: number
+}
+
+export async function openPageBench(browser: Browser, options: PageBenchOptions = {}): Promise<PageBench> {
+  const { firstLookMs = 60_000 } = options
+  const simulator = await createSimulator({ apiKey })
+  const { url } = await simulator.listen()
+  const app = express()
+  const host = await listenTo(app)
+  const runs: Decision[] = []
+  const pages: WatchedPage[] = []
+  const receiver = createReceiver({
+    apiKey,
+    baseUrl: url,
+    callbackUrl: `http://127.0.0.1:${host.port}${path}`,
+    callbackSecret: 'a secret for tokens in callback URLs',
+    polling: { firstMs: firstLookMs, maxMs: firstLookMs },
+    confirm: { gapMs: 50 },
+    onDecision: (decision: Decision) => void runs.push(decision),
+  })
+  app.post(path, expressCallback(receiver))
+  await receiver.start()
+  return {
+    simulator,
+    url,
+    receiver,
+    runs,
+    pages,
+    async submit(amount = 120, summary = `Refund $${amount} for order #8842`) {
+      const details = { orderId: '8842', amount, currency: 'USD' }
+      return (await receiver.submit({ action: 'process_refund', summary, details })).approvalId
+    },
+    async open(context, hash = '') {
+      const watched = await openPage(browser, context)
+      pages.push(watched)
+      await watched.page.goto(`${url}/${hash}`)
+      await watched.page.getByText('Live', { exact: true }).waitFor()
+      return watched.page
+    },
+    async close() {
+      for (const { page } of pages) await page.context().close()
+      await receiver.close({ drainMs: 0 })
+      await host.close()
+      await simulator.close()
+    },
+  }
+}
