@@ -29,7 +29,7 @@ const keep = 200
 const deepest = 100
 
 /** A page that is so many messages behind does not read. It is let go, comes back, and starts anew. */
-const longestQueue = 1_000
+const longestQueue = 100
 
 export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Feed {
   const pages = new Set<Page>()

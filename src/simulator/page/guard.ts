@@ -20,6 +20,9 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
+/** A `Host` that only this machine can mean: no name that somebody else could have lead here. */
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
+
 /**
  * Lets the page be used by nobody but the person at this machine. The page asks for no password, shows a key and
  * decides approvals, so a web site open in the same browser must not reach it:
@@ -34,7 +37,7 @@ const headers = {
 export const guard: MiddlewareHandler<SimulatorEnv> = async (c, next) => {
   const host = c.req.header('host') ?? new URL(c.req.url).host
   const origin = c.req.header('origin')
-  if (!isLoopback(host)) {
+  if (!loopback.test(host)) {
     c.res = c.text('The page answers to localhost, 127.0.0.1 and [::1] only.\n', 403)
   } else if (origin !== undefined && origin !== `http://${host}`) {
     c.res = c.text('The page answers to no other origin.\n', 403)
@@ -44,10 +47,4 @@ export const guard: MiddlewareHandler<SimulatorEnv> = async (c, next) => {
     await next()
   }
   for (const [name, value] of Object.entries(headers)) c.header(name, value)
-}
-
-function isLoopback(host: string): boolean {
-  if (!URL.canParse(`http://${host}`)) return false
-  const { hostname } = new URL(`http://${host}`)
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
 }

@@ -38,7 +38,7 @@ export function setFaults(faults: Faults, body: JsonObject): void {
     const good =
       name === 'api'
         ? value === null || isApiFault(value)
-        : name in most
+        : Object.hasOwn(most, name)
           ? isCount(value, 0, most[name])
           : Object.hasOwn(samples, name) && typeof value === typeof samples[name]
     if (!good) throw refused(`${name} is no fault, or not of this size`)

@@ -9,6 +9,7 @@ import type { Simulator } from '../simulator.js'
 import { createFeed, type Feed } from './feed.js'
 import { guard } from './guard.js'
 import { readDecision, readText, setFaults } from './input.js'
+import type { RuleName } from './view.js'
 
 export interface PageParts {
   readonly simulator: Simulator
@@ -26,21 +27,21 @@ const types: Readonly<Record<string, string>> = {
   js: 'text/javascript',
 }
 
-const rules: Readonly<Record<string, Rule | null>> = {
-  off: null,
-  approve: () => ({ status: 'approved' }),
-  reject: () => ({ status: 'rejected' }),
-}
+const rules: ReadonlyMap<string, Rule | null> = new Map<string, Rule | null>([
+  ['off', null],
+  ['approve', () => ({ status: 'approved' })],
+  ['reject', () => ({ status: 'rejected' })],
+])
 
 /**
  * Adds the page for people, at `/`, and what it needs below `/ui/`: none of it is part of Cheqpoint's API, and none
  * of it meets the API's faults.
  */
 export function addPage(app: Hono<SimulatorEnv>, { simulator, apiKey, rule, closing }: PageParts): Feed {
-  const ruleName = (): 'off' | 'approve' | 'reject' | 'code' => {
+  const ruleName = (): RuleName => {
     const current = rule()
     if (current === null) return 'off'
-    return current === rules['approve'] ? 'approve' : current === rules['reject'] ? 'reject' : 'code'
+    return current === rules.get('approve') ? 'approve' : current === rules.get('reject') ? 'reject' : 'code'
   }
   const feed = createFeed({ simulator, apiKey, rule: ruleName, closing })
 
@@ -71,7 +72,7 @@ export function addPage(app: Hono<SimulatorEnv>, { simulator, apiKey, rule, clos
   })
   action('faults', (body) => setFaults(simulator.faults, body))
   action('rule', (body) => {
-    const next = rules[readText(body, 'rule')]
+    const next = rules.get(readText(body, 'rule'))
     if (next === undefined) throw new CheqpointError('argument-invalid', 'rule must be off, approve or reject')
     simulator.rule(next)
   })

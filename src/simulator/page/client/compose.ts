@@ -21,8 +21,7 @@ export function createCompose(): (key: string) => void {
     const fields = Object.entries(body()).map(([name, value]) => `    "${name}": ${JSON.stringify(value)}`)
     byId('command').textContent =
       `curl -X POST ${origin}/api/webhooks/inbound \\\n${headers.join('')}  -d ${shell(`{\n${fields.join(',\n')}\n  }`)}`
-    byId('settings').textContent =
-      `createReceiver({\n  baseUrl: ${JSON.stringify(origin)},\n  apiKey: ${JSON.stringify(apiKey)},\n  …\n})`
+    byId('settings').textContent = `baseUrl: ${JSON.stringify(origin)},\napiKey: ${JSON.stringify(apiKey)},`
   }
   async function submit(): Promise<void> {
     const headers = { 'content-type': 'application/json', 'x-api-key': apiKey }

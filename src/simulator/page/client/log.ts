@@ -61,12 +61,7 @@ export function verdict({ state, answer }: DeliveryView): readonly [word: string
 }
 
 function call({ method, path, status, at }: CallView): HTMLElement {
-  const mood = status === null ? 'plain' : status < 300 ? 'good' : 'bad'
-  return h(
-    'li',
-    {},
-    h('span', { class: `badge ${mood}` }, String(status ?? '…')),
-    h('code', {}, `${method} ${path}`),
-    time(at),
-  )
+  const mood = status === null ? '' : status < 300 ? 'good' : 'bad'
+  const badge = h('span', { class: `badge ${mood}` }, String(status ?? '…'))
+  return h('li', {}, badge, h('b', {}, method), time(at), h('code', { class: 'soft' }, path))
 }
