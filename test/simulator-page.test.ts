@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
+import { startProxy } from './chaos/proxy.js'
 import { describeWithChromium, launchChromium } from './support/chromium.js'
 import { apiKey, openPageBench, type PageBench } from './support/page-bench.js'
 import { faintTexts, namelessControls } from './support/page-checks.js'
@@ -333,6 +334,24 @@ describeWithChromium('the page of the simulator', () => {
     }
   })
 
+  it('keeps what is being written when its connection breaks', async () => {
+    await bench.submit()
+    const proxy = await startProxy(Number(new URL(bench.url).port))
+    onTestFinished(() => proxy.close())
+    const page = await bench.open()
+    await page.goto(`http://127.0.0.1:${proxy.port}/`)
+    await button(page, 'Edit').click()
+    await page.getByLabel('Details, edited').fill('{ "amount": 9')
+    await page.getByLabel('Note').fill('Half a sen')
+    const again = page.waitForRequest((request) => request.url().endsWith('/ui/events'))
+    proxy.cut()
+    await bench.submit(7, 'Came meanwhile')
+    await again
+    await item(page, 'Came meanwhile').waitFor()
+    expect(await page.getByLabel('Details, edited').inputValue()).toBe('{ "amount": 9')
+    expect(await page.getByLabel('Note').inputValue()).toBe('Half a sen')
+  })
+
   it('selects the request that a review URL names', async () => {
     const id = await bench.submit(10, 'The first')
     await bench.submit(20, 'The second')
@@ -436,7 +455,11 @@ describeWithChromium('the fault switches of the page', () => {
     await page.locator('#tab-callbacks').check()
     await entries(page).filter({ hasText: 'lost' }).waitFor()
     await page.locator('#tab-calls').check()
-    await shows(page, '#call-list', `GET /api/approvals/${id}`)
+    const look = page
+      .locator('#call-list li')
+      .filter({ hasText: 'GET' })
+      .filter({ hasText: `/api/approvals/${id}` })
+    await look.filter({ hasText: '200' }).first().waitFor()
   })
 
   it('set every fault that the simulator knows', async () => {

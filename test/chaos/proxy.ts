@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A TCP proxy on the loopback that can stop passing on what the server says. */
+/** A TCP proxy on the loopback that can stop passing on what the server says, or break its connections. */
 export interface Proxy {
   readonly port: number
   /** From now on nothing of the server comes through, while its connections stay up. */
   readonly hold: () => void
+  /** Breaks the connections that there are; new ones may come. */
+  readonly cut: () => void
   readonly close: () => void
 }
 
@@ -27,6 +29,9 @@ export async function startProxy(target: number): Promise<Proxy> {
       if (!holds) client.write(chunk)
     })
   })
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
@@ -35,9 +40,10 @@ export async function startProxy(target: number): Promise<Proxy> {
     hold() {
       holds = true
     },
+    cut,
     close() {
       server.close()
-      for (const socket of sockets) socket.destroy()
+      cut()
     },
   }
 }
