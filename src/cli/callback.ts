@@ -1,0 +1,33 @@
+import type { JsonObject } from '../index.js'
+import type { Answered, Sent } from './exchange.js'
+
+/** The header by which Cheqpoint's callbacks can be told, and that anybody can send. */
+export const genuineAgent = 'Cheqpoint-Callback/1.0'
+
+/** What the body of a callback says. */
+export interface Claimed {
+  readonly approvalId: string
+  readonly status: string
+  readonly modifiedDetails: JsonObject | null
+  readonly decisionNote: string | null
+}
+
+/** A callback in the documented form, but for what is changed. */
+export function callback(body: Claimed | Buffer | string, change: Readonly<Record<string, string>> = {}): Sent {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+  const headers = { 'content-type': 'application/json', 'user-agent': genuineAgent, ...change }
+  return { method: 'POST', headers, body: bytes }
+}
+
+/** The word for the outcome in the answer of a receiver; `null` where the answer is nobody's that this library knows. */
+export function wordOf({ status, body, headers }: Pick<Answered, 'status' | 'body' | 'headers'>): string | null {
+  const type = status < 300 ? 'application/json' : 'application/problem+json'
+  if (!String(headers['content-type']).startsWith(type)) return null
+  try {
+    const { result, code }: { readonly result?: unknown; readonly code?: unknown } = JSON.parse(body)
+    const word = status < 300 ? result : code
+    return typeof word === 'string' ? word : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+import { type Client, createClient, isCheqpointError } from '../index.js'
+import { type Check, type Checkup, failed, found } from './checks.js'
+import { type Answered, exchange } from './exchange.js'
+import { shownKey, shownUrl } from './terminal.js'
+
+const id = `doctor_${randomBytes(8).toString('hex')}`
+
+/** Asks for an approval that cannot exist: without a key, to know what that alone says, and then with it. */
+export async function checkApi(baseUrl: URL, key: string | undefined): Promise<Checkup> {
+  const checks: Check[] = []
+  // Made first: it refuses a URL that no key must be sent to.
+  const client = createClient({ apiKey: key ?? 'none', baseUrl: baseUrl.href })
+  try {
+    const url = new URL(`${baseUrl.href.replace(/\/+$/, '')}/api/approvals/${id}`)
+    const answer = await exchange(url, { method: 'GET', headers: { accept: 'application/json' } })
+    checks.push(reachable(answer))
+    if (answer.status < 300 || answer.status >= 400) checks.push(encryption(baseUrl), clock(answer))
+    checks.push(key === undefined ? noKey : await checkKey(client, key, answer.status))
+  } catch (error) {
+    checks.push(failed('reachable', error))
+  } finally {
+    await client.close()
+  }
+  return { group: 'api', target: shownUrl(baseUrl), checks }
+}
+
+const noKey = found('key', 'skipped', 'there is none to check', 'set CHEQPOINT_CONNECTION_KEY')
+
+function reachable({ status, headers, ms }: Answered): Check {
+  if (status >= 300 && status < 400) {
+    const to = URL.canParse(String(headers['location'])) ? new URL(String(headers['location'])).origin : 'another place'
+    return found(
+      'reachable',
+      'failure',
+      `redirects to ${to} (${status}), which is never followed`,
+      `set baseUrl to ${to}`,
+    )
+  }
+  if (status >= 500) return found('reachable', 'failure', `fails (${status})`, 'wait, or look at the proxy in between')
+  if (ms <= 1_000) return found('reachable', 'ok', `answers in ${ms} ms`)
+  return found(
+    'reachable',
+    'warning',
+    `answers in ${ms} ms`,
+    'look for a slow proxy or DNS, or raise confirm.timeoutMs',
+  )
+}
+
+function encryption({ protocol }: URL): Check {
+  if (protocol === 'http:') return found('encryption', 'warning', 'none: fit for a simulator only', 'use https')
+  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return found('encryption', 'ok', 'TLS, certificate verified')
+  const message = 'certificates are not verified: whoever stands in between can approve anything'
+  return found('encryption', 'failure', message, 'unset NODE_TLS_REJECT_UNAUTHORIZED')
+}
+
+/** The date of an answer is cut to a second and took a while to arrive, so small differences say nothing. */
+function clock({ headers }: Answered): Check {
+  const aheadMs = Date.now() - Date.parse(String(headers['date'])) - 500
+  if (Number.isNaN(aheadMs)) return found('clock', 'skipped', 'the API names no date to compare with')
+  const size = Math.abs(aheadMs)
+  if (size <= 5_000) return found('clock', 'ok', 'agrees with the API')
+  const message = `this machine is ${Math.round(size / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the API`
+  const fix = 'synchronise it (NTP): expiresAt is compared with the time of the decision'
+  return found('clock', size <= 60_000 ? 'warning' : 'failure', message, fix)
+}
+
+async function checkKey(client: Client, key: string, withoutKey: number): Promise<Check> {
+  try {
+    await client.get(id)
+    return found('key', 'failure', 'an approval that cannot exist is known', 'check that --base-url is the API')
+  } catch (error) {
+    if (isCheqpointError(error, 'api-key-refused')) {
+      return found(
+        'key',
+        'failure',
+        `${shownKey(key)} is refused (${error.httpStatus})`,
+        'copy it again; rotating it revoked the old one',
+      )
+    }
+    if (!isCheqpointError(error, 'api-not-found')) return failed('key', error)
+    if (withoutKey !== 404) return found('key', 'ok', `${shownKey(key)} is accepted`)
+    return found(
+      'key',
+      'warning',
+      'the answer is 404 without a key too, which proves nothing',
+      'check that --base-url is the API',
+    )
+  }
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import { callback, genuineAgent, wordOf } from './callback.js'
+import { type Check, type Checkup, failed, found } from './checks.js'
+import { type Answered, exchange, type Sent } from './exchange.js'
+import { meaningOf } from './meanings.js'
+import { shownUrl } from './terminal.js'
+
+/** Posts what a receiver must refuse, each for another reason, and holds its answers against the table of answers. */
+export async function checkCallback(url: URL | undefined): Promise<Checkup> {
+  const checks: Check[] = []
+  if (url === undefined) checks.push(found('reachable', 'skipped', 'not looked at', 'give --callback-url'))
+  else await look(url, checks).catch((error: unknown) => checks.push(failed('reachable', error)))
+  return { group: 'callback', target: url === undefined ? '' : shownUrl(url), checks }
+}
+
+async function look(url: URL, checks: Check[]): Promise<void> {
+  const answer = await exchange(url, callback(claimed))
+  const word = wordOf(answer)
+  checks.push(found('reachable', 'ok', `answers in ${answer.ms} ms`), encryption(url))
+  if (word !== 'unknown-approval' && word !== 'token-refused') {
+    checks.push(
+      found(
+        'unknown id',
+        'failure',
+        `${answer.status}: ${meaningOf(answer).meaning}`,
+        'a receiver answers 404, or 401 where it wants a token',
+      ),
+    )
+    return
+  }
+  checks.push(found('unknown id', 'ok', `${answer.status} ${word}`), caching(answer))
+  checks.push(method(await exchange(url, { method: 'GET', headers: { 'user-agent': genuineAgent } })))
+  for (const probe of probes) checks.push(judge(probe, await exchange(url, probe.sent), word === 'token-refused'))
+}
+
+const claimed = {
+  approvalId: `doctor_${randomBytes(8).toString('hex')}`,
+  ...{ status: 'approved', modifiedDetails: null, decisionNote: null },
+}
+const body = JSON.stringify(claimed)
+
+interface Probe {
+  readonly check: string
+  readonly sent: Sent
+  readonly expected: number
+  readonly otherwise: readonly [status: 'failure' | 'warning', message: string, fix: string]
+}
+
+const probes: readonly Probe[] = [
+  {
+    check: 'other agent',
+    sent: callback(claimed, { 'user-agent': 'Mozilla/5.0' }),
+    expected: 403,
+    otherwise: ['failure', 'any User-Agent is let in', 'leave the option agents as it is'],
+  },
+  {
+    check: 'malformed',
+    sent: callback('{"approvalId":'),
+    expected: 400,
+    otherwise: ['failure', 'what is no JSON was taken', 'look at what reads bodies before the receiver'],
+  },
+  {
+    check: 'encoded',
+    sent: callback(gzipSync(body), { 'content-encoding': 'gzip' }),
+    expected: 415,
+    otherwise: ['failure', 'an encoded body was taken', 'look at what unpacks bodies before the receiver'],
+  },
+  {
+    check: 'too large',
+    sent: callback(body.padEnd(300_000)),
+    expected: 413,
+    otherwise: ['warning', 'a body of 300,000 bytes was read', 'lower callbacks.maxBodyBytes, unless it is meant so'],
+  },
+]
+
+function judge(
+  { check, expected, otherwise: [status, message, fix] }: Probe,
+  answer: Answered,
+  tokenFirst: boolean,
+): Check {
+  const word = wordOf(answer)
+  if (answer.status === expected)
+    return found(check, 'ok', `${expected} ${word ?? 'from what stands before the receiver'}`)
+  if (tokenFirst && word === 'token-refused') {
+    return found(check, 'skipped', 'the token is looked at first', 'give the URL that receiver.callbackUrl() makes')
+  }
+  return found(check, status, `${answer.status} where ${expected} is right: ${message}`, fix)
+}
+
+/** Where a framework routes POST alone to the receiver, it answers for the others itself. */
+function method(answer: Answered): Check {
+  const { status, headers } = answer
+  if (wordOf(answer) === 'method-not-allowed') return found('GET', 'ok', `405, Allow: ${headers['allow']}`)
+  if (status === 404 || status === 405)
+    return found('GET', 'ok', `${status} from the framework, which routes POST alone`)
+  return found('GET', 'warning', `${status} from something else`, 'give callbacks a path of their own')
+}
+
+function caching({ headers }: Answered): Check {
+  if (String(headers['cache-control']).includes('no-store')) return found('caching', 'ok', 'no-store')
+  return found('caching', 'warning', 'cache-control: no-store was lost', 'look at the proxy before the receiver')
+}
+
+function encryption({ protocol, hostname }: URL): Check {
+  if (protocol === 'https:') return found('encryption', 'ok', 'TLS, certificate verified')
+  if (/^(localhost|127\.|\[::1\]$)/.test(hostname)) return found('encryption', 'ok', 'none, on this machine')
+  return found('encryption', 'warning', 'none: the token in the URL can be read on the way', 'use https')
+}

@@ -1,0 +1,16 @@
+import { cancel } from './cancel.js'
+import type { Command } from './command.js'
+import { discard } from './discard.js'
+import { doctor } from './doctor.js'
+import { parked } from './parked.js'
+import { pending } from './pending.js'
+import { retry } from './retry.js'
+import { send } from './send.js'
+import { show } from './show.js'
+import { simulator } from './simulator.js'
+import { unbound } from './unbound.js'
+
+const everyone = [simulator, send, doctor, pending, parked, unbound, show, retry, cancel, discard]
+
+/** Every command, in the order in which help shows them. */
+export const commands: readonly Command[] = everyone

@@ -1,0 +1,60 @@
+import { checkApi } from './check-api.js'
+import { checkCallback } from './check-callback.js'
+import { checkRedis } from './check-redis.js'
+import type { Checkup, Status } from './checks.js'
+import { type Command, command } from './command.js'
+import { httpUrl, text } from './readers.js'
+import { storeOptions } from './store.js'
+import { plain, type Style, type Terminal } from './terminal.js'
+
+const { required: _, ...redis } = storeOptions.redis
+
+export const doctor: Command = command({
+  name: 'doctor',
+  summary: 'check key, API, callback URL and Redis, and say what to change',
+  notes:
+    'It changes nothing: it asks the API for an approval that cannot exist, posts callbacks that a receiver refuses, and only reads from Redis. The API is always looked at, the rest where it is given. Give the key in the environment: others on this machine can read a command line.',
+  options: {
+    'api-key': { value: 'KEY', read: text, env: 'CHEQPOINT_CONNECTION_KEY', about: 'the Connection Key' },
+    'base-url': {
+      ...{ value: 'URL', read: httpUrl, env: 'CHEQPOINT_BASE_URL', about: 'where the API is' },
+      default: 'https://app.cheqpoint.co',
+    },
+    'callback-url': { value: 'URL', read: httpUrl, about: 'where a receiver is; with a token more is checked' },
+    redis,
+    prefix: storeOptions.prefix,
+  },
+  async run(given, terminal) {
+    const checkups = [
+      await checkApi(given['base-url'], given['api-key']),
+      await checkCallback(given['callback-url']),
+      await checkRedis(given.redis, given.prefix),
+    ]
+    const checks = checkups.flatMap(({ group, checks }) => checks.map((each) => ({ group, ...each })))
+    const failures = checks.filter(({ status }) => status === 'failure')
+    const count = (status: Status): number => checks.filter((each) => each.status === status).length
+    const verdict = `${failures.length} failed, ${count('warning')} to look at, ${count('skipped')} not checked`
+    return {
+      text: [...checkups.map((each) => textOf(each, terminal)), verdict].join('\n\n'),
+      document: { ok: failures.length === 0, checks },
+      exit: failures.length === 0 ? 0 : failures.some(({ check }) => check === 'reachable') ? 3 : 1,
+    }
+  },
+})
+
+const titles = { api: 'API', callback: 'Callback URL', redis: 'Redis' }
+const signs: Readonly<Record<Status, readonly [sign: string, style: Style]>> = {
+  ok: ['✓', 'green'],
+  warning: ['!', 'yellow'],
+  failure: ['✗', 'red'],
+  skipped: ['-', 'dim'],
+}
+
+function textOf({ group, target, checks }: Checkup, { paint }: Terminal): string {
+  const lines = checks.flatMap(({ check, status, message, fix }) => {
+    const [sign, style] = signs[status]
+    const line = `  ${paint(style, sign)} ${check.padEnd(11)}  ${plain(message)}`
+    return fix === null ? [line] : [line, paint('dim', `  ${' '.repeat(13)}  → ${plain(fix)}`)]
+  })
+  return [`${paint('bold', titles[group])}  ${plain(target)}`.trimEnd(), ...lines].join('\n')
+}

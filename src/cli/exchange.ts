@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+import { CliError } from './failure.js'
+import { shownUrl } from './terminal.js'
+
+/** Longer than a receiver waits before it acknowledges. */
+const timeoutMs = 10_000
+/** How long a receiver has to refuse a long body before the most of it is sent. */
+const refusalMs = 500
+
+export interface Sent {
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Buffer
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Its first 64 KiB. */
+  readonly body: string
+  readonly ms: number
+}
+
+/** One exchange on a connection of its own. Follows no redirect. Rejects where no answer came. */
+export async function exchange(url: URL, { method, headers, body }: Sent): Promise<Answered> {
+  const started = performance.now()
+  const signal = AbortSignal.timeout(timeoutMs)
+  const agent = new Agent({ pipelining: 0 })
+  const large = body !== undefined && body.length > 65_536
+  const length = body === undefined ? {} : { 'content-length': String(body.length) }
+  try {
+    const answer = await request(url, {
+      ...{ method, signal, dispatcher: agent, headers: { ...headers, ...length } },
+      body: large ? Readable.from(hesitant(body)) : (body ?? null),
+    })
+    const ms = Math.round(performance.now() - started)
+    const chunks: Buffer[] = []
+    for await (const chunk of answer.body) {
+      chunks.push(chunk)
+      if (Buffer.concat(chunks).length >= 65_536) break
+    }
+    return { status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks).toString(), ms }
+  } catch (error) {
+    throw unreachable(url, signal.aborted ? 'TIMEOUT' : codeOf(error))
+  } finally {
+    await agent.destroy()
+  }
+}
+
+/** Who refuses a body by its announced length closes the connection, and an answer is lost under bytes still being sent. */
+async function* hesitant(body: Buffer): AsyncGenerator<Buffer> {
+  yield body.subarray(0, 1_024)
+  await pause(refusalMs)
+  yield body.subarray(1_024)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'no code'
+}
+
+function unreachable(url: URL, code: string): CliError {
+  const known = reasons.find(([pattern]) => pattern.test(code))
+  const [, reason, fix] = known ?? [null, code, 'check the address and the network']
+  return new CliError(3, 'unreachable', `${shownUrl(url)} could not be reached: ${reason}`, fix)
+}
+
+const reasons: readonly (readonly [code: RegExp, reason: string, fix: string])[] = [
+  [/^TIMEOUT/, `no answer within ${timeoutMs / 1_000} s`, 'check firewalls, proxies, and what handles the route'],
+  [/REFUSED/, 'nothing listens there', 'start what should, or correct host and port'],
+  [/NOTFOUND|EAI_AGAIN/, 'its name is not known', 'correct the host name, or the DNS of this machine'],
+  [/CERT|SIGNATURE|ISSUER|ALTNAME/, 'its certificate is not trusted', 'mend it, or name its CA in NODE_EXTRA_CA_CERTS'],
+  [/^(HPE_|ERR_SSL|EPROTO)/, 'it speaks another protocol', 'check host, port, and https against http'],
+  [/RESET|EPIPE|UND_ERR_SOCKET/, 'the connection was cut', 'check host, port, and what stands in between'],
+]

@@ -1,0 +1,39 @@
+import type { JsonObject } from '../index.js'
+
+/*
+ * How texts of the command line become values. Each throws with what is allowed, to be read after "must be".
+ */
+
+export function text(given: string): string {
+  if (given === '') throw new RangeError('a text')
+  return given
+}
+
+export function whole(least: number, most: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given)
+    if (/^\d+$/.test(given) && value >= least && value <= most) return value
+    throw new RangeError(`a whole number from ${least} to ${most}`)
+  }
+}
+
+export function jsonObject(given: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(given)
+    // JSON.parse yields nothing but JSON.
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject
+  } catch {
+    // No JSON at all.
+  }
+  throw new RangeError(`a JSON object, such as '{"amount":90}'`)
+}
+
+export function urlOf(example: string, ...protocols: readonly string[]): (given: string) => URL {
+  return (given) => {
+    const url = URL.canParse(given) ? new URL(given) : null
+    if (url !== null && url.hostname !== '' && protocols.includes(url.protocol)) return url
+    throw new RangeError(`a URL such as ${example}`)
+  }
+}
+
+export const httpUrl: (given: string) => URL = urlOf('https://app.example.com/path', 'http:', 'https:')

@@ -1,0 +1,109 @@
+import type { SendCommand } from '../stores/redis.js'
+import { CliError } from './failure.js'
+import { shownUrl } from './terminal.js'
+
+const timeoutMs = 5_000
+
+export interface Connection {
+  readonly client: 'redis' | 'ioredis'
+  readonly send: SendCommand
+  readonly close: () => Promise<void>
+}
+
+/** Connects with whichever client is installed; to the whole cluster where the server belongs to one. */
+export async function connect(url: URL): Promise<Connection> {
+  const open = await loadClient()
+  const single = await reach(url, open(url, false))
+  const info = await single.send(['INFO', 'cluster'], '').catch(() => '')
+  if (!String(info).includes('cluster_enabled:1')) return single
+  await single.close()
+  return reach(url, open(url, true))
+}
+
+/** A connection that is not made yet. */
+interface Opening extends Connection {
+  readonly connect: () => Promise<unknown>
+}
+
+type Open = (url: URL, cluster: boolean) => Opening
+
+async function loadClient(): Promise<Open> {
+  const redis = await import('redis').catch(() => null)
+  if (redis !== null) return nodeRedis(redis)
+  const ioredis = await import('ioredis').catch(() => null)
+  if (ioredis !== null) return ioRedis(ioredis)
+  throw new CliError(2, 'peer-missing', 'no Redis client is installed', 'npm install redis, or npm install ioredis')
+}
+
+/** Without a listener the error of a connection ends the process; the command under way rejects with it too. */
+const ignore = (): void => {}
+
+function nodeRedis({
+  createClient,
+  createCluster,
+}: Pick<typeof import('redis'), 'createClient' | 'createCluster'>): Open {
+  return (url, cluster) => {
+    const socket = { connectTimeout: timeoutMs, reconnectStrategy: false } as const
+    if (!cluster) {
+      const client = createClient({ url: url.href, socket }).on('error', ignore)
+      const send: SendCommand = (args) => inTime(client.sendCommand(args))
+      return { client: 'redis', send, connect: () => client.connect(), close: () => client.disconnect() }
+    }
+    const tls = url.protocol === 'rediss:' ? ({ ...socket, tls: true } as const) : socket
+    const nodes = createCluster({ rootNodes: [{ url: url.href }], defaults: { ...credentials(url), socket: tls } })
+    nodes.on('error', ignore)
+    const send: SendCommand = (args, key) => inTime(nodes.sendCommand(key, false, args))
+    return { client: 'redis', send, connect: () => nodes.connect(), close: () => nodes.disconnect() }
+  }
+}
+
+function ioRedis({ Redis, Cluster }: Pick<typeof import('ioredis'), 'Redis' | 'Cluster'>): Open {
+  return (url, cluster) => {
+    const options = { lazyConnect: true, connectTimeout: timeoutMs, maxRetriesPerRequest: 0, retryStrategy: () => null }
+    const redisOptions = { ...options, ...credentials(url), ...(url.protocol === 'rediss:' ? { tls: {} } : {}) }
+    const node = { host: url.hostname, port: Number(url.port || 6379) }
+    const client = cluster
+      ? new Cluster([node], { lazyConnect: true, clusterRetryStrategy: () => null, redisOptions })
+      : new Redis(url.href, options)
+    client.on('error', ignore)
+    const close = async (): Promise<void> => client.disconnect()
+    return { client: 'ioredis', send: (args) => inTime(client.call(...args)), connect: () => client.connect(), close }
+  }
+}
+
+function credentials({ username, password }: URL): { username?: string; password?: string } {
+  const user = username === '' ? {} : { username: decodeURIComponent(username) }
+  return password === '' ? user : { ...user, password: decodeURIComponent(password) }
+}
+
+async function reach(url: URL, opening: Opening): Promise<Connection> {
+  try {
+    await inTime(opening.connect())
+    return opening
+  } catch (error) {
+    // It was never open, so what it says of being closed is of no interest.
+    await opening.close().catch(ignore)
+    // The error of the client is not shown: it may quote what was sent.
+    const refused = error instanceof Error && /WRONGPASS|NOAUTH|invalid (user|pass)/i.test(error.message)
+    if (refused) {
+      const message = `${shownUrl(url)} refuses user name or password`
+      throw new CliError(1, 'store-unsuitable', message, 'correct them in the URL: redis://user:password@host:port')
+    }
+    const message = `no Redis answers at ${shownUrl(url)}`
+    throw new CliError(
+      3,
+      'store-unavailable',
+      message,
+      'check that it runs, its host and port, and rediss:// against redis://',
+    )
+  }
+}
+
+/** Ends a wait that a client would not end. */
+async function inTime<Value>(work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}

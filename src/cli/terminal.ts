@@ -1,0 +1,56 @@
+import { styleText } from 'node:util'
+import type { Report } from './command.js'
+
+export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
+
+/** Where a command prints. */
+export interface Terminal {
+  /** Prints a report at once; the last one is returned instead. */
+  print(report: Report): void
+  paint(style: Style, text: string): string
+}
+
+/** A terminal that knows whether JSON is wanted, and whether colours are. */
+export function createTerminal(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv, json: boolean): Terminal {
+  const colour = !json && stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  return {
+    print: ({ text, document }) => void stream.write(`${json ? JSON.stringify(document) : text}\n`),
+    paint: (style, text) => (colour ? styleText(style, text) : text),
+  }
+}
+
+/** Text from elsewhere, with what a terminal would obey made visible. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`)
+}
+
+/** Rows as lines, each column as wide as its widest cell. */
+export function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const width = (at: number): number => Math.max(...rows.map((row) => row[at]?.length ?? 0))
+  return rows.map((row) => row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(width(at) + 2))).join(''))
+}
+
+/** The name of a field and its value as people read them: `ageMs` of 5,000 is an age of 5 s. */
+export function fact(name: string, value: unknown): readonly [name: string, value: string] {
+  const title = name.replace(/Ms$/, '').replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  if (value === null || value === '') return [title, '-']
+  if (name.endsWith('Ms')) return [title, duration(Number(value))]
+  return [title, plain(Array.isArray(value) ? value.join(' ') || '-' : String(value))]
+}
+
+function duration(ms: number): string {
+  if (ms < 0) return `${duration(-ms)} ago`
+  if (ms < 60_000) return `${Math.round(ms / 1_000)} s`
+  if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min`
+  return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} days`
+}
+
+/** A URL without what may be secret in it: credentials, and the token in its query. */
+export function shownUrl({ protocol, host, pathname, search }: URL): string {
+  return `${protocol}//${host}${pathname}${search === '' ? '' : '?…'}`
+}
+
+/** The end of a key, for those who have several. */
+export function shownKey(key: string): string {
+  return key.length < 12 ? '…' : `…${key.slice(-4)}`
+}
