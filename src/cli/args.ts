@@ -22,7 +22,7 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
     const name = token.kind === 'option' ? token.name : (operand ?? '')
     const option = Object.hasOwn(table, name) ? table[name] : undefined
     if (token.kind === 'positional') {
-      if (option === undefined || given.has(name)) throw refusal('argument-unknown', `one argument is too many`)
+      if (option === undefined || given.has(name)) throw refusal('argument-unknown', 'there is one value too many')
       given.set(name, token.value)
     } else if (option === undefined || name === operand) {
       const like = closest(name, Object.keys(table))
@@ -38,7 +38,7 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
   if (given.has('help')) return null
   const values = Object.entries(table).map(([name, option]) => {
     const value = given.get(name)
-    return [name, isValued(option) ? read(name, option, value as string | undefined) : value === true]
+    return [name, isValued(option) ? read(name, option, value === true ? undefined : value) : value === true]
   })
   return Object.fromEntries(values)
 

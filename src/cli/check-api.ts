@@ -47,8 +47,9 @@ function reachable({ status, headers, ms }: Answered): Check {
   )
 }
 
+/** Plain http has been refused already for any other machine. */
 function encryption({ protocol }: URL): Check {
-  if (protocol === 'http:') return found('encryption', 'warning', 'none: fit for a simulator only', 'use https')
+  if (protocol === 'http:') return found('encryption', 'ok', 'none, on this machine')
   if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return found('encryption', 'ok', 'TLS, certificate verified')
   const message = 'certificates are not verified: whoever stands in between can approve anything'
   return found('encryption', 'failure', message, 'unset NODE_TLS_REJECT_UNAUTHORIZED')
@@ -74,12 +75,12 @@ async function checkKey(client: Client, key: string, withoutKey: number): Promis
       return found(
         'key',
         'failure',
-        `${shownKey(key)} is refused (${error.httpStatus})`,
+        `the key ${shownKey(key)} is refused (${error.httpStatus})`,
         'copy it again; rotating it revoked the old one',
       )
     }
     if (!isCheqpointError(error, 'api-not-found')) return failed('key', error)
-    if (withoutKey !== 404) return found('key', 'ok', `${shownKey(key)} is accepted`)
+    if (withoutKey !== 404) return found('key', 'ok', `the key ${shownKey(key)} is accepted`)
     return found(
       'key',
       'warning',

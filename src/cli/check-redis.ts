@@ -57,7 +57,7 @@ async function fitness({ send }: Pick<Connection, 'send'>, prefix: string): Prom
     const warnings = await redisStore({ sendCommand: reading, prefix, partitions: kept ?? 1, allowEviction }).check()
     return warnings.map((warning) => found('store', 'warning', ...splitRemedy(warning)))
   }
-  const use = found('prefix', 'ok', kept === null ? 'no receiver has used it yet' : `in use, with ${kept} partitions`)
+  const use = found('prefix', 'ok', kept === null ? 'no receiver has used it yet' : `in use, with partitions: ${kept}`)
   try {
     const warnings = await findings(false)
     return [...(warnings.length > 0 ? warnings : [found('store', 'ok', 'keeps what it acknowledged')]), use]

@@ -47,13 +47,13 @@ function nodeRedis({
     if (!cluster) {
       const client = createClient({ url: url.href, socket }).on('error', ignore)
       const send: SendCommand = (args) => inTime(client.sendCommand(args))
-      return { client: 'redis', send, connect: () => client.connect(), close: () => client.disconnect() }
+      return { client: 'redis', send, connect: () => client.connect(), close: async () => client.disconnect() }
     }
     const tls = url.protocol === 'rediss:' ? ({ ...socket, tls: true } as const) : socket
     const nodes = createCluster({ rootNodes: [{ url: url.href }], defaults: { ...credentials(url), socket: tls } })
     nodes.on('error', ignore)
     const send: SendCommand = (args, key) => inTime(nodes.sendCommand(key, false, args))
-    return { client: 'redis', send, connect: () => nodes.connect(), close: () => nodes.disconnect() }
+    return { client: 'redis', send, connect: () => nodes.connect(), close: async () => nodes.disconnect() }
   }
 }
 
@@ -66,8 +66,12 @@ function ioRedis({ Redis, Cluster }: Pick<typeof import('ioredis'), 'Redis' | 'C
       ? new Cluster([node], { lazyConnect: true, clusterRetryStrategy: () => null, redisOptions })
       : new Redis(url.href, options)
     client.on('error', ignore)
-    const close = async (): Promise<void> => client.disconnect()
-    return { client: 'ioredis', send: (args) => inTime(client.call(...args)), connect: () => client.connect(), close }
+    return {
+      client: 'ioredis',
+      send: (args) => inTime(client.call(...args)),
+      connect: () => client.connect(),
+      close: async () => client.disconnect(),
+    }
   }
 }
 

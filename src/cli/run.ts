@@ -5,10 +5,17 @@ import type { Report } from './command.js'
 import { commands } from './commands.js'
 import { asFailure, CliError, type ExitCode } from './failure.js'
 import { helpOf, overview } from './help.js'
-import { createTerminal, plain, type Terminal } from './terminal.js'
+import { createTerminal, type Output, plain, type Terminal } from './terminal.js'
+
+/** What a command line knows of its process. */
+export interface World {
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: NodeJS.ProcessEnv
+}
 
 /** Runs one command line, and resolves with its exit code. Never rejects. */
-export async function run(args: readonly string[], { stdout, stderr, env }: NodeJS.Process): Promise<ExitCode> {
+export async function run(args: readonly string[], { stdout, stderr, env }: World): Promise<ExitCode> {
   const json = args.includes('--json')
   try {
     const terminal = createTerminal(stdout, env, json)

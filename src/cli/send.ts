@@ -10,7 +10,7 @@ export const send: Command = command({
   name: 'send',
   summary: 'post a callback to an endpoint, and say what its answer means',
   notes:
-    'A token is part of the URL: give it as a request has it. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it believed a callback. Exits with 0 where every answer is a 2xx, else with 1.',
+    'A token is part of the URL: give it as a request has it. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it believed a callback. Exits with 0 where a receiver took it with a 2xx, and with 1 where one refused it, or no receiver answered.',
   options: {
     url: { operand: true, required: true, value: 'URL', read: httpUrl, about: 'where to post it' },
     id: { value: 'ID', read: text, about: 'approval id; one that nobody knows where it is left out' },
@@ -39,14 +39,15 @@ export const send: Command = command({
     const lines = [paint('dim', `POST ${shownUrl(url)}`), paint('dim', plain(JSON.stringify(claimed)))]
     for (const [at, { status, ms, body, meaning, worry }] of told.entries()) {
       const style = worry ? 'red' : status < 300 ? 'green' : 'yellow'
-      lines.push('', `${paint(style, String(status))} in ${ms} ms  ${paint('dim', plain(body.slice(0, 160)))}`)
-      if (meaning !== told[at - 1]?.meaning) lines.push(meaning)
+      const news = meaning !== told[at - 1]?.meaning
+      lines.push(...(news ? ['', meaning] : []))
+      lines.push(`  ${paint(style, String(status))} in ${ms} ms  ${paint('dim', plain(body.slice(0, 160)))}`)
     }
     const verdict = forged ? verdictOn(told.map(({ word }) => word)) : null
     return {
       text: [...lines, ...(verdict === null ? [] : ['', verdict])].join('\n'),
       document: { approvalId, sent: claimed, answers: told, verdict },
-      exit: told.every(({ status }) => status < 300) ? 0 : 1,
+      exit: told.every(({ status, worry }) => status < 300 && !worry) ? 0 : 1,
     }
   },
 })

@@ -1,7 +1,7 @@
 import { type Command, command } from './command.js'
 import { text } from './readers.js'
 import { entryOf } from './record.js'
-import { changeReport, detailsOption, payloadLines, storeOptions, withStore } from './store.js'
+import { changeReport, detailsOption, payloadRows, storeOptions, withStore } from './store.js'
 import { columns, fact } from './terminal.js'
 
 export const show: Command = command({
@@ -25,11 +25,13 @@ export const show: Command = command({
           terminal,
         )
       }
-      const { facts, payloads } = entryOf(id, found)
-      const lines = columns(Object.entries(facts).map(([name, value]) => fact(`  ${name}`, value)))
+      const entry = entryOf(id, found)
+      const rows = Object.entries(entry.facts).map(([name, value]) => fact(name, value))
       return {
-        text: [...lines, ...(details ? payloadLines(payloads) : [])].join('\n'),
-        document: { ...facts, ...(details ? payloads : {}) },
+        text: columns([...rows.filter(([, value]) => value !== '-'), ...(details ? payloadRows(entry) : [])]).join(
+          '\n',
+        ),
+        document: { ...entry.facts, ...(details ? entry.payloads : {}) },
       }
     }),
 })

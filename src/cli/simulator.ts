@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { isCheqpointError } from '../index.js'
-import { type Change, createSimulator } from '../simulator/index.js'
+import { type Change, createSimulator, type Simulator } from '../simulator/index.js'
 import { type Command, command, type Report } from './command.js'
 import { CliError } from './failure.js'
 import { httpUrl, text, whole } from './readers.js'
@@ -21,21 +21,27 @@ export const simulator: Command = command({
     verbose: { about: 'print API calls, and what was sent and answered' },
   },
   async run({ port, key, verbose, ...given }, terminal) {
+    const ended = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
     const local = await createSimulator({ apiKey: key })
-    local.subscribe((change) => {
-      const event = eventOf(change, verbose)
-      if (event !== null) terminal.print({ text: lineOf(event), document: event })
-    })
+    narrate(local, verbose, terminal)
     const { url } = await local.listen(port).catch((error: unknown) => {
       if (!isCheqpointError(error, 'argument-invalid')) throw error
       throw new CliError(1, 'port-taken', `port ${port} cannot be listened on`, 'stop what does, or give --port 0')
     })
     terminal.print(greeting(url, key, given['callback-url'], terminal))
-    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+    await ended
     await local.close()
     return { text: 'Closed.', document: { type: 'closed' } }
   },
 })
+
+/** Prints what happens, as it happens. */
+export function narrate(local: Simulator, verbose: boolean, terminal: Terminal): void {
+  local.subscribe((change) => {
+    const event = eventOf(change, verbose)
+    if (event !== null) terminal.print({ text: lineOf(event), document: event })
+  })
+}
 
 function greeting(url: string, key: string, callbackUrl: URL | undefined, { paint }: Terminal): Report {
   const shown = key === localKey ? key : shownKey(key)

@@ -80,9 +80,14 @@ export function pageReport(
   { paint }: Terminal,
 ): Report {
   const rows = items.map(({ facts }) => Object.entries(facts).map(([name, value]) => fact(name, value)))
-  const head = rows[0]?.map(([name]) => name) ?? [none]
-  const [title = '', ...lines] = columns([head, ...rows.map((row) => row.map(([, value]) => value))])
-  const shown = items.flatMap(({ payloads }, at) => [lines[at] ?? '', ...(details ? payloadLines(payloads) : [])])
+  // A column that says nothing of any of them is left out.
+  const told = rows.map((row) => row.filter((_, at) => rows.some((each) => each[at]?.[1] !== '-')))
+  const head = told[0]?.map(([name]) => name) ?? [none]
+  const [title = '', ...lines] = columns([head, ...told.map((row) => row.map(([, value]) => value))])
+  const shown = items.flatMap((item, at) => [
+    lines[at] ?? '',
+    ...(details ? columns(payloadRows(item)).map((line) => `  ${line}`) : []),
+  ])
   const more = cursor === null ? [] : ['', paint('dim', `more: --cursor ${cursor}`)]
   return {
     text: [paint('dim', title), ...shown, ...more].join('\n'),
@@ -90,8 +95,10 @@ export function pageReport(
   }
 }
 
-export function payloadLines(payloads: object): readonly string[] {
-  return columns(Object.entries(payloads).map(([name, value]) => [`  ${name}`, plain(JSON.stringify(value))]))
+/** Each payload that there is, with its name. */
+export function payloadRows({ payloads }: Entry): readonly (readonly string[])[] {
+  const there = Object.entries(payloads).filter(([, value]) => value !== null)
+  return there.map(([name, value]) => [name, plain(JSON.stringify(value))])
 }
 
 /** JSON from the store; `null` where there is none, or it is damaged. */

@@ -1,7 +1,13 @@
-import { styleText } from 'node:util'
+import { inspect } from 'node:util'
 import type { Report } from './command.js'
 
 export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
+
+/** What is asked of a stream. */
+export interface Output {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
 
 /** Where a command prints. */
 export interface Terminal {
@@ -11,11 +17,14 @@ export interface Terminal {
 }
 
 /** A terminal that knows whether JSON is wanted, and whether colours are. */
-export function createTerminal(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv, json: boolean): Terminal {
+export function createTerminal(stream: Output, env: NodeJS.ProcessEnv, json: boolean): Terminal {
   const colour = !json && stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   return {
     print: ({ text, document }) => void stream.write(`${json ? JSON.stringify(document) : text}\n`),
-    paint: (style, text) => (colour ? styleText(style, text) : text),
+    paint(style, text) {
+      const [on, off] = inspect.colors[style] ?? []
+      return colour ? `\u001b[${on}m${text}\u001b[${off}m` : text
+    },
   }
 }
 
@@ -47,7 +56,7 @@ function duration(ms: number): string {
 
 /** A URL without what may be secret in it: credentials, and the token in its query. */
 export function shownUrl({ protocol, host, pathname, search }: URL): string {
-  return `${protocol}//${host}${pathname}${search === '' ? '' : '?…'}`
+  return `${protocol}//${host}${pathname.replace(/\/$/, '')}${search === '' ? '' : '?…'}`
 }
 
 /** The end of a key, for those who have several. */
