@@ -139,7 +139,7 @@ describe('send', { timeout: 60_000 }, () => {
       document: {
         error: {
           code: 'unreachable',
-          message: `http://127.0.0.1:${port}/hook?… could not be reached: nothing listens there`,
+          message: `http://127.0.0.1:${port} could not be reached: nothing listens there`,
           fix: 'start what should, or correct host and port',
         },
       },

@@ -2,7 +2,6 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { CliError } from './failure.js'
-import { shownUrl } from './terminal.js'
 
 /** Longer than a receiver waits before it acknowledges. */
 const timeoutMs = 10_000
@@ -57,20 +56,20 @@ async function* hesitant(body: Buffer): AsyncGenerator<Buffer> {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'no code'
+  return error instanceof Error ? `${'code' in error ? error.code : ''} ${error.name}` : 'no error'
 }
 
 function unreachable(url: URL, code: string): CliError {
   const known = reasons.find(([pattern]) => pattern.test(code))
   const [, reason, fix] = known ?? [null, code, 'check the address and the network']
-  return new CliError(3, 'unreachable', `${shownUrl(url)} could not be reached: ${reason}`, fix)
+  return new CliError(3, 'unreachable', `${url.origin} could not be reached: ${reason}`, fix)
 }
 
 const reasons: readonly (readonly [code: RegExp, reason: string, fix: string])[] = [
-  [/^TIMEOUT/, `no answer within ${timeoutMs / 1_000} s`, 'check firewalls, proxies, and what handles the route'],
+  [/^TIMEOUT$/, `no answer within ${timeoutMs / 1_000} s`, 'check firewalls, proxies, and what handles the route'],
   [/REFUSED/, 'nothing listens there', 'start what should, or correct host and port'],
   [/NOTFOUND|EAI_AGAIN/, 'its name is not known', 'correct the host name, or the DNS of this machine'],
   [/CERT|SIGNATURE|ISSUER|ALTNAME/, 'its certificate is not trusted', 'mend it, or name its CA in NODE_EXTRA_CA_CERTS'],
-  [/^(HPE_|ERR_SSL|EPROTO)/, 'it speaks another protocol', 'check host, port, and https against http'],
+  [/HTTPParser|ERR_SSL|EPROTO/, 'it speaks another protocol', 'check host, port, and https against http'],
   [/RESET|EPIPE|UND_ERR_SOCKET/, 'the connection was cut', 'check host, port, and what stands in between'],
 ]

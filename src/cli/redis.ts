@@ -83,6 +83,10 @@ function credentials({ username, password }: URL): { username?: string; password
 async function reach(url: URL, opening: Opening): Promise<Connection> {
   try {
     await inTime(opening.connect())
+    // Some clients connect without a password, and are refused at their first command.
+    await opening.send(['PING'], '').catch((error: Error) => {
+      if (error.message.startsWith('NOAUTH')) throw error
+    })
     return opening
   } catch (error) {
     // It was never open, so what it says of being closed is of no interest.
