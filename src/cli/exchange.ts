@@ -28,12 +28,10 @@ export async function exchange(url: URL, { method, headers, body }: Sent): Promi
   const signal = AbortSignal.timeout(timeoutMs)
   const agent = new Agent({ pipelining: 0 })
   const large = body !== undefined && body.length > 65_536
-  const length = body === undefined ? {} : { 'content-length': String(body.length) }
+  const all = body === undefined ? headers : { ...headers, 'content-length': String(body.length) }
+  const sent = large ? Readable.from(hesitant(body)) : (body ?? null)
   try {
-    const answer = await request(url, {
-      ...{ method, signal, dispatcher: agent, headers: { ...headers, ...length } },
-      body: large ? Readable.from(hesitant(body)) : (body ?? null),
-    })
+    const answer = await request(url, { method, headers: all, body: sent, signal, dispatcher: agent })
     const ms = Math.round(performance.now() - started)
     const chunks: Buffer[] = []
     for await (const chunk of answer.body) {

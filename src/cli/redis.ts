@@ -38,22 +38,21 @@ async function loadClient(): Promise<Open> {
 /** Without a listener the error of a connection ends the process; the command under way rejects with it too. */
 const ignore = (): void => {}
 
-function nodeRedis({
-  createClient,
-  createCluster,
-}: Pick<typeof import('redis'), 'createClient' | 'createCluster'>): Open {
+type NodeRedis = Pick<typeof import('redis'), 'createClient' | 'createCluster'>
+
+function nodeRedis({ createClient, createCluster }: NodeRedis): Open {
   return (url, cluster) => {
     const socket = { connectTimeout: timeoutMs, reconnectStrategy: false } as const
     if (!cluster) {
       const client = createClient({ url: url.href, socket }).on('error', ignore)
       const send: SendCommand = (args) => inTime(client.sendCommand(args))
-      return { client: 'redis', send, connect: () => client.connect(), close: async () => client.disconnect() }
+      return { client: 'redis', send, connect: () => client.connect(), close: quietly(() => client.disconnect()) }
     }
     const tls = url.protocol === 'rediss:' ? ({ ...socket, tls: true } as const) : socket
     const nodes = createCluster({ rootNodes: [{ url: url.href }], defaults: { ...credentials(url), socket: tls } })
     nodes.on('error', ignore)
     const send: SendCommand = (args, key) => inTime(nodes.sendCommand(key, false, args))
-    return { client: 'redis', send, connect: () => nodes.connect(), close: async () => nodes.disconnect() }
+    return { client: 'redis', send, connect: () => nodes.connect(), close: quietly(() => nodes.disconnect()) }
   }
 }
 
@@ -70,7 +69,18 @@ function ioRedis({ Redis, Cluster }: Pick<typeof import('ioredis'), 'Redis' | 'C
       client: 'ioredis',
       send: (args) => inTime(client.call(...args)),
       connect: () => client.connect(),
-      close: async () => client.disconnect(),
+      close: quietly(() => client.disconnect()),
+    }
+  }
+}
+
+/** What a client says of a connection that is gone already is of no interest. */
+function quietly(disconnect: () => unknown): () => Promise<void> {
+  return async () => {
+    try {
+      await disconnect()
+    } catch {
+      // Gone already.
     }
   }
 }
@@ -89,21 +99,14 @@ async function reach(url: URL, opening: Opening): Promise<Connection> {
     })
     return opening
   } catch (error) {
-    // It was never open, so what it says of being closed is of no interest.
-    await opening.close().catch(ignore)
+    await opening.close()
     // The error of the client is not shown: it may quote what was sent.
-    const refused = error instanceof Error && /WRONGPASS|NOAUTH|invalid (user|pass)/i.test(error.message)
-    if (refused) {
-      const message = `${shownUrl(url)} refuses user name or password`
-      throw new CliError(1, 'store-unsuitable', message, 'correct them in the URL: redis://user:password@host:port')
+    if (error instanceof Error && /WRONGPASS|NOAUTH|invalid (user|pass)/i.test(error.message)) {
+      const fix = 'correct them in the URL: redis://user:password@host:port'
+      throw new CliError(1, 'store-unsuitable', `${shownUrl(url)} refuses user name or password`, fix)
     }
-    const message = `no Redis answers at ${shownUrl(url)}`
-    throw new CliError(
-      3,
-      'store-unavailable',
-      message,
-      'check that it runs, its host and port, and rediss:// against redis://',
-    )
+    const fix = 'check that it runs, its host and port, and rediss:// against redis://'
+    throw new CliError(3, 'store-unavailable', `no Redis answers at ${shownUrl(url)}`, fix)
   }
 }
 

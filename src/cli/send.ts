@@ -55,5 +55,5 @@ export const send: Command = command({
 function verdictOn(words: readonly (string | null)[]): string {
   if (words.includes(null)) return 'It was forged, and what that endpoint did with it is not known here.'
   if (!words.includes('handled')) return 'It was forged, and nothing ran because of what it says.'
-  return 'It was forged. The API has a decision of its own, and the handler saw that one, without {"forged":true}.'
+  return 'It was forged. The API has a decision of its own, and that one is what the handler saw.'
 }

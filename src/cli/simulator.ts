@@ -84,12 +84,8 @@ function eventOf(change: Change, verbose: boolean): Event | null {
       const said = `${action}: ${summary}`
       return { type: 'request', at: when.submittedAt, approvalId, status, said, ...more(details) }
     }
-    const said = [
-      status,
-      ...(modifiedDetails === null ? [] : ['with an edit']),
-      ...(note === null ? [] : [`"${note}"`]),
-    ]
-    return { type: 'decision', at: when.decidedAt, approvalId, status, said: said.join(' '), ...more(modifiedDetails) }
+    const said = `${status}${modifiedDetails === null ? '' : ' with an edit'}${note === null ? '' : ` "${note}"`}`
+    return { type: 'decision', at: when.decidedAt, approvalId, status, said, ...more(modifiedDetails) }
   }
   if (change.type === 'call') {
     const { at, method, path, status } = change.call

@@ -51,12 +51,8 @@ export async function withStore(choice: StoreChoice, use: (store: Store) => Prom
       throw new CliError(2, 'prefix-unknown', `no receiver has used the prefix ${plain(prefix)} in this Redis`, fix)
     }
     if (kept !== null && partitions !== undefined && kept !== partitions) {
-      throw new CliError(
-        2,
-        'option-invalid',
-        `the store has partitions: ${kept}, and --partitions says ${partitions}`,
-        'leave --partitions out',
-      )
+      const message = `the store has partitions: ${kept}, and --partitions says ${partitions}`
+      throw new CliError(2, 'option-invalid', message, 'leave --partitions out')
     }
     return await use(redisStore({ sendCommand: connection.send, prefix, partitions: partitions ?? kept ?? 1 }))
   } finally {
