@@ -4,10 +4,13 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Store } from '../src/index.js'
 import { redisStore } from '../src/stores/redis.js'
-import { cli, cliJson, secrets } from './support/cli.js'
+import { cli, cliHere, cliJson, secrets, type Told, told } from './support/cli.js'
 import { closedPort, misbehave, misbehaveRaw } from './support/misbehaving-server.js'
 import { approved, describeWithRedis, draft, hour, openBench, type RedisBench, record } from './support/redis-bench.js'
 import { startCluster, startRedis, type TestServer } from './support/redis-server.js'
+
+/** What is not about the process is asked in this one. */
+const ask = async (args: readonly string[]): Promise<Told> => told(await cliHere([...args, '--json']))
 
 /** Enough of a payload to tell whether it is shown. */
 const details = '{"orderId":"8842","amount":120}'
@@ -50,11 +53,11 @@ describeWithRedis('the commands on a store', () => {
   it('lists what is open, those that are due first, and payloads only where they are asked for', {
     timeout: 60_000,
   }, async () => {
-    const { code, document } = await cliJson(['pending', ...at])
+    const { code, document } = await ask(['pending', ...at])
     expect(code).toBe(0)
     const times = { ageMs: expect.any(Number), dueInMs: expect.any(Number) }
     expect(document).toEqual({ items: [0, 1, 2].map((n) => ({ ...open(n), ...times })), cursor: null })
-    expect((await cliJson(['pending', ...at, '--details'])).document).toMatchObject({
+    expect((await ask(['pending', ...at, '--details'])).document).toMatchObject({
       items: [{ details: { orderId: '8842', amount: 120 }, context: null, decision: null }, {}, {}],
     })
     const { stdout } = await cli(['pending', ...at])
@@ -69,13 +72,13 @@ describeWithRedis('the commands on a store', () => {
   })
 
   it('pages', { timeout: 60_000 }, async () => {
-    const first = await cliJson(['pending', ...at, '--limit', '2'])
+    const first = await ask(['pending', ...at, '--limit', '2'])
     const { items, cursor } = Object(first.document)
     expect(items).toMatchObject([open(0), open(1)])
-    const rest = await cliJson(['pending', ...at, '--limit', '2', '--cursor', cursor])
+    const rest = await ask(['pending', ...at, '--limit', '2', '--cursor', cursor])
     expect(rest.document).toMatchObject({ items: [open(2)], cursor: null })
     expect((await cli(['pending', ...at, '--limit', '2'])).stdout).toContain(`more: --cursor ${cursor}`)
-    expect(await cliJson(['pending', ...at, '--cursor', 'nonsense'])).toMatchObject({ code: 2, failed: true })
+    expect(await ask(['pending', ...at, '--cursor', 'nonsense'])).toMatchObject({ code: 2, failed: true })
   })
 
   it('lists what is parked, and what is unbound', { timeout: 60_000 }, async () => {
@@ -83,28 +86,28 @@ describeWithRedis('the commands on a store', () => {
       ...{ approvalId: 'parked-0', action: 'process_refund', assistant: 'bot', state: 'parked' },
       ...{ ageMs: expect.any(Number), starts: 1, reason: 'edit-invalid', note: '/amount' },
     }
-    expect(await cliJson(['parked', ...at])).toMatchObject({ code: 0, document: { items: [parked], cursor: null } })
-    expect((await cliJson(['parked', ...at, '--details'])).document).toMatchObject({
+    expect(await ask(['parked', ...at])).toMatchObject({ code: 0, document: { items: [parked], cursor: null } })
+    expect((await ask(['parked', ...at, '--details'])).document).toMatchObject({
       items: [{ ...parked, details: { amount: 120 }, decision: { status: 'approved' } }],
     })
     const unbound = { ref: 'ref-0', action: 'process_refund', assistant: null, candidates: ['req_claimed'] }
-    const { code, document } = await cliJson(['unbound', ...at])
+    const { code, document } = await ask(['unbound', ...at])
     expect({ code, document }).toEqual({
       code: 0,
       document: { items: [{ ...unbound, ageMs: expect.any(Number) }], cursor: null },
     })
-    expect((await cliJson(['unbound', ...at, '--details'])).document).toMatchObject({
+    expect((await ask(['unbound', ...at, '--details'])).document).toMatchObject({
       items: [{ details: { amount: 120 } }],
     })
   })
 
   it('shows one', { timeout: 60_000 }, async () => {
-    expect((await cliJson(['show', 'open-1', ...at])).document).toMatchObject(open(1))
+    expect((await ask(['show', 'open-1', ...at])).document).toMatchObject(open(1))
     const { stdout } = await cli(['show', 'parked-0', ...at])
     expect(stdout).toMatch(/^approval id {2}parked-0\naction +process_refund\nassistant +bot\nstate +parked\n/)
     expect(stdout).not.toContain('8842')
     expect((await cli(['show', 'parked-0', ...at, '--details'])).stdout).toContain(`details      ${details}\n`)
-    expect(await cliJson(['show', 'nobody', ...at])).toEqual({
+    expect(await ask(['show', 'nobody', ...at])).toEqual({
       code: 1,
       failed: false,
       document: { approvalId: 'nobody', result: 'unknown' },
@@ -114,41 +117,41 @@ describeWithRedis('the commands on a store', () => {
   it('retries, cancels and discards once, and says why not a second time', { timeout: 120_000 }, async () => {
     await store.add(record('to-park'), { dueInMs: hour })
     await store.claim('to-park', 'token', hour, {})
-    expect(await cliJson(['cancel', 'to-park', ...at])).toMatchObject({ code: 1, document: { result: 'held' } })
+    expect(await ask(['cancel', 'to-park', ...at])).toMatchObject({ code: 1, document: { result: 'held' } })
     await store.park('to-park', 'token', 'adopted', '')
-    expect(await cliJson(['retry', 'to-park', ...at])).toEqual({
+    expect(await ask(['retry', 'to-park', ...at])).toEqual({
       code: 0,
       failed: false,
       document: { approvalId: 'to-park', result: 'pending' },
     })
     expect(await store.get('to-park')).toMatchObject({ state: 'pending' })
-    expect(await cliJson(['retry', 'to-park', ...at])).toMatchObject({ code: 1, document: { result: 'not-parked' } })
+    expect(await ask(['retry', 'to-park', ...at])).toMatchObject({ code: 1, document: { result: 'not-parked' } })
     expect((await cli(['cancel', 'to-park', ...at])).stdout).toBe(
       'to-park  cancelled: it ended without a run; at Cheqpoint nothing changed\n',
     )
     expect(await store.get('to-park')).toMatchObject({ state: 'done', tombstone: { outcome: 'cancelled' } })
-    expect(await cliJson(['cancel', 'to-park', ...at])).toMatchObject({ code: 1, document: { result: 'done' } })
-    expect((await cliJson(['show', 'to-park', ...at, '--details'])).document).toEqual({
+    expect(await ask(['cancel', 'to-park', ...at])).toMatchObject({ code: 1, document: { result: 'done' } })
+    expect((await ask(['show', 'to-park', ...at, '--details'])).document).toEqual({
       ...{ approvalId: 'to-park', action: 'process_refund', assistant: null, state: 'done', outcome: 'cancelled' },
       ...{ decision: null, result: null },
     })
     await store.reserve('ref-1', draft(), { dueInMs: hour })
-    expect(await cliJson(['discard', 'ref-1', ...at])).toMatchObject({
+    expect(await ask(['discard', 'ref-1', ...at])).toMatchObject({
       code: 0,
       document: { ref: 'ref-1', result: 'discarded' },
     })
-    expect(await cliJson(['discard', 'ref-1', ...at])).toMatchObject({ code: 1, document: { result: 'unknown' } })
+    expect(await ask(['discard', 'ref-1', ...at])).toMatchObject({ code: 1, document: { result: 'unknown' } })
   })
 
   it('refuses a prefix that nobody uses, and another number of partitions, and writes nothing', {
     timeout: 60_000,
   }, async () => {
     const before = await keys()
-    expect(await cliJson(['pending', '--redis', server.url])).toMatchObject({
+    expect(await ask(['pending', '--redis', server.url])).toMatchObject({
       code: 2,
       document: { error: { code: 'prefix-unknown', fix: expect.stringContaining('--prefix') } },
     })
-    expect(await cliJson(['pending', ...at, '--partitions', '2'])).toMatchObject({
+    expect(await ask(['pending', ...at, '--partitions', '2'])).toMatchObject({
       code: 2,
       document: { error: { message: 'the store has partitions: 4, and --partitions says 2' } },
     })

@@ -54,13 +54,18 @@ export async function cli(args: readonly string[], env?: Environment, file?: str
     stderr += chunk
   })
   const [code] = await once(child, 'close')
-  for (const secret of Object.values(secrets)) expect(stdout + stderr).not.toContain(secret)
-  expect(stdout + stderr).not.toContain('\u001b')
-  expect(stdout + stderr).not.toMatch(/^\s+at .*:\d+/m)
-  return { code, stdout, stderr }
+  return clean({ code, stdout, stderr })
 }
 
-/** Runs a command that does not get to its work, in this process: many of them would take their time. */
+function clean(ended: Ended): Ended {
+  const printed = ended.stdout + ended.stderr
+  for (const secret of Object.values(secrets)) expect(printed).not.toContain(secret)
+  expect(printed).not.toContain('\u001b')
+  expect(printed).not.toMatch(/^\s+at .*:\d+/m)
+  return ended
+}
+
+/** The same in this process, for the many cases where a process of its own would prove nothing more. */
 export async function cliHere(args: readonly string[], env: Environment = {}): Promise<Ended> {
   let [stdout, stderr] = ['', '']
   const code = await run(args, {
@@ -76,7 +81,7 @@ export async function cliHere(args: readonly string[], env: Environment = {}): P
       },
     },
   })
-  return { code, stdout, stderr }
+  return clean({ code, stdout, stderr })
 }
 
 export interface Told {
