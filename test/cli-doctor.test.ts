@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { cli, cliJson, openWorld, secrets } from './support/cli.js'
 import { path, socketHosts } from './support/hosts.js'
 import { closedPort, misbehave, misbehaveRaw } from './support/misbehaving-server.js'
-import { certificate, openTlsServer } from './support/tls-server.js'
+import { listenTls, selfSigned } from './support/tls-server.js'
 
 const withKey = { CHEQPOINT_CONNECTION_KEY: secrets.key }
 /** What is said of what was not given. */
@@ -149,7 +149,8 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
 
   it('wants a certificate that is trusted, and that somebody looks at', async () => {
     const keys: unknown[] = []
-    const url = await openTlsServer(api(({ headers }) => keys.push(headers['x-api-key'])))
+    const credentials = selfSigned()
+    const { url } = await listenTls(credentials, api(({ headers }) => keys.push(headers['x-api-key'])))
     const strange = await doctor(['--base-url', url])
     expect(strange.code).toBe(3)
     expect(strange.found('api', 'reachable')).toEqual({
@@ -159,7 +160,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
 
     const folder = mkdtempSync(join(tmpdir(), 'cheqpoint-cli-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
-    writeFileSync(join(folder, 'ca.pem'), certificate)
+    writeFileSync(join(folder, 'ca.pem'), credentials.cert)
     const trusted = await doctor(['--base-url', url], { ...withKey, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') })
     expect(trusted.code).toBe(0)
     expect(keys.splice(0)).toEqual([undefined, secrets.key])
