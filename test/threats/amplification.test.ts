@@ -225,7 +225,7 @@ describeWithRedis('several receivers on one Redis', () => {
     await first.receiver.reconcile({ limit: 1 })
     expect(first.runs).toMatchObject([{ approvalId: 'genuine', status: 'approved' }])
     await Promise.all(benches.map(({ receiver }) => receiver.close()))
-  })
+  }, 30_000)
 
   it('T01: five hundred unknown ids leave no key in Redis, and cost one call each', async () => {
     const { send: sendCommand, commands } = recorder(redis.send)
@@ -240,7 +240,7 @@ describeWithRedis('several receivers on one Redis', () => {
     expect(scriptCalls(commands)).toBe(500)
     expect(api.gets).toEqual([])
     await receiver.close()
-  })
+  }, 30_000)
 })
 
 describe('unknown ids', () => {
@@ -266,5 +266,5 @@ describe('unknown ids', () => {
     expect(remembered.lastIndexOf(false)).toBe(999)
     expect(api.gets).toEqual([])
     await receiver.close()
-  })
+  }, 30_000)
 })

@@ -212,5 +212,5 @@ describeWithRedis('on Redis', () => {
     expect(benches.flatMap(({ runs }) => runs)).toHaveLength(1)
     expect(benches.reduce((sum, { api }) => sum + api.gets.length, 0)).toBe(1)
     await Promise.all(benches.map(({ receiver }) => receiver.close()))
-  })
+  }, 30_000)
 })
