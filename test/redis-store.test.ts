@@ -193,6 +193,26 @@ describeWithRedis('redisStore: layout', () => {
     expect(await bench.raw('PTTL', `{${prefix}:0}:r:ref`)).toBeGreaterThan(50_000)
   })
 
+  it('erases details and context of a record that is finished or cancelled, at its reference too', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    const stored = async (): Promise<string> => {
+      const keys = (await bench.raw('KEYS', `*${prefix}*:?:*`)) as string[]
+      return (await Promise.all(keys.map((key) => bench.raw('GET', key)))).join()
+    }
+    const secret = { ...draft(), details: '{"to":"canary"}', context: '"canary"' }
+    for (const name of ['finished', 'cancelled']) {
+      await store.reserve(`ref-${name}`, secret, { dueInMs: hour })
+      expect(await stored()).toContain('canary')
+      await store.bind(`ref-${name}`, name, { dueInMs: hour })
+      expect(await stored()).toContain('canary')
+      if (name === 'finished') await decide(store, name, 'worker')
+      else await store.cancel(name, hour)
+      expect(await stored()).not.toContain('canary')
+    }
+    expect(await stored()).toContain('finished')
+  })
+
   it('shows receivers with different prefixes nothing of each other', async () => {
     const [staging, production] = [bench.store(), bench.store()]
     await staging.add(record('id'), { dueInMs: 0 })
