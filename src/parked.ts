@@ -1,5 +1,5 @@
 import type { JsonValue } from './decision.js'
-import { type ParkReason, readJson, type Sealed, showSealed } from './record.js'
+import { type ParkReason, type Sealed, showJson, showSealed } from './record.js'
 import type { Reservation, Snapshot } from './store.js'
 
 /** A record that waits for a person. */
@@ -31,8 +31,8 @@ export function readParked(snapshot: Snapshot): readonly ParkedApproval[] {
       reason,
       note,
       starts,
-      details: attempt(() => readJson(record.details)),
-      context: attempt(() => readJson(record.context)),
+      details: showJson(record.details),
+      context: showJson(record.context),
       decision: showSealed(sealed),
     },
   ]
@@ -53,14 +53,6 @@ export interface UnboundSubmission {
 
 export function readUnbound({ ref, draft, ageMs, candidates }: Reservation): UnboundSubmission {
   const { action, assistant } = draft
-  const details = attempt(() => readJson(draft.details))
-  return { ref, action, assistant, details, context: attempt(() => readJson(draft.context)), ageMs, candidates }
-}
-
-function attempt<Value>(read: () => Value): Value | null {
-  try {
-    return read()
-  } catch {
-    return null
-  }
+  const details = showJson(draft.details)
+  return { ref, action, assistant, details, context: showJson(draft.context), ageMs, candidates }
 }

@@ -547,6 +547,21 @@ describe('the same idempotencyKey', () => {
     expect(api.posts).toHaveLength(1)
   })
 
+  it('is answered where what the store kept of the result is damaged', async () => {
+    const inner = memoryStore()
+    const { receiver } = submitBench({
+      store: overlayStore(inner, {
+        get: async (id) => {
+          const kept = await inner.get(id)
+          return kept?.state === 'done' ? { ...kept, tombstone: { ...kept.tombstone, result: '{"refund":' } } : kept
+        },
+      }),
+    })
+    const { approvalId } = await receiver.submit(refund, key)
+    await receiver.cancel(approvalId)
+    expect(await receiver.submit(refund, key)).toMatchObject({ status: 'cancelled', result: null })
+  })
+
   it('shares one request among all who ask at the same time', async () => {
     const { receiver, api } = submitBench()
     const all = await Promise.all(Array.from({ length: 64 }, () => receiver.submit(refund, key)))

@@ -59,6 +59,16 @@ async function handled(receiver: Receiver, id: string): Promise<void> {
 }
 
 describe('wait()', () => {
+  it('resolves without a result where what the store kept of it is damaged', async () => {
+    const store = memoryStore()
+    const tombstone = { id: 'req_1', ref: null, action: 'refund', assistant: null, outcome: 'approved' as const }
+    const damaged = { state: 'done', tombstone: { ...tombstone, sealed: null, result: '{"refund":' } } as const
+    const { receiver } = bench({ store: overlayStore(store, { get: async () => damaged }) })
+    const waited = receiver.wait('req_1')
+    expect(await isSettled(waited)).toBe(true)
+    expect(await waited).toMatchObject({ status: 'approved', result: null })
+  })
+
   it('resolves with decision and result as soon as this process is done with it', async () => {
     const work = gate()
     const { receiver, api } = bench({
