@@ -14,6 +14,9 @@ interface Due {
   readonly since: number
 }
 
+/** What comes due is taken by the next call, however fast the others are. */
+const mostRounds = 16
+
 /** What is read from the due indexes of all partitions, and from nothing else. */
 export function redisDue(
   link: RedisLink,
@@ -32,11 +35,11 @@ export function redisDue(
 
   /**
    * Takes the oldest of all partitions: looks at each, then takes from those that have them. Where others were faster
-   * in between, looks again. A partition that fails is left out, for what the others hand out must reach its taker.
+   * in between, looks again, a few times. A partition that fails is left out, for what the others hand out must reach its taker.
    */
   async function takeOldest(limit: number, leaseMs: number): Promise<readonly Due[]> {
     const taken: Due[] = []
-    for (;;) {
+    for (let round = 1; ; round++) {
       const looks = await settle(indexes.map(({ due }) => look(due, limit - taken.length)))
       const shares = new Map<string, number>()
       const oldest = looks.due.sort(byAge).slice(0, limit - taken.length)
@@ -45,7 +48,7 @@ export function redisDue(
       taken.push(...takes.due)
       const failures = [...looks.failures, ...takes.failures]
       if (taken.length === 0 && failures.length > 0) throw failures[0]
-      if (takes.due.length === oldest.length || failures.length > 0) return taken.sort(byAge)
+      if (takes.due.length === oldest.length || failures.length > 0 || round >= mostRounds) return taken.sort(byAge)
     }
   }
 

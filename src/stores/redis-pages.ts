@@ -16,6 +16,9 @@ interface Place {
   readonly member: string
 }
 
+/** A page is given short rather than that one call goes through everything that is not to stand on it. */
+const mostRounds = 100
+
 /** Pages through the due and parked indexes of all partitions as if they were one. Nothing is kept between pages. */
 export function redisPages(
   link: RedisLink,
@@ -44,7 +47,7 @@ export function redisPages(
   ): Promise<Page<Item>> {
     const positions = readCursor(cursor, keys.partitions)
     const items: Item[] = []
-    for (;;) {
+    for (let round = 1; ; round++) {
       const wanted = limit - items.length
       // One more than wanted tells whether this is the last page.
       const places = await next(index, wanted + 1, positions)
@@ -53,7 +56,7 @@ export function redisPages(
       const found = await Promise.all(picked.map(({ member }) => read(member)))
       items.push(...found.filter((item) => item !== null))
       if (places.length === picked.length) return { items, cursor: null }
-      if (items.length >= limit) return { items, cursor: writeCursor(positions) }
+      if (items.length >= limit || round >= mostRounds) return { items, cursor: writeCursor(positions) }
     }
   }
 

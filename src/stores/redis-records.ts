@@ -1,7 +1,7 @@
 import { CheqpointError } from '../errors.js'
 import { type ApprovalRecord, type Draft, type ParkReason, recordVersion, type Tombstone } from '../record.js'
 import type { AddOptions } from '../store.js'
-import type { Reply } from './redis-replies.js'
+import { type Reply, wrongReply } from './redis-replies.js'
 
 /*
  * How values travel to the scripts and back.
@@ -66,5 +66,8 @@ export function readTombstone(id: string, reply: Reply): Tombstone {
 }
 
 function readTime(text: string | null): number | null {
-  return text === null ? null : Number(text)
+  const time = text === null ? null : Number(text)
+  // No approval is too late for a moment that is no number.
+  if (Number.isNaN(time)) throw wrongReply(text, 'a time')
+  return time
 }

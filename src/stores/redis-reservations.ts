@@ -1,3 +1,4 @@
+import { CheqpointError } from '../errors.js'
 import type { Draft } from '../record.js'
 import type { AddOptions, Reservation, Store } from '../store.js'
 import type { RedisKeys } from './redis-keys.js'
@@ -22,6 +23,9 @@ interface Half {
   readonly draft: Draft
 }
 
+/** A half-bound reference is finished by whoever meets it, so that another one is rare, and many are a fault. */
+const mostRounds = 16
+
 /**
  * What is done with our own references. A reference and the id that it gets may live in different partitions, so a
  * binding is three writes: the reference takes the id (`half`), the record is written, the reservation is dropped.
@@ -42,11 +46,12 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
 
   /** Repeats a script for as long as it meets a half-bound reference, and finishes that one each time. */
   async function whole(ref: string, ask: () => Promise<Reply>): Promise<Reply> {
-    for (;;) {
+    for (let round = 1; round <= mostRounds; round++) {
       const reply = await ask()
       if (reply.kind !== 'half') return reply
       await finish(ref, readHalf(reply))
     }
+    throw endless()
   }
 
   return {
@@ -59,7 +64,7 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
 
     async bind(ref, id, options) {
       const args = [ref, id, ...addArguments(options)]
-      for (;;) {
+      for (let round = 1; round <= mostRounds; round++) {
         const reply = await link.write(scripts.bind, keys.reference(ref), args)
         if (reply.kind !== 'half') {
           if (reply.oneOf('bound', 'unknown') === 'unknown') return 'unknown'
@@ -69,6 +74,7 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
         const verdict = await finish(ref, half)
         if (half.id === id) return verdict
       }
+      throw endless()
     },
 
     async hold(ref, id) {
@@ -100,6 +106,13 @@ export function redisReservations(link: RedisLink, keys: RedisKeys): Reservation
       return bound && half.options.parked === undefined ? half.id : null
     },
   }
+}
+
+function endless(): CheqpointError {
+  return new CheqpointError(
+    'store-answer',
+    'Redis goes on answering that a binding is half done, which ended each time',
+  )
 }
 
 function readHalf(reply: Reply): Half {
