@@ -112,8 +112,8 @@ export function readJson(text: JsonText): JsonValue {
   return JSON.parse(text) as JsonValue
 }
 
-/** What a handler returned, for those who only show it: `null` where it is damaged, whose text an error would quote. */
-export function showResult(text: JsonText | null): JsonValue {
+/** The same for those who only show it: `null` where it is damaged, whose text an error would quote, or nothing was kept. */
+export function showJson(text: JsonText | null): JsonValue {
   try {
     return text === null ? null : readJson(text)
   } catch {

@@ -1,5 +1,5 @@
 import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
-import { type Sealed, showResult, showSealed } from './record.js'
+import { type Sealed, showJson, showSealed } from './record.js'
 import type { Snapshot } from './store.js'
 import { readDate } from './wire.js'
 
@@ -56,6 +56,6 @@ export function decided(
     modifiedDetails,
     note,
     decidedAt: readDate(decidedAt),
-    result: showResult(result),
+    result: showJson(result),
   }
 }

@@ -1,7 +1,7 @@
 import type { Core } from './core.js'
 import type { DecisionStatus, JsonObject, JsonValue } from './decision.js'
 import { CheqpointError } from './errors.js'
-import { showResult, showSealed, type Tombstone } from './record.js'
+import { showJson, showSealed, type Tombstone } from './record.js'
 import type { Resolver } from './resolver.js'
 import { jitter } from './retry.js'
 import { longestTimer } from './runtime.js'
@@ -204,6 +204,6 @@ function readCompleted({ id, action, outcome, sealed, result }: Tombstone): Comp
     modifiedDetails: truth?.modifiedDetails ?? null,
     note: truth?.note ?? null,
     decidedAt: readDate(truth?.decidedAt ?? null),
-    result: showResult(result),
+    result: showJson(result),
   }
 }
