@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+/** A way to a server on the loopback that breaks where it is told to. */
+export interface CuttingProxy {
+  readonly port: number
+  /** Connections that were made through it. */
+  readonly connections: number
+  /** Bytes that went through each way since the last `cutAfter`, or since the start. */
+  readonly passed: Readonly<Record<Direction, number>>
+  /** Lets so many more bytes through this way, and then resets the connection that brought the next one. Once. */
+  cutAfter(direction: Direction, bytes: number): void
+  /** Resets every connection, and takes none until `up`. */
+  down(): void
+  up(): void
+  close(): void
+}
+
+export type Direction = 'to the server' | 'from the server'
+
+export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
+  const sockets = new Set<Socket>()
+  const passed = { 'to the server': 0, 'from the server': 0 }
+  let cut: { readonly direction: Direction; left: number } | undefined
+  let isDown = false
+  let connections = 0
+
+  const server = createServer((client) => {
+    if (isDown) return void client.resetAndDestroy()
+    connections++
+    const upstream = connect(target, '127.0.0.1')
+    const end = (): void => {
+      client.resetAndDestroy()
+      upstream.resetAndDestroy()
+    }
+    for (const [from, to, direction] of [
+      [client, upstream, 'to the server'],
+      [upstream, client, 'from the server'],
+    ] as const) {
+      sockets.add(from)
+      from.on('error', end).on('close', () => {
+        sockets.delete(from)
+        end()
+      })
+      from.on('data', (chunk: Buffer) => {
+        if (cut?.direction !== direction || chunk.length <= cut.left) {
+          if (cut?.direction === direction) cut.left -= chunk.length
+          passed[direction] += chunk.length
+          to.write(chunk)
+          return
+        }
+        const rest = chunk.subarray(0, cut.left)
+        cut = undefined
+        passed[direction] += rest.length
+        // What may go through must arrive before the reset overtakes it.
+        to.end(rest, end)
+      })
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    // A TCP server that listens has an address with a port.
+    port: (server.address() as AddressInfo).port,
+    get connections() {
+      return connections
+    },
+    passed,
+    cutAfter(direction, bytes) {
+      passed['to the server'] = 0
+      passed['from the server'] = 0
+      cut = { direction, left: bytes }
+    },
+    down() {
+      isDown = true
+      for (const socket of sockets) socket.resetAndDestroy()
+    },
+    up() {
+      isDown = false
+    },
+    close() {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
