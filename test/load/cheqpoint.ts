@@ -42,7 +42,7 @@ server.keepAliveTimeout = 60_000
 const watch = new Watch()
 onOrder(({ kind }) => {
   if (kind === 'watch') watch.start()
-  else if (kind === 'report') watch.end()
+  else if (kind === 'report') watch.report()
 })
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()

@@ -38,6 +38,7 @@ export interface Course {
   readonly sent: number
   readonly attackSeconds: number
   readonly seconds: number
+  readonly delayMs: Delay
   readonly cpuSeconds: number
   readonly peak: { readonly heapBytes: number; readonly rssBytes: number }
   /** Of the machine, while the attack went on. */
@@ -45,8 +46,8 @@ export interface Course {
 }
 
 export function figuresOf(course: Course): Figures {
-  const { attack, host, size, seed, evidence, sent, attackSeconds, seconds, peak, load, cpuSeconds } = course
-  const { ledger, cheqpoint, reviewer, answers, before, after, delays } = evidence
+  const { evidence, sent, attackSeconds, peak } = course
+  const { ledger, cheqpoint, reviewer, answers, before, after } = evidence
   const decided = new Map(cheqpoint.filter(({ kind }) => kind === 'decided').map(({ at, words: [id] }) => [id, at]))
   const latencies = ledger.flatMap(({ at, words: [id] }) => {
     const decidedAt = decided.get(id)
@@ -54,12 +55,11 @@ export function figuresOf(course: Course): Figures {
   })
   const gets = cheqpoint.filter(({ kind }) => kind === 'get').map(({ at }) => at)
   return {
-    ...{ attack, host, seed, size, sent, seconds, load, cpuSeconds },
+    ...course,
     sentPerSecond: attackSeconds === 0 ? 0 : Math.round(sent / attackSeconds),
     handled: new Set(ledger.map(({ words: [id] }) => id)).size,
     byCallback: ledger.filter(({ words }) => words[4] === 'callback').length,
     latencyMs: percentiles(latencies),
-    delayMs: delays[0] ?? { p99: 0, max: 0 },
     heapBytes: [before.heapBytes, peak.heapBytes, after.heapBytes],
     rssBytes: [before.rssBytes, peak.rssBytes, after.rssBytes],
     gets: gets.length,

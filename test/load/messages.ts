@@ -106,7 +106,7 @@ export type Order =
   | { readonly kind: 'measure' }
   /** To the receiver and Cheqpoint: watch memory and event loop from now on. */
   | { readonly kind: 'watch' }
-  /** To the same: say what was seen since. */
+  /** To the same: say what was seen so far. */
   | { readonly kind: 'report' }
 
 export type Said =

@@ -20,25 +20,22 @@ export function onOrder(obey: (order: Order) => void): void {
   process.on('message', (order) => obey(order as Order))
 }
 
-/** Watches memory and event loop. Answers the orders `watch` and `report`. */
+/** Watches memory, processor and event loop. Answers the orders `watch`, once, and `report`. */
 export class Watch {
   readonly #delay = monitorEventLoopDelay({ resolution: 1 })
   #peak = { heapBytes: 0, rssBytes: 0 }
-  #sampler: NodeJS.Timeout | undefined
   #cpu = process.cpuUsage()
 
   start(): void {
     this.#peak = { heapBytes: 0, rssBytes: 0 }
-    this.#sampler = setInterval(() => this.#sample(), 50)
+    setInterval(() => this.#sample(), 50).unref()
     this.#cpu = process.cpuUsage()
     this.#delay.reset()
     this.#delay.enable()
     say({ kind: 'watching' })
   }
 
-  end(): void {
-    this.#delay.disable()
-    clearInterval(this.#sampler)
+  report(): void {
     this.#sample()
     const [p99, max] = [this.#delay.percentile(99) / 1e6, this.#delay.max / 1e6]
     const { user, system } = process.cpuUsage(this.#cpu)

@@ -69,7 +69,7 @@ const { port, server } = await host.open(receiver)
 const watch = new Watch()
 onOrder(({ kind }) => {
   if (kind === 'watch') watch.start()
-  else if (kind === 'report') watch.end()
+  else if (kind === 'report') watch.report()
   else if (kind === 'measure') void measure(server).then((footprint) => say({ kind: 'measured', footprint }))
 })
 say({ kind: 'mounted', port, path, paths, leaked })

@@ -47,28 +47,29 @@ export function writeReport(all: readonly Figures[]): void {
 
 const latencyHeads = [
   ...['attack', 'host', 'sent', 'a second', 'genuine handled', 'by callback'],
-  ...['decision to handler, ms: p50 · p99 · max', 'event-loop delay, ms: p99 · max', 'laws'],
+  ...['decision to handler, ms: p50 · p99 · max', 'event-loop delay, ms: p99 · max', 'processor time, s', 'laws'],
 ]
 
 function latencyRow(figures: Figures): readonly string[] {
   const { attack, host, sent, sentPerSecond, handled, size, byCallback, delayMs, violations } = figures
   return [
     ...[attack.title, host, grouped(sent), grouped(sentPerSecond), `${handled} of ${size.genuine}`, String(byCallback)],
-    ...[latencyMsOf(figures), `${delayMs.p99.toFixed(1)} · ${delayMs.max.toFixed(1)}`],
+    ...[latencyMsOf(figures), `${delayMs.p99.toFixed(1)} · ${delayMs.max.toFixed(1)}`, figures.cpuSeconds.toFixed(1)],
     violations.length === 0 ? 'hold' : `${violations.length} violations`,
   ]
 }
 
 const costHeads = [
   ...['attack', 'host', 'GETs', 'most in a second', 'heap, MB: before · peak · after', 'RSS, MB: the same'],
-  ...['answers to the attack', 'answers to the genuine'],
+  ...['open handles: before → after', 'answers to the attack', 'answers to the genuine'],
 ]
 
 function costRow(figures: Figures): readonly string[] {
   const { attack, host, gets, mostGetsInASecond, heapBytes, rssBytes, answers, genuineAnswers } = figures
   return [
     ...[attack.title, host, grouped(gets), String(mostGetsInASecond)],
-    ...[megabytes(heapBytes), megabytes(rssBytes), list(answers), list(genuineAnswers)],
+    ...[megabytes(heapBytes), megabytes(rssBytes), figures.handles.join(' → ')],
+    ...[list(answers), list(genuineAnswers)],
   ]
 }
 

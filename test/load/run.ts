@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readLog } from '../support/log.js'
 import type { Attack, Size } from './attacks.js'
 import { type Figures, figuresOf } from './figures.js'
-import type { CheqpointPlan, Footprint, HostName, ReceiverPlan, ReviewerPlan } from './messages.js'
+import type { CheqpointPlan, Footprint, HostName, ReceiverPlan, ReviewerPlan, Said } from './messages.js'
 import { Peer } from './peer.js'
 
 /** How long the sweep gets for what the callbacks could not have confirmed. */
@@ -55,9 +55,9 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
     const work = [...attackers, reviewer].map((peer) => peer.ask({ kind: 'go' }, 'done'))
     const done = await Promise.race([Promise.all(work), alarm.rang])
     const [load = 0] = loadavg()
+    const seen = await look(receiver, before)
     await Promise.race([drained(logs.ledger, genuine), alarm.rang])
-    const seen = receiver.exit === null ? await receiver.ask({ kind: 'report' }, 'seen') : null
-    const { delayMs } = await cheqpoint.ask({ kind: 'report' }, 'seen')
+    const stalls = [await look(receiver, before), await look(cheqpoint, before)]
     const after = receiver.exit === null ? await partings(receiver) : before
     alarm.disarm()
 
@@ -67,15 +67,14 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
       sent: assaults.reduce((sum, { sent }) => sum + sent, 0),
       attackSeconds: Math.max(0, ...assaults.map((each) => each.seconds)),
       seconds: (performance.now() - startedAt) / 1_000,
-      peak: seen?.peak ?? before,
-      cpuSeconds: seen?.cpuSeconds ?? 0,
+      ...seen,
       evidence: {
         ...{ genuine, before, after, died: receiver.exit },
         ledger: readLog(logs.ledger),
         cheqpoint: readLog(logs.cheqpoint),
         reviewer: readLog(logs.reviewer),
         answers: assaults.flatMap(({ answers }) => answers),
-        delays: [seen?.delayMs ?? { p99: 0, max: 0 }, delayMs],
+        delays: stalls.map(({ delayMs }) => delayMs),
       },
     })
     if (figures.violations.length === 0) rmSync(folder, { recursive: true, force: true })
@@ -83,6 +82,15 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
   } finally {
     for (const peer of peers) peer.kill()
   }
+}
+
+type Seen = Pick<Extract<Said, { kind: 'seen' }>, 'peak' | 'delayMs' | 'cpuSeconds'>
+
+/** What a process has seen so far; one that has ended tells nothing. */
+async function look(peer: Peer, before: Footprint): Promise<Seen> {
+  if (peer.exit !== null) return { peak: before, delayMs: { p99: 0, max: 0 }, cpuSeconds: 0 }
+  const { peak, delayMs, cpuSeconds } = await peer.ask({ kind: 'report' }, 'seen')
+  return { peak, delayMs, cpuSeconds }
 }
 
 /** `rang` resolves when the process has ended, so that nobody waits for what it would have said. */
