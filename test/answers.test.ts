@@ -659,6 +659,17 @@ describe('a callback that comes before its request is registered', () => {
     await receiver.track('req_2', tracked)
     expect(await snapshot('req_2')).toMatchObject({ dueInMs: 12_345 })
   })
+
+  it('is remembered among the last thousand: strangers make us keep no more', async () => {
+    const { receiver, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 12_345 } })
+    await send({}, 'first')
+    await send({}, 'second')
+    for (let index = 0; index < 999; index++) await send({}, `stranger_${index}`)
+    await receiver.track('second', tracked)
+    expect(await snapshot('second')).toMatchObject({ dueInMs: 0 })
+    await receiver.track('first', tracked)
+    expect(await snapshot('first')).toMatchObject({ dueInMs: 12_345 })
+  })
 })
 
 describe('a store that is down', () => {
