@@ -39,15 +39,24 @@ async function test(tree: Tree, files: readonly string[]): Promise<Verdict> {
 /** The named tests one by one; where none of them notices, all that there are. */
 async function judge(tree: Tree, mutant: Mutant): Promise<Verdict> {
   const undo = tree.change(mutant)
+  let verdict: Verdict = { kind: 'survived' }
   try {
     for (const file of mutant.tests) {
-      const verdict = await test(tree, [file])
-      if (verdict.kind !== 'survived') return verdict
+      verdict = await test(tree, [file])
+      if (verdict.kind !== 'survived') break
     }
-    return values.quick ? { kind: 'survived' } : await test(tree, [])
+    if (verdict.kind === 'survived' && !values.quick) verdict = await test(tree, [])
   } finally {
     undo()
   }
+  return verdict.kind === 'killed' && verdict.timedOut ? confirm(tree, verdict) : verdict
+}
+
+/** A test that runs out of time notices something only where it does not without the change. */
+async function confirm(tree: Tree, verdict: Extract<Verdict, { kind: 'killed' }>): Promise<Verdict> {
+  if (tree.needBuild([verdict.file])) tree.build()
+  const { kind } = await runTests(tree.root, [verdict.file], verdict.title)
+  return kind === 'survived' ? verdict : { kind: 'broken', why: `too slow here: ${verdict.file} › ${verdict.title}` }
 }
 
 function describe(verdict: Verdict): string {

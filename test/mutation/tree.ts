@@ -31,7 +31,9 @@ export class Tree {
 
   /** Whether these tests import the package as its users do, from what was built. */
   needBuild(tests: readonly string[]): boolean {
-    return tests.some((file) => /from 'cheqpoint-callback|dist\//.test(readFileSync(join(this.root, 'test', file), 'utf8')))
+    return tests.some((file) =>
+      /from 'cheqpoint-callback|dist\//.test(readFileSync(join(this.root, 'test', file), 'utf8')),
+    )
   }
 
   /** Builds what stands there, types right or wrong: the compiler is no test. */

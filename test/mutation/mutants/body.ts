@@ -20,7 +20,7 @@ export const bodyMutants: readonly Mutant[] = [
     guard: 'a web stream is read one chunk past the limit at the most',
     file: 'src/body.ts',
     find: 'if (size > maxBytes) {',
-    replace: 'if (false) {',
+    replace: 'if (size > 2 * maxBytes) {',
     tests: ['body.test.ts'],
   },
   {

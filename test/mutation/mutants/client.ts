@@ -216,7 +216,7 @@ export const clientMutants: readonly Mutant[] = [
     guard: 'the key that worked comes first from then on',
     file: 'src/client.ts',
     find: 'keyring.best = key',
-    replace: '',
+    replace: '{}',
     tests: ['client.test.ts'],
   },
   {

@@ -94,20 +94,6 @@ export const pipelineMutants: readonly Mutant[] = [
     tests: ['budget.test.ts'],
   },
   {
-    guard: 'a budget takes back no more than it holds',
-    file: 'src/budget.ts',
-    find: 'Math.min(this.#burst, bucket.tokens + 1)',
-    replace: 'bucket.tokens + 1',
-    tests: ['budget.test.ts'],
-  },
-  {
-    guard: 'a whole token is needed, and one is enough',
-    file: 'src/budget.ts',
-    find: 'tokens >= 1 ?',
-    replace: 'tokens > 1 ?',
-    tests: ['budget.test.ts'],
-  },
-  {
     guard: 'the wait for a token is not told too short',
     file: 'src/budget.ts',
     find: 'Math.ceil(((1 - tokens)',
