@@ -1,8 +1,10 @@
+import { adapters, sockets } from './adapters.js'
 import { callbackBodies } from './callback-bodies.js'
 import { callbackHeaders } from './callback-headers.js'
 import { getAnswers } from './get-answers.js'
 import { ids } from './ids.js'
 import type { Property } from './property.js'
+import { redisReplies } from './redis-replies.js'
 import { storeFaults } from './store-faults.js'
 import { urlTokens } from './url-tokens.js'
 
@@ -14,4 +16,7 @@ export const properties: readonly Property[] = [
   urlTokens,
   getAnswers,
   storeFaults,
+  redisReplies,
+  adapters,
+  sockets,
 ]

@@ -12,6 +12,8 @@ type Fault =
   | { readonly how: 'none' | 'hangs' }
   | { readonly how: 'rejects' | 'throws'; readonly error: unknown }
   | { readonly how: 'answers' | 'answers at once'; readonly value: unknown }
+  /** The true answer, with one value in it replaced. */
+  | { readonly how: 'tampers'; readonly at: number; readonly value: unknown }
 
 /** Answers that some method gives, so that they are near to those of others, and answers that none gives. */
 const answer: fc.Arbitrary<unknown> = fc.oneof(
@@ -78,7 +80,7 @@ const answer: fc.Arbitrary<unknown> = fc.oneof(
 )
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
-  { weight: 4, arbitrary: fc.constant<Fault>({ how: 'none' }) },
+  { weight: 16, arbitrary: fc.constant<Fault>({ how: 'none' }) },
   { weight: 1, arbitrary: fc.constant<Fault>({ how: 'hangs' }) },
   { weight: 2, arbitrary: fc.record({ how: fc.constantFrom('rejects' as const, 'throws' as const), error: anyError }) },
   {
@@ -94,7 +96,7 @@ export const storeFaults: Property = property({
   arbitrary: fc.record({
     faults: fc.array(fault, { minLength: 1, maxLength: 8 }),
     operations: operationList,
-    registers: fc.constantFrom('record', 'record', 'record', 'parked', 'reservation', 'nothing'),
+    registers: fc.constantFrom('record', 'record', 'record', 'damaged', 'done', 'parked', 'reservation', 'nothing'),
     api: fc.constantFrom('APPROVED', 'REJECTED', 'PENDING', 'down'),
     tight: fc.boolean(),
   }),
@@ -109,6 +111,8 @@ export const storeFaults: Property = property({
         const { upstream, runs, inner, receiver } = bench.begin(sound)
         if (registers === 'record' || registers === 'parked') await register(inner, 'req_1')
         if (registers === 'reservation') await inner.reserve('ref_1', draft, { dueInMs: 0 })
+        if (registers === 'damaged') await register(inner, 'req_1', { details: '{', context: '[' })
+        if (registers === 'done') await finish(inner)
         if (registers === 'parked') {
           await inner.claim('req_1', 'x', 1_000, {})
           await inner.park('req_1', 'x', 'adopted', '')
@@ -140,6 +144,14 @@ const none: Fault = { how: 'none' }
 const faultyCalls = 24
 const draft = { ref: 'ref_1', action: 'refund', assistant: null, expiresAt: null, details: '{}', context: 'null' }
 
+/** A submission that is over, and whose result was damaged since. */
+async function finish(store: Store): Promise<void> {
+  await register(store, 'req_1')
+  await store.claim('req_1', 'x', 1_000, {})
+  await store.seal('req_1', 'x', '{"status":')
+  await store.complete('req_1', 'x', { outcome: 'rejected', result: '{"a":' }, 86_400_000)
+}
+
 function faulty(store: Store, next: () => Fault): Store {
   return new Proxy(store, {
     get(target, name) {
@@ -156,6 +168,8 @@ function faulty(store: Store, next: () => Fault): Store {
             return Promise.reject(chosen.error)
           case 'throws':
             throw chosen.error
+          case 'tampers':
+            return Promise.resolve(Reflect.apply(call, target, given)).then((answer) => tampered(answer, chosen))
           case 'answers':
             return Promise.resolve(chosen.value)
           case 'answers at once':
@@ -164,4 +178,18 @@ function faulty(store: Store, next: () => Fault): Store {
       }
     },
   })
+}
+
+function tampered(answer: unknown, { at, value }: Extract<Fault, { how: 'tampers' }>): unknown {
+  const copy: unknown = structuredClone(answer)
+  const places = placesIn(copy)
+  const place = places[at % places.length]
+  if (place === undefined) return value
+  Reflect.set(place.owner, place.key, value)
+  return copy
+}
+
+function placesIn(value: unknown): readonly { readonly owner: object; readonly key: string }[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, each]) => [{ owner: value, key }, ...placesIn(each)])
 }
