@@ -150,7 +150,10 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
   it('wants a certificate that is trusted, and that somebody looks at', async () => {
     const keys: unknown[] = []
     const credentials = selfSigned()
-    const { url } = await listenTls(credentials, api(({ headers }) => keys.push(headers['x-api-key'])))
+    const { url } = await listenTls(
+      credentials,
+      api(({ headers }) => keys.push(headers['x-api-key'])),
+    )
     const strange = await doctor(['--base-url', url])
     expect(strange.code).toBe(3)
     expect(strange.found('api', 'reachable')).toEqual({
