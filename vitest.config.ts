@@ -1,3 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-export default defineConfig({ test: { setupFiles: ['test/support/watch-output.ts'] } })
+// A slow machine is no failure: what hangs is told apart from what is slow by half a minute.
+export default defineConfig({
+  test: { setupFiles: ['test/support/watch-output.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+})

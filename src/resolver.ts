@@ -86,7 +86,8 @@ export class Resolver {
         // A claim is only verified where there are rules for its action, and rules come with a handler.
         return handler === null ? { kind: 'no-handler', approvalId: id } : await run(found.claim, handler, this.#terms)
       }
-      while (flight.knocked) await this.#passOnKnock(id, ref, flight)
+      // Where the store failed, everybody is told that nobody has the rest; asking it again would only hold that up.
+      while (flight.knocked && found.kind !== 'store-unavailable') await this.#passOnKnock(id, ref, flight)
       return found
     } finally {
       // In the step of the last check: a callback that joined in between would be told of a look that is over.

@@ -124,6 +124,16 @@ describe('a receiver whose store stops answering', () => {
     expect((await answer).status).toBe(503)
   })
 
+  it('answers 503 to each of two callbacks for one approval, before it would say that a handler runs', async () => {
+    const { receiver } = bench({
+      sweep: 'elsewhere',
+      store: overlayStore(memoryStore(), { claim: never, knock: never }),
+    })
+    const answers = [receiver.fetch(callbackRequest('req_1')), receiver.fetch(callbackRequest('req_1'))]
+    await vi.advanceTimersByTimeAsync(8_000)
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([503, 503])
+  })
+
   it('goes on sweeping when the store answers again', async () => {
     const store = memoryStore()
     let hangs = true
