@@ -115,7 +115,7 @@ const byHand: readonly Act[] = [
   ...failing.map(
     ([method, name, run]): Act => ({
       name: `${name} while the store fails`,
-      ends: 'own error',
+      ends: 'store-unavailable',
       run(bench) {
         bench.faulty.failWith(storeError(), method)
         return run(bench)

@@ -45,7 +45,7 @@ export const mayAppear: Readonly<Record<SecretKind, readonly Place[]>> = {
   note: [...kept, 'tombstone', 'returned'],
   result: ['tombstone', 'command', 'returned'],
   handlerError: ['hidden event'],
-  storeError: ['hidden event', 'own error', 'returned'],
+  storeError: ['hidden event', 'error', 'returned'],
   upstream: [],
   agent: [],
   claim: [],

@@ -147,7 +147,7 @@ const taken: readonly Act[] = [
 
 const storeFails = (
   [
-    ['reserve', 'own error'],
+    ['reserve', 'store-unavailable'],
     ['bind', 'submission-unknown'],
     ['get', null],
     ['discard', 'submission-refused'],

@@ -143,13 +143,6 @@ export const clientMutants: readonly Mutant[] = [
     tests: ['client.test.ts'],
   },
   {
-    guard: 'an answer about another approval is unreadable',
-    file: 'src/client.ts',
-    find: 'if (answer.id !== id) throw',
-    replace: 'if (false) throw',
-    tests: ['client.test.ts'],
-  },
-  {
     guard: 'an answer that gives two ids is unreadable',
     file: 'src/wire.ts',
     find: 'if (id === undefined) return null',

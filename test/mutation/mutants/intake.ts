@@ -38,13 +38,6 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['intake.test.ts'],
   },
   {
-    guard: 'two agent headers are seen as two',
-    file: 'src/host.ts',
-    find: 'request.headersDistinct[name] ?? request.headers[name]',
-    replace: 'request.headers[name]',
-    tests: ['adapters.test.ts'],
-  },
-  {
     guard: 'only versions of the agent are reported, never what strangers write',
     file: 'src/core.ts',
     find: 'otherVersion.test(agent)',

@@ -248,13 +248,6 @@ export const memoryMutants: readonly Mutant[] = [
     tests: ['memory-store.test.ts'],
   },
   {
-    guard: 'dead places in the due queue are swept',
-    file: 'src/stores/due-queue.ts',
-    find: 'if (this.#heap.length <= 2 * this.#size + 64) return',
-    replace: 'return',
-    tests: ['memory-store.test.ts'],
-  },
-  {
     guard: 'a known id is not registered again',
     file: 'src/stores/memory.ts',
     find: "if (this.#open.has(record.id) || this.#graves.get(record.id) !== undefined) return 'exists'",

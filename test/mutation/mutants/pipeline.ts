@@ -3,27 +3,6 @@ import type { Mutant } from '../mutant.js'
 /** From a trigger to a sealed decision: budgets, pauses, single flight, claim, seal, and what a callback is owed. */
 export const pipelineMutants: readonly Mutant[] = [
   {
-    guard: 'callbacks have a budget of GETs',
-    file: 'src/pipeline.ts',
-    find: 'pausedMs > 0 ? pausedMs : core.callbackBudget.take(assistant)',
-    replace: 'pausedMs',
-    tests: ['receiver-sweep.test.ts', 'answers.test.ts'],
-  },
-  {
-    guard: 'callbacks heed the pause of their assistant',
-    file: 'src/pipeline.ts',
-    find: 'pausedMs > 0 ? pausedMs : core.callbackBudget.take(assistant)',
-    replace: 'core.callbackBudget.take(assistant)',
-    tests: ['receiver-sweep.test.ts', 'answers.test.ts'],
-  },
-  {
-    guard: 'a callback that asks nothing gives its token of the budget back',
-    file: 'src/pipeline.ts',
-    find: 'if (!asked) admission.giveBack()',
-    replace: '',
-    tests: ['receiver-sweep.test.ts', 'answers.test.ts'],
-  },
-  {
     guard: 'each assistant has a callback budget of its own',
     file: 'src/pipeline.ts',
     find: 'core.manyAssistants ? await assistantOf(id, core) : null',
@@ -139,34 +118,6 @@ export const pipelineMutants: readonly Mutant[] = [
     guard: 'a callback that joins a look is a knock',
     file: 'src/resolver.ts',
     find: "if (via === 'callback') current.knocked = true",
-    replace: '',
-    tests: ['receiver-sweep.test.ts'],
-  },
-  {
-    guard: 'a callback that joins too late for the release is told to the store',
-    file: 'src/resolver.ts',
-    find: 'while (flight.knocked) await',
-    replace: 'while (false) await',
-    tests: ['receiver-sweep.test.ts'],
-  },
-  {
-    guard: 'a callback that joins while another is told to the store is told as well',
-    file: 'src/resolver.ts',
-    find: 'while (flight.knocked) await',
-    replace: 'if (flight.knocked) await',
-    tests: ['receiver-sweep.test.ts'],
-  },
-  {
-    guard: 'nobody joins a look that is over',
-    file: 'src/resolver.ts',
-    find: 'this.#land(flightKey(id, ref), flight)\n',
-    replace: '\n',
-    tests: ['receiver-sweep.test.ts'],
-  },
-  {
-    guard: 'a landing takes no other flight with it',
-    file: 'src/resolver.ts',
-    find: 'if (this.#flights.get(key) === flight) ',
     replace: '',
     tests: ['receiver-sweep.test.ts'],
   },

@@ -11,13 +11,6 @@ export const submitMutants: readonly Mutant[] = [
     tests: ['submit.test.ts'],
   },
   {
-    guard: 'a submission that is not settled is not sent again under its key',
-    file: 'src/submit.ts',
-    find: "if (reserved.kind === 'open') throw",
-    replace: 'if (false) throw',
-    tests: ['submit.test.ts'],
-  },
-  {
     guard: 'a submission that has its id is not sent again under its key',
     file: 'src/submit.ts',
     find: "if (reserved.kind === 'bound') return",
@@ -185,13 +178,6 @@ export const submitMutants: readonly Mutant[] = [
     find: 'derivedRef(assistant ?? null, idempotencyKey)',
     replace: 'idempotencyKey',
     tests: ['submit.test.ts'],
-  },
-  {
-    guard: 'a token outlives its request, so that copies are known',
-    file: 'src/submit.ts',
-    find: ' + retentionMs)\n    const submission',
-    replace: ')\n    const submission',
-    tests: ['submit-tokens.test.ts', 'submit.test.ts'],
   },
   {
     guard: 'a request whose callback beat its answer is acted on at once',
