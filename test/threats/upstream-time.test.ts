@@ -137,24 +137,28 @@ describe('a request that Cheqpoint rejects by itself', () => {
 describe('the date of a decision', () => {
   it('T67: is handed on, and judges nothing but whether an approval came by its expiry, whatever it says', async () => {
     const expiresAt = new Date(now.getTime() + hour)
-    const date = fc.oneof(
-      fc.date({ noInvalidDate: true }).map((each) => each.toISOString()),
-      fc.constantFrom(
-        '9999-12-31T23:59:59Z',
-        '1970-01-01T00:00:00Z',
-        '2026-11-20T11:00:00.000Z',
-        '2026-11-20T11:00:00.001Z',
-      ),
-      fc.string({ maxLength: 20 }),
-      fc.jsonValue({ maxDepth: 1 }),
-    )
+    // Each with the moment that it names, of those that name one.
+    const named = fc
+      .date({ noInvalidDate: true, min: new Date('0001-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59Z') })
+      .map((each) => [each.toISOString(), each.getTime()] as const)
+    const atExpiry = fc.integer({ min: -2, max: 2 }).map((by) => {
+      const each = new Date(expiresAt.getTime() + by)
+      return [each.toISOString(), each.getTime()] as const
+    })
+    const nonsense = fc
+      .oneof(
+        fc.constantFrom('1', '2026', '2099-01-01', 'tomorrow', '+275760-09-13T00:00:00.000Z', '2099-13-01T00:00:00Z'),
+        fc.string({ maxLength: 20 }),
+        fc.jsonValue({ maxDepth: 1 }),
+      )
+      .map((each) => [each, Number.NaN] as const)
+    const dates = fc.oneof(named, atExpiry, nonsense)
     await fc.assert(
-      fc.asyncProperty(date, fc.constantFrom('APPROVED', 'REJECTED'), async (decidedAt, status) => {
+      fc.asyncProperty(dates, fc.constantFrom('APPROVED', 'REJECTED'), async ([decidedAt, at], status) => {
         const { receiver, api, runs } = bench({ sweep: 'elsewhere' })
         await receiver.track('req_1', { ...refund, expiresAt })
         api.answer('req_1', { body: { id: 'req_1', status, decidedAt } })
         expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(200)
-        const at = typeof decidedAt === 'string' ? Date.parse(decidedAt) : Number.NaN
         const late = status === 'APPROVED' && at > expiresAt.getTime()
         expect(runs).toHaveLength(1)
         expect(runs[0]?.decision.status).toBe(late ? 'expired' : status.toLowerCase())
