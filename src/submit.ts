@@ -170,7 +170,7 @@ export class Submitter {
       if (bound === 'unknown' && (await this.#persist('add', add)) === 'added') return
     } catch (error) {
       // What another than our own stores throws may quote what was written. The event `store-failed` has it.
-      const cause = isCheqpointError(error) ? error : undefined
+      const cause = isCheqpointError(error) && error.cause === undefined ? error : undefined
       throw this.#lost('the store did not take the approval id', { ref, approvalId, cause })
     }
     throw this.#lost('the approval id belongs to another request', { ref, approvalId })

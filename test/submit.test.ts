@@ -430,7 +430,7 @@ describe('the id that came back', () => {
     const error = await submission
     expect(error.code).toBe('submission-unknown')
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('8842')
-    expect(eventsOf(events, 'store-failed')[0]?.error).toBe(cause)
+    expect(eventsOf(events, 'store-failed')[0]?.error).toMatchObject({ code: 'store-unavailable', cause })
   })
 
   it('is joined though the answer to the first try was lost', async () => {

@@ -42,7 +42,7 @@ export async function openPageBench(browser: Browser, options: PageBenchOptions 
     apiKey,
     baseUrl: url,
     callbackUrl: `http://127.0.0.1:${host.port}${path}`,
-    callbackSecret: 'a secret for tokens in callback URLs',
+    callbackSecret: 'a secret of the page tests',
     polling: { firstMs: firstLookMs, maxMs: firstLookMs },
     confirm: { gapMs: 50 },
     onDecision: (decision: Decision) => void runs.push(decision),

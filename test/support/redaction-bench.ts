@@ -49,8 +49,13 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
     const { status, statusText, headers } = response
     note('answer', 'fetch', [status, statusText, [...headers], await response.text()])
   }
-  const noteError = (name: string, error: unknown): void =>
-    note(isCheqpointError(error) ? 'error' : 'own error', name, error)
+  const noteError = (name: string, error: unknown): void => {
+    if (isCheqpointError(error, 'store-unavailable') && error.cause !== undefined && !isCheqpointError(error.cause)) {
+      note('own error', name, error.cause)
+      const { cause: _, ...rest } = Object.getOwnPropertyDescriptors(error)
+      note('error', name, Object.create(Object.getPrototypeOf(error), rest))
+    } else note(isCheqpointError(error) ? 'error' : 'own error', name, error)
+  }
 
   const receiver: Receiver = new Proxy(bench.receiver, {
     get(target, property) {

@@ -10,7 +10,7 @@ export const places = [
   'hidden event',
   /** A CheqpointError that a method rejects with: message, stack, causes, properties. */
   'error',
-  /** What the caller's own store threw, handed on as it was thrown. */
+  /** What the caller's own store threw, handed on as the cause of `store-unavailable`. */
   'own error',
   /** What a method resolves with, for the caller alone. */
   'returned',
@@ -45,7 +45,7 @@ export const mayAppear: Readonly<Record<SecretKind, readonly Place[]>> = {
   note: [...kept, 'tombstone', 'returned'],
   result: ['tombstone', 'command', 'returned'],
   handlerError: ['hidden event'],
-  storeError: ['hidden event', 'error', 'returned'],
+  storeError: ['hidden event', 'own error', 'returned'],
   upstream: [],
   agent: [],
   claim: [],

@@ -218,6 +218,12 @@ describeWithRedis('several receivers on one Redis', () => {
       await Promise.all(benches.flatMap(({ send }) => known.map((each) => send({}, each))))
     }
     for (const { send } of benches) for (const each of known) await send({}, each)
+    expect(gets(benches)).toBeLessThanOrEqual(12)
+    // What each keeps for ids that it has not kept waiting is spent on such, and not a GET more.
+    const fresh = benches.flatMap((bench, at) => ids(6).map((each) => ({ bench, id: `fresh_${at}_${each}` })))
+    for (const { api } of benches) for (const each of fresh) api.pend(each.id)
+    for (const each of fresh) await first.receiver.track(each.id, tracked)
+    for (const each of fresh) await each.bench.send({}, each.id)
     expect(gets(benches)).toBe(12)
     const draft = { ref: null, action: 'refund', assistant: null, expiresAt: null, details: '{}', context: 'null' }
     await first.store.add({ ...draft, id: 'genuine' }, { dueInMs: 0 })

@@ -174,7 +174,10 @@ describe('headers made to be hard to read', () => {
   })
 
   it('T34: a URL of five million characters is read once, whatever of a token it holds', async () => {
-    const current = await adapterBench({ callbackUrl: `https://app.test${path}`, callbackSecret: '0123456789abcdef' })
+    const current = await adapterBench({
+      callbackUrl: `https://app.test${path}`,
+      callbackSecret: 'a secret of the threats',
+    })
     const token = new URL(current.receiver.callbackUrl().url).searchParams.get('cq') ?? ''
     for (const tail of ['a'.repeat(5_000_000), `${token}${'a'.repeat(5_000_000)}`, `${token}.`.repeat(100_000)]) {
       const made: Callback = {
@@ -190,7 +193,7 @@ describe('headers made to be hard to read', () => {
 
 describe('a log', () => {
   const canary = 'CANARY'
-  const secret = { callbackUrl: `https://app.test${path}`, callbackSecret: '0123456789abcdef' }
+  const secret = { callbackUrl: `https://app.test${path}`, callbackSecret: 'a secret of the threats' }
 
   it('T41: gets one event of fixed size for a refusal, and no character that a stranger chose but an id', async () => {
     const current = await adapterBench({ callbacks: { maxBodyBytes: 1_000 } })

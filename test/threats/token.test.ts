@@ -19,7 +19,11 @@ vi.mock('node:crypto', async (original) => {
 const handled = taken(200, 'handled')
 
 describe('a token in the URL', () => {
-  const secret = { callbackUrl: `https://app.test${path}`, callbackSecret: '0123456789abcdef', confirm: { gapMs: 0 } }
+  const secret = {
+    callbackUrl: `https://app.test${path}`,
+    callbackSecret: 'a secret of the threats',
+    confirm: { gapMs: 0 },
+  }
   const refused = problem(401, 'token-refused', 'The callback URL has no valid token')
   const escaped = (text: string): string => [...text].map((each) => `%${each.charCodeAt(0).toString(16)}`).join('')
 
