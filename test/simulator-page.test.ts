@@ -199,6 +199,8 @@ describeWithChromium('the page of the simulator', () => {
       () => bench.runs.at(-1),
       expect.objectContaining({ details: expect.objectContaining({ amount: 205 }) }),
     )
+    // The handler may run before the page has heard of the decision; until then its editor takes the keys.
+    await shows(page, '#request .chip', 'approved')
 
     await press('j')
     await heading(10)

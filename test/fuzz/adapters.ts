@@ -25,7 +25,15 @@ import { FakeTime } from './time.js'
 export const adapters: Property = property({
   name: 'adapters',
   says: 'the same request gets the same answer and does the same, whatever the adapter',
-  suite: 4_000,
+  sees: [
+    '200 handled',
+    '400 malformed',
+    '401 token-refused',
+    '403 agent-refused',
+    '405 method-not-allowed',
+    '415 media-type-refused',
+  ],
+  suite: 1_000,
   full: 100_000,
   arbitrary: anyRequest,
   async open() {
@@ -70,7 +78,8 @@ export const adapters: Property = property({
 export const sockets: Property = property({
   name: 'sockets',
   says: 'the same over sockets, for every way of mounting a receiver',
-  suite: 100,
+  sees: ['200 handled', '400 malformed', '401 token-refused'],
+  suite: 40,
   full: 5_000,
   // Interim answers are not for the client at hand, and other methods not for every host.
   arbitrary: anyRequest.filter(

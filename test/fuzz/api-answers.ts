@@ -44,7 +44,8 @@ const oddWords = [
   'approved,rejected',
 ]
 const statusText = fc.oneof(
-  { weight: 10, arbitrary: fc.constantFrom(...words.map((word) => JSON.stringify(word))) },
+  { weight: 12, arbitrary: fc.constantFrom('"APPROVED"', '"approved"') },
+  { weight: 8, arbitrary: fc.constantFrom(...words.map((word) => JSON.stringify(word))) },
   { weight: 2, arbitrary: fc.constantFrom(...oddWords.map((word) => JSON.stringify(word))) },
   {
     weight: 1,
@@ -52,7 +53,7 @@ const statusText = fc.oneof(
   },
 )
 const idText = fc.oneof(
-  { weight: 20, arbitrary: fc.constant('"req_1"') },
+  { weight: 40, arbitrary: fc.constant('"req_1"') },
   {
     weight: 1,
     arbitrary: fc.constantFrom(
@@ -183,7 +184,7 @@ const deep = fc
   })
 
 const text = fc.oneof(
-  { weight: 20, arbitrary: nearSchema },
+  { weight: 40, arbitrary: nearSchema },
   { weight: 2, arbitrary: deep },
   { weight: 1, arbitrary: jsonText },
   { weight: 1, arbitrary: bombText },
@@ -201,7 +202,7 @@ const text = fc.oneof(
 )
 
 const body: fc.Arbitrary<Uint8Array> = fc.oneof(
-  { weight: 20, arbitrary: text.map((each) => Buffer.from(each)) },
+  { weight: 40, arbitrary: text.map((each) => Buffer.from(each)) },
   {
     weight: 3,
     arbitrary: fc.tuple(nearSchema, fc.nat(), fc.nat(255), fc.nat(2)).map(([each, at, byte, cut]) => {
@@ -226,7 +227,7 @@ const body: fc.Arbitrary<Uint8Array> = fc.oneof(
 )
 
 const headers: fc.Arbitrary<IncomingHttpHeaders> = fc.oneof(
-  { weight: 12, arbitrary: fc.constant({ 'content-type': 'application/json' }) },
+  { weight: 24, arbitrary: fc.constant({ 'content-type': 'application/json' }) },
   {
     weight: 3,
     arbitrary: fc.constantFrom<IncomingHttpHeaders>(
@@ -260,7 +261,7 @@ const headers: fc.Arbitrary<IncomingHttpHeaders> = fc.oneof(
 export const apiAnswer: fc.Arbitrary<UpstreamAnswer> = fc
   .record({
     status: fc.oneof(
-      { weight: 20, arbitrary: fc.constant(200) },
+      { weight: 50, arbitrary: fc.constant(200) },
       {
         weight: 4,
         arbitrary: fc.constantFrom(
@@ -298,7 +299,7 @@ export const apiAnswer: fc.Arbitrary<UpstreamAnswer> = fc
     body,
     cuts: fc.array(fc.nat(), { maxLength: 2 }),
     end: fc.oneof(
-      { weight: 20, arbitrary: fc.constant('whole' as const) },
+      { weight: 40, arbitrary: fc.constant('whole' as const) },
       { weight: 1, arbitrary: fc.constantFrom('broken' as const, 'never' as const) },
     ),
   })

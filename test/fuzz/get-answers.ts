@@ -29,12 +29,23 @@ const schema = {
 export const getAnswers: Property = property({
   name: 'answers',
   says: 'the handler runs if, and only if, a readable answer about this approval decides it, and with nothing else',
+  suite: 100_000,
+  sees: [
+    'runs approved',
+    'runs rejected',
+    'runs expired',
+    'undecided',
+    'unusable',
+    'throttled',
+    'key-refused',
+    'parks',
+  ],
   arbitrary: fc.record({
     answer: apiAnswer,
     policy: fc.constantFrom(...policies),
     original: fc.constantFrom(...originals),
-    expiresInMs: fc.constantFrom(hour, -hour, -25 * hour, 30 * 24 * hour),
-    via: fc.constantFrom('callback', 'callback', 'manual', 'poll'),
+    expiresInMs: fc.constantFrom(hour, hour, 30 * 24 * hour, 30 * 24 * hour, -hour, -25 * hour),
+    via: fc.constantFrom('callback', 'callback', 'callback', 'manual', 'manual', 'poll'),
     spoils: fc.boolean(),
   }),
   open() {
@@ -60,7 +71,7 @@ export const getAnswers: Property = property({
         upstream.answer = () => answer
         const given: Decision[] = []
         bench.onDecision = (decision) => {
-          given.push(structuredClone(decision))
+          given.push(spoils ? structuredClone(decision) : decision)
           if (spoils) spoil(decision)
         }
         const asked = {

@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
+import { redisServerFound } from '../support/redis-server.js'
 import { properties } from './properties.js'
 import { print } from './report.js'
 
 /*
  * The fuzz run: every property, or those that are named, each with the same seed.
+ * `--runs` is for each of them; without it each has its full number of cases.
  * Use: node dist/test/fuzz/main.js [--seed 7] [--runs 1000] [--only bodies,ids]
  */
 const { values } = parseArgs({
@@ -16,6 +18,11 @@ if (unknown.length > 0) {
 }
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
 for (const property of properties.filter(({ name }) => names.includes(name))) {
+  if (property.needsRedis && !redisServerFound) {
+    console.warn(`SKIPPED, because redis-server is not installed: ${property.name}`)
+    continue
+  }
+  console.log(`fuzz ${property.name}: seed ${seed} …`)
   const report = await property.check(seed, Number(values.runs ?? property.cases.full))
   print(property, seed, report)
   if (report.failure !== null) process.exitCode = 1

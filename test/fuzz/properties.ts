@@ -3,6 +3,7 @@ import { callbackBodies } from './callback-bodies.js'
 import { callbackHeaders } from './callback-headers.js'
 import { getAnswers } from './get-answers.js'
 import { ids } from './ids.js'
+import { memoryModel, redisModel } from './models.js'
 import type { Property } from './property.js'
 import { redisReplies } from './redis-replies.js'
 import { storeFaults } from './store-faults.js'
@@ -19,4 +20,6 @@ export const properties: readonly Property[] = [
   redisReplies,
   adapters,
   sockets,
+  memoryModel,
+  redisModel,
 ]

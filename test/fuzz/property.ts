@@ -8,6 +8,10 @@ export interface Property {
   readonly says: string
   /** Cases in the test suite and in a full run. */
   readonly cases: { readonly suite: number; readonly full: number }
+  /** Whether it can only be checked where `redis-server` is installed. */
+  readonly needsRedis: boolean
+  /** What must happen in as many cases as the suite has, or the property would hold for want of occasion. */
+  readonly sees: readonly string[]
   check(seed: number, cases: number): Promise<Report>
 }
 
@@ -31,10 +35,11 @@ export interface Failure {
 export interface Terms<Case> {
   readonly name: string
   readonly says: string
-  /** Default 100,000. */
-  readonly suite?: number
+  readonly suite: number
   /** Default 1,000,000. */
   readonly full?: number
+  readonly needsRedis?: boolean
+  readonly sees: readonly string[]
   readonly arbitrary: fc.Arbitrary<Case>
   /** Prepares what all cases share. */
   readonly open: () => Judge<Case> | Promise<Judge<Case>>
@@ -49,11 +54,18 @@ export interface Judge<Case> {
 const numberOfGlobals = { prototype: Object.getOwnPropertyNames(Object.prototype).length }
 
 /** A property that draws its cases at random, and shrinks one that fails. */
-export function property<Case>({ suite = 100_000, full = 1_000_000, ...terms }: Terms<Case>): Property {
+export function property<Case>({
+  suite = 100_000,
+  full = 1_000_000,
+  needsRedis = false,
+  ...terms
+}: Terms<Case>): Property {
   return {
     name: terms.name,
     says: terms.says,
     cases: { suite, full },
+    needsRedis,
+    sees: terms.sees,
     async check(seed, cases) {
       const startedAt = performance.now()
       const seen = new Map<string, number>()

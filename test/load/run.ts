@@ -9,7 +9,7 @@ import type { CheqpointPlan, Footprint, HostName, ReceiverPlan, ReviewerPlan, Sa
 import { Peer } from './peer.js'
 
 /** How long the sweep gets for what the callbacks could not have confirmed. */
-const drainMs = 90_000
+const drainMs = 180_000
 /** How long a server gets to notice that its connections are gone. */
 const partingMs = 5_000
 

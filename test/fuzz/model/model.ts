@@ -1,0 +1,46 @@
+/** What is known of one id, by what was asked for and answered. Nothing of it comes from the store or its records. */
+export interface Known {
+  /** How often it was registered anew. */
+  life: number
+  /** When its present life began. */
+  since: number
+  /** Registered, and neither done nor cancelled as far as anybody was told. */
+  open: boolean
+  /** When it was cancelled in this life. */
+  cancelledAt: number | null
+  /** How often a person revived it in this life. */
+  retries: number
+  /** How often it had been revived when it was seen parked last; `null` where it never was. */
+  parkedAt: number | null
+  /** What stood sealed when somebody last looked. */
+  sealed: string | null
+  /** When somebody asked by hand, past every gap. */
+  readonly manual: number[]
+}
+
+export interface Model {
+  readonly ids: Map<string, Known>
+}
+
+/** Two, so that much happens to each. */
+export const idPool = ['req_1', '__proto__'] as const
+
+export function newModel(): Model {
+  const known = (): Known => ({
+    life: 0,
+    since: 0,
+    open: false,
+    cancelledAt: null,
+    retries: 0,
+    parkedAt: null,
+    sealed: null,
+    manual: [],
+  })
+  return { ids: new Map(idPool.map((id) => [id, known()])) }
+}
+
+export function of(model: Model, id: string): Known {
+  const known = model.ids.get(id)
+  if (known === undefined) throw new Error(`no such id: ${id}`)
+  return known
+}
