@@ -21,7 +21,6 @@ const details = { orderId: '8842', amount: 120 }
 export const callbackBodies: Property = property({
   name: 'bodies',
   says: 'a callback body names an approval or is refused, and nothing of it reaches the handler',
-  suite: 100_000,
   sees: ['200 handled', '400 malformed', '404 unknown-approval', '413 body-too-large', 'lies found', 'sent again'],
   arbitrary: fc.record({ sent: sentBody, truth: fc.constantFrom(...truths), known: fc.boolean() }),
   open() {

@@ -17,7 +17,6 @@ const body = Buffer.from('{"approvalId":"req_1"}')
 export const callbackHeaders: Property = property({
   name: 'headers',
   says: 'headers let a callback in or keep it out as documented, before anybody is asked',
-  suite: 100_000,
   sees: [
     '200 handled',
     '400 malformed',

@@ -29,7 +29,6 @@ const schema = {
 export const getAnswers: Property = property({
   name: 'answers',
   says: 'the handler runs if, and only if, a readable answer about this approval decides it, and with nothing else',
-  suite: 100_000,
   sees: [
     'runs approved',
     'runs rejected',

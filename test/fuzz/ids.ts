@@ -97,7 +97,6 @@ const isId = (value: unknown, isWide: boolean): value is string =>
 export const ids: Property = property({
   name: 'ids',
   says: 'an id is taken literally from registration to the path of the question, and anything else is refused',
-  suite: 100_000,
   sees: ['allowed', 'nasty and allowed', 'refused'],
   arbitrary: fc.record({ id, isWide: fc.boolean(), entry: fc.constantFrom('resolve', 'wait', 'retry', 'cancel') }),
   open() {

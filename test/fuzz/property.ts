@@ -35,7 +35,8 @@ export interface Failure {
 export interface Terms<Case> {
   readonly name: string
   readonly says: string
-  readonly suite: number
+  /** Default 100,000. */
+  readonly suite?: number
   /** Default 1,000,000. */
   readonly full?: number
   readonly needsRedis?: boolean

@@ -93,7 +93,6 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 export const storeFaults: Property = property({
   name: 'store',
   says: 'whatever a store does, nothing escapes, nothing hangs, and nothing runs that the API did not confirm',
-  suite: 100_000,
   sees: [
     ...['callback: 200 handled', 'callback: 503 store-unavailable', 'callback: 202 over-budget', 'resolve: handled'],
     ...['wait: approved', 'wait: wait-timeout', 'submit: pending', 'submit: submission-unknown', 'track: store-answer'],

@@ -133,7 +133,6 @@ const storeCalls: ReadonlyMap<Way['how'], number> = new Map([
 export const urlTokens: Property = property({
   name: 'tokens',
   says: 'only the genuine token of the record, in its place and time, lets a callback in',
-  suite: 100_000,
   sees: [
     ...[
       'genuine: 200 handled',
