@@ -70,7 +70,8 @@ export class Budget {
   }
 }
 
-const latecomerOptions = { max: 10_000, ttl: 600_000, ttlResolution: 0 }
+// With `max` the cache would take all of its room at once, for each receiver.
+const latecomerOptions = { maxSize: 10_000, sizeCalculation: () => 1, ttl: 600_000, ttlResolution: 0 }
 
 /**
  * Ids of callbacks that found no more to spare in the budget, and left off coming back for less than ten minutes since.

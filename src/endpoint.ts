@@ -28,7 +28,7 @@ export interface HandleOptions {
 const refusals: ReadonlySet<string> = new Set(refusalReasons)
 
 /** Ids of callbacks that came before their request was registered; it is due at once when it is. */
-const earlyOptions = { max: 1_000, ttl: 60_000, ttlResolution: 0 }
+const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
 /** Where callbacks come in: checks, then the pipeline, then the answer from the one table. */
 export class Endpoint {

@@ -1,5 +1,3 @@
-import v8 from 'node:v8'
-import vm from 'node:vm'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { isCheqpointError } from '../src/errors.js'
@@ -9,6 +7,7 @@ import { type Due, DueQueue } from '../src/stores/due-queue.js'
 import { memoryStore } from '../src/stores/memory.js'
 import { storeContract } from '../src/testing/store-contract.js'
 import { brokenStores } from './support/broken-stores.js'
+import { bytesInUse } from './support/heap.js'
 
 const epoch = 1_767_225_600_000
 
@@ -226,27 +225,19 @@ describe('in production', () => {
   })
 })
 
-/** Bytes of the heap that are in use, garbage left out. */
-function heapUsed(): number {
-  v8.setFlagsFromString('--expose-gc')
-  const collect: () => void = vm.runInNewContext('gc')
-  collect()
-  return process.memoryUsage().heapUsed
-}
-
 test('an open record with 300 bytes of details and context takes less than 1 KB', async () => {
   const records = 50_000
   const { store } = createTimed(records)
   // From a buffer: a text put together by the engine may share memory with others, or hold more than it shows.
   const text = (length: number, index: number) =>
     Buffer.from(`${index}`.padStart(length, '0'), 'latin1').toString('latin1')
-  const before = heapUsed()
+  const before = bytesInUse()
   for (let index = 0; index < records; index++) {
     const ref = text(22, index)
     await store.reserve(ref, { ...draft, details: text(150, index), context: text(150, index) }, due)
     await store.bind(ref, text(24, index), due)
   }
-  const bytes = (heapUsed() - before) / records
+  const bytes = (bytesInUse() - before) / records
   expect((await store.stats()).open).toBe(records)
   expect(bytes).toBeGreaterThan(300)
   expect(bytes).toBeLessThan(1_024)
@@ -256,9 +247,9 @@ test('the due queue keeps nothing of the places that an item left', () => {
   const moves = 200_000
   const item = { order: 0, dueAt: moves, slot: null as Due['slot'] }
   const queue = new DueQueue<typeof item>()
-  const before = heapUsed()
+  const before = bytesInUse()
   for (; item.dueAt > 0; item.dueAt--) queue.update(item)
-  expect((heapUsed() - before) / moves).toBeLessThan(8)
+  expect((bytesInUse() - before) / moves).toBeLessThan(8)
   expect(queue.first()).toBe(item)
 })
 

@@ -12,6 +12,7 @@ import {
 import { readOptions } from '../src/settings.js'
 import { callbackRequest } from './support/callback.js'
 import { FakeApi } from './support/fake-api.js'
+import { bytesInUse } from './support/heap.js'
 
 const key = 'cq_live_CANARY'
 const onDecision = (): void => {}
@@ -483,4 +484,14 @@ describe('verifyAndResolve', () => {
     expect(code).toMatch(/^option-(invalid|unknown)$/)
     expect(message).toContain(text)
   })
+})
+
+it('a receiver to which nothing has happened takes little room', () => {
+  const receivers: unknown[] = []
+  const create = () => receivers.push(createReceiver({ apiKey: 'cq_live_1', sweep: 'elsewhere', onDecision }))
+  create()
+  const before = bytesInUse()
+  for (let count = 0; count < 100; count++) create()
+  expect((bytesInUse() - before) / 100).toBeLessThan(40_000)
+  expect(receivers).toHaveLength(101)
 })

@@ -1,0 +1,11 @@
+import v8 from 'node:v8'
+import vm from 'node:vm'
+
+/** Bytes in use, garbage left out: of the heap, and of buffers outside of it. */
+export function bytesInUse(): number {
+  v8.setFlagsFromString('--expose-gc')
+  const collect: () => void = vm.runInNewContext('gc')
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
