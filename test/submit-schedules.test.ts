@@ -25,6 +25,7 @@ it(`keeps every promise in ${numRuns} random orders of submitting, calling back,
       await scheduler.waitIdle()
       await world.end()
       expect(await world.violations()).toEqual([])
+      await world.leave()
     }),
     { numRuns, seed, timeout: 10_000 },
   )

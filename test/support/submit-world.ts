@@ -77,6 +77,8 @@ export class World {
         sweep: swept ? 'elsewhere' : 'off',
         confirm: { gapMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
         polling: { firstMs: 1_000, requestsPerSecond: Number.POSITIVE_INFINITY },
+        // Short, since a timer keeps its receiver until it has rung.
+        runs: { timeoutMs: 5_000 },
         random: () => 0.5,
         onEvent: (event) => this.#events.push(event),
         onDecision: (decision) => this.#handle(decision),
@@ -103,6 +105,12 @@ export class World {
       await Promise.all(this.#tasks)
     }
     for (let at = 0; at < 8; at++) await this.#sweep(at % 2, 30_000)
+  }
+
+  /** Time is over: the timers get their turn, and the world with all that it holds can be forgotten. */
+  async leave(): Promise<void> {
+    this.#elapsed = Number.POSITIVE_INFINITY
+    await new Promise((resolve) => setImmediate(resolve))
   }
 
   /** Every promise that was broken, in words. */
