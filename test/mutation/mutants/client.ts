@@ -275,4 +275,11 @@ export const clientMutants: readonly Mutant[] = [
     replace: 'Date.parse(text) - nowMs',
     tests: ['retry.test.ts'],
   },
+  {
+    guard: 'an answer about another approval is unreadable',
+    file: 'src/client.ts',
+    find: 'return answer.id === id',
+    replace: 'return true',
+    tests: ['client.test.ts'],
+  },
 ]

@@ -282,4 +282,18 @@ export const intakeMutants: readonly Mutant[] = [
     replace: "title: 'The body is too large'",
     tests: ['outcome.test.ts'],
   },
+  {
+    guard: 'two agent headers are seen as two',
+    file: 'src/host.ts',
+    find: 'return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat()',
+    replace: 'return headers[name] === undefined ? [] : [headers[name]].flat()',
+    tests: ['adapters.test.ts'],
+  },
+  {
+    guard: 'headers that a platform made up are seen',
+    file: 'src/host.ts',
+    find: 'return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat()',
+    replace: 'return values',
+    tests: ['adapters.test.ts', 'adapters-express.test.ts'],
+  },
 ]

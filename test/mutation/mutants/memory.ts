@@ -359,4 +359,18 @@ export const memoryMutants: readonly Mutant[] = [
     replace: 'if (false) {',
     tests: ['memory-store.test.ts'],
   },
+  {
+    guard: 'dead places in the due queue are swept',
+    file: 'src/stores/due-queue.ts',
+    find: 'if (this.#slots > 2 * this.#size + 64) this.#rebuild()',
+    replace: '',
+    tests: ['memory-store.test.ts'],
+  },
+  {
+    guard: 'a span that is due first is put in order',
+    file: 'src/stores/due-queue.ts',
+    find: "a.at - b.at || a.order - b.order\n",
+    replace: "a.order - b.order\n",
+    tests: ['memory-store.test.ts'],
+  },
 ]

@@ -305,4 +305,25 @@ export const submitMutants: readonly Mutant[] = [
     replace: '',
     tests: ['adopt.test.ts', 'submit.test.ts'],
   },
+  {
+    guard: 'a submission that is not settled is not sent again under its key',
+    file: 'src/submit.ts',
+    find: "if (reserved.kind === 'open' && isShared)",
+    replace: 'if (false)',
+    tests: ['submit.test.ts'],
+  },
+  {
+    guard: 'a reference of our own that is open already is sent under',
+    file: 'src/submit.ts',
+    find: "if (reserved.kind === 'open' && isShared)",
+    replace: "if (reserved.kind === 'open')",
+    tests: ['submit.test.ts'],
+  },
+  {
+    guard: 'a token outlives its request, so that copies are known',
+    file: 'src/submit.ts',
+    find: 'urls?.write(ref, (draft.expiresAt ?? now) + retentionMs)',
+    replace: 'urls?.write(ref, draft.expiresAt ?? now)',
+    tests: ['submit-tokens.test.ts', 'submit.test.ts'],
+  },
 ]
