@@ -39,6 +39,11 @@ export class Budget {
     return waitMs
   }
 
+  /** The same, unless the wait would be longer than `withinMs`: then takes nothing, and answers `null`. */
+  reserveWithin(withinMs: number, assistant: string | null): number | null {
+    return this.#waitMs(this.#bucket(assistant).tokens) > withinMs ? null : this.reserve(assistant)
+  }
+
   /** Gives back a token that was not used. */
   giveBack(assistant: string | null): void {
     // Held to the burst when it is next looked at.

@@ -8,6 +8,8 @@ import type { ClaimAnswer } from './store.js'
 
 /** A callback over the budget makes its approval due within this time. */
 const pullMs = 15_000
+/** A callback with the token of its record waits so long for its turn, and is left to the sweep where that is not enough. */
+const queueMs = 5_000
 /** When a callback that came before its submission's answer is worth sending again. */
 const unboundRetryMs = 5_000
 
@@ -27,7 +29,7 @@ export async function pursue(id: string, trigger: Trigger, core: Core): Promise<
 /**
  * Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. Half of what the budget
  * holds is for ids that the store knows, each once in a while: neither spoofs that come again and again nor ids that
- * nobody knows keep a genuine callback waiting.
+ * nobody knows keep a genuine callback waiting. One that has the token of its record is genuine, and waits for its turn.
  */
 async function admit(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
   const assistant = core.manyAssistants ? await assistantOf(id, core) : null
@@ -35,8 +37,9 @@ async function admit(id: string, trigger: Trigger, core: Core): Promise<Verified
   const waitMs = pausedMs || core.callbackBudget.takeSpare(assistant)
   if (waitMs > 0) {
     const left = await leaveToSweep(id, waitMs, trigger, core)
-    const isFirst = left.kind === 'over-budget' && pausedMs === 0 && core.latecomers.add(id)
-    if (!isFirst || core.callbackBudget.take(assistant) > 0) return left
+    if (left.kind !== 'over-budget' || pausedMs > 0) return left
+    const isFirst = core.latecomers.add(id) && core.callbackBudget.take(assistant) === 0
+    if (!isFirst && !(trigger.ref !== undefined && (await hasTurn(assistant, core)))) return left
   }
   let asked = false
   try {
@@ -47,6 +50,16 @@ async function admit(id: string, trigger: Trigger, core: Core): Promise<Verified
     // Only an unsealed claim asks the API; everything else needs no token of the budget.
     if (!asked) core.callbackBudget.giveBack(assistant)
   }
+}
+
+/** Waits for a token of the callbacks' budget. `false`, with none taken, where that is too far off or the API asked to wait. */
+async function hasTurn(assistant: string | null, core: Core): Promise<boolean> {
+  const turnMs = core.callbackBudget.reserveWithin(queueMs, assistant)
+  if (turnMs === null) return false
+  if (turnMs > 0) await new Promise((resolve) => setTimeout(resolve, turnMs))
+  if (core.pauses.leftMs(assistant) === 0) return true
+  core.callbackBudget.giveBack(assistant)
+  return false
 }
 
 async function look(id: string, trigger: Trigger, core: Core, onAsking: () => void): Promise<Verified | Outcome> {

@@ -341,7 +341,50 @@ describe('the budget of callbacks', () => {
     const before = await snapshot()
     expect((await send({ url: other.url })).status).toBe(401)
     expect(await snapshot()).toEqual(before)
-    expect((await send({ url: own.url })).status).toBe(429)
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('once spent lets callbacks with the token of their record wait for their turn, five seconds of them', async () => {
+    const { receiver, api, send } = answersBench({
+      ...{ sweep: 'elsewhere', callbackUrl, callbackSecret, confirm: { requestsPerSecond: 2 } },
+    })
+    const urls: string[] = []
+    for (let at = 0; at < 14; at++) {
+      const { url, ref } = receiver.callbackUrl()
+      urls.push(url)
+      await receiver.track(`req_${at}`, { ...tracked, ref })
+      api.approve(`req_${at}`)
+    }
+    const answers = urls.map((url, at) => send({ url }, `req_${at}`))
+    // Two at once, and then two a second.
+    for (const [ms, gets] of [
+      [0, 2],
+      [499, 2],
+      [1, 3],
+      [500, 4],
+      [4_000, 12],
+    ] as const) {
+      await pass(ms)
+      expect(api.gets).toHaveLength(gets)
+    }
+    const statuses = (await Promise.all(answers)).map(({ status }) => status)
+    expect(statuses).toEqual([...Array.from({ length: 12 }, () => 200), 202, 202])
+    // Asked again, they find that something was left.
+    await pass(500)
+    expect((await send({ url: urls.at(-1) ?? '' }, 'req_13')).status).toBe(200)
+  })
+
+  it('asks nothing for those that waited while the API asked to slow down', async () => {
+    const { receiver, api, send } = answersBench({
+      ...{ sweep: 'off', callbackUrl, callbackSecret, confirm: { requestsPerSecond: 1 } },
+    })
+    const [first, second] = [receiver.callbackUrl(), receiver.callbackUrl()]
+    await receiver.track('req_0', { ...tracked, ref: first.ref })
+    await receiver.track(id, { ...tracked, ref: second.ref })
+    api.answer('req_0', { status: 429 })
+    const answers = Promise.all([send({ url: first.url }, 'req_0'), send({ url: second.url })])
+    await pass(1_000)
+    expect((await answers).map(({ status }) => status)).toEqual([503, 429])
     expect(api.gets).toHaveLength(1)
   })
 

@@ -85,23 +85,33 @@ describeWithRedis('a connection that is cut', () => {
         const one = async (fraction: number): Promise<void> => {
           const { proxy, send } = await through(client)
           const made = bench({ ...quick, store: redisStore({ sendCommand: send, prefix: randomUUID() }) })
-          // The first one fills the server's script cache, and shows how many bytes a decision is.
+          // The first one fills the server's script cache, the others show how many bytes a decision is: where the machine
+          // is slow, a renewal of the lease may come on top.
           await track(made, 'req_1')
           await made.receiver.fetch(callbackRequest('req_1'))
-          await track(made, 'req_2')
-          proxy.cutAfter(direction, Number.POSITIVE_INFINITY)
-          await made.receiver.fetch(callbackRequest('req_2'))
-          const size = proxy.passed[direction]
-          await track(made, 'req_3')
+          let size = Number.POSITIVE_INFINITY
+          for (const id of ['req_2', 'req_3', 'req_4']) {
+            await track(made, id)
+            proxy.cutAfter(direction, Number.POSITIVE_INFINITY)
+            await made.receiver.fetch(callbackRequest(id))
+            size = Math.min(size, proxy.passed[direction])
+          }
+          await track(made, 'req_5')
           proxy.cutAfter(direction, Math.floor(size * fraction))
           await until(async () => {
-            const { status } = await made.receiver.fetch(callbackRequest('req_3'))
+            const { status } = await made.receiver.fetch(callbackRequest('req_5'))
             statuses.add(status)
             return status === 200
           })
           expect(size).toBeGreaterThan(100)
           expect(proxy.connections, `cut after ${fraction}`).toBeGreaterThan(1)
-          expect(made.runs.map(({ decision }) => decision.approvalId)).toEqual(['req_1', 'req_2', 'req_3'])
+          expect(made.runs.map(({ decision }) => decision.approvalId)).toEqual([
+            'req_1',
+            'req_2',
+            'req_3',
+            'req_4',
+            'req_5',
+          ])
           expect((await made.receiver.stats()).open).toBe(0)
           await made.receiver.close()
         }

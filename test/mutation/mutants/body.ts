@@ -139,14 +139,14 @@ export const bodyMutants: readonly Mutant[] = [
     guard: 'a stream of Node must end in time',
     file: 'src/body.ts',
     find: "alarm.arm(() => finish({ kind: 'body-too-slow' }))\n    stream.on(",
-    replace: "(): void => {}\n    stream.on(",
+    replace: '(): void => {}\n    stream.on(',
     tests: ['body.test.ts'],
   },
   {
     guard: 'a body that a host reads in one piece must end in time',
     file: 'src/body.ts',
     find: "alarm.arm(() => finish({ kind: 'body-too-slow' }))\n    try {",
-    replace: "(): void => {}\n    try {",
+    replace: '(): void => {}\n    try {',
     tests: ['body.test.ts'],
   },
 ]

@@ -369,8 +369,8 @@ export const memoryMutants: readonly Mutant[] = [
   {
     guard: 'a span that is due first is put in order',
     file: 'src/stores/due-queue.ts',
-    find: "a.at - b.at || a.order - b.order\n",
-    replace: "a.order - b.order\n",
+    find: 'a.at - b.at || a.order - b.order\n',
+    replace: 'a.order - b.order\n',
     tests: ['memory-store.test.ts'],
   },
 ]

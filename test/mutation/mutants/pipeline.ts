@@ -294,8 +294,8 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'of the half that is kept nobody gets a second share at once',
     file: 'src/pipeline.ts',
-    find: "core.latecomers.add(id)\n",
-    replace: "(core.latecomers.add(id) || true)\n",
+    find: 'core.latecomers.add(id) &&',
+    replace: '(core.latecomers.add(id) || true) &&',
     tests: ['budget.test.ts', 'threats/amplification.test.ts'],
   },
   {
@@ -329,8 +329,29 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'nobody joins a look that is over',
     file: 'src/resolver.ts',
-    find: "      this.#flights.delete(flightKey(id, ref))\n",
-    replace: "      void Promise.resolve().then(() => this.#flights.delete(flightKey(id, ref)))\n",
+    find: '      this.#flights.delete(flightKey(id, ref))\n',
+    replace: '      void Promise.resolve().then(() => this.#flights.delete(flightKey(id, ref)))\n',
     tests: ['receiver-sweep.test.ts'],
+  },
+  {
+    guard: 'a callback waits for its turn only so long',
+    file: 'src/pipeline.ts',
+    find: 'queueMs = 5_000',
+    replace: 'queueMs = 60_000',
+    tests: ['answers.test.ts'],
+  },
+  {
+    guard: 'only a callback with the token of its record waits for its turn',
+    file: 'src/pipeline.ts',
+    find: 'trigger.ref !== undefined && (await hasTurn',
+    replace: 'true && (await hasTurn',
+    tests: ['answers.test.ts', 'receiver-sweep.test.ts'],
+  },
+  {
+    guard: 'a callback that waited for its turn heeds a pause',
+    file: 'src/pipeline.ts',
+    find: 'if (core.pauses.leftMs(assistant) === 0) return true',
+    replace: 'if (true) return true',
+    tests: ['answers.test.ts'],
   },
 ]

@@ -348,8 +348,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a store that throws instead of rejecting is no crash',
     file: 'src/bounded-store.ts',
-    find: "        fail(error)\n",
-    replace: "        throw error\n",
+    find: '        fail(error)\n',
+    replace: '        throw error\n',
     tests: ['bounded-store.test.ts'],
   },
   {
