@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { ActionRules } from './action.js'
 import { Budget, Latecomers, Pauses } from './budget.js'
 import type { Claim } from './claim.js'
@@ -47,6 +48,8 @@ export interface Core extends CoreParts, CoreSettings {
   /** GETs that the sweep may cause. */
   readonly sweepBudget: Budget
   readonly pauses: Pauses
+  /** The name of a claim, nobody else's in any process. */
+  readonly newToken: () => string
   /** Reports a status word that nobody documented, once. */
   readonly onUnknownWord: (word: string, approvalId: string) => void
 }
@@ -69,8 +72,16 @@ export function createCore(settings: CoreSettings, parts: CoreParts): Core {
     latecomers: new Latecomers(clock),
     sweepBudget: new Budget(polling.requestsPerSecond, clock),
     pauses: new Pauses(clock),
+    newToken: tokens(),
     onUnknownWord: (word, approvalId) => tellWord(printable(word), approvalId),
   }
+}
+
+/** Short, and made at little cost: records keep the name of the claim that ended them. */
+function tokens(): () => string {
+  const own = randomBytes(12).toString('base64url')
+  let made = 0
+  return () => `${own}.${made++}`
 }
 
 const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/

@@ -128,6 +128,7 @@ export class Held {
     // A handler gets copies of its own: what it does to one must not show in another, nor in what we tell of the truth.
     const edit = (): JsonObject | null =>
       truth.modifiedDetails === null ? null : readSealed(seal.sealed).modifiedDetails
+    // Last in a literal: what is put after a spread costs the engine a shape of its own each time.
     const base = {
       approvalId,
       action,
@@ -138,11 +139,11 @@ export class Held {
       context: context.value,
       via: truth.via,
     }
-    if (truth.status !== 'approved') return this.#verified({ ...base, status: truth.status }, truth, seal.starts)
+    if (truth.status !== 'approved') return this.#verified({ status: truth.status, ...base }, truth, seal.starts)
     const effective = await effectiveDetails(rules, original, edit())
     if (effective.ok) {
       const { details, changedPaths } = effective
-      return this.#verified({ ...base, status: truth.status, details, changedPaths }, truth, seal.starts)
+      return this.#verified({ status: truth.status, details, changedPaths, ...base }, truth, seal.starts)
     }
     await this.park(effective.reason, effective.paths)
     return { kind: 'edit-refused', approvalId, reason: effective.reason, truth }

@@ -38,15 +38,22 @@ export function fromRequest(request: Request, { whole }: RequestParts = {}): Cal
       const value = request.headers.get(name)
       return value === null ? [] : [value]
     },
-    body: request.bodyUsed
-      ? { drained: true }
-      : {
-          // Some hosts make the stream only when it is asked for, at a price.
-          get stream() {
-            return request.body
-          },
-          whole: whole ?? (() => request.arrayBuffer()),
-        },
+    body: request.bodyUsed ? { drained: true } : new UnreadBody(request, whole),
+  }
+}
+
+/** A body whose stream some hosts make only when it is asked for, at a price. */
+class UnreadBody {
+  readonly whole: () => Promise<ArrayBuffer>
+  readonly #request: Request
+
+  constructor(request: Request, whole: () => Promise<ArrayBuffer> = () => request.arrayBuffer()) {
+    this.whole = whole
+    this.#request = request
+  }
+
+  get stream(): ReadableStream<Uint8Array> | null {
+    return this.#request.body
   }
 }
 

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Core, Trigger, Verified } from './core.js'
 import { CheqpointError } from './errors.js'
 import { Held } from './held.js'
@@ -63,7 +62,7 @@ async function hasTurn(assistant: string | null, core: Core): Promise<boolean> {
 }
 
 async function look(id: string, trigger: Trigger, core: Core, onAsking: () => void): Promise<Verified | Outcome> {
-  const token = randomUUID()
+  const token = core.newToken()
   const claimedAt = core.clock.elapsed()
   const answer = await core.store.claim(id, token, core.runs.leaseMs, {
     ref: trigger.ref,

@@ -64,7 +64,8 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   })
   const isId = idMatcher(options.idPattern)
   const { assistants } = client
-  const stop: Stop & { stopped: boolean } = { stopped: false, runs: new Set() }
+  const stop: Stop & { stopped: boolean } = { stopped: false }
+  const timeout = new Alarm(runs.timeoutMs, clock)
   const store = boundedStore(settings.store, new Alarm(storeTimeoutMs, clock))
   let closing: Promise<void> | undefined
   const isClosing = (): boolean => closing !== undefined
@@ -93,7 +94,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     maxStarts: runs.maxStarts,
     leaseMs: runs.leaseMs,
     renewal: new Alarm(runs.leaseMs / 3, clock),
-    timeout: new Alarm(runs.timeoutMs, clock),
+    timeout,
     grace: new Alarm(runs.leaseMs, clock),
     stop,
     handlerFor: (action) => handlerFor(action, settings),
@@ -204,7 +205,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
           Math.min(drainMs, longestTimer),
         )
         stop.stopped = true
-        for (const interrupt of stop.runs) interrupt(new Error('the receiver was closed'))
+        timeout.ringAll()
         await within(resolver.idle(), abortGraceMs)
         await client.close()
       })()

@@ -20,6 +20,9 @@ interface Flight {
   outcome: Promise<Outcome>
 }
 
+/** What is left of a flight, so that a table of flights that is garbage keeps nothing else from being freed. */
+const over: Promise<Outcome> = Promise.resolve({ kind: 'closing' })
+
 /**
  * From any trigger to a recorded completion. In one process there is one flight for an approval at a time: whoever
  * comes meanwhile shares it, and its outcome.
@@ -54,7 +57,7 @@ export class Resolver {
       if (via === 'manual' && current.running) return Promise.resolve({ kind: 'running', approvalId: id })
       return current.outcome
     }
-    const flight: Flight = { knocked: false, running: false, outcome: Promise.resolve({ kind: 'closing' }) }
+    const flight: Flight = { knocked: false, running: false, outcome: over }
     this.#flights.set(key, flight)
     flight.outcome = this.#fly(id, via, ref, flight)
     return flight.outcome
@@ -92,6 +95,7 @@ export class Resolver {
     } finally {
       // In the step of the last check: a callback that joined in between would be told of a look that is over.
       this.#flights.delete(flightKey(id, ref))
+      flight.outcome = over
     }
   }
 

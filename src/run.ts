@@ -1,4 +1,5 @@
 import type { Claim } from './claim.js'
+import type { Run } from './decision.js'
 import type { Handler } from './handlers.js'
 import { keepLease, type LeaseTerms } from './lease.js'
 import type { Outcome } from './outcome.js'
@@ -9,18 +10,16 @@ import type { Alarm } from './runtime.js'
 export interface RunTerms extends LeaseTerms {
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly maxStarts: number
-  /** Rings when a run has taken too long. */
+  /** Rings when a run has taken too long, and for all when the receiver stops. */
   readonly timeout: Alarm
   /** Rings one lease after that. */
   readonly grace: Alarm
   readonly stop: Stop
 }
 
-/** Tells runs to end because the receiver closed and has drained for long enough. */
+/** Tells runs to end because the receiver closed and has drained for long enough; `timeout` rings for them then. */
 export interface Stop {
   readonly stopped: boolean
-  /** Called with the reason when it stops. */
-  readonly runs: Set<(reason: Error) => void>
 }
 
 /** What a handler returned may be no longer than this, as JSON. */
@@ -71,42 +70,50 @@ type Ended =
  * to an end by itself. One that does not is given up, and reported should it finish after all.
  */
 async function settle(claim: Claim, handler: Handler, terms: RunTerms): Promise<Ended> {
-  const { decision, attempt, fence, idempotencyKey } = claim
+  const { decision } = claim
   const handled = (async (): Promise<Ended> => {
-    const context = {
-      attempt,
-      fence,
-      idempotencyKey,
-      get signal() {
-        return claim.signal
-      },
-    }
     try {
-      return { kind: 'returned', value: await handler(decision, context) }
+      return { kind: 'returned', value: await handler(decision, new RunOf(claim)) }
     } catch (error) {
       return { kind: 'threw', error }
     }
   })()
 
   return new Promise((resolve) => {
-    let disarm = terms.timeout.arm(() => interrupt(new Error('the run took longer than runs.timeoutMs')))
-    const interrupt = (reason: Error): void => {
-      disarm()
-      claim.abort(reason)
+    let disarm = terms.timeout.arm(() => {
+      const why = terms.stop.stopped ? 'the receiver was closed' : 'the run took longer than runs.timeoutMs'
+      const error = new Error(why)
+      claim.abort(error)
       disarm = terms.grace.arm(() => {
-        terms.stop.runs.delete(interrupt)
         void handled.then((late) => reportLate(late, claim, terms)) // it cannot reject
-        resolve({ kind: 'timed-out', error: reason })
+        resolve({ kind: 'timed-out', error })
       })
-    }
-    terms.stop.runs.add(interrupt)
+    })
     // It cannot reject.
     void handled.then((ended) => {
       disarm()
-      terms.stop.runs.delete(interrupt)
       resolve(ended)
     })
   })
+}
+
+/** What a handler is told beside the decision. A class: a getter in a literal costs the engine a shape each time. */
+class RunOf implements Run {
+  readonly attempt: number
+  readonly fence: number
+  readonly idempotencyKey: string
+  readonly #claim: Claim
+
+  constructor(claim: Claim) {
+    this.attempt = claim.attempt
+    this.fence = claim.fence
+    this.idempotencyKey = claim.idempotencyKey
+    this.#claim = claim
+  }
+
+  get signal(): AbortSignal {
+    return this.#claim.signal
+  }
 }
 
 function reportLate(late: Ended, { approvalId, decision, fence }: Claim, { emit }: RunTerms): void {

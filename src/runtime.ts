@@ -21,12 +21,14 @@ export const systemRandom: Random = () => Math.random()
 
 /**
  * One timer for any number of waits of the same length: those who arm it first are due first, so that a wait costs
- * an entry in a list and not a timer of its own.
+ * a place in a list and not a timer of its own. The list is linked by hand, and a wait that leaves it holds no other:
+ * tables of a Set that are garbage would keep what came after them until the next large collection.
  */
 export class Alarm {
   readonly #ms: number
   readonly #clock: Clock
-  readonly #waits = new Set<{ readonly at: number; readonly ring: () => void }>()
+  #first: Wait | null = null
+  #last: Wait | null = null
   #timer: NodeJS.Timeout | undefined
 
   constructor(ms: number, clock: Clock) {
@@ -36,12 +38,34 @@ export class Alarm {
 
   /** Calls `ring` once after the alarm's time, unless the returned function is called before. */
   arm(ring: () => void): () => void {
-    const wait = { at: this.#clock.elapsed() + this.#ms, ring }
-    this.#waits.add(wait)
+    const wait: Wait = { at: this.#clock.elapsed() + this.#ms, ring, before: this.#last, after: null }
+    if (this.#last === null) this.#first = wait
+    else this.#last.after = wait
+    this.#last = wait
     this.#timer ??= this.#schedule(this.#ms)
-    return () => {
-      this.#waits.delete(wait)
+    return () => this.#remove(wait)
+  }
+
+  /** Rings for everybody who waits, as if the time were up. */
+  ringAll(): void {
+    const last = this.#last
+    for (let wait = this.#first; wait !== null; wait = this.#first) {
+      this.#remove(wait)
+      wait.ring()
+      // Whoever arms it meanwhile waits.
+      if (wait === last) return
     }
+  }
+
+  #remove(wait: Wait): void {
+    const { before, after } = wait
+    if (before !== null) before.after = after
+    else if (this.#first === wait) this.#first = after
+    else return // it has left already
+    if (after !== null) after.before = before
+    else this.#last = before
+    wait.before = null
+    wait.after = null
   }
 
   #schedule(ms: number): NodeJS.Timeout {
@@ -50,14 +74,21 @@ export class Alarm {
 
   #ringDue(): void {
     const now = this.#clock.elapsed()
-    for (const wait of this.#waits) {
+    for (let wait = this.#first; wait !== null; wait = this.#first) {
       if (wait.at > now) {
         this.#timer = this.#schedule(wait.at - now)
         return
       }
-      this.#waits.delete(wait)
+      this.#remove(wait)
       wait.ring()
     }
     this.#timer = undefined
   }
+}
+
+interface Wait {
+  readonly at: number
+  readonly ring: () => void
+  before: Wait | null
+  after: Wait | null
 }

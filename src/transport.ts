@@ -157,7 +157,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#head = { status, retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
     if (status >= 300) {
       // Its body says nothing that we act on. It still flows, within the same bounds, so that the connection can be kept.
-      this.#resolve({ ...this.#head, text: '' })
+      this.#resolve({ text: '', ...this.#head })
     } else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
       this.stop('api-unreadable', 'the answer is encoded, and identity was asked for')
     } else if (Number(headers['content-length']) > this.#maxBytes) {
@@ -178,7 +178,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     // Decoding would put other characters for the broken ones, and nobody would notice.
     if (!isUtf8(body)) this.stop('api-unreadable', 'the answer is not UTF-8')
     else this.#end()
-    this.#resolve({ ...this.#head, text: body.toString() })
+    this.#resolve({ text: body.toString(), ...this.#head })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
