@@ -257,8 +257,8 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'strangers make us remember a thousand ids at the most',
     file: 'src/endpoint.ts',
-    find: 'max: 1_000,',
-    replace: 'max: 2_000,',
+    find: 'maxSize: 1_000,',
+    replace: 'maxSize: 2_000,',
     tests: ['answers.test.ts'],
   },
   {
