@@ -7,7 +7,7 @@ import { createReceiver } from '../src/index.js'
 import { createSimulator, type Simulator } from '../src/simulator/index.js'
 import { compileBlock, freePort, nextRequest } from './support/programs.js'
 import { describeWithRedis } from './support/redis-bench.js'
-import { sharedRedis } from './support/redis-server.js'
+import { startRedis } from './support/redis-server.js'
 
 const apiKey = 'cq_live_doc_programs'
 let simulator: Simulator
@@ -106,7 +106,7 @@ describe('docs/migrating.md', () => {
 
 describeWithRedis('a process as it is meant to run', () => {
   it('tells its health, and ends cleanly: docs/operating.md', async () => {
-    const redis = await sharedRedis()
+    const redis = await startRedis()
     onTestFinished(() => redis.stop())
     const { url, child } = await start('docs/operating.md', 'operating/process', { REDIS_URL: redis.url })
     expect(await (await ask(`${url}/health`)).json()).toMatchObject({ inFlight: 0, working: 0 })
@@ -116,7 +116,7 @@ describeWithRedis('a process as it is meant to run', () => {
   }, 60_000)
 
   it('acts on a decision, gives its result, and ends cleanly: llms.txt', async () => {
-    const redis = await sharedRedis()
+    const redis = await startRedis()
     onTestFinished(() => redis.stop())
     const submitted = nextRequest(simulator)
     const { child, line } = await start('llms.txt', 'llms/integrate', { REDIS_URL: redis.url })
