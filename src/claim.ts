@@ -20,6 +20,7 @@ export interface ClaimTerms {
   readonly backoffMs: () => number
 }
 
+/** How a claim is given back. */
 export interface ReleaseTerms {
   readonly waitMs?: number | undefined
   readonly startBack?: boolean | undefined

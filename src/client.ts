@@ -33,6 +33,7 @@ export interface ClientOptions {
   readonly random?: Random | undefined
 }
 
+/** What may be said of each call. */
 export interface CallOptions {
   /** Whose key to use. Required with `apiKeys`, unknown with `apiKey`. */
   readonly assistant?: string | null | undefined
@@ -40,6 +41,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** How long and how often to look for a decision. */
 export interface WaitOptions extends CallOptions {
   /** Rejects with `wait-timeout` after so long. */
   readonly timeoutMs: number

@@ -1,4 +1,6 @@
+/** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
+/** A JSON object. Its keys are data: `__proto__` is one like any other. */
 export interface JsonObject {
   readonly [key: string]: JsonValue
 }

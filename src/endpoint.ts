@@ -20,6 +20,7 @@ export interface EndpointTerms {
   readonly ready: () => Promise<void> | undefined
 }
 
+/** What a host offers while a callback is handled. */
 export interface HandleOptions {
   /** Keeps a serverless host alive for the given work, so that a slow handler need not hold up the answer. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined

@@ -32,6 +32,7 @@ export const errorCodes = {
   'peer-missing': 'An optional peer dependency is not installed',
 } as const
 
+/** What a {@link CheqpointError} is about: a key of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** What an error may carry beside its code. Never a key, a token or a payload. */

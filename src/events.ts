@@ -17,6 +17,7 @@ export const refusalReasons = [
   'malformed',
   'unknown-approval',
 ] as const
+/** Why a callback was refused: the `code` of its answer. */
 export type RefusalReason = (typeof refusalReasons)[number]
 
 /** Why a claim was given back without a finished run. */
@@ -139,6 +140,7 @@ export type CheqpointEvent =
   | { readonly type: 'store-failed'; readonly operation: string; readonly error: unknown }
   | { readonly type: 'store-warning'; readonly message: string }
 
+/** Hears each event as it happens, synchronously. What it throws harms nothing. */
 export type EventListener = (event: CheqpointEvent) => void
 
 /**

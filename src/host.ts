@@ -7,6 +7,7 @@ import type { Answer } from './outcome.js'
  * Translations between hosts and the core. No rule lives here: what a body or a header means is for the core to say.
  */
 
+/** What a host knows of a request of `node:http` beside the request. */
 export interface IncomingParts {
   /** The URL as it was asked for, where a router has changed `request.url`. */
   readonly url?: string | undefined
@@ -24,6 +25,7 @@ export function fromIncoming(request: IncomingMessage, { url, parsed }: Incoming
   }
 }
 
+/** What a host knows of a Web-standard request beside the request. */
 export interface RequestParts {
   /** Reads the whole body through a framework that keeps it for others. */
   readonly whole?: (() => Promise<ArrayBuffer>) | undefined

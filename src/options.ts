@@ -107,6 +107,7 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
   readonly expiresAfterMs?: number | undefined
 }
 
+/** How much of a callback is read, how long it may take, and how many are taken at a time. */
 export interface CallbackOptions {
   /** Default 262,144. */
   readonly maxBodyBytes?: number | undefined
@@ -118,6 +119,7 @@ export interface CallbackOptions {
   readonly maxInFlight?: number | undefined
 }
 
+/** How the API is asked for the truth: time-out, pace, largest answer. */
 export interface ConfirmOptions {
   /** For one GET, from connecting to the last byte. Less than `runs.leaseMs`. Default 5,000. */
   readonly timeoutMs?: number | undefined
@@ -132,6 +134,7 @@ export interface ConfirmOptions {
   readonly maxAnswerBytes?: number | undefined
 }
 
+/** When and how fast the sweep looks for decisions. */
 export interface PollingOptions {
   /** First look at a request that no callback came for. Default 15,000; 5,000 where there is no callback URL. */
   readonly firstMs?: number | undefined
@@ -143,6 +146,7 @@ export interface PollingOptions {
   readonly concurrency?: number | undefined
 }
 
+/** Leases, time-outs and repeats of handlers. */
 export interface RunOptions {
   /** How long a claim holds without renewal; renewed every third of it. Default 30,000. */
   readonly leaseMs?: number | undefined

@@ -47,6 +47,7 @@ export interface Stats extends StoreStats {
   readonly sweeping: boolean
 }
 
+/** How long a receiver that closes waits. */
 export interface CloseOptions {
   /** How long runs may go on before their signal aborts. Default: 10,000. */
   readonly drainMs?: number | undefined

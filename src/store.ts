@@ -125,10 +125,12 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** When a key is due. */
 export interface DueOptions {
   readonly dueInMs: number
 }
 
+/** How a record begins. */
 export interface AddOptions extends DueOptions {
   /** The decision, where the answer to the submission held it. */
   readonly sealed?: JsonText | undefined
@@ -136,11 +138,13 @@ export interface AddOptions extends DueOptions {
   readonly parked?: ParkReason | undefined
 }
 
+/** See `Store.reserve`. */
 export type ReserveAnswer =
   | { readonly kind: 'reserved' }
   | { readonly kind: 'open' }
   | { readonly kind: 'bound'; readonly id: string }
 
+/** What is known of whoever claims. */
 export interface ClaimOptions {
   /** The reference that the callback's token proved. Where it is given it must be the record's. */
   readonly ref?: string | undefined
@@ -160,11 +164,13 @@ export const quickLooks = 3
 /** How many candidate ids a reservation remembers. */
 export const maxCandidates = 4
 
+/** What is known of a callback that was not looked into. */
 export interface KnockOptions {
   readonly ref?: string | undefined
   readonly withinMs: number
 }
 
+/** See `Store.claim`. `claimed` alone gives the lease. */
 export type ClaimAnswer =
   | {
       readonly kind: 'claimed'
@@ -189,10 +195,12 @@ export type ClaimAnswer =
   /** The store holds something under this id that it cannot read, or that a newer version wrote. Left alone. */
   | { readonly kind: 'unreadable' }
 
+/** See `Store.seal`. `sealed` is the decision that stands, whoever wrote it. */
 export type SealAnswer =
   | { readonly kind: 'sealed'; readonly sealed: JsonText; readonly starts: number }
   | { readonly kind: 'lost' }
 
+/** When a record that is given back may be looked at again. */
 export interface ReleaseOptions extends DueOptions {
   readonly notBeforeMs: number
   /** A callback came meanwhile and did not reach the store. */
@@ -201,15 +209,18 @@ export interface ReleaseOptions extends DueOptions {
   readonly startBack?: boolean | undefined
 }
 
+/** How a record ends. */
 export interface Completion {
   readonly outcome: Tombstone['outcome']
   readonly result: JsonText | null
 }
 
+/** What is due: a record by its id, or a reservation by its reference. */
 export type DueKey =
   | { readonly kind: 'approval'; readonly id: string }
   | { readonly kind: 'reservation'; readonly ref: string }
 
+/** A request that has no approval id yet. */
 export interface Reservation {
   readonly ref: string
   readonly draft: Draft
@@ -218,6 +229,7 @@ export interface Reservation {
   readonly candidates: readonly string[]
 }
 
+/** A record at one moment, for reading only. */
 export type Snapshot =
   | {
       readonly state: 'pending' | 'claimed'
@@ -241,22 +253,26 @@ export type Snapshot =
     }
   | { readonly state: 'done'; readonly tombstone: Tombstone }
 
+/** Which page of a list. */
 export interface PageQuery {
   readonly limit: number
   /** From the page before. */
   readonly cursor?: string | undefined
 }
 
+/** Which page of which records. */
 export interface ListQuery extends PageQuery {
   readonly state: 'open' | 'parked'
 }
 
+/** One page of a list. */
 export interface Page<Item> {
   readonly items: readonly Item[]
   /** `null` on the last page. */
   readonly cursor: string | null
 }
 
+/** Health numbers of a store. */
 export interface StoreStats {
   /** Records and reservations in the due index. */
   readonly open: number

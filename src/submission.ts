@@ -6,6 +6,7 @@ import { readDate } from './wire.js'
 /** What became of a submission. */
 export type Submission = PendingSubmission | DecidedSubmission
 
+/** A submission that waits for its decision, or for a person who looks at it where it is parked. */
 export interface PendingSubmission {
   readonly status: 'pending'
   readonly approvalId: string
@@ -13,6 +14,7 @@ export interface PendingSubmission {
   readonly reviewUrl: string | null
 }
 
+/** A submission that is decided: by a rule at once, while Cheqpoint held the call, or earlier under the same key. */
 export interface DecidedSubmission {
   /** `cancelled` where a person ended it without a run. */
   readonly status: DecisionStatus | 'cancelled'

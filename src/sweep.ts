@@ -31,11 +31,13 @@ export interface SweepReport {
   readonly failed: number
 }
 
+/** What one sweep did, and when the next one is worth while. */
 export interface ReconcileReport extends SweepReport {
   /** When the next key is due, 0 where some are now; `null` where nothing is open. For the next cron run. */
   readonly nextDueInMs: number | null
 }
 
+/** Bounds of one sweep. */
 export interface ReconcileOptions {
   /** Keys to look into at the most. Default: 1,000. */
   readonly limit?: number | undefined

@@ -8,6 +8,7 @@ import { longestTimer } from './runtime.js'
 import type { Snapshot } from './store.js'
 import { readDate } from './wire.js'
 
+/** How long to wait. */
 export interface WaitForOptions {
   /** Rejects with `wait-timeout` after so long; the request goes on. Default: no bound. */
   readonly timeoutMs?: number | undefined

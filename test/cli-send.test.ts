@@ -148,10 +148,10 @@ describe('send', { timeout: 60_000 }, () => {
 })
 
 describe('what an answer means', () => {
-  const kinds = tableRows('README.md', 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
+  const kinds = tableRows('docs/reference.md', 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
 
   it.each(kinds)('is known for %s, swept or not', (kind) => {
-    // The table of the README names every kind, and a test of its own holds it to that.
+    // The table of docs/reference.md names every kind, and a test of its own holds it to that.
     const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
     const told = [true, false].map((swept) => meaningOf({ ...toAnswer(outcome, { swept }), ms: 1 }))
     expect(told[0]).toEqual(told[1])

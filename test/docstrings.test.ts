@@ -10,15 +10,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const prelude = `
 import {
   CheqpointError, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError, memoryStore, toAnswer,
-  toResponse, verifyAndResolve, type Decision, type Receiver, type Run,
+  toResponse, verifyAndResolve, type Decision, type Receiver, type Run, type Store,
 } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
 import { redisStore } from 'cheqpoint-callback/redis'
 import { createSimulator } from 'cheqpoint-callback/simulator'
+import { fakeCallback, storeContract } from 'cheqpoint-callback/testing'
 import type { Express } from 'express'
 import type { Hono } from 'hono'
 declare const apiKey: string
+declare const approvalId: string
+declare const emptyDatabase: () => Promise<object>
+declare const myStore: (database: object) => Store
+declare const test: (name: string, run: () => Promise<void>) => void
 declare const receiver: Receiver
 declare const request: Request
 declare const onDecision: (decision: Decision, run: Run) => void
@@ -32,7 +37,7 @@ interface Example {
 }
 
 function examples(): readonly Example[] {
-  const files = ['src', 'src/stores', 'src/simulator', 'adapters'].flatMap((dir) =>
+  const files = ['src', 'src/stores', 'src/simulator', 'src/testing', 'adapters'].flatMap((dir) =>
     readdirSync(dir)
       .filter((name) => name.endsWith('.ts'))
       .map((name) => `${dir}/${name}`),
@@ -51,6 +56,8 @@ describe('the examples in doc comments', () => {
       'src/verify.ts',
       'src/client.ts',
       'src/simulator/index.ts',
+      'src/testing/fake-callback.ts',
+      'src/testing/store-contract.ts',
       'adapters/hono.ts',
     ]) {
       expect(files).toContain(main)

@@ -52,7 +52,7 @@ describe('the package', () => {
     ['cheqpoint-callback/hono', ['honoCallback']],
     ['cheqpoint-callback/redis', ['redisStore']],
     ['cheqpoint-callback/simulator', ['createSimulator']],
-    ['cheqpoint-callback/testing', ['storeContract']],
+    ['cheqpoint-callback/testing', ['fakeCallback', 'storeContract']],
   ])('exports from %s what it promises, and nothing else', async (subpath, names) => {
     expect(await exportedNames(subpath)).toEqual(names)
   })

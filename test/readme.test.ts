@@ -1,23 +1,20 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSimulator, type Simulator } from '../src/simulator/index.js'
-import { codeBlocks } from './support/blocks.js'
+import { compileBlock, freePort, nextRequest } from './support/programs.js'
 import { redisServerFound, sharedRedis } from './support/redis-server.js'
 
 // Inside the project, so that the examples find the package by its name, as it was built.
 const folder = `.tmp/readme-${process.pid}`
-const blocks = codeBlocks('README.md', 'ts')
 let simulator: Simulator
 let child: ChildProcess | undefined
 
-beforeAll(() => {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-}, 60_000)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => {
+  for (const name of ['express', 'hono', 'redis', 'simulator'])
+    rmSync(`${folder}-${name}`, { recursive: true, force: true })
+})
 beforeEach(async () => {
   simulator = await createSimulator({ apiKey: 'cq_live_readme' })
 })
@@ -26,41 +23,9 @@ afterEach(async () => {
   await simulator.close()
 })
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
 /** Compiles a block of the README, strictly, and gives the path of the JavaScript. */
-function compile(name: string, change: (code: string) => string = (code) => code): string {
-  const block = blocks.find((each) => each.name === name)
-  if (block === undefined) throw new Error(`the README has no block named ${name}`)
-  const home = `${folder}/${name}`
-  mkdirSync(home, { recursive: true })
-  writeFileSync(`${home}/main.ts`, change(block.code))
-  const compilerOptions = {
-    rootDir: '.',
-    outDir: 'out',
-    isolatedDeclarations: false,
-    declaration: false,
-    noPropertyAccessFromIndexSignature: false,
-  }
-  writeFileSync(
-    `${home}/tsconfig.json`,
-    JSON.stringify({ extends: '../../../tsconfig.json', compilerOptions, include: ['main.ts'] }),
-  )
-  try {
-    execFileSync('npx', ['tsc', '-p', home], { encoding: 'utf8' })
-  } catch (error) {
-    throw new Error(
-      `the block ${name} does not compile: ${error instanceof Error && 'stdout' in error ? error.stdout : error}`,
-    )
-  }
-  return `${home}/out/main.js`
+function compile(name: string, change?: (code: string) => string): string {
+  return compileBlock('README.md', name, `${folder}-${name}`, change)
 }
 
 /** Starts a program and reads its output line by line. */
@@ -127,12 +92,6 @@ describe('the quick start of the README', () => {
 })
 
 /** The id of the request once it was submitted. */
-function submitted(): Promise<string> {
-  return new Promise((resolve) => {
-    const stop = simulator.subscribe((change) => {
-      if (change.type !== 'request') return
-      stop()
-      resolve(change.request.id)
-    })
-  })
+async function submitted(): Promise<string> {
+  return (await nextRequest(simulator)).id
 }

@@ -28,6 +28,7 @@ export interface Faults {
   loseSubmitAnswer: boolean
 }
 
+/** How calls of the API fail: all of them, the next `count`, or the share `rate`. */
 export interface ApiFault {
   /** A status from 200 to 599 that may have a body. */
   readonly status: number

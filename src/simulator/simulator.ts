@@ -7,6 +7,7 @@ import type { Faults } from './faults.js'
 import type { KeyOptions } from './keys.js'
 import type { DecisionInput, SimulatedRequest } from './requests.js'
 
+/** What `createSimulator` takes. */
 export interface SimulatorOptions extends KeyOptions {
   /** Where dates come from, and the age of decisions. Timers are the process's own. */
   readonly clock?: Clock | undefined

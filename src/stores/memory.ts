@@ -34,6 +34,7 @@ import {
 import { type Due, DueQueue, page } from './due-queue.js'
 import { isForeign, OpenRecord } from './memory-record.js'
 
+/** What {@link memoryStore} takes. */
 export interface MemoryStoreOptions {
   /** Open records, reserved and parked ones included, that the store holds at most. Default 100 000. */
   readonly maxPending?: number | undefined

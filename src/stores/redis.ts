@@ -11,6 +11,7 @@ import { redisReservations } from './redis-reservations.js'
 
 export type { SendCommand } from './redis-link.js'
 
+/** What {@link redisStore} takes. */
 export interface RedisStoreOptions {
   /** How your Redis client sends a command; see {@link redisStore} for the line that fits it. */
   readonly sendCommand: SendCommand

@@ -22,6 +22,7 @@ export interface StoreUnderTest {
   readonly dispose?: (() => Promise<void>) | undefined
 }
 
+/** Makes the stores that `storeContract` tests. */
 export interface StoreHarness {
   /** Called once or more for each case. */
   create(): Promise<StoreUnderTest>

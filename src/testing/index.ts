@@ -1,1 +1,2 @@
+export * from './fake-callback.js'
 export * from './store-contract.js'
