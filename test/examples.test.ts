@@ -118,6 +118,34 @@ describe('the demo', () => {
   })
 })
 
+describe('the example for the AI SDK', () => {
+  it.each([
+    [
+      'the result of the handler, after an edit',
+      { status: 'approved', modifiedDetails: { orderId: '8842', amount: 50 } },
+      (id: string) => ({ status: 'approved', note: null, result: { refunded: 50, receipt: `cheqpoint:${id}` } }),
+    ],
+    [
+      'what the reviewer said',
+      { status: 'rejected', note: 'Ask for a photo first' },
+      () => ({ status: 'rejected', note: 'Ask for a photo first', result: null }),
+    ],
+    [
+      'that it is parked',
+      { status: 'approved', modifiedDetails: { orderId: '8842', amount: -1 } },
+      () => ({ status: 'open', reason: 'parked' }),
+    ],
+  ])('gives the model %s', async (_, decision, output) => {
+    const request = nextRequest(simulator)
+    const { line, ended } = start('examples/ai-sdk.js')
+    const { id, details } = await request
+    expect(details).toEqual({ orderId: '8842', amount: 120 })
+    simulator.decide(id, decision)
+    expect(await line()).toBe(`The tool said ${JSON.stringify(output(id))}`)
+    expect(await ended).toBe(0)
+  })
+})
+
 describeWithRedis('the example for Next.js', () => {
   it('is a route that takes callbacks, and an action that does not ask twice', async () => {
     redis = await startRedis()
