@@ -19,7 +19,7 @@ const receiver = createReceiver({
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   store: redisStore({ sendCommand: (args) => redis.sendCommand(args), prefix: 'refunds' }),
   sweep: 'elsewhere',
-  polling: { maxMs: 300_000 }, // as long as the schedule's interval: looks that nobody makes need no day of their own
+  polling: { maxMs: 300_000 }, // looks get no rarer than the schedule, every five minutes here
   actions: {
     process_refund: {
       details: z.object({ orderId: z.string(), amount: z.number().positive() }),
