@@ -1,64 +1,30 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { createInterface } from 'node:readline'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSimulator, type SimulatedRequest, type Simulator } from '../src/simulator/index.js'
 import { codeBlocks, quoted, tableRows } from './support/blocks.js'
+import { freePort, nextRequest, printTimes, type StartedExample, startExample } from './support/examples.js'
 
 const apiKey = 'cq_live_patterns'
 let simulator: Simulator
-let child: ChildProcess | undefined
+let example: StartedExample | undefined
 
 beforeEach(async () => {
   simulator = await createSimulator({ apiKey })
 })
 afterEach(async () => {
-  child?.kill('SIGKILL')
+  example?.child.kill('SIGKILL')
   await simulator.close()
 })
-
-interface Started {
-  readonly child: ChildProcess
-  /** The next line that it prints. */
-  readonly line: () => Promise<string | undefined>
-  /** The code that it ends with. */
-  readonly ended: Promise<number | null>
-}
+afterAll(printTimes)
 
 /** Runs an example as it was built, against the simulator. */
-async function start(file: string, env: Readonly<Record<string, string>> = {}): Promise<Started> {
+async function start(file: string, env: Readonly<Record<string, string>> = {}): Promise<StartedExample> {
   const { url } = await simulator.listen()
-  const started = spawn(process.execPath, [`dist/examples/${file}`], {
-    env: { ...process.env, CHEQPOINT_CONNECTION_KEY: apiKey, CHEQPOINT_BASE_URL: url, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  child = started
-  const lines = createInterface({ input: started.stdout })[Symbol.asyncIterator]()
-  const ended = once(started, 'exit').then(([code]) => code)
-  return { child: started, ended, line: async () => (await lines.next()).value }
+  example = startExample(`examples/${file}`, { baseUrl: url, apiKey, env })
+  return example
 }
 
-/** Resolves with the next request that comes in. */
-function submitted(): Promise<SimulatedRequest> {
-  return new Promise((resolve) => {
-    const stop = simulator.subscribe((change) => {
-      if (change.type !== 'request' || change.request.status !== 'pending') return
-      stop()
-      resolve(change.request)
-    })
-  })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await once(server.close(), 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
+const submitted = (): Promise<SimulatedRequest> => nextRequest(simulator)
 
 describe('the example of the blocking pattern', () => {
   it('goes on with what was submitted once it is approved', async () => {

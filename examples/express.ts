@@ -1,0 +1,55 @@
+/*
+ * An Express app that has its parsers, its routes and its load balancer already. The callback route needs no place of
+ * its own before `express.json()`: a body that a parser has read is used as it was read.
+ *
+ *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/express.js
+ */
+import { createReceiver } from 'cheqpoint-callback'
+import { expressCallback } from 'cheqpoint-callback/express'
+import express from 'express'
+import { z } from 'zod'
+
+const port = Number(process.env['PORT'] ?? 3000)
+
+const receiver = createReceiver({
+  apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
+  baseUrl: process.env['CHEQPOINT_BASE_URL'],
+  callbackUrl: `${process.env['PUBLIC_URL'] ?? `http://127.0.0.1:${port}`}/webhooks/cheqpoint`,
+  callbackSecret: process.env['CALLBACK_SECRET'], // 16 characters or more: keeps strangers out
+  actions: {
+    delete_account: {
+      details: z.object({ account: z.string(), keepInvoices: z.boolean() }),
+      onDecision(decision, run) {
+        if (decision.status !== 'approved') {
+          console.log(`account kept: ${decision.note ?? decision.status}`)
+          return
+        }
+        const { account, keepInvoices } = decision.details
+        console.log(`deleted ${account}, invoices ${keepInvoices ? 'kept' : 'too'}, key ${run.idempotencyKey}`)
+      },
+    },
+  },
+})
+
+const app = express()
+app.use(express.json())
+app.post('/webhooks/cheqpoint', expressCallback(receiver))
+app.delete('/accounts/:account', async (request, response) => {
+  const { account } = request.params
+  const submission = await receiver.submit(
+    { action: 'delete_account', summary: `Delete account ${account}`, details: { account, keepInvoices: true } },
+    { idempotencyKey: `delete ${account}` }, // asked again, gives the approval that is open
+  )
+  response.status(202).json({ approvalId: submission.approvalId })
+})
+app.get('/health', async (_request, response) => {
+  const { open, parked, overdueMs, sweeping } = await receiver.stats()
+  response.status(sweeping ? 200 : 503).json({ open, parked, overdueMs })
+})
+
+await receiver.start() // looks for lost callbacks from now on
+const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
+process.once('SIGTERM', async () => {
+  server.close()
+  await receiver.close() // lets handlers end
+})
