@@ -43,6 +43,33 @@ describe('an alarm', () => {
     expect(rung).toEqual(['armed 0', 'armed 300', 'armed 300', 'armed 950'])
   })
 
+  it('keeps everybody else in their order, whoever leaves', async () => {
+    const alarm = new Alarm(1_000, systemClock)
+    const rung: number[] = []
+    const disarms = Array.from({ length: 7 }, (_, at) => alarm.arm(() => rung.push(at)))
+    for (const at of [3, 0, 6, 3, 4]) disarms[at]?.()
+    alarm.arm(() => rung.push(7))
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(rung).toEqual([1, 2, 5, 7])
+  })
+
+  it('can be rung for all who wait, once and in order, and not for those who arm it meanwhile', async () => {
+    const alarm = new Alarm(1_000, systemClock)
+    const rung: string[] = []
+    for (const name of ['first', 'second']) {
+      alarm.arm(() => {
+        rung.push(name)
+        alarm.arm(() => rung.push(`${name} again`))
+      })
+    }
+    alarm.ringAll()
+    expect(rung).toEqual(['first', 'second'])
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(rung).toEqual(['first', 'second', 'first again', 'second again'])
+    alarm.ringAll()
+    expect(rung).toHaveLength(4)
+  })
+
   it('needs one timer for any number of waits, and none once they are over', async () => {
     const alarm = new Alarm(1_000, systemClock)
     expect(vi.getTimerCount()).toBe(0)

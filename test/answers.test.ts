@@ -305,15 +305,20 @@ describe('the budget of callbacks', () => {
 
   it('is not spent by callbacks that ask nothing: unknown, done, parked, in the gap', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 2 } })
-    for (const each of ['done', 'parked', id]) await receiver.track(each, tracked)
+    for (const each of ['done', 'parked', id, 'req_2']) await receiver.track(each, tracked)
     api.approve('done')
     await send({}, 'done')
     api.approve('parked', { modifiedDetails: {} })
     await send({}, 'parked')
     await pass(1_000)
     for (let each = 0; each < 10; each++) for (const other of ['done', 'parked', 'unknown']) await send({}, other)
-    api.approve(id)
-    expect((await send()).status).toBe(200)
+    // All of it is there: what can be spared, and what is kept.
+    const statuses: number[] = []
+    for (const each of [id, 'req_2']) {
+      api.approve(each)
+      statuses.push((await send({}, each)).status)
+    }
+    expect(statuses).toEqual([200, 200])
   })
 
   it('once spent changes no answer that needs no GET', async () => {
@@ -405,6 +410,24 @@ describe('the budget of callbacks', () => {
     for (const each of ['req_0', id, 'req_2']) statuses.push((await send({}, each)).status)
     expect(statuses).toEqual([200, 429, 200])
     expect(api.keys).toEqual(['cq_live_billing', 'cq_live_support'])
+  })
+})
+
+describe('a decision that must not run', () => {
+  it('is answered once it is written that it is parked, and not before', async () => {
+    const { receiver, api, send, faulty, snapshot } = answersBench({ sweep: 'elsewhere' })
+    await receiver.track(id, tracked)
+    api.approve(id, { modifiedDetails: {} })
+    const store = faulty.hold('park')
+    let answered = false
+    const answer = send().finally(() => {
+      answered = true
+    })
+    await pass(100)
+    expect(answered).toBe(false)
+    store.open()
+    expect((await answer).status).toBe(200)
+    expect(await snapshot()).toMatchObject({ state: 'parked' })
   })
 })
 

@@ -484,6 +484,20 @@ describe('what a handler is given', () => {
     expect(eventTypes().filter((type) => type === 'done')).toHaveLength(1)
   })
 
+  it('has details of its own: what a handler does to them does not change what was submitted', async () => {
+    const seen: unknown[] = []
+    const { receiver, api } = bench({
+      onDecision: (decision) => {
+        if (decision.status === 'approved') Object.assign(Object(decision.details), { amount: 1 })
+        seen.push(structuredClone(decision.originalDetails))
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    expect(seen).toEqual([refund.details])
+  })
+
   it('is nothing that we still read: a changed edit is neither a mismatch nor told to whoever waits', async () => {
     const modifiedDetails = { orderId: '8842', amount: 90 }
     const seen: unknown[] = []

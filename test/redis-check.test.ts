@@ -248,6 +248,14 @@ describeWithRedis('check: how the client is called', () => {
       'store-answer',
       /an integer/,
     ],
+    'another number than Redis answers': [
+      async (args, key) => {
+        const reply = await bench.send(args, key)
+        return Array.isArray(reply) ? reply.map((item) => (item === 7 ? 8 : item)) : reply
+      },
+      'store-answer',
+      /the integer 7/,
+    ],
     'a command without its name': [
       (args) => redis.call(...(args.slice(1) as typeof args)),
       'store-unsuitable',

@@ -369,6 +369,9 @@ describe('parseJson', () => {
     for (const nest of [lists, objects]) {
       expect(() => parseJson(nest(64))).not.toThrow()
       expect(() => parseJson(nest(65))).toThrow(SyntaxError)
+      // With more brackets than levels they have to be counted.
+      expect(() => parseJson(`[[],${nest(63)}]`)).not.toThrow()
+      expect(() => parseJson(`[[],${nest(64)}]`)).toThrow(SyntaxError)
     }
   })
 

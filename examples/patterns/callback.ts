@@ -51,9 +51,8 @@ app.post('/refunds', express.json(), async (request, response) => {
   }
 })
 const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
-await receiver.start()
-
 process.once('SIGTERM', async () => {
   server.close()
   await receiver.close()
 })
+await receiver.start()

@@ -33,12 +33,15 @@ export interface Plan {
 export async function measure(contender: string, plan: Plan): Promise<Measured> {
   const { upstream, redis = '', amount, refused = false } = plan
   const warmUp = amount >> 2
-  const app = await startApp('./app.js', [contender, upstream, String(plan.known ?? amount + warmUp), redis])
+  // When the last answer is there, each other connection has sent one more.
+  const from = warmUp + connectionsOf(plan)
+  const known = plan.known ?? from + amount + connectionsOf(plan)
+  const app = await startApp('./app.js', [contender, upstream, String(known), redis])
   try {
     const load = { url: app.url, agent, body, connections, ...plan.load }
     await send({ ...load, from: 0, amount: warmUp })
     const before = await app.usage()
-    const loaded = await send({ ...load, from: warmUp, amount })
+    const loaded = await send({ ...load, from, amount })
     const after = await app.usage()
     if (!refused && loaded.failures > 0) throw new Error(`${contender}: ${loaded.failures} callbacks failed`)
     if (refused && loaded.failures < amount) throw new Error(`${contender}: not all were refused`)
@@ -50,6 +53,10 @@ export async function measure(contender: string, plan: Plan): Promise<Measured> 
   } finally {
     await app.stop()
   }
+}
+
+function connectionsOf({ load }: Plan): number {
+  return load?.connections ?? connections
 }
 
 export async function withUpstream<Value>(use: (url: string) => Promise<Value>, latencyMs = 0): Promise<Value> {

@@ -226,7 +226,7 @@ export const confirmMutants: readonly Mutant[] = [
     file: 'src/held.ts',
     find: 'await this.park(effective.reason',
     replace: 'void this.park(effective.reason',
-    tests: ['typed-actions.test.ts', 'verify.test.ts'],
+    tests: ['answers.test.ts'],
   },
   {
     guard: 'a context that does not pass its schema parks',
@@ -261,13 +261,13 @@ export const confirmMutants: readonly Mutant[] = [
     file: 'src/record.ts',
     find: "throw new TypeError('unknown status')",
     replace: '{}',
-    tests: ['wire.test.ts', 'answers.test.ts', 'receiver-operator.test.ts'],
+    tests: ['record.test.ts'],
   },
   {
     guard: 'a sealed text whose edit is no object is damage',
     file: 'src/record.ts',
     find: "throw new TypeError('modifiedDetails')",
     replace: '{}',
-    tests: ['wire.test.ts', 'answers.test.ts', 'receiver-operator.test.ts'],
+    tests: ['record.test.ts'],
   },
 ]

@@ -289,21 +289,21 @@ export const pipelineMutants: readonly Mutant[] = [
     file: 'src/pipeline.ts',
     find: 'core.callbackBudget.takeSpare(assistant)',
     replace: 'core.callbackBudget.take(assistant)',
-    tests: ['budget.test.ts', 'threats/amplification.test.ts'],
+    tests: ['answers.test.ts', 'threats/amplification.test.ts'],
   },
   {
     guard: 'of the half that is kept nobody gets a second share at once',
     file: 'src/pipeline.ts',
     find: 'core.latecomers.add(id) &&',
     replace: '(core.latecomers.add(id) || true) &&',
-    tests: ['budget.test.ts', 'threats/amplification.test.ts'],
+    tests: ['answers.test.ts', 'threats/amplification.test.ts'],
   },
   {
     guard: 'a callback that asks nothing gives its token of the budget back',
     file: 'src/pipeline.ts',
     find: 'if (!asked) core.callbackBudget.giveBack(assistant)',
     replace: '',
-    tests: ['receiver-sweep.test.ts', 'answers.test.ts'],
+    tests: ['answers.test.ts'],
   },
   {
     guard: 'a callback that joins too late for the release is told to the store',
@@ -324,7 +324,7 @@ export const pipelineMutants: readonly Mutant[] = [
     file: 'src/resolver.ts',
     find: "while (flight.knocked && found.kind !== 'store-unavailable') await",
     replace: 'while (flight.knocked) await',
-    tests: ['receiver-sweep.test.ts', 'receiver-callbacks.test.ts'],
+    tests: ['bounded-store.test.ts'],
   },
   {
     guard: 'nobody joins a look that is over',
