@@ -38,7 +38,7 @@ async function sendWithWrk({ url, from, amount, connections, agent, body }: Load
   const { origin, pathname } = new URL(url)
   const args = [String(from), String(amount), agent, pathname, body]
   const { stdout } = await promisify(execFile)('wrk', [
-    ...['-t1', `-c${connections}`, '-d300s', '--latency', '-s', script, origin, '--'],
+    ...['-t1', `-c${connections}`, '-d300s', '--timeout', '60s', '--latency', '-s', script, origin, '--'],
     ...args,
   ])
   const line = stdout.split('\n').find((each) => each.startsWith('{')) ?? '{}'
