@@ -193,7 +193,48 @@ describe('the decision of a submission whose answer was lost', () => {
   })
 })
 
+describe('a submission of which nothing is found', () => {
+  it('is looked for ever more rarely', async () => {
+    const lost = await loseSubmission()
+    await pass(3_600_000)
+    // At twice its age each time: 45 s, 90 s, three minutes, … up to every ten minutes, give or take a fifth.
+    const looks = eventsOf(lost.events, 'submission-unknown').length - 1
+    expect(looks).toBeGreaterThan(5)
+    expect(looks).toBeLessThan(16)
+    await lost.receiver.close()
+  })
+
+  it('costs no more GETs a second than the sweep may make, however many candidates it has', async () => {
+    const lost = await loseSubmission({ polling: { requestsPerSecond: 1 } })
+    const times: number[] = []
+    for (const id of ['req_a', 'req_b', 'req_c', 'req_d']) {
+      lost.api.answer(id, () => {
+        times.push(Date.now())
+        return { body: { id, status: 'PENDING', decidedAt: null } }
+      })
+      await lost.call(id)
+    }
+    await pass(firstLook + 6_000)
+    const [first = Number.NaN, ...others] = times
+    expect(others.map((time) => time - first)).toEqual([1_000, 2_000, 3_000])
+    await lost.receiver.close()
+  })
+})
+
 describe('a candidate is adopted only', () => {
+  it('where the store takes it: one that became another record meanwhile is nobody else’s', async () => {
+    const store = new FaultyStore()
+    const lost = await loseSubmission({ store: store.store })
+    lost.api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
+    await lost.call('req_9')
+    store.answer('bind', 'conflict')
+    await pass(firstLook + 2_000)
+    expect(lost.api.asked).toEqual(['req_9'])
+    expect(lost.types()).not.toContain('adopted')
+    expect(lost.types()).not.toContain('parked')
+    await lost.receiver.close()
+  })
+
   /** Lets callbacks name these ids, and tells which was adopted once the sweep has looked. */
   async function adopted(
     answers: Readonly<Record<string, FakeAnswer>>,

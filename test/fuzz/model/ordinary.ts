@@ -94,6 +94,7 @@ export const seldom: readonly Drawn[] = [
       if (answer === 'cancelled') Object.assign(known, { open: false, cancelledAt: world.time.elapsed() })
     }),
   ),
+  anyId.map((which) => command(`the tombstone of ${which} is lost`, (_, world) => world.loseTombstone(which))),
   anyId.map((which) =>
     command(`retry ${which}`, async (model, world) => {
       if ((await world.time.end(world.operator.retry(which))) === 'pending') of(model, which).retries++
