@@ -65,6 +65,7 @@ export class Claim {
     return this.#controller.signal
   }
 
+  /** Aborts {@link signal} for this reason. Writes nothing: the claim is given back, or runs out, as otherwise. */
   abort(reason: Error): void {
     this.#aborted ??= reason
     this.#controller?.abort(this.#aborted)

@@ -19,7 +19,10 @@ export interface ClientOptions {
    * checked even under `NODE_TLS_REJECT_UNAUTHORIZED=0`; for an authority of your own set `NODE_EXTRA_CA_CERTS`.
    */
   readonly baseUrl?: string | undefined
-  /** What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. See {@link idMatcher}. */
+  /**
+   * What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. Whatever it says, an id is printable
+   * ASCII without `/ \ % ? #`, not dots alone, of at most 512 characters.
+   */
   readonly idPattern?: RegExp | undefined
   /** For one GET, from connecting to the last byte; a second key that is tried has as long again. Default 5,000. */
   readonly timeoutMs?: number | undefined

@@ -98,6 +98,7 @@ export interface Receiver<Details = Record<never, never>, Context = Record<never
   readonly start: () => Promise<void>
   /** Takes nothing new, lets runs end, then aborts them and gives their starts back. Twice is fine. */
   readonly close: (options?: CloseOptions) => Promise<void>
+  /** How much is open, parked, overdue and under way. Rejects where the store does not answer. */
   readonly stats: () => Promise<Stats>
   /** Records that wait for a person. */
   readonly parked: (query?: Partial<PageQuery>) => Promise<Page<ParkedApproval>>

@@ -105,6 +105,7 @@ export interface Store {
   /** Ends a parked or pending record without a run. `held`: somebody has the lease now. */
   cancel(id: string, retentionMs: number): Promise<'cancelled' | 'held' | 'done' | 'unknown'>
 
+  /** What is kept of an approval now: its record, or what is left of it; `null` where nothing is. */
   get(id: string): Promise<Snapshot | null>
 
   /** Pages through open records, oldest due first, or through parked ones. A page is a moment's view. */
@@ -113,6 +114,7 @@ export interface Store {
   /** Pages through unbound reservations. */
   reservations(query: PageQuery): Promise<Page<Reservation>>
 
+  /** How much is open, parked and overdue. */
   stats(): Promise<StoreStats>
 
   /** Time until the next key is due, 0 where one is, `null` where nothing is open. */

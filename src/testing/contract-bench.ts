@@ -19,6 +19,7 @@ export interface StoreUnderTest {
    * millisecond before, at and after it; without it the cases wait, and allow for a slow machine.
    */
   readonly tick?: ((ms: number) => void | Promise<void>) | undefined
+  /** Frees what the store holds, after each case. */
   readonly dispose?: (() => Promise<void>) | undefined
 }
 
