@@ -128,7 +128,7 @@ function run(folder: string, file: string, flags: readonly string[] = []) {
 
 describe('the packed package', () => {
   it('holds what users need, and nothing else', () => {
-    const shipped = /^(dist\/(src|adapters)\/.*|docs\/[\w-]+\.(md|svg)|package\.json|[A-Z]+(\.md)?)$/
+    const shipped = /^(dist\/(src|adapters)\/.*|docs\/[\w-]+\.(md|svg)|package\.json|llms\.txt|[A-Z]+(\.md)?)$/
     expect(paths.filter((path) => !shipped.test(path))).toEqual([])
     const upper = paths.filter((path) => /^[A-Z]/.test(path))
     expect([...upper].sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md'])

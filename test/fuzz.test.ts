@@ -1,33 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { modelOver } from './fuzz/models.js'
-import { properties } from './fuzz/properties.js'
-import type { Property } from './fuzz/property.js'
-import { describeFailure, describeReport } from './fuzz/report.js'
+import { properties, requestProperties } from './fuzz/properties.js'
 import { brokenStores } from './support/broken-stores.js'
+import { check, timeoutMs } from './support/fuzz-check.js'
 import { describeWithRedis } from './support/redis-bench.js'
 
-/*
- * A part of what `npm run fuzz` makes: 100,000 cases of most properties. A case of `adapters` takes five hosts, one of
- * `sockets` ten, one of the models is a story of up to fifty commands: of these there are 1,000, 40, 300 and 40. FUZZ_RUNS
- * sets the cases of each property, SEED the seed.
- */
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const timeoutMs = 900_000
-
-function check(property: Property): void {
-  const cases = Number(process.env['FUZZ_RUNS'] ?? property.cases.suite)
-  it(`${property.says}: ${cases} cases of ${property.name}`, { timeout: timeoutMs }, async () => {
-    const report = await property.check(seed, cases)
-    console.log(describeReport(property.name, seed, report))
-    expect(report.failure && describeFailure(report.failure)).toBeNull()
-    // A property that met no occasion to fail has shown nothing.
-    if (cases >= property.cases.suite)
-      expect([...report.seen.keys()]).toEqual(expect.arrayContaining([...property.sees]))
-  })
-}
-
 describe('in random cases', () => {
-  for (const property of properties.filter(({ needsRedis }) => !needsRedis)) check(property)
+  for (const property of properties) if (!property.needsRedis && !requestProperties.includes(property)) check(property)
 })
 
 describeWithRedis('in random cases on Redis', () => {

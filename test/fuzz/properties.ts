@@ -9,12 +9,12 @@ import { redisReplies } from './redis-replies.js'
 import { storeFaults } from './store-faults.js'
 import { urlTokens } from './url-tokens.js'
 
+/** Of what strangers send. */
+export const requestProperties: readonly Property[] = [callbackBodies, callbackHeaders, ids, urlTokens]
+
 /** Every property, in the order in which they are checked. */
 export const properties: readonly Property[] = [
-  callbackBodies,
-  callbackHeaders,
-  ids,
-  urlTokens,
+  ...requestProperties,
   getAnswers,
   storeFaults,
   redisReplies,
