@@ -193,6 +193,25 @@ describe('the decision of a submission whose answer was lost', () => {
   })
 })
 
+describe('close()', () => {
+  it('waits for a submission that is under way, which keeps its answer', async () => {
+    const { receiver, api } = submitBench({ callbackUrl: webhook, callbackSecret })
+    api.onPost = () => 'hang'
+    const submission = receiver.submit(refund)
+    await pass(0)
+    let isClosed = false
+    const closed = receiver.close().then(() => {
+      isClosed = true
+    })
+    await pass(1_000)
+    expect(isClosed).toBe(false)
+    api.answer('1', pendingPost('req_1'))
+    api.resume()
+    expect(await submission).toMatchObject({ status: 'pending', approvalId: 'req_1' })
+    await closed
+  })
+})
+
 describe('a submission of which nothing is found', () => {
   it('is looked for ever more rarely', async () => {
     const lost = await loseSubmission()

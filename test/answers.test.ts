@@ -413,6 +413,19 @@ describe('the budget of callbacks', () => {
   })
 })
 
+describe('a callback that comes while its request is being registered', () => {
+  it('is refused, and the request is looked into at once when it is there', async () => {
+    const { receiver, send, faulty, snapshot } = answersBench({ sweep: 'elsewhere' })
+    const store = faulty.hold('add')
+    const registered = receiver.track(id, tracked)
+    await pass(1)
+    expect((await send()).status).toBe(404)
+    store.open()
+    await registered
+    expect(await snapshot()).toMatchObject({ state: 'pending', dueInMs: 0 })
+  })
+})
+
 describe('a decision that must not run', () => {
   it('is answered once it is written that it is parked, and not before', async () => {
     const { receiver, api, send, faulty, snapshot } = answersBench({ sweep: 'elsewhere' })

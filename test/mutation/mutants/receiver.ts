@@ -252,7 +252,7 @@ export const receiverMutants: readonly Mutant[] = [
     file: 'src/receiver.ts',
     find: 'await submitter.idle()\n',
     replace: '\n',
-    tests: ['submit.test.ts', 'receiver-close.test.ts'],
+    tests: ['adopt.test.ts'],
   },
   {
     guard: 'close() aborts runs that do not end',
@@ -280,7 +280,7 @@ export const receiverMutants: readonly Mutant[] = [
     file: 'src/receiver.ts',
     find: 'if (endpoint.cameEarly(approvalId)) await store.knock(approvalId, { withinMs: 0 })',
     replace: '',
-    tests: ['answers.test.ts', 'receiver-operator.test.ts', 'submit-tokens.test.ts'],
+    tests: ['answers.test.ts'],
   },
   {
     guard: 'wait() is not answered by a look that began before it',
