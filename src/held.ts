@@ -128,7 +128,7 @@ export class Held {
     // A handler gets copies of its own: what it does to one must not show in another, nor in what we tell of the truth.
     const edit = (): JsonObject | null =>
       truth.modifiedDetails === null ? null : readSealed(seal.sealed).modifiedDetails
-    // Last in a literal: what is put after a spread costs the engine a shape of its own each time.
+    // Spread last below: keys that follow a spread cost the engine a shape of its own each time.
     const base = {
       approvalId,
       action,

@@ -127,7 +127,8 @@ export interface ConfirmOptions {
   readonly gapMs?: number | undefined
   /**
    * GETs that callbacks may cause, per assistant and process; `Infinity` for no bound. Where it runs short, half
-   * of what it holds is left to known ids that it has not kept waiting lately. Default 50.
+   * of what it holds is left to known ids that it has not kept waiting lately, and a callback with the token of its
+   * record waits up to 5 s for its turn. Default 50.
    */
   readonly requestsPerSecond?: number | undefined
   /** Default 1,048,576. */
