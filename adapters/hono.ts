@@ -1,4 +1,4 @@
-import type { Context, Handler } from 'hono'
+import type { Context, Handler, HonoRequest } from 'hono'
 import { type Callback, fromRequest, type Receiver, toResponse } from '../src/index.js'
 
 /**
@@ -13,16 +13,16 @@ import { type Callback, fromRequest, type Receiver, toResponse } from '../src/in
  */
 export function honoCallback(receiver: Pick<Receiver, 'handle'>): Handler {
   return async function cheqpointCallback(context: Context): Promise<Response> {
-    const answer = await receiver.handle(await callbackOf(context), { waitUntil: waitUntilOf(context) })
-    return toResponse(answer)
+    const { req } = context
+    const wasRead = Object.keys(req.bodyCache).length > 0
+    // Hono keeps what is read through it.
+    const callback = wasRead ? await readAgain(req) : fromRequest(req.raw, { whole: () => req.arrayBuffer() })
+    return toResponse(await receiver.handle(callback, { waitUntil: waitUntilOf(context) }))
   }
 }
 
-async function callbackOf({ req }: Context): Promise<Callback> {
-  // Hono keeps what is read this way.
-  const whole = (): Promise<ArrayBuffer> => req.arrayBuffer()
-  if (Object.keys(req.bodyCache).length === 0) return fromRequest(req.raw, { whole })
-  const parsed = await whole().catch(() => null)
+async function readAgain(req: HonoRequest): Promise<Callback> {
+  const parsed = await req.arrayBuffer().catch(() => null)
   return { ...fromRequest(req.raw), body: parsed === null ? { drained: true } : { parsed } }
 }
 

@@ -32,11 +32,11 @@ export type Effective =
     }
 
 /** What an approval allows to be done: the original or the edit, as the action's rules read them. */
-export async function effectiveDetails(
+export function effectiveDetails(
   rules: ActionRules,
   original: JsonValue,
   modified: JsonObject | null,
-): Promise<Effective> {
+): Effective | Promise<Effective> {
   if (modified !== null) {
     if (rules.modifications === 'refuse') return { ok: false, reason: 'edit-refused', paths: [] }
     if (rules.modifications === undefined && rules.details === undefined) {
@@ -45,10 +45,12 @@ export async function effectiveDetails(
     }
   }
   const raw = modified === null ? original : rules.modifications === 'merge' ? mergePatch(original, modified) : modified
-  const checked = await validate(rules.details, raw)
-  if (!checked.ok)
-    return { ok: false, reason: modified === null ? 'details-invalid' : 'edit-invalid', paths: checked.paths }
-  return { ok: true, details: checked.value, changedPaths: modified === null ? [] : changedPaths(original, raw) }
+  const judge = (checked: Validated): Effective =>
+    checked.ok
+      ? { ok: true, details: checked.value, changedPaths: modified === null ? [] : changedPaths(original, raw) }
+      : { ok: false, reason: modified === null ? 'details-invalid' : 'edit-invalid', paths: checked.paths }
+  const checked = validate(rules.details, raw)
+  return 'then' in checked ? checked.then(judge) : judge(checked)
 }
 
 export type Validated =

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import type { Refusal } from './outcome.js'
 import type { Alarm } from './runtime.js'
@@ -21,31 +22,38 @@ export interface BodyLimits {
   readonly alarm: Alarm
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
 /**
  * The JSON value of a body, or why there is none. Reads one chunk past the limit at the most; never waits for a stream
  * that is over. `lengthKnown`: a length within the limit was declared, so the host itself ends the body there.
  */
-export async function readBody(
+export function readBody(
   body: CallbackBody,
   limits: BodyLimits,
   lengthKnown = false,
-): Promise<{ readonly value: unknown } | Refusal> {
+): Parsed | Refusal | Promise<Parsed | Refusal> {
   if ('drained' in body) return { kind: 'body-drained' }
-  const read = 'parsed' in body ? readParsed(body.parsed) : await readUnread(body, limits, lengthKnown)
-  if (read instanceof Uint8Array) {
-    if (read.byteLength > limits.maxBytes) return { kind: 'body-too-large' }
-    try {
-      return { value: JSON.parse(utf8.decode(read)) }
-    } catch {
-      return { kind: 'malformed' }
-    }
-  }
-  return read
+  if ('parsed' in body) return parse(readParsed(body.parsed), limits)
+  return readUnread(body, limits, lengthKnown).then((read) => parse(read, limits))
 }
 
-function readParsed(parsed: unknown): Uint8Array | { readonly value: unknown } {
+/** A body that was JSON. */
+export interface Parsed {
+  readonly value: unknown
+}
+
+function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): Parsed | Refusal {
+  if (!(read instanceof Uint8Array)) return read
+  if (read.byteLength > maxBytes) return { kind: 'body-too-large' }
+  // Decoding would put other characters for the broken ones, and nobody would notice.
+  if (!isUtf8(read)) return { kind: 'malformed' }
+  try {
+    return { value: JSON.parse(Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString()) }
+  } catch {
+    return { kind: 'malformed' }
+  }
+}
+
+function readParsed(parsed: unknown): Uint8Array | Parsed {
   if (typeof parsed === 'string') return Buffer.from(parsed)
   if (parsed instanceof ArrayBuffer) return new Uint8Array(parsed)
   return parsed instanceof Uint8Array ? parsed : { value: parsed }

@@ -164,33 +164,35 @@ export function createClient(options: ClientOptions): Client {
   const waits = new Set<() => void>()
   let closing: Promise<void> | undefined
 
-  async function ask(question: Question, { assistant = null, signal }: CallOptions): Promise<WireAnswer> {
+  async function ask<Answer>(
+    question: Question,
+    { assistant = null, signal }: CallOptions,
+    read: (reply: Reply) => Answer,
+  ): Promise<Answer> {
     if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
     const keyring = keyrings.get(assistant)
     if (keyring === undefined) throw unknownAssistant(assistant)
     const first = keyring.best
-    const send = (key: string): Promise<Reply> => transport.send(question, key, signal)
-    let reply = await send(first)
+    let reply = await transport.send(question, first, signal)
     for (const key of keyring.keys) {
       if (!isKeyRefused(reply)) break
       if (key === first) continue
-      reply = await send(key)
+      reply = await transport.send(question, key, signal)
       if (!isKeyRefused(reply)) keyring.best = key
     }
     if (reply.status >= 300) throw refusal(reply, clock)
-    return readReply(reply)
+    return read(reply)
   }
 
-  async function get(id: string, call: CallOptions = {}): Promise<Confirmed> {
-    if (!isId(id)) throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
-    const answer = await ask({ method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting }, call)
-    if (!isAbout(answer, id))
-      throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
-    return answer
-  }
+  const get = (id: string, call: CallOptions = {}): Promise<Confirmed> =>
+    isId(id)
+      ? ask({ method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting }, call, (reply) =>
+          readAbout(reply, id),
+        )
+      : Promise.reject(new CheqpointError('id-invalid', 'the approval id does not match idPattern'))
 
   const submit = async (path: string, request: SubmitRequest, call: CallOptions = {}): Promise<WireAnswer> =>
-    ask({ method: 'POST', path, body: writeBody(request), ...posting }, call)
+    ask({ method: 'POST', path, body: writeBody(request), ...posting }, call, readReply)
 
   async function waitForDecision(id: string, wait: WaitOptions): Promise<Confirmed> {
     const { assistant, signal, timeoutMs, intervalMs = 5_000 } = wait
@@ -239,6 +241,12 @@ export function createClient(options: ClientOptions): Client {
       return closing
     },
   }
+}
+
+function readAbout(reply: Reply, id: string): Confirmed {
+  const answer = readReply(reply)
+  if (!isAbout(answer, id)) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
+  return answer
 }
 
 function isAbout(answer: WireAnswer, id: string): answer is Confirmed {

@@ -16,8 +16,8 @@ export interface Trigger {
   readonly via: Via
   /** The reference that a callback's token proved. */
   readonly ref?: string | undefined
-  /** Whether another callback for this id came meanwhile and joined this one. */
-  readonly knocked: () => boolean
+  /** Whether another callback for this id joined this one since it was last asked. */
+  knocked(): boolean
 }
 
 /** A confirmed decision with the right to act on it. */

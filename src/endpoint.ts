@@ -57,21 +57,17 @@ export class Endpoint {
 
   /** Never rejects. */
   async handle(callback: Callback, options: HandleOptions = {}): Promise<Answer> {
-    const outcome = await this.#outcome(callback, options)
-    return toAnswer(outcome, { swept: this.#terms.isSwept() })
-  }
-
-  async #outcome(callback: Callback, options: HandleOptions): Promise<Outcome> {
     const { emit, isClosing, maxInFlight, intake, ready } = this.#terms
     const refused = checkMethod(callback)
-    if (refused !== null) return this.#refuse(refused, null)
-    if (isClosing()) return this.#refuse({ kind: 'closing' }, null)
-    if (this.#inFlight >= maxInFlight) return this.#refuse({ kind: 'overloaded' }, null)
+    if (refused !== null) return this.#answer(refused, null)
+    if (isClosing()) return this.#answer({ kind: 'closing' }, null)
+    if (this.#inFlight >= maxInFlight) return this.#answer({ kind: 'overloaded' }, null)
     this.#inFlight++
     try {
       const hint = await takeIn(callback, intake)
-      if (hint.kind !== 'hint') return this.#refuse(hint, null)
-      await ready()
+      if (hint.kind !== 'hint') return this.#answer(hint, null)
+      const looking = ready()
+      if (looking !== undefined) await looking
       const work = this.#terms.resolver.resolve(hint.claim.id, 'callback', hint.ref)
       const outcome = await this.#acknowledge(hint, work, options)
       // Answered, but what the handler's end tells of the callback is still worth knowing. It cannot reject.
@@ -79,7 +75,7 @@ export class Endpoint {
       return this.#report(hint, outcome)
     } catch (error) {
       emit({ type: 'store-failed', operation: 'handle', error })
-      return { kind: 'store-unavailable', error }
+      return this.#answer({ kind: 'store-unavailable', error }, null)
     } finally {
       this.#inFlight--
     }
@@ -100,20 +96,21 @@ export class Endpoint {
     })
   }
 
-  #report(hint: Hint, outcome: Outcome): Outcome {
+  #report(hint: Hint, outcome: Outcome): Answer {
     const { id } = hint.claim
     if (outcome.kind === 'unknown-approval') this.#early.set(id, true)
     if ('truth' in outcome && outcome.truth !== null) {
       const fields = contradictions(hint.claim, outcome.truth)
       if (fields.length > 0) this.#terms.emit({ type: 'mismatch', approvalId: id, fields })
     }
-    return this.#refuse(outcome, id)
+    return this.#answer(outcome, id)
   }
 
-  #refuse(outcome: Outcome, approvalId: string | null): Outcome {
+  /** From the one table. */
+  #answer(outcome: Outcome, approvalId: string | null): Answer {
     const { kind } = outcome
     if (isRefusal(kind)) this.#terms.emit({ type: 'refused', reason: kind, approvalId })
-    return outcome
+    return toAnswer(outcome, { swept: this.#terms.isSwept() })
   }
 }
 

@@ -114,13 +114,16 @@ export class Held {
     )
   }
 
-  /** Makes the decision that the handler gets, each run its own copy, or parks what must not run. */
+  /**
+   * Makes the decision that the handler gets, each run its own copy, or parks what must not run. `truth` is what `sealed`
+   * says, where that is known.
+   */
   async prepare(
-    seal: { readonly sealed: JsonText; readonly starts: number },
+    seal: { readonly sealed: JsonText; readonly starts: number; readonly truth: Sealed | null },
     rules: ActionRules,
   ): Promise<Verified | Outcome> {
     const { id: approvalId, action } = this.record
-    const stored = this.#read(seal.sealed)
+    const stored = this.#read(seal.sealed, seal.truth)
     if (stored === null) return this.park('corrupt')
     const { truth, original } = stored
     const context = await validate(rules.context, stored.context)
@@ -164,10 +167,11 @@ export class Held {
   /** What the store kept, parsed; `null` where it is damaged. */
   #read(
     sealed: JsonText,
+    truth: Sealed | null,
   ): { readonly truth: Sealed; readonly original: JsonValue; readonly context: JsonValue } | null {
     try {
       return {
-        truth: readSealed(sealed),
+        truth: truth ?? readSealed(sealed),
         original: readJson(this.record.details),
         context: readJson(this.record.context),
       }

@@ -1,4 +1,4 @@
-import { type BodyLimits, type CallbackBody, readBody } from './body.js'
+import { type BodyLimits, type CallbackBody, type Parsed, readBody } from './body.js'
 import type { Refusal } from './outcome.js'
 import { type CallbackClaim, parseCallback } from './wire.js'
 
@@ -38,7 +38,7 @@ export function checkMethod(callback: Callback): Refusal | null {
  * Everything that can be said of a callback without asking anybody: agent, token, content type and coding, length,
  * body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it.
  */
-export async function takeIn(callback: Callback, rules: IntakeRules): Promise<Hint | Refusal> {
+export function takeIn(callback: Callback, rules: IntakeRules): Hint | Refusal | Promise<Hint | Refusal> {
   const agent = single(callback.header('user-agent'))
   if (agent === undefined || !rules.agents.has(agent)) {
     if (agent !== undefined) rules.onOtherAgent(agent)
@@ -51,10 +51,13 @@ export async function takeIn(callback: Callback, rules: IntakeRules): Promise<Hi
   if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
   if (length.some((value) => Number(value) > rules.maxBytes)) return { kind: 'body-too-large' }
   const lengthKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
-  const body = await readBody(callback.body, rules, lengthKnown)
-  if ('kind' in body) return body
-  const claim = parseCallback(body.value)
-  return claim === null || !rules.isId(claim.id) ? { kind: 'malformed' } : { kind: 'hint', claim, ref }
+  const read = (body: Parsed | Refusal): Hint | Refusal => {
+    if ('kind' in body) return body
+    const claim = parseCallback(body.value)
+    return claim === null || !rules.isId(claim.id) ? { kind: 'malformed' } : { kind: 'hint', claim, ref }
+  }
+  const body = readBody(callback.body, rules, lengthKnown)
+  return body instanceof Promise ? body.then(read) : read(body)
 }
 
 /** JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */

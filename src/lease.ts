@@ -11,43 +11,55 @@ export interface LeaseTerms {
   readonly renewal: Alarm
 }
 
-/** Extends the lease every third of it until the returned function is called; aborts the run when it is lost. */
-export function keepLease(claim: Claim, terms: LeaseTerms): () => void {
-  const { emit, clock, leaseMs, renewal } = terms
-  let heldUntil = claim.claimedAt + leaseMs
-  let unanswered = false
-  let stopped = false
-  let disarm = (): void => {}
-  const arm = (): void => {
-    disarm = renewal.arm(() => void renew()) // it cannot reject
+/** Extends the lease of a claim every third of it until it is stopped; aborts the run when the lease is lost. */
+export class LeaseKeeper {
+  readonly #claim: Claim
+  readonly #terms: LeaseTerms
+  #heldUntil: number
+  #unanswered = false
+  #stopped = false
+  #disarm: (() => void) | undefined
+
+  constructor(claim: Claim, terms: LeaseTerms) {
+    this.#claim = claim
+    this.#terms = terms
+    this.#heldUntil = claim.claimedAt + terms.leaseMs
+    // Confirming may have taken most of the first lease.
+    if (terms.clock.elapsed() - claim.claimedAt < terms.leaseMs / 3) this.#arm()
+    else void this.#renew() // it cannot reject
   }
-  const stop = (): void => {
-    stopped = true
-    disarm()
+
+  stop(): void {
+    this.#stopped = true
+    this.#disarm?.()
   }
-  const lose = (): void => {
-    if (stopped) return
-    stop()
-    claim.abort(new Error('the lease was lost'))
-    emit({ type: 'lease-lost', approvalId: claim.approvalId, action: claim.decision.action, fence: claim.fence })
+
+  #arm(): void {
+    this.#disarm = this.#terms.renewal.arm(() => void this.#renew()) // it cannot reject
   }
-  const renew = async (): Promise<void> => {
-    arm()
+
+  async #renew(): Promise<void> {
+    const { emit, clock, leaseMs } = this.#terms
+    this.#arm()
     const askedAt = clock.elapsed()
     // A store that gives no answer must not keep the run from learning that its time is over.
-    if (unanswered && askedAt >= heldUntil) return lose()
-    unanswered = true
+    if (this.#unanswered && askedAt >= this.#heldUntil) return this.#lose()
+    this.#unanswered = true
     try {
-      if ((await claim.extend()) === 'lost') return lose()
-      heldUntil = Math.max(heldUntil, askedAt + leaseMs)
-      unanswered = false
+      if ((await this.#claim.extend()) === 'lost') return this.#lose()
+      this.#heldUntil = Math.max(this.#heldUntil, askedAt + leaseMs)
+      this.#unanswered = false
     } catch (error) {
       emit({ type: 'store-failed', operation: 'extend', error })
-      if (clock.elapsed() >= heldUntil) lose()
+      if (clock.elapsed() >= this.#heldUntil) this.#lose()
     }
   }
-  // Confirming may have taken most of the first lease.
-  if (clock.elapsed() - claim.claimedAt < leaseMs / 3) arm()
-  else void renew() // it cannot reject
-  return stop
+
+  #lose(): void {
+    if (this.#stopped) return
+    this.stop()
+    const { approvalId, decision, fence } = this.#claim
+    this.#claim.abort(new Error('the lease was lost'))
+    this.#terms.emit({ type: 'lease-lost', approvalId, action: decision.action, fence })
+  }
 }

@@ -17,38 +17,80 @@ const unboundRetryMs = 5_000
  * sealed and held under a lease, or nothing is held. Never rejects.
  */
 export async function pursue(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
+  /** Whose token of the callbacks' budget was taken, until it is spent. */
+  let fare: { readonly assistant: string | null } | null = null
   try {
-    return await (trigger.via === 'callback' ? admit(id, trigger, core) : look(id, trigger, core, () => {}))
+    if (trigger.via === 'callback') {
+      const assistant = core.manyAssistants ? await assistantOf(id, core) : null
+      const pausedMs = core.pauses.leftMs(assistant)
+      const waitMs = pausedMs || core.callbackBudget.takeSpare(assistant)
+      if (waitMs > 0) {
+        const left = await queue(id, trigger, core, { assistant, waitMs, paused: pausedMs > 0 })
+        if (left !== null) return left
+      }
+      fare = { assistant }
+    }
+
+    const token = core.newToken()
+    const claimedAt = core.clock.elapsed()
+    const answer = await core.store.claim(id, token, core.runs.leaseMs, {
+      ref: trigger.ref,
+      force: trigger.via === 'manual',
+      knock: trigger.via === 'callback',
+    })
+    if (answer.kind === 'unreadable') core.emit({ type: 'store-failed', operation: 'claim', error: unreadable(id) })
+    if (answer.kind === 'unknown' && trigger.ref !== undefined) return await unbound(id, trigger, trigger.ref, core)
+    if (answer.kind !== 'claimed') return readRefusal(id, answer, core)
+
+    const held = new Held(answer, { token, claimedAt }, trigger, core)
+    const rules = core.rulesFor(answer.record.action)
+    if (core.isClosing()) return await held.release('closing', 0, { kind: 'closing' })
+    if (rules === null)
+      return await held.release('no-handler', held.nextLookMs(), { kind: 'no-handler', approvalId: id })
+    if (core.guarantee === 'at-most-once' && answer.starts > 0) return await held.park('started-before')
+    if (answer.starts >= core.runs.maxStarts) return await held.park('too-many-starts')
+
+    if (answer.sealed === null) fare = null
+    const found = answer.sealed ?? (await held.confirm())
+    if (typeof found !== 'string' && 'kind' in found) return found
+    const text = typeof found === 'string' ? found : writeSealed(found)
+    const seal = await core.store.seal(id, token, text)
+    if (seal.kind === 'lost') return lost(id, core)
+    // Sealed before, by somebody whose claim was lost meanwhile, it may be another truth than was found here.
+    const truth = typeof found !== 'string' && seal.sealed === text ? found : null
+    const verified = await held.prepare({ sealed: seal.sealed, starts: seal.starts, truth }, rules)
+    // A process that stood still until its lease was over may have been followed by another.
+    const isOver = verified.kind === 'ok' && core.clock.elapsed() - claimedAt >= core.runs.leaseMs
+    return isOver && (await verified.claim.extend()) === 'lost' ? lost(id, core) : verified
   } catch (error) {
     core.emit({ type: 'store-failed', operation: 'pursue', error })
     return { kind: 'store-unavailable', error }
+  } finally {
+    // Only an unsealed claim asks the API; everything else needs no token of the budget.
+    if (fare !== null) core.callbackBudget.giveBack(fare.assistant)
   }
 }
 
 /**
- * Takes a token of the callbacks' budget, or leaves the record to the sweep without claiming it. Half of what the budget
- * holds is for ids that the store knows, each once in a while: neither spoofs that come again and again nor ids that
- * nobody knows keep a genuine callback waiting. One that has the token of its record is genuine, and waits for its turn.
+ * Takes a token of the callbacks' budget that has none to spare, and answers `null`, or leaves the record to the sweep
+ * without claiming it. Half of what the budget holds is for ids that the store knows, each once in a while: neither
+ * spoofs that come again and again nor ids that nobody knows keep a genuine callback waiting. One that has the token of
+ * its record is genuine, and waits for its turn.
  */
-async function admit(id: string, trigger: Trigger, core: Core): Promise<Verified | Outcome> {
-  const assistant = core.manyAssistants ? await assistantOf(id, core) : null
-  const pausedMs = core.pauses.leftMs(assistant)
-  const waitMs = pausedMs || core.callbackBudget.takeSpare(assistant)
-  if (waitMs > 0) {
-    const left = await leaveToSweep(id, waitMs, trigger, core)
-    if (left.kind !== 'over-budget' || pausedMs > 0) return left
-    const isFirst = core.latecomers.add(id) && core.callbackBudget.take(assistant) === 0
-    if (!isFirst && !(trigger.ref !== undefined && (await hasTurn(assistant, core)))) return left
-  }
-  let asked = false
-  try {
-    return await look(id, trigger, core, () => {
-      asked = true
-    })
-  } finally {
-    // Only an unsealed claim asks the API; everything else needs no token of the budget.
-    if (!asked) core.callbackBudget.giveBack(assistant)
-  }
+async function queue(
+  id: string,
+  trigger: Trigger,
+  core: Core,
+  {
+    assistant,
+    waitMs,
+    paused,
+  }: { readonly assistant: string | null; readonly waitMs: number; readonly paused: boolean },
+): Promise<Verified | Outcome | null> {
+  const left = await leaveToSweep(id, waitMs, trigger, core)
+  if (left.kind !== 'over-budget' || paused) return left
+  if (core.latecomers.add(id) && core.callbackBudget.take(assistant) === 0) return null
+  return trigger.ref !== undefined && (await hasTurn(assistant, core)) ? null : left
 }
 
 /** Waits for a token of the callbacks' budget. `false`, with none taken, where that is too far off or the API asked to wait. */
@@ -61,35 +103,8 @@ async function hasTurn(assistant: string | null, core: Core): Promise<boolean> {
   return false
 }
 
-async function look(id: string, trigger: Trigger, core: Core, onAsking: () => void): Promise<Verified | Outcome> {
-  const token = core.newToken()
-  const claimedAt = core.clock.elapsed()
-  const answer = await core.store.claim(id, token, core.runs.leaseMs, {
-    ref: trigger.ref,
-    force: trigger.via === 'manual',
-    knock: trigger.via === 'callback',
-  })
-  if (answer.kind === 'unreadable') core.emit({ type: 'store-failed', operation: 'claim', error: unreadable(id) })
-  if (answer.kind === 'unknown' && trigger.ref !== undefined) return hold(id, trigger, trigger.ref, core)
-  if (answer.kind !== 'claimed') return readRefusal(id, answer, core)
-
-  const held = new Held(answer, { token, claimedAt }, trigger, core)
-  const rules = core.rulesFor(answer.record.action)
-  if (core.isClosing()) return held.release('closing', 0, { kind: 'closing' })
-  if (rules === null) return held.release('no-handler', held.nextLookMs(), { kind: 'no-handler', approvalId: id })
-  if (core.guarantee === 'at-most-once' && answer.starts > 0) return held.park('started-before')
-  if (answer.starts >= core.runs.maxStarts) return held.park('too-many-starts')
-
-  if (answer.sealed === null) onAsking()
-  const truth = answer.sealed ?? (await held.confirm())
-  if (typeof truth !== 'string' && 'kind' in truth) return truth
-  const seal = await core.store.seal(id, token, typeof truth === 'string' ? truth : writeSealed(truth))
-  const lost: Outcome = { kind: 'held', approvalId: id, retryAfterMs: core.runs.leaseMs }
-  if (seal.kind === 'lost') return lost
-  const verified = await held.prepare(seal, rules)
-  // A process that stood still until its lease was over may have been followed by another.
-  const isOver = verified.kind === 'ok' && core.clock.elapsed() - claimedAt >= core.runs.leaseMs
-  return isOver && (await verified.claim.extend()) === 'lost' ? lost : verified
+function lost(approvalId: string, { runs }: Core): Outcome {
+  return { kind: 'held', approvalId, retryAfterMs: runs.leaseMs }
 }
 
 /** The record is not claimed, and due soon. */
@@ -98,21 +113,21 @@ async function leaveToSweep(id: string, waitMs: number, trigger: Trigger, core: 
   if (answer === 'knocked') return { kind: 'over-budget', approvalId: id, retryAfterMs: waitMs }
   if (answer === 'foreign') return { kind: 'token-refused' }
   if (answer === 'unknown')
-    return trigger.ref === undefined ? { kind: 'unknown-approval' } : hold(id, trigger, trigger.ref, core)
+    return trigger.ref === undefined ? { kind: 'unknown-approval' } : unbound(id, trigger, trigger.ref, core)
   if (answer === 'parked') return { kind: 'parked', approvalId: id, reason: null }
   core.emit({ type: 'duplicate', approvalId: id })
   return { kind: 'done', approvalId: id, truth: null }
 }
 
 /** A valid token, and an id that we do not know: the submission may not have its answer yet, or have lost it. */
-async function hold(id: string, trigger: Trigger, ref: string, core: Core): Promise<Verified | Outcome> {
+async function unbound(id: string, trigger: Trigger, ref: string, core: Core): Promise<Verified | Outcome> {
   const answer = await core.store.hold(ref, id)
   if (answer === 'unknown') return { kind: 'unknown-approval' }
   // Remembered nowhere, so nobody must be told otherwise.
   if (answer === 'full') return { kind: 'unknown-approval' }
   if (answer !== 'bound') return { kind: 'unbound', approvalId: id, retryAfterMs: unboundRetryMs }
   // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is a stranger's.
-  return (await core.store.get(id)) === null ? { kind: 'unknown-approval' } : look(id, trigger, core, () => {})
+  return (await core.store.get(id)) === null ? { kind: 'unknown-approval' } : pursue(id, trigger, core)
 }
 
 async function assistantOf(id: string, core: Core): Promise<string | null> {

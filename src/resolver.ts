@@ -12,16 +12,34 @@ export interface ResolverTerms extends RunTerms {
   readonly isSwept: () => boolean
 }
 
-interface Flight {
-  /** Another callback joined since the record was last told. */
-  knocked: boolean
-  /** The handler has been called. */
-  running: boolean
-  outcome: Promise<Outcome>
-}
-
 /** What is left of a flight, so that a table of flights that is garbage keeps nothing else from being freed. */
 const over: Promise<Outcome> = Promise.resolve({ kind: 'closing' })
+
+/** One look at an approval, and what came of it, for all who asked meanwhile. */
+class Flight implements Trigger {
+  readonly via: Via
+  readonly ref: string | undefined
+  /** The handler has been called. */
+  running = false
+  outcome = over
+  /** Another callback joined since the record was last told. */
+  #knocked = false
+
+  constructor(via: Via, ref: string | undefined) {
+    this.via = via
+    this.ref = ref
+  }
+
+  knock(): void {
+    this.#knocked = true
+  }
+
+  knocked(): boolean {
+    const knocked = this.#knocked
+    this.#knocked = false
+    return knocked
+  }
+}
 
 /**
  * From any trigger to a recorded completion. In one process there is one flight for an approval at a time: whoever
@@ -53,35 +71,27 @@ export class Resolver {
     const key = flightKey(id, ref)
     const current = this.#flights.get(key)
     if (current !== undefined) {
-      if (via === 'callback') current.knocked = true
+      if (via === 'callback') current.knock()
       if (via === 'manual' && current.running) return Promise.resolve({ kind: 'running', approvalId: id })
       return current.outcome
     }
-    const flight: Flight = { knocked: false, running: false, outcome: over }
+    const flight = new Flight(via, ref)
     this.#flights.set(key, flight)
-    flight.outcome = this.#fly(id, via, ref, flight)
+    flight.outcome = this.#fly(id, flight)
     return flight.outcome
   }
 
-  async #fly(id: string, via: Via, ref: string | undefined, flight: Flight): Promise<Outcome> {
+  async #fly(id: string, flight: Flight): Promise<Outcome> {
     const { core, isSwept, handlerFor } = this.#terms
-    const trigger: Trigger = {
-      via,
-      ref,
-      knocked: () => {
-        const knocked = flight.knocked
-        flight.knocked = false
-        return knocked
-      },
-    }
+    const { via, ref } = flight
     try {
-      let found = await pursue(id, trigger, core)
+      let found = await pursue(id, flight, core)
       if (found.kind === 'too-soon' && via === 'callback' && !isSwept() && found.retryAfterMs <= core.confirm.gapMs) {
         // Nobody else will look, and the sender may not come again: wait the gap out.
         // A timer may ring a fraction of a millisecond early.
         const gapMs = Math.ceil(found.retryAfterMs) + 1
         await new Promise((resolve) => setTimeout(resolve, gapMs))
-        found = await pursue(id, trigger, core)
+        found = await pursue(id, flight, core)
       }
       if (found.kind === 'ok') {
         const handler = handlerFor(found.claim.decision.action)
@@ -90,7 +100,7 @@ export class Resolver {
         return handler === null ? { kind: 'no-handler', approvalId: id } : await run(found.claim, handler, this.#terms)
       }
       // Where the store failed, everybody is told that nobody has the rest; asking it again would only hold that up.
-      while (flight.knocked && found.kind !== 'store-unavailable') await this.#passOnKnock(id, ref, flight)
+      while (found.kind !== 'store-unavailable' && flight.knocked()) await this.#passOnKnock(id, ref)
       return found
     } finally {
       // In the step of the last check: a callback that joined in between would be told of a look that is over.
@@ -100,9 +110,8 @@ export class Resolver {
   }
 
   /** Tells the store of callbacks that joined too late to be told with the release. */
-  async #passOnKnock(id: string, ref: string | undefined, flight: Flight): Promise<void> {
+  async #passOnKnock(id: string, ref: string | undefined): Promise<void> {
     const { core, emit } = this.#terms
-    flight.knocked = false
     try {
       await core.store.knock(id, { ref, withinMs: core.confirm.gapMs })
     } catch (error) {

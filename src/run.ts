@@ -1,7 +1,7 @@
 import type { Claim } from './claim.js'
 import type { Run } from './decision.js'
 import type { Handler } from './handlers.js'
-import { keepLease, type LeaseTerms } from './lease.js'
+import { LeaseKeeper, type LeaseTerms } from './lease.js'
 import type { Outcome } from './outcome.js'
 import type { JsonText, ParkReason } from './record.js'
 import type { Alarm } from './runtime.js'
@@ -39,7 +39,7 @@ export async function run(claim: Claim, handler: Handler, terms: RunTerms): Prom
     return { kind: 'closing' }
   }
   const startedAt = clock.elapsed()
-  const stopRenewing = keepLease(claim, terms)
+  const lease = new LeaseKeeper(claim, terms)
   emit({ type: 'run-started', approvalId, action, attempt, fence, via: decision.via })
   const ended = await settle(claim, handler, terms)
   const durationMs = clock.elapsed() - startedAt
@@ -57,7 +57,7 @@ export async function run(claim: Claim, handler: Handler, terms: RunTerms): Prom
     if (answer === 'done') emit({ type: 'done', approvalId, action, status: truth.status, via: decision.via })
     return { kind: 'handled', approvalId, status: truth.status, truth }
   } finally {
-    stopRenewing()
+    lease.stop()
   }
 }
 
@@ -69,7 +69,7 @@ type Ended =
  * Waits for the handler. When its time is up, or the receiver stops, its signal aborts; it then has one lease to come
  * to an end by itself. One that does not is given up, and reported should it finish after all.
  */
-async function settle(claim: Claim, handler: Handler, terms: RunTerms): Promise<Ended> {
+function settle(claim: Claim, handler: Handler, terms: RunTerms): Promise<Ended> {
   const { decision } = claim
   const handled = (async (): Promise<Ended> => {
     try {

@@ -99,6 +99,8 @@ const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 
 const empty = Buffer.alloc(0)
 
+const nothing = (): void => {}
+
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #maxBytes: number
   readonly #resolve: (reply: Reply) => void
@@ -107,7 +109,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #bytes = 0
   #head: Omit<Reply, 'text'> | undefined
   #controller: Dispatcher.DispatchController | undefined
-  #unlisten = (): void => {}
+  #unlisten = nothing
   #over = false
 
   constructor(maxBytes: number, resolve: (reply: Reply) => void, reject: (error: CheqpointError) => void) {
@@ -121,11 +123,13 @@ class Exchange implements Dispatcher.DispatchHandler {
       if (this.#controller === undefined) this.stop('api-unreachable', 'there was no connection to the API in time')
       else this.stop('api-timeout', 'the API did not answer in time')
     })
+    this.#unlisten = disarm
+    if (signal === undefined) return
     const onAbort = () => this.stop('aborted', 'the signal was aborted')
-    signal?.addEventListener('abort', onAbort)
+    signal.addEventListener('abort', onAbort)
     this.#unlisten = () => {
       disarm()
-      signal?.removeEventListener('abort', onAbort)
+      signal.removeEventListener('abort', onAbort)
     }
   }
 

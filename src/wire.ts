@@ -73,7 +73,7 @@ export function parseAnswer(value: unknown): WireAnswer | null {
   const id = oneId(parsed.data)
   if (id === undefined) return null
   const { status: word, modifiedDetails, decisionNote, decidedAt, reviewUrl } = parsed.data
-  if (!isStorable([modifiedDetails, decisionNote])) return null
+  if (!isStorable(modifiedDetails) || !isStorable(decisionNote)) return null
   return {
     id,
     status: readStatus(word),

@@ -9,7 +9,7 @@ import type { StandardSchema } from '../src/standard-schema.js'
 
 const original = { orderId: '8842', amount: 120, currency: 'USD', to: { name: 'Ada', street: 'Main' } }
 
-function judge(rules: ActionRules, modified: JsonObject | null): Promise<unknown> {
+async function judge(rules: ActionRules, modified: JsonObject | null): Promise<unknown> {
   return effectiveDetails(rules, original, modified)
 }
 

@@ -379,8 +379,8 @@ function halves(whole: Buffer): readonly Buffer[] {
 }
 
 /** The answer, once it is there. */
-function watch<Answer>(promise: Promise<Answer>): readonly Answer[] {
+function watch<Answer>(promise: Answer | Promise<Answer>): readonly Answer[] {
   const answers: Answer[] = []
-  void promise.then((answer) => answers.push(answer)) // readBody never rejects
+  void Promise.resolve(promise).then((answer) => answers.push(answer)) // readBody never rejects
   return answers
 }

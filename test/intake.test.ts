@@ -30,7 +30,7 @@ const rules: IntakeRules = {
   onOtherAgent: () => {},
 }
 
-function take(headers?: Headers, parts?: Partial<Callback>): Promise<Hint | Refusal> {
+async function take(headers?: Headers, parts?: Partial<Callback>): Promise<Hint | Refusal> {
   return takeIn(callback(headers, parts), rules)
 }
 

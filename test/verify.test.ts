@@ -94,6 +94,18 @@ describe('verifyAndResolve', () => {
     expect((await claim()).decision.status).toBe('rejected')
   })
 
+  it('acts on what the store has sealed, where that is not what the API says now', async () => {
+    const faulty = new FaultyStore()
+    const { api, register, claim } = coreBench({ store: faulty.store })
+    await register()
+    const sealed = { status: 'rejected', modifiedDetails: null, note: 'first', decidedAt: null, via: 'poll' }
+    faulty.answer('seal', { kind: 'sealed', sealed: JSON.stringify(sealed), starts: 1 })
+    api.approve(id)
+    const { decision, truth } = await claim()
+    expect(decision).toMatchObject({ status: 'rejected', note: 'first', via: 'poll' })
+    expect(truth).toEqual(sealed)
+  })
+
   it('reads details and context by the rules of the action, and parks what they refuse', async () => {
     const actions = {
       refund: {

@@ -26,7 +26,7 @@ export const bodyMutants: readonly Mutant[] = [
   {
     guard: 'what a parser or a host read is held to the limit as well',
     file: 'src/body.ts',
-    find: "if (read.byteLength > limits.maxBytes) return { kind: 'body-too-large' }",
+    find: "if (read.byteLength > maxBytes) return { kind: 'body-too-large' }",
     replace: '',
     tests: ['body.test.ts'],
   },
@@ -103,15 +103,15 @@ export const bodyMutants: readonly Mutant[] = [
   {
     guard: 'a body must be UTF-8',
     file: 'src/body.ts',
-    find: 'fatal: true',
-    replace: 'fatal: false',
+    find: "if (!isUtf8(read)) return { kind: 'malformed' }",
+    replace: '',
     tests: ['body.test.ts'],
   },
   {
     guard: 'a byte order mark is not JSON',
     file: 'src/body.ts',
-    find: 'ignoreBOM: true',
-    replace: 'ignoreBOM: false',
+    find: 'read.byteLength).toString()',
+    replace: "read.byteLength).toString().replace('\\uFEFF', '')",
     tests: ['body.test.ts'],
   },
   {

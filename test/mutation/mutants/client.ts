@@ -47,8 +47,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'an id must match idPattern before it enters a path',
     file: 'src/client.ts',
-    find: 'if (!isId(id)) throw',
-    replace: 'if (false) throw',
+    find: 'isId(id)\n      ? ask(',
+    replace: 'true\n      ? ask(',
     tests: ['client.test.ts'],
   },
   {
@@ -131,7 +131,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'a signal ends the exchange under way',
     file: 'src/transport.ts',
-    find: "signal?.addEventListener('abort', onAbort)",
+    find: "signal.addEventListener('abort', onAbort)",
     replace: '',
     tests: ['client.test.ts', 'client-faults.test.ts'],
   },

@@ -215,7 +215,7 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'the store is looked at before its first use',
     file: 'src/endpoint.ts',
-    find: 'await ready()',
+    find: 'if (looking !== undefined) await looking',
     replace: '',
     tests: ['answers.test.ts'],
   },

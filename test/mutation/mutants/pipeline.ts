@@ -117,7 +117,7 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a callback that joins a look is a knock',
     file: 'src/resolver.ts',
-    find: "if (via === 'callback') current.knocked = true",
+    find: "if (via === 'callback') current.knock()",
     replace: '',
     tests: ['receiver-sweep.test.ts'],
   },
@@ -180,8 +180,8 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'an action that nobody handles here is given back',
     file: 'src/pipeline.ts',
-    find: 'if (rules === null) return',
-    replace: 'if (false) return',
+    find: 'if (rules === null)\n      return',
+    replace: 'if (false)\n      return',
     tests: ['answers.test.ts', 'receiver-processes.test.ts'],
   },
   {
@@ -213,11 +213,18 @@ export const pipelineMutants: readonly Mutant[] = [
     tests: ['receiver-processes.test.ts', 'answers.test.ts'],
   },
   {
+    guard: 'what the store has sealed is what counts',
+    file: 'src/pipeline.ts',
+    find: ' && seal.sealed === text ? found : null',
+    replace: ' ? found : null',
+    tests: ['verify.test.ts'],
+  },
+  {
     guard: 'a decision is sealed before it runs',
     file: 'src/pipeline.ts',
-    find: "await core.store.seal(id, token, typeof truth === 'string' ? truth : writeSealed(truth))",
+    find: 'await core.store.seal(id, token, text)',
     replace:
-      "({ kind: 'sealed', sealed: typeof truth === 'string' ? truth : writeSealed(truth), starts: answer.starts + 1 } as Awaited<ReturnType<typeof core.store.seal>>)",
+      "({ kind: 'sealed', sealed: text, starts: answer.starts + 1 } as Awaited<ReturnType<typeof core.store.seal>>)",
     tests: ['receiver-runs.test.ts', 'receiver-processes.test.ts'],
   },
   {
@@ -301,29 +308,29 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a callback that asks nothing gives its token of the budget back',
     file: 'src/pipeline.ts',
-    find: 'if (!asked) core.callbackBudget.giveBack(assistant)',
+    find: 'if (fare !== null) core.callbackBudget.giveBack(fare.assistant)',
     replace: '',
     tests: ['answers.test.ts'],
   },
   {
     guard: 'a callback that joins too late for the release is told to the store',
     file: 'src/resolver.ts',
-    find: "while (flight.knocked && found.kind !== 'store-unavailable') await",
+    find: "while (found.kind !== 'store-unavailable' && flight.knocked()) await",
     replace: 'while (false) await',
     tests: ['receiver-sweep.test.ts'],
   },
   {
     guard: 'a callback that joins while another is told to the store is told as well',
     file: 'src/resolver.ts',
-    find: "while (flight.knocked && found.kind !== 'store-unavailable') await",
-    replace: "if (flight.knocked && found.kind !== 'store-unavailable') await",
+    find: "while (found.kind !== 'store-unavailable' && flight.knocked()) await",
+    replace: "if (found.kind !== 'store-unavailable' && flight.knocked()) await",
     tests: ['receiver-sweep.test.ts'],
   },
   {
     guard: 'a store that failed is not asked again by those who joined',
     file: 'src/resolver.ts',
-    find: "while (flight.knocked && found.kind !== 'store-unavailable') await",
-    replace: 'while (flight.knocked) await',
+    find: "while (found.kind !== 'store-unavailable' && flight.knocked()) await",
+    replace: 'while (flight.knocked()) await',
     tests: ['bounded-store.test.ts'],
   },
   {

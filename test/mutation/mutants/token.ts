@@ -103,8 +103,8 @@ export const tokenMutants: readonly Mutant[] = [
   {
     guard: 'the claim of a callback is held against its token',
     file: 'src/pipeline.ts',
-    find: 'ref: trigger.ref,\n    force',
-    replace: 'ref: undefined,\n    force',
+    find: 'ref: trigger.ref,\n      force',
+    replace: 'ref: undefined,\n      force',
     tests: ['submit-tokens.test.ts'],
   },
   {
