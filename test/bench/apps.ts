@@ -8,11 +8,6 @@ export interface Usage {
   readonly cpuMs: number
   /** Time in garbage collection, milliseconds. */
   readonly gcMs: number
-  /** After a collection, bytes. */
-  readonly heapBytes: number
-  readonly rssBytes: number
-  /** Open handles and timers. */
-  readonly resources: number
 }
 
 /** A process that serves on a port and tells what it uses. */
@@ -23,9 +18,8 @@ export interface App {
 }
 
 /** Starts a script of this folder with its arguments; it must call `serveUsage`. */
-export async function startApp(file: string, args: readonly string[], flags: readonly string[] = []): Promise<App> {
+export async function startApp(file: string, args: readonly string[]): Promise<App> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', ...flags],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const port = await answer<number>(child)
@@ -44,10 +38,16 @@ export async function startApp(file: string, args: readonly string[], flags: rea
 }
 
 async function answer<Value>(child: ChildProcess): Promise<Value> {
-  const [told] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => Promise.reject(new Error(`${child.spawnargs.join(' ')} ended by itself`))),
-  ])
-  // Both scripts of ours answer in this form.
-  return told as Value
+  const listening = new AbortController()
+  const { signal } = listening
+  const end = (): never => {
+    throw new Error(`${child.spawnargs.join(' ')} ended by itself`)
+  }
+  try {
+    const [told] = await Promise.race([once(child, 'message', { signal }), once(child, 'exit', { signal }).then(end)])
+    // Both scripts of ours answer in this form.
+    return told as Value
+  } finally {
+    listening.abort()
+  }
 }

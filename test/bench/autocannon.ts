@@ -4,14 +4,13 @@ import type { Load, Loaded } from './load.js'
 /* Sends one load, given as JSON, and prints what came of it. A process of its own. */
 
 // Given by load.js alone.
-const { url, from, amount, connections, agent, body, perSecond } = JSON.parse(process.argv[2] ?? '{}') as Load
+const { url, from, amount, connections, agent, body } = JSON.parse(process.argv[2] ?? '{}') as Load
 let next = from
 const result = await autocannon({
   url,
   method: 'POST',
   amount,
   connections,
-  ...(perSecond === undefined ? {} : { overallRate: Math.round(perSecond) }),
   requests: [
     {
       headers: { 'user-agent': agent, 'content-type': 'application/json' },

@@ -1,5 +1,5 @@
-import { measure, type Plan, withUpstream } from './callbacks.js'
-import type { BenchOptions } from './figures.js'
+import { type Plan, takeTurns, withContenders, withUpstream } from './callbacks.js'
+import { type BenchOptions, median } from './figures.js'
 
 /** What one rate of callbacks costs. */
 export interface Point {
@@ -12,23 +12,34 @@ export interface Point {
 }
 
 const shares = [0.1, 0.25, 0.5, 0.75] as const
+const turns = 3
 
 /**
  * How cost grows with load: ours and the limit on Hono, at the same shares of what ours takes at its most, so that both
  * get the same number of callbacks a second.
  */
 export function curve({ amount }: BenchOptions): Promise<readonly Point[]> {
-  return withUpstream(async (upstream) => {
+  return withUpstream((upstream) => {
     const plan: Plan = { upstream, amount }
-    const { perSecond } = await measure('hono/ours', plan)
-    const points: Point[] = []
-    for (const share of shares) {
-      for (const contender of ['hono/ours', 'hono/limit']) {
-        const rate = Math.round(perSecond * share)
-        const found = await measure(contender, { ...plan, load: { perSecond: rate } })
-        points.push({ contender, rate, p50Ms: found.p50Ms, p99Ms: found.p99Ms, cpuUs: found.cpuUs })
+    const looks = turns * (shares.length + 1)
+    return withContenders(['hono/ours', 'hono/limit'], plan, { looks, amount }, async (contenders) => {
+      const most = [...(await takeTurns(contenders.slice(0, 1), turns, amount)).values()].flat()
+      const points: Point[] = []
+      for (const share of shares) {
+        const rate = Math.round(median(most.map(({ perSecond }) => perSecond)) * share)
+        const taken = await takeTurns(contenders, turns, amount, { perSecond: rate })
+        for (const [contender, found] of taken) {
+          const of = (pick: (each: (typeof found)[number]) => number): number => median(found.map(pick))
+          points.push({
+            contender,
+            rate,
+            p50Ms: of(({ p50Ms }) => p50Ms),
+            p99Ms: of(({ p99Ms }) => p99Ms),
+            cpuUs: of(({ cpuUs }) => cpuUs),
+          })
+        }
       }
-    }
-    return points
+      return points
+    })
   })
 }

@@ -9,8 +9,14 @@ export interface Figure {
 export interface Other {
   readonly name: string
   readonly value: number
-  /** What the ratio of ours to this must be. */
-  readonly bar?: { readonly atLeast: number } | { readonly atMost: number } | undefined
+  /** Of ours to this. Default: that of the two values. */
+  readonly ratio?: number | undefined
+  /** What the ratio must be, or what ours may be above this. */
+  readonly bar?:
+    | { readonly atLeast: number }
+    | { readonly atMost: number }
+    | { readonly addsAtMost: number }
+    | undefined
 }
 
 export interface Suite {
@@ -46,13 +52,14 @@ export async function inTurns<Name extends string>(
   return Object.fromEntries([...taken].map(([name, values]) => [name, median(values)])) as Record<Name, number>
 }
 
-export function ratio({ ours }: Figure, { value }: Other): number {
-  return ours / value
+export function ratio({ ours }: Figure, { value, ratio = ours / value }: Other): number {
+  return ratio
 }
 
 /** Whether a bar is met; `null` where there is none. */
 export function isMet(figure: Figure, other: Other): boolean | null {
   if (other.bar === undefined) return null
+  if ('addsAtMost' in other.bar) return figure.ours - other.value <= other.bar.addsAtMost
   const found = ratio(figure, other)
   return 'atLeast' in other.bar ? found >= other.bar.atLeast : found <= other.bar.atMost
 }

@@ -24,6 +24,8 @@ export async function onFetch(fetch: Parameters<typeof serve>[0]['fetch']): Prom
 
 export async function onExpress(...handlers: express.RequestHandler[]): Promise<Server> {
   const app = express()
+  // Or it writes each malformed body to stderr.
+  app.set('env', 'test')
   app.post('/hook', ...handlers)
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')

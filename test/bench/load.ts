@@ -25,12 +25,14 @@ export interface Loaded {
 }
 
 const hasWrk = isInstalled('wrk')
-/** What sends: wrk takes the least of the processors; only autocannon keeps a pace. */
-export const sender: string = hasWrk ? 'wrk (autocannon at a fixed pace)' : 'autocannon'
+/** What sends as fast as answers come: wrk takes the least of the processors. */
+export const sender: string = hasWrk ? 'wrk' : 'autocannon'
 
 /** Sends from a process of its own, so that what is measured does not wait for it. */
 export function send(load: Load): Promise<Loaded> {
-  return hasWrk && load.perSecond === undefined ? sendWithWrk(load) : sendWithAutocannon(load)
+  // Told to keep a pace, autocannon sends what a second is due all at its beginning.
+  if (load.perSecond !== undefined) return sendFrom('./pace.js', load)
+  return hasWrk ? sendWithWrk(load) : sendFrom('./autocannon.js', load)
 }
 
 async function sendWithWrk({ url, from, amount, connections, agent, body }: Load): Promise<Loaded> {
@@ -53,10 +55,10 @@ async function sendWithWrk({ url, from, amount, connections, agent, body }: Load
   }
 }
 
-async function sendWithAutocannon(load: Load): Promise<Loaded> {
-  const file = fileURLToPath(new URL('./autocannon.js', import.meta.url))
+async function sendFrom(script: string, load: Load): Promise<Loaded> {
+  const file = fileURLToPath(new URL(script, import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, [file, JSON.stringify(load)])
-  // That script prints this very shape.
+  // Both scripts print this very shape.
   return JSON.parse(stdout) as Loaded
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { redis, refused, slowUpstream, verified } from './callbacks.js'
+import { halfLoad, redis, refused, slowUpstream, verified } from './callbacks.js'
 import { curve, type Point } from './curve.js'
 import type { Figure } from './figures.js'
 import { handle } from './handle.js'
@@ -10,20 +10,20 @@ import { memory, redisMemory, sweep } from './stores.js'
 
 /*
  * What callbacks cost beside what users would pick instead, each figure a ratio against a contender of the same run:
- * `npm run bench -- [--only verified,redis] [--rounds 5] [--amount 8000] [--docs]`. Prints a table, and keeps everything in
+ * `npm run bench -- [--only verified,redis] [--rounds 3] [--amount 2500] [--docs]`. Prints a table, and keeps everything in
  * `.tmp/bench.json`; `--docs` writes docs/performance.md. Absolute figures mean nothing on another machine.
  */
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    amount: { type: 'string', default: '8000' },
+    rounds: { type: 'string', default: '3' },
+    amount: { type: 'string', default: '2500' },
     docs: { type: 'boolean', default: false },
   },
 })
 const options = { rounds: Number(values.rounds), amount: Number(values.amount) }
-const suites = [verified, slowUpstream, refused, redis, handle, sweep, memory, redisMemory, imports, sizes]
+const suites = [verified, slowUpstream, refused, redis, halfLoad, handle, sweep, memory, redisMemory, imports, sizes]
 const wanted = values.only?.split(',')
 
 const figures: Figure[] = []

@@ -61,7 +61,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a lost lease aborts the signal',
     file: 'src/lease.ts',
-    find: "claim.abort(new Error('the lease was lost'))",
+    find: "this.#claim.abort(new Error('the lease was lost'))",
     replace: '',
     tests: ['receiver-runs.test.ts'],
   },
