@@ -34,7 +34,7 @@ export class RedisLink {
   /** Sends one command. Rejects with a {@link CheqpointError} that holds none of its arguments. */
   async send(args: Command, key: string): Promise<unknown> {
     try {
-      return await this.#ask(args, key)
+      return replyOf(await this.#send(args, key))
     } catch (error) {
       throw storeError(error)
     }
@@ -45,11 +45,11 @@ export class RedisLink {
     const operands = [String(keys.length), ...keys, ...args]
     try {
       try {
-        return new Reply(await this.#ask(['EVALSHA', script.sha, ...operands], keys[0]))
+        return new Reply(replyOf(await this.#send(['EVALSHA', script.sha, ...operands], keys[0])))
       } catch (error) {
         // NOSCRIPT alone says for sure that nothing happened.
         if (redisWord(error) !== 'NOSCRIPT') throw error
-        return new Reply(await this.#ask(['EVAL', script.source, ...operands], keys[0]))
+        return new Reply(replyOf(await this.#send(['EVAL', script.source, ...operands], keys[0])))
       }
     } catch (error) {
       if (error instanceof CheqpointError) throw error
@@ -62,22 +62,25 @@ export class RedisLink {
    * Runs a script whose effect is acknowledged to the caller, and waits for as many replicas as were asked for.
    * Rejects with `store-unavailable` where fewer have it in time; the effect may stand then, and the call be repeated.
    */
-  async write(script: Script, keys: Keys, args: readonly string[]): Promise<Reply> {
-    const reply = await this.run(script, keys, args)
+  write(script: Script, keys: Keys, args: readonly string[]): Promise<Reply> {
+    const reply = this.run(script, keys, args)
+    return this.#replicas.atLeast === 0 ? reply : this.#replicated(reply, keys[0])
+  }
+
+  async #replicated(written: Promise<Reply>, key: string): Promise<Reply> {
+    const reply = await written
     const { atLeast, timeoutMs } = this.#replicas
-    if (atLeast === 0) return reply
-    const copies = asInteger(await this.send(['WAIT', String(atLeast), String(timeoutMs)], keys[0]))
+    const copies = asInteger(await this.send(['WAIT', String(atLeast), String(timeoutMs)], key))
     if (copies >= atLeast) return reply
     throw new CheqpointError(
       'store-unavailable',
       `${copies} of ${atLeast} replicas had a write within ${timeoutMs} ms; it may stand, and is repeated safely`,
     )
   }
+}
 
-  async #ask(args: Command, key: string): Promise<unknown> {
-    const reply = await this.#send(args, key)
-    // Some clients hand an error over as a value.
-    if (reply instanceof Error) throw reply
-    return reply
-  }
+/** Some clients hand an error over as a value. */
+function replyOf(reply: unknown): unknown {
+  if (reply instanceof Error) throw reply
+  return reply
 }

@@ -44,10 +44,14 @@ local function load()
   local unpacked, values = pcall(cmsgpack.unpack, text)
   if not unpacked or type(values) ~= 'table' or values[1] ~= ${recordVersion} then return false end
   local entry = {}
-  for at, name in ipairs(fields) do
-    local value, kind = values[at] or nil, kinds[name] or 'string'
-    if value ~= nil and kind ~= 'any' and type(value) ~= kind then return false end
-    entry[name] = value
+  for at = 1, #fields do
+    local value = values[at]
+    if value then
+      local name = fields[at]
+      local kind = kinds[name] or 'string'
+      if kind ~= 'any' and type(value) ~= kind then return false end
+      entry[name] = value
+    end
   end
   local needed = entry.state and needs[entry.state]
   if not needed then return false end
@@ -58,10 +62,8 @@ local function load()
 end
 
 local function pack(entry)
-  local last = 0
-  for at, name in ipairs(fields) do
-    if entry[name] ~= nil then last = at end
-  end
+  local last = #fields
+  while entry[fields[last]] == nil do last = last - 1 end
   local values = {}
   for at = 1, last do values[at] = entry[fields[at]] or false end
   return cmsgpack.pack(values)

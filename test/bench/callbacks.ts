@@ -229,9 +229,9 @@ export const halfLoad: Suite = {
         ] as const) {
           const names = [`${host}/ours`, `${host}/limit`]
           const plan = { upstream, redis: server.url, amount }
-          const taken = await withContenders(names, plan, { looks: 2 * turns, amount }, async (all) => {
+          const taken = await withContenders(names, plan, { looks: 3 * turns, amount }, async (all) => {
             const most = [...(await takeTurns(all.slice(0, 1), turns, amount)).values()].flat()
-            return takeTurns(all, turns, amount, { perSecond: median(most.map(({ perSecond }) => perSecond)) / 2 })
+            return takeTurns(all, turns, 2 * amount, { perSecond: median(most.map(({ perSecond }) => perSecond)) / 2 })
           })
           const bars = host === 'redis' ? { [`${host}/limit`]: { addsAtMost: 1 } } : {}
           const label = `verified, ${what}, at half load`
