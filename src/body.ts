@@ -44,9 +44,9 @@ export interface Parsed {
 function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): Parsed | Refusal {
   if (!(read instanceof Uint8Array)) return read
   if (read.byteLength > maxBytes) return { kind: 'body-too-large' }
-  // Decoding would put other characters for the broken ones, and nobody would notice.
-  if (!isUtf8(read)) return { kind: 'malformed' }
   try {
+    // Decoding would put other characters for the broken ones, and nobody would notice.
+    if (!isUtf8(read)) return { kind: 'malformed' }
     return { value: JSON.parse(Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString()) }
   } catch {
     return { kind: 'malformed' }

@@ -327,6 +327,12 @@ describe('a body that a parser came to first', () => {
     expect(await read({ parsed: larger.subarray(2, 2 + bytes.length) })).toEqual({ value })
   })
 
+  it('is malformed where its bytes were given away', async () => {
+    const given = new Uint8Array(bytes)
+    structuredClone(given, { transfer: [given.buffer] })
+    expect(await read({ parsed: given })).toEqual({ kind: 'malformed' })
+  })
+
   it('may be an object, which is passed on as it is', async () => {
     const parsed = { approvalId: 'req_1' }
     const found = await read({ parsed })
