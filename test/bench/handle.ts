@@ -11,8 +11,8 @@ export const handle: Suite = {
   async run({ rounds }) {
     const taken = { ours: [] as Readonly<Record<string, number>>[], hand: [] as Readonly<Record<string, number>>[] }
     for (let round = 0; round < rounds; round++) {
-      taken.ours.push(await runScript('./in-process.js', ['ours', '10000'], flags))
-      taken.hand.push(await runScript('./in-process.js', ['by-hand', '10000'], flags))
+      taken.ours.push(await runScript('./in-process.js', ['ours', '5000'], flags))
+      taken.hand.push(await runScript('./in-process.js', ['by-hand', '5000'], flags))
     }
     return ['cpuUs', 'bytes'].map((column): Figure => {
       const of = (runs: readonly Readonly<Record<string, number>>[]): number =>
