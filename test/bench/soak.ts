@@ -93,7 +93,7 @@ console.log(
     `${sent} decisions in ${minutes} minutes, all handled; every tenth callback lost`,
     `heap after collection, since ${settledAfter} decisions: ${(slope / 1024).toFixed(1)} ± ${(error / 1024).toFixed(1)} KiB a minute, of ${((samples[0]?.heap ?? 0) / 1_048_576).toFixed(1)} MiB`,
     `handles and timers since then: ${Math.min(...resources)} to ${Math.max(...resources)}`,
-    grown ? 'the heap grows' : 'a slope that cannot be told from zero',
+    grown ? 'the heap grows' : 'the heap does not grow',
   ].join('\n'),
 )
 await receiver.close()
