@@ -37,13 +37,12 @@ describe('docs/cli.md', () => {
   })
 })
 
-/** What differs from run to run, out of the way. */
+/** What differs from run to run, out of the way. A slow machine may find due what the page shows as not due yet. */
 function settled(text: string): string {
   return text
     .replaceAll(/"(ms|ageMs|dueInMs)":-?\d+/g, '"$1":0')
     .replaceAll(/\d+(\.\d+)? ms/g, '0 ms')
     .replaceAll(/! (reachable.*)\n +→.*/g, '✓ $1')
-    // A slow machine may find due what the page shows as not due yet.
     .replaceAll(/\b\d+ (s|min|h|days)( ago)?\b/g, '0 s')
     .replaceAll(/req_nobody_\w+/g, 'req_nobody')
     .replaceAll(/(redis_version|used_memory_human):\S+/g, '$1')
