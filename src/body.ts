@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import type { Refusal } from './outcome.js'
 import type { Alarm } from './runtime.js'
+import { readUtf8 } from './wire.js'
 
 /**
  * The body of a request, as the host left it: a stream that nobody read, what a parser made of it, or nothing because
@@ -45,9 +45,8 @@ function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): P
   if (!(read instanceof Uint8Array)) return read
   if (read.byteLength > maxBytes) return { kind: 'body-too-large' }
   try {
-    // Decoding would put other characters for the broken ones, and nobody would notice.
-    if (!isUtf8(read)) return { kind: 'malformed' }
-    return { value: JSON.parse(Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString()) }
+    const text = readUtf8(read)
+    return text === null ? { kind: 'malformed' } : { value: JSON.parse(text) }
   } catch {
     return { kind: 'malformed' }
   }

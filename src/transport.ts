@@ -1,8 +1,8 @@
-import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'
 import { CheqpointError, type ErrorCode } from './errors.js'
 import type { Alarm } from './runtime.js'
+import { readUtf8 } from './wire.js'
 
 /*
  * Where questions go, and one exchange at a time: what is sent, what is accepted as an answer, when we stop listening.
@@ -178,11 +178,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#head === undefined) return
     const [first = empty, ...more] = this.#chunks
-    const body = more.length === 0 ? first : Buffer.concat(this.#chunks)
-    // Decoding would put other characters for the broken ones, and nobody would notice.
-    if (!isUtf8(body)) this.stop('api-unreadable', 'the answer is not UTF-8')
-    else this.#end()
-    this.#resolve({ text: body.toString(), ...this.#head })
+    const text = readUtf8(more.length === 0 ? first : Buffer.concat(this.#chunks))
+    if (text === null) {
+      this.stop('api-unreadable', 'the answer is not UTF-8')
+      return
+    }
+    this.#end()
+    this.#resolve({ text, ...this.#head })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import { type DecisionStatus, type JsonObject, readStatus } from './decision.js'
 import { isJsonObject } from './record.js'
@@ -83,6 +84,11 @@ export function parseAnswer(value: unknown): WireAnswer | null {
     decidedAt: typeof decidedAt === 'string' ? decidedAt : null,
     reviewUrl: typeof reviewUrl === 'string' ? reviewUrl : null,
   }
+}
+
+/** Bytes as text, or `null` where they are no UTF-8: decoding puts other characters for the broken ones, and nobody would notice. */
+export function readUtf8(bytes: Uint8Array): string | null {
+  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString() : null
 }
 
 /** Parses JSON of at most {@link maxDepth} levels. Throws `SyntaxError` on anything else. */

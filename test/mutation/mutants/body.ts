@@ -103,15 +103,15 @@ export const bodyMutants: readonly Mutant[] = [
   {
     guard: 'a body must be UTF-8',
     file: 'src/body.ts',
-    find: "if (!isUtf8(read)) return { kind: 'malformed' }",
-    replace: '',
+    find: 'readUtf8(read)',
+    replace: 'Buffer.from(read).toString()',
     tests: ['body.test.ts'],
   },
   {
     guard: 'a byte order mark is not JSON',
-    file: 'src/body.ts',
-    find: 'read.byteLength).toString()',
-    replace: "read.byteLength).toString().replace('\\uFEFF', '')",
+    file: 'src/wire.ts',
+    find: 'bytes.byteLength).toString()',
+    replace: "bytes.byteLength).toString().replace('\\uFEFF', '')",
     tests: ['body.test.ts'],
   },
   {

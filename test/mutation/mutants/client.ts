@@ -96,8 +96,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'an answer must be UTF-8',
     file: 'src/transport.ts',
-    find: '!isUtf8(body)',
-    replace: 'false',
+    find: 'readUtf8(more.length === 0 ? first : Buffer.concat(this.#chunks))',
+    replace: '(more.length === 0 ? first : Buffer.concat(this.#chunks)).toString()',
     tests: ['client-faults.test.ts'],
   },
   {
