@@ -1,5 +1,5 @@
 import type { Context, Handler, HonoRequest } from 'hono'
-import { type Callback, fromRequest, type Receiver, toResponse } from '../src/index.js'
+import { type Callback, fromRequest, type Receiver, toWebResponse } from '../src/index.js'
 
 /**
  * Hono handler that answers Cheqpoint callbacks, on Node.js and wherever else Hono runs on it. A body that earlier
@@ -17,7 +17,7 @@ export function honoCallback(receiver: Pick<Receiver, 'handle'>): Handler {
     const wasRead = Object.keys(req.bodyCache).length > 0
     // Hono keeps what is read through it.
     const callback = wasRead ? await readAgain(req) : fromRequest(req.raw, { whole: () => req.arrayBuffer() })
-    return toResponse(await receiver.handle(callback, { waitUntil: waitUntilOf(context) }))
+    return toWebResponse(await receiver.handle(callback, { waitUntil: waitUntilOf(context) }))
   }
 }
 

@@ -3,9 +3,10 @@ import fc from 'fast-check'
 import * as v from 'valibot'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { z } from 'zod'
-import { type ActionRules, changedPaths, effectiveDetails, mergePatch, validate } from '../src/action.js'
-import type { JsonObject, JsonValue } from '../src/decision.js'
-import type { StandardSchema } from '../src/standard-schema.js'
+import type { StandardSchema } from '../src/model/standard-schema.js'
+import type { ActionRules } from '../src/options/actions.js'
+import { changedPaths, effectiveDetails, mergePatch, validate } from '../src/pipeline/effective-details.js'
+import type { JsonObject, JsonValue } from '../src/util/json.js'
 
 const original = { orderId: '8842', amount: 120, currency: 'USD', to: { name: 'Ada', street: 'Main' } }
 

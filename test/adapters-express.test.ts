@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { expressCallback } from '../adapters/express.js'
-import { type Answer, type Callback, fromIncoming, type ReceiverOptions } from '../src/index.js'
+import { type Callback, type CallbackResponse, fromIncoming, type ReceiverOptions } from '../src/index.js'
 import {
   type AdapterBench,
   adapterBench,
@@ -24,7 +24,7 @@ import { headOf, RawConnection, type Sent } from './support/raw-http.js'
 const handled = taken(200, 'handled')
 const malformed = problem(400, 'malformed', 'Malformed callback')
 const typeRefused = problem(415, 'media-type-refused', 'Not plain JSON')
-const drained = problem(500, 'body-drained', 'The body was read by something else')
+const drained = problem(500, 'body-already-read', 'The body was read by something else')
 
 const every = (): boolean => true
 const maxBodyBytes = 300_000
@@ -164,7 +164,7 @@ describe('a body that something else read', () => {
   it.each(readers)('%s is refused at once, as the mistake of the app that it is', async (_, read) => {
     await open([read])
     expect(await send()).toEqual(drained)
-    expect(current.events).toContainEqual({ type: 'refused', reason: 'body-drained', approvalId: null })
+    expect(current.events).toContainEqual({ type: 'refused', reason: 'body-already-read', approvalId: null })
     expect(current.storeCalls).toEqual([])
   })
 
@@ -247,7 +247,7 @@ describe('the handler in an app', () => {
     const asked = current.hang()
     expect(await send()).toMatchObject({ status: 504, body: 'late' })
     current.letGo()
-    await current.seen('done')
+    await current.seen('completed')
     await new Promise(setImmediate)
     expect(current.runs).toHaveLength(1)
     expect(failed).not.toHaveBeenCalled()
@@ -267,7 +267,7 @@ describe('the handler in an app', () => {
 
   it('hands on the URL that was asked for, whatever a mount took off it', async () => {
     const urls: string[] = []
-    const handle = async ({ url }: Callback): Promise<Answer> => {
+    const handle = async ({ url }: Callback): Promise<CallbackResponse> => {
       urls.push(url)
       return { status: 200, headers: {}, body: '{}' }
     }

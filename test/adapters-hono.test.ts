@@ -8,7 +8,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { honoCallback } from '../adapters/hono.js'
-import type { Answer, Callback, ReceiverOptions } from '../src/index.js'
+import type { Callback, CallbackResponse, ReceiverOptions } from '../src/index.js'
 import {
   type AdapterBench,
   adapterBench,
@@ -26,7 +26,7 @@ import type { Sent } from './support/raw-http.js'
 
 const handled = taken(200, 'handled')
 const malformed = problem(400, 'malformed', 'Malformed callback')
-const drained = problem(500, 'body-drained', 'The body was read by something else')
+const drained = problem(500, 'body-already-read', 'The body was read by something else')
 
 const ways: readonly (readonly [name: string, open: (app: Hono) => Promise<OpenHost>])[] = [
   ['on Node.js', listenToHono],
@@ -110,7 +110,7 @@ describe.each(ways)('%s', (_, openApp) => {
     ])('%s is refused at once, as the mistake of the app that it is', async (_, read) => {
       await open(reading(read))
       expect(await send()).toEqual(drained)
-      expect(current.events).toContainEqual({ type: 'refused', reason: 'body-drained', approvalId: null })
+      expect(current.events).toContainEqual({ type: 'refused', reason: 'body-already-read', approvalId: null })
       expect(current.storeCalls).toEqual([])
       expect(await send({ framing: 'chunked' })).toEqual(drained)
     })
@@ -155,7 +155,7 @@ describe.each(ways)('%s', (_, openApp) => {
 
   it('hands on the URL that was asked for, under a base path and a parameter', async () => {
     const urls: string[] = []
-    const handle = async ({ url }: Callback): Promise<Answer> => {
+    const handle = async ({ url }: Callback): Promise<CallbackResponse> => {
       urls.push(url)
       return { status: 200, headers: {}, body: '{}' }
     }
@@ -192,11 +192,11 @@ describe('an execution context', () => {
     current = await adapterBench({ ...options, onDecision: () => running })
     const work: Promise<unknown>[] = []
     expect(await request(contextOf((promise) => work.push(promise)))).toEqual(taken(202, 'running'))
-    expect(current.eventTypes()).not.toContain('done')
+    expect(current.eventTypes()).not.toContain('completed')
     finish()
     await Promise.all(work)
     expect(work).toHaveLength(1)
-    expect(current.eventTypes()).toContain('done')
+    expect(current.eventTypes()).toContain('completed')
   })
 
   it('keeps the receiver of its method', async () => {

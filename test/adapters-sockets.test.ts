@@ -233,7 +233,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       await connection.destroy()
       await gone
       current.letGo()
-      await current.seen('done')
+      await current.seen('completed')
       expect(comparable(await host.send(callback()))).toEqual(handled)
       expect(current.runs).toHaveLength(1)
       expect(current.api.gets).toHaveLength(1)

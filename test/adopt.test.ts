@@ -56,7 +56,7 @@ function decided(id: string, status: string, afterMs: number): FakeAnswer {
 }
 
 async function candidates({ receiver }: Lost): Promise<readonly string[] | undefined> {
-  return (await receiver.unbound()).items[0]?.candidates
+  return (await receiver.unconfirmed()).items[0]?.candidates
 }
 
 describe('the decision of a submission whose answer was lost', () => {
@@ -79,7 +79,7 @@ describe('the decision of a submission whose answer was lost', () => {
     ])
     expect(eventsOf(events, 'adopted')).toEqual([{ type: 'adopted', approvalId: 'req_9', ref }])
     expect(eventsOf(events, 'parked')).toMatchObject([{ approvalId: 'req_9', reason: 'adopted' }])
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
     expect(runs).toEqual([])
     expect(api.posts).toHaveLength(1)
     await receiver.close()
@@ -331,7 +331,7 @@ describe('a candidate is adopted only', () => {
     for (const id of ['req_9', 'req_8']) await receiver.fetch(callbackRequest(id, { url }))
     await pass(10 * firstLook)
     expect((await receiver.parked()).items).toEqual([])
-    expect((await receiver.unbound()).items).toHaveLength(1)
+    expect((await receiver.unconfirmed()).items).toHaveLength(1)
     await receiver.close()
   })
 
@@ -390,7 +390,7 @@ describe('a leaked callback URL of a lost submission', () => {
     else api.pend(approvalId)
     expect(await lost.call(approvalId)).toBe(401)
     await pass(600_000)
-    expect((await receiver.unbound()).items).toMatchObject([{ ref, candidates: [] }])
+    expect((await receiver.unconfirmed()).items).toMatchObject([{ ref, candidates: [] }])
     expect(runs.map(({ decision }) => decision.originalDetails)).toEqual(state === 'approved' ? [other.details] : [])
     await receiver.close()
   })
@@ -407,7 +407,7 @@ describe('a leaked callback URL of a lost submission', () => {
     expect(await submission).toMatchObject({ status: 'approved', approvalId: 'req_2' })
     api.answer('req_2', decided('req_2', 'APPROVED', 5_000))
     await pass(600_000)
-    expect((await receiver.unbound()).items).toMatchObject([{ ref, candidates: ['req_2'] }])
+    expect((await receiver.unconfirmed()).items).toMatchObject([{ ref, candidates: ['req_2'] }])
     expect(api.asked).toEqual([])
     expect(eventsOf(events, 'submission-unknown').length).toBeGreaterThan(1)
     expect(runs.map(({ decision }) => decision.originalDetails)).toEqual([other.details])
@@ -450,7 +450,7 @@ describe('a submission that answers after its reservation adopted', () => {
       ({ code }) => code,
     )
     await pass(0)
-    const [reserved] = (await receiver.unbound()).items
+    const [reserved] = (await receiver.unconfirmed()).items
     api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
     await receiver.fetch(callbackRequest('req_9', { url: String(api.posts[0]?.body['callbackUrl']) }))
     await pass(16_000)
@@ -485,7 +485,7 @@ describe('an API that is troubled while candidates are looked into', () => {
   })
 })
 
-describe('unbound() and discard()', () => {
+describe('unconfirmed() and discard()', () => {
   it('list what was lost, page by page, and forget what is told', async () => {
     const { receiver, api, runs } = submitBench()
     api.onPost = () => ({ status: 500 })
@@ -494,8 +494,8 @@ describe('unbound() and discard()', () => {
       refs.push((await failure(receiver.submit({ ...refund, details: { amount } }))).ref)
       await pass(1_000)
     }
-    const first = await receiver.unbound({ limit: 2 })
-    const second = await receiver.unbound({ limit: 2, cursor: first.cursor ?? undefined })
+    const first = await receiver.unconfirmed({ limit: 2 })
+    const second = await receiver.unconfirmed({ limit: 2, cursor: first.cursor ?? undefined })
     expect(second.cursor).toBeNull()
     const all = [...first.items, ...second.items]
     expect(all.map(({ ref }) => ref)).toEqual(refs)
@@ -506,7 +506,7 @@ describe('unbound() and discard()', () => {
     ])
     expect(await receiver.discard(refs[1] ?? '')).toBe('discarded')
     expect(await receiver.discard(refs[1] ?? '')).toBe('unknown')
-    expect((await receiver.unbound()).items.map(({ ref }) => ref)).toEqual([refs[0], refs[2]])
+    expect((await receiver.unconfirmed()).items.map(({ ref }) => ref)).toEqual([refs[0], refs[2]])
     expect(runs).toEqual([])
   })
 
@@ -515,7 +515,7 @@ describe('unbound() and discard()', () => {
     await receiver.submit(refund)
     const url = String(api.posts[0]?.body['callbackUrl'])
     const [ref = ''] = new URL(url).searchParams.get('cq')?.split('.') ?? []
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
     expect(await receiver.discard(ref)).toBe('bound')
     api.approve('req_1')
     expect((await receiver.fetch(callbackRequest('req_1', { url }))).status).toBe(200)

@@ -180,8 +180,8 @@ describe('the gap between two looks at one approval', () => {
     },
   )
 
-  it.each(columns)('is over after confirm.gapMs: where it is %s the API is asked at once', async (_, sweep) => {
-    const { receiver, api, send } = answersBench({ sweep, confirm: { gapMs: 700 } })
+  it.each(columns)('is over after confirm.minIntervalMs: where it is %s the API is asked at once', async (_, sweep) => {
+    const { receiver, api, send } = answersBench({ sweep, confirm: { minIntervalMs: 700 } })
     await receiver.track(id, tracked)
     api.pend(id)
     await send()

@@ -53,7 +53,7 @@ describe('the public face', () => {
   it('is found, subpath by subpath', () => {
     expect(entries).toHaveLength(6)
     expect(exportsOf('src/index.ts').map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['createReceiver', 'Receiver', 'Store', 'toAnswer', 'memoryStore', 'CheqpointEvent']),
+      expect.arrayContaining(['createReceiver', 'Receiver', 'Store', 'toResponse', 'memoryStore', 'CheqpointEvent']),
     )
     for (const entry of entries) expect(exportsOf(entry).length, entry).toBeGreaterThan(0)
   })

@@ -183,7 +183,7 @@ describe('keys that are rotated', () => {
     const error = await failure(bench.receiver.submit(refund, refunds))
     expect(error).toMatchObject({ code: 'submission-refused', httpStatus: 401 })
     expect(calls(bench)).toEqual(['1 refunds', '2 refunds2'])
-    expect((await bench.receiver.unbound()).items).toEqual([])
+    expect((await bench.receiver.unconfirmed()).items).toEqual([])
   })
 
   it('of which Cheqpoint takes none pause that assistant, and no other; it goes on once a key is good again', async () => {

@@ -1,8 +1,9 @@
 import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type BodyLimits, type CallbackBody, readBody } from '../src/body.js'
-import { Alarm, systemClock } from '../src/runtime.js'
+import { type BodyLimits, type CallbackBody, readBody } from '../src/http/body.js'
+import { systemClock } from '../src/util/clock.js'
+import { SharedTimer } from '../src/util/shared-timer.js'
 
 const value = { approvalId: 'req_1', status: 'approved', decisionNote: 'grüße ☕' }
 const text = JSON.stringify(value)
@@ -19,7 +20,7 @@ afterEach(() => {
 })
 
 function read(body: CallbackBody, maxBytes = 262_144): ReturnType<typeof readBody> {
-  return readBody(body, { maxBytes, alarm: new Alarm(5_000, systemClock) })
+  return readBody(body, { maxBytes, alarm: new SharedTimer(5_000, systemClock) })
 }
 
 /** Both kinds of stream, made of the same chunks. */
@@ -130,7 +131,7 @@ describe('a stream of Node', () => {
   it('that something else drained is known as drained, and not waited for', async () => {
     const stream = Readable.from([bytes], { objectMode: false })
     for await (const _ of stream);
-    expect(await read({ stream })).toEqual({ kind: 'body-drained' })
+    expect(await read({ stream })).toEqual({ kind: 'body-already-read' })
   })
 
   it('that something else started to read is drained as well', async () => {
@@ -138,7 +139,7 @@ describe('a stream of Node', () => {
     stream.write(bytes)
     await turn()
     stream.read(1)
-    expect(await read({ stream })).toEqual({ kind: 'body-drained' })
+    expect(await read({ stream })).toEqual({ kind: 'body-already-read' })
   })
 
   it('that was destroyed before is aborted, and not waited for', async () => {
@@ -246,7 +247,7 @@ describe('a web stream', () => {
   it('that something else holds a reader of is drained, and not waited for', async () => {
     const stream = webStream([bytes])
     stream.getReader()
-    expect(await read({ stream })).toEqual({ kind: 'body-drained' })
+    expect(await read({ stream })).toEqual({ kind: 'body-already-read' })
   })
 
   it('that holds something else than bytes is malformed, and is cancelled', async () => {
@@ -271,7 +272,7 @@ describe('a web stream', () => {
 
 describe('a host that reads the body in one piece', () => {
   const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
-  const limits = (): BodyLimits => ({ maxBytes: bytes.length, alarm: new Alarm(5_000, systemClock) })
+  const limits = (): BodyLimits => ({ maxBytes: bytes.length, alarm: new SharedTimer(5_000, systemClock) })
 
   it('is asked to where the length was declared, and the stream is left alone', async () => {
     const stream = webStream([])
@@ -309,7 +310,7 @@ describe('a host that reads the body in one piece', () => {
   })
 
   it.each([
-    ['drained, where something else has read it', new TypeError('Body is unusable'), 'body-drained'],
+    ['drained, where something else has read it', new TypeError('Body is unusable'), 'body-already-read'],
     ['aborted, where it breaks off', new Error('ECONNRESET'), 'body-aborted'],
   ])('finds it %s', async (_, error, kind) => {
     expect(await readBody({ stream: null, whole: () => Promise.reject(error) }, limits(), true)).toEqual({ kind })
@@ -362,7 +363,7 @@ describe('a body that a parser came to first', () => {
 
 describe('a body that is not there', () => {
   it('is drained where the host says so', async () => {
-    expect(await read({ drained: true })).toEqual({ kind: 'body-drained' })
+    expect(await read({ drained: true })).toEqual({ kind: 'body-already-read' })
   })
 
   it('is malformed where the request never had one', async () => {

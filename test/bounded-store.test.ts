@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { boundedStore, storeTimeoutMs } from '../src/bounded-store.js'
 import { CheqpointError, memoryStore, type Store } from '../src/index.js'
-import { Alarm, systemClock } from '../src/runtime.js'
+import { boundedStore, storeTimeoutMs } from '../src/stores/bounded-store.js'
+import { systemClock } from '../src/util/clock.js'
+import { SharedTimer } from '../src/util/shared-timer.js'
 import { callbackRequest } from './support/callback.js'
 import { overlayStore } from './support/overlay-store.js'
 import { bench, refund } from './support/receiver.js'
@@ -19,7 +20,7 @@ const draft = { ref: null, action: 'refund', assistant: null, expiresAt: null, d
 const tombstone = { id: 'req_1', ref: null, action: 'refund', assistant: null, sealed: null, result: null }
 
 function bounded(store: Store): Store {
-  return boundedStore(store, new Alarm(storeTimeoutMs, systemClock))
+  return boundedStore(store, new SharedTimer(storeTimeoutMs, systemClock))
 }
 
 describe('a store whose calls are bounded', () => {
@@ -73,7 +74,7 @@ describe('a store whose calls are bounded', () => {
   it.each([
     ['claim', undefined],
     ['claim', { kind: 'claimed' }],
-    ['claim', { kind: 'done', tombstone: { ...tombstone, outcome: 'anything' } }],
+    ['claim', { kind: 'completed', tombstone: { ...tombstone, outcome: 'anything' } }],
     ['knock', undefined],
     ['seal', { kind: 'sealed', sealed: null, starts: 1 }],
     ['complete', true],

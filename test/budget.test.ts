@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Budget, Latecomers, Pauses } from '../src/budget.js'
-import type { Clock } from '../src/runtime.js'
+import { Budget, Latecomers, Pauses } from '../src/pipeline/budget.js'
+import type { Clock } from '../src/util/clock.js'
 
 const epoch = Date.UTC(2026, 10, 20, 10)
 let elapsed = 0

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createCallbackUrls } from '../src/callback-url.js'
+import { createCallbackUrls } from '../src/submit/callback-url.js'
 
 const secret = 'a secret of some length'
 const at = Date.parse('2026-11-20T10:00:00Z')

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { CheqpointError, type CheqpointEvent, toAnswer } from '../src/index.js'
+import { CheqpointError, type CheqpointEvent, toResponse } from '../src/index.js'
 import { everything, type Secret, searchFor, shown, standingSecrets, tokensIn } from './support/canaries.js'
 import { misplaced } from './support/redaction-bench.js'
 import { mayAppear, type Place, places } from './support/redaction-places.js'
@@ -118,7 +118,7 @@ const copies: readonly (readonly [Place, string, (value: string) => unknown])[] 
   ['tombstone', 'what is left of a record', (value) => ({ state: 'done', tombstone: { id: 'req_1', sealed: value } })],
   ['object', 'a client', (value) => ({ get: () => {}, assistants: new Set([value]) })],
 ]
-const answer = toAnswer({ kind: 'undecided', approvalId: 'req_1', retryAfterMs: 1_000 }, { swept: false })
+const answer = toResponse({ kind: 'undecided', approvalId: 'req_1', retryAfterMs: 1_000 }, { swept: false })
 
 function hide(event: object, value: string): object {
   return Object.defineProperty(event, 'error', { value: new Error(value), enumerable: false })

@@ -31,7 +31,7 @@ function lawsBrokenBy(change: (history: Lines) => void, terms: Partial<History['
   const violations = check({
     terms: {
       ...{ run: 'test', title: '', seed: 1, size: 1, versions: '', guarantee: 'at-least-once' },
-      ...{ leaseMs: 2_000, gapMs: 500, mayLose: false, drains: true },
+      ...{ leaseMs: 2_000, minIntervalMs: 500, mayLose: false, drains: true },
       ...terms,
     },
     driver: history.driver.map(parseLine),

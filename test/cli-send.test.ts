@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { meaningOf } from '../src/cli/meanings.js'
-import { type Outcome, toAnswer } from '../src/index.js'
+import { type Outcome, toResponse } from '../src/index.js'
 import { quoted, tableRows } from './support/blocks.js'
 import { cli, cliJson, openWorld, secrets } from './support/cli.js'
 import { closedPort, misbehave } from './support/misbehaving-server.js'
@@ -153,7 +153,7 @@ describe('what an answer means', () => {
   it.each(kinds)('is known for %s, swept or not', (kind) => {
     // The table of docs/reference.md names every kind, and a test of its own holds it to that.
     const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
-    const told = [true, false].map((swept) => meaningOf({ ...toAnswer(outcome, { swept }), ms: 1 }))
+    const told = [true, false].map((swept) => meaningOf({ ...toResponse(outcome, { swept }), ms: 1 }))
     expect(told[0]).toEqual(told[1])
     expect(told[0]?.word).toBe(kind)
     expect(told[0]?.meaning).toMatch(/^[A-Z].*[.]$/)

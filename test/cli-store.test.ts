@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Store } from '../src/index.js'
-import { redisStore } from '../src/stores/redis.js'
+import { redisStore } from '../src/stores/redis/redis-store.js'
 import { cli, cliHere, cliJson, secrets, type Told, told } from './support/cli.js'
 import { closedPort, misbehave, misbehaveRaw } from './support/misbehaving-server.js'
 import { approved, describeWithRedis, draft, hour, openBench, type RedisBench, record } from './support/redis-bench.js'
@@ -81,7 +81,7 @@ describeWithRedis('the commands on a store', () => {
     expect(await ask(['pending', ...at, '--cursor', 'nonsense'])).toMatchObject({ code: 2, failed: true })
   })
 
-  it('lists what is parked, and what is unbound', { timeout: 60_000 }, async () => {
+  it('lists what is parked, and what is unconfirmed', { timeout: 60_000 }, async () => {
     const parked = {
       ...{ approvalId: 'parked-0', action: 'process_refund', assistant: 'bot', state: 'parked' },
       ...{ ageMs: expect.any(Number), starts: 1, reason: 'edit-invalid', note: '/amount' },
@@ -90,13 +90,13 @@ describeWithRedis('the commands on a store', () => {
     expect((await ask(['parked', ...at, '--details'])).document).toMatchObject({
       items: [{ ...parked, details: { amount: 120 }, decision: { status: 'approved' } }],
     })
-    const unbound = { ref: 'ref-0', action: 'process_refund', assistant: null, candidates: ['req_claimed'] }
-    const { code, document } = await ask(['unbound', ...at])
+    const unconfirmed = { ref: 'ref-0', action: 'process_refund', assistant: null, candidates: ['req_claimed'] }
+    const { code, document } = await ask(['unconfirmed', ...at])
     expect({ code, document }).toEqual({
       code: 0,
-      document: { items: [{ ...unbound, ageMs: expect.any(Number) }], cursor: null },
+      document: { items: [{ ...unconfirmed, ageMs: expect.any(Number) }], cursor: null },
     })
-    expect((await ask(['unbound', ...at, '--details'])).document).toMatchObject({
+    expect((await ask(['unconfirmed', ...at, '--details'])).document).toMatchObject({
       items: [{ details: { amount: 120 } }],
     })
   })

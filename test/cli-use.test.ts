@@ -14,7 +14,7 @@ describe('the command line', { timeout: 60_000 }, () => {
       'doctor',
       'pending',
       'parked',
-      'unbound',
+      'unconfirmed',
       'show',
       'retry',
       'cancel',

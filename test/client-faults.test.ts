@@ -5,8 +5,8 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { Agent, Pool } from 'undici'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type Client, type ClientOptions, createClient } from '../src/client.js'
-import { CheqpointError } from '../src/errors.js'
+import { type Client, type ClientOptions, createClient } from '../src/cheqpoint/client.js'
+import { CheqpointError } from '../src/model/errors.js'
 import { closedPort, type MisbehavingServer, misbehave, misbehaveRaw } from './support/misbehaving-server.js'
 import { listenTls, selfSigned } from './support/tls-server.js'
 
@@ -127,14 +127,14 @@ describe('the size of an answer', () => {
         response.end()
       })
 
-    it(`may reach maxAnswerBytes, ${framing}`, async () => {
-      const client = clientOf(await send(exact), { maxAnswerBytes: 2_048 })
+    it(`may reach maxResponseBytes, ${framing}`, async () => {
+      const client = clientOf(await send(exact), { maxResponseBytes: 2_048 })
       expect(await client.get('req_1')).toMatchObject({ status: 'approved' })
     })
 
-    it(`may not pass maxAnswerBytes, ${framing}`, async () => {
+    it(`may not pass maxResponseBytes, ${framing}`, async () => {
       const server = await send(`${exact} `)
-      const error = await failure(clientOf(server, { maxAnswerBytes: 2_048 }).get('req_1'))
+      const error = await failure(clientOf(server, { maxResponseBytes: 2_048 }).get('req_1'))
       expect(error).toMatchObject({ code: 'api-unreadable', httpStatus: 200 })
       await server.gone(0)
     })
@@ -162,7 +162,7 @@ describe('the size of an answer', () => {
 
   it('that is announced too long is not waited for', async () => {
     const server = await misbehaveRaw(raw('', 'content-length: 2049'))
-    const error = await failure(clientOf(server, { maxAnswerBytes: 2_048, timeoutMs: 500 }).get('req_1'))
+    const error = await failure(clientOf(server, { maxResponseBytes: 2_048, timeoutMs: 500 }).get('req_1'))
     expect(error).toMatchObject({ code: 'api-unreadable' })
     await server.gone(0)
   })
@@ -177,7 +177,7 @@ describe('the size of an answer', () => {
         const flood = setInterval(() => response.write(Buffer.alloc(4_096)), 1)
         response.on('close', () => clearInterval(flood))
       })
-      const error = await failure(clientOf(server, { maxAnswerBytes: 65_536 }).get('req_1'))
+      const error = await failure(clientOf(server, { maxResponseBytes: 65_536 }).get('req_1'))
       expect(error).toMatchObject({ code, httpStatus: status })
       await server.gone(0)
     })

@@ -1,10 +1,10 @@
 import { inspect } from 'node:util'
 import { MockAgent } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { idMatcher } from '../src/approval-id.js'
-import { type Client, type ClientOptions, createClient } from '../src/client.js'
-import { CheqpointError } from '../src/errors.js'
-import { Alarm } from '../src/runtime.js'
+import { type Client, type ClientOptions, createClient } from '../src/cheqpoint/client.js'
+import { idMatcher } from '../src/cheqpoint/ids.js'
+import { CheqpointError } from '../src/model/errors.js'
+import { SharedTimer } from '../src/util/shared-timer.js'
 
 const origin = 'https://app.cheqpoint.co'
 const key = 'cq_live_canary'
@@ -107,7 +107,7 @@ describe('createClient', () => {
     ['no time at all', { apiKey: key, timeoutMs: 0 }, 'option-invalid', 'timeoutMs'],
     ['a time that is no number', { apiKey: key, submitTimeoutMs: '5' }, 'option-invalid', 'submitTimeoutMs'],
     ['more time than a timer has', { apiKey: key, timeoutMs: 2_147_483_648 }, 'option-invalid', 'timeoutMs'],
-    ['no room for an answer', { apiKey: key, maxAnswerBytes: 0 }, 'option-invalid', 'maxAnswerBytes'],
+    ['no room for an answer', { apiKey: key, maxResponseBytes: 0 }, 'option-invalid', 'maxResponseBytes'],
     ['a dispatcher that is none', { apiKey: key, dispatcher: {} }, 'option-invalid', 'dispatcher'],
     ['a random that is no function', { apiKey: key, random: 4 }, 'option-invalid', 'random'],
     ['options that are no object', key, 'option-invalid', 'options'],
@@ -554,7 +554,7 @@ describe('a signal', () => {
     const add = vi.spyOn(signal, 'addEventListener')
     const remove = vi.spyOn(signal, 'removeEventListener')
     const disarm = vi.fn()
-    const arm = vi.spyOn(Alarm.prototype, 'arm').mockReturnValue(disarm)
+    const arm = vi.spyOn(SharedTimer.prototype, 'start').mockReturnValue(disarm)
     expectGets({}, {})
     await client().get('req_1', { signal })
     await client().waitForDecision('req_1', { signal, timeoutMs: 60_000 })

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import type { Confirmed } from '../src/client.js'
-import { confirm, judge } from '../src/confirm.js'
-import type { DecisionStatus } from '../src/decision.js'
-import { CheqpointError, type ErrorInfo } from '../src/errors.js'
+import type { FetchedApproval } from '../src/cheqpoint/client.js'
+import type { DecisionStatus } from '../src/model/decision.js'
+import { CheqpointError, type ErrorInfo } from '../src/model/errors.js'
+import { confirm, judge } from '../src/pipeline/confirm.js'
 
 const expiresAt = Date.parse('2026-11-20T12:00:00.000Z')
 const before = '2026-11-20T11:59:59.999Z'
 const at = '2026-11-20T12:00:00.000Z'
 const after = '2026-11-20T12:00:00.001Z'
 
-function answer(status: Confirmed['status'], fields: Partial<Confirmed> = {}): Confirmed {
+function answer(status: FetchedApproval['status'], fields: Partial<FetchedApproval> = {}): FetchedApproval {
   return {
     id: 'req_1',
     status,
@@ -24,7 +24,7 @@ function answer(status: Confirmed['status'], fields: Partial<Confirmed> = {}): C
 
 /** Status and lateness of a decided answer. */
 function decided(
-  given: Confirmed,
+  given: FetchedApproval,
   nowMs: number,
   limit: number | null = expiresAt,
 ): readonly [DecisionStatus, boolean] {

@@ -148,11 +148,11 @@ describe('docs/operating.md', () => {
     await expect(receiver.submit({ action: 'refund', summary: 'Refund', details })).rejects.toMatchObject({
       code: 'submission-unknown',
     })
-    const [{ ref = '', action = '' } = {}] = (await receiver.unbound()).items
+    const [{ ref = '', action = '' } = {}] = (await receiver.unconfirmed()).items
     const [{ id = '', callbackUrl: to = '' } = {}] = simulator.list()
     expect(await receiver.track(id, { action, details, ref })).toBe(true)
     expect(await receiver.discard(ref)).toBe('discarded')
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
     simulator.decide(id, { status: 'approved' })
     const body = JSON.stringify({ approvalId: id, status: 'approved' })
     const headers = { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' }

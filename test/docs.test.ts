@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createReceiver, errorCodes, isCheqpointError, type Outcome, toAnswer } from '../src/index.js'
-import { redisStore } from '../src/stores/redis.js'
+import { createReceiver, errorCodes, isCheqpointError, type Outcome, toResponse } from '../src/index.js'
+import { redisStore } from '../src/stores/redis/redis-store.js'
 import { quoted, tableRows } from './support/blocks.js'
 
 const reference = 'docs/reference.md'
@@ -71,7 +71,7 @@ describe('docs/reference.md', () => {
       'cheqpoint-callback': await import('../src/index.js'),
       'cheqpoint-callback/express': await import('../adapters/express.js'),
       'cheqpoint-callback/hono': await import('../adapters/hono.js'),
-      'cheqpoint-callback/redis': await import('../src/stores/redis.js'),
+      'cheqpoint-callback/redis': await import('../src/stores/redis/redis-store.js'),
       'cheqpoint-callback/simulator': await import('../src/simulator/index.js'),
       'cheqpoint-callback/testing': await import('../src/testing/index.js'),
     }
@@ -93,9 +93,9 @@ describe('docs/reference.md', () => {
     for (const { kind, swept, alone } of rows) {
       // The table names kinds as users read them; a kind that does not exist has no answer, and fails here.
       const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
-      expect(toAnswer(outcome, { swept: true }).status, kind).toBe(Number.parseInt(swept, 10))
+      expect(toResponse(outcome, { swept: true }).status, kind).toBe(Number.parseInt(swept, 10))
       const last = alone.match(/\d{3}/g)?.at(-1)
-      expect(toAnswer(outcome, { swept: false }).status, kind).toBe(Number(last))
+      expect(toResponse(outcome, { swept: false }).status, kind).toBe(Number(last))
     }
     expect(rows.map(({ kind }) => kind)).toContain('handled')
   })
@@ -221,7 +221,7 @@ describe('SECURITY.md', () => {
   it('names options, events and methods that exist', () => {
     const receiver = createReceiver({ apiKey: 'k', onDecision() {} })
     const events = readFileSync('src/events.ts', 'utf8')
-    for (const name of ['resolve', 'wait', 'submit', 'parked', 'unbound']) expect(receiver).toHaveProperty(name)
+    for (const name of ['resolve', 'wait', 'submit', 'parked', 'unconfirmed']) expect(receiver).toHaveProperty(name)
     for (const option of ['callbackSecret', 'adopt', 'retentionMs', 'guarantee', 'baseUrl', 'onEvent', 'dispatcher'])
       expect(knownOptions()).toContain(option)
     for (const [, type] of text.matchAll(/`((?:[a-z]+-)+[a-z]+|mismatch|refused)`/g))

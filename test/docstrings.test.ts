@@ -9,8 +9,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 /** What examples take for granted; an example's own names come before these. */
 const prelude = `
 import {
-  CheqpointError, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError, memoryStore, toAnswer,
-  toResponse, verifyAndResolve, type Decision, type Receiver, type Run, type Store,
+  CheqpointError, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError, memoryStore, toResponse,
+  toWebResponse, verifyAndResolve, type Decision, type Receiver, type Run, type Store,
 } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type CheqpointEvent, guardListener } from '../src/events.js'
+import { type CheqpointEvent, guardListener } from '../src/model/events.js'
 import { callbackRequest } from './support/callback.js'
 import { bench, refund } from './support/receiver.js'
 
@@ -97,7 +97,7 @@ describe('the events of a decision', () => {
       { type: 'confirmed', approvalId, action, status: 'approved', via },
       { type: 'run-started', approvalId, action, attempt: 1, fence: 1, via },
       { type: 'run-succeeded', approvalId, action, attempt: 1, durationMs: 0 },
-      { type: 'done', approvalId, action, status: 'approved', via },
+      { type: 'completed', approvalId, action, status: 'approved', via },
     ])
   })
 
@@ -146,7 +146,7 @@ describe('the events of a decision', () => {
   it('hold no more versions and no more words than a stranger should be able to make us keep', async () => {
     const { receiver, api, events } = bench({
       sweep: 'elsewhere',
-      confirm: { gapMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
+      confirm: { minIntervalMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
     })
     await receiver.track('req_1', refund)
     for (let each = 0; each < 100; each++) {

@@ -4,7 +4,7 @@ import { createClient } from 'redis'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createReceiver } from '../src/index.js'
 import { createSimulator, type Simulator } from '../src/simulator/index.js'
-import { redisStore } from '../src/stores/redis.js'
+import { redisStore } from '../src/stores/redis/redis-store.js'
 import { quoted, tableRows } from './support/blocks.js'
 import { freePort, nextRequest, printTimes, type StartedExample, startExample } from './support/examples.js'
 import { describeWithRedis } from './support/redis-bench.js'
@@ -182,7 +182,7 @@ describeWithRedis('the example of a cron job', () => {
       sweep: 'elsewhere',
       polling: { firstMs: 1 },
       // Where this machine is slow, the app itself may have looked already.
-      confirm: { gapMs: 0 },
+      confirm: { minIntervalMs: 0 },
       onDecision() {},
     })
     const submit = async (orderId: string): Promise<string> => {

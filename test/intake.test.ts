@@ -1,13 +1,20 @@
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { type Callback, checkMethod, type Hint, type IntakeRules, takeIn } from '../src/intake.js'
-import type { Refusal } from '../src/outcome.js'
-import { Alarm, systemClock } from '../src/runtime.js'
+import {
+  type Callback,
+  checkMethod,
+  checkRequest,
+  type PlausibleCallback,
+  type RequestRules,
+} from '../src/http/request-checks.js'
+import type { Refusal } from '../src/model/outcome.js'
+import { systemClock } from '../src/util/clock.js'
+import { SharedTimer } from '../src/util/shared-timer.js'
 
 const agent = 'Cheqpoint-Callback/1.0'
 const body = { approvalId: 'req_1', status: 'approved', modifiedDetails: null, decisionNote: 'Approved.' }
-const claim = { id: 'req_1', status: 'approved', modifiedDetails: null, note: 'Approved.' }
+const payload = { id: 'req_1', status: 'approved', modifiedDetails: null, note: 'Approved.' }
 
 type Headers = Readonly<Record<string, string | readonly string[]>>
 
@@ -22,20 +29,20 @@ function callback(headers: Headers = {}, parts: Partial<Callback> = {}): Callbac
   }
 }
 
-const rules: IntakeRules = {
+const rules: RequestRules = {
   agents: new Set([agent]),
   isId: (id) => /^[A-Za-z0-9_-]{1,128}$/.test(id),
   maxBytes: 1_000,
-  alarm: new Alarm(5_000, systemClock),
+  alarm: new SharedTimer(5_000, systemClock),
   onOtherAgent: () => {},
 }
 
-async function take(headers?: Headers, parts?: Partial<Callback>): Promise<Hint | Refusal> {
-  return takeIn(callback(headers, parts), rules)
+async function take(headers?: Headers, parts?: Partial<Callback>): Promise<PlausibleCallback | Refusal> {
+  return checkRequest(callback(headers, parts), rules)
 }
 
 /** The same with this as the body, parsed already. */
-function takeBody(parsed: unknown): Promise<Hint | Refusal> {
+function takeBody(parsed: unknown): Promise<PlausibleCallback | Refusal> {
   return take({}, { body: { parsed } })
 }
 
@@ -55,13 +62,13 @@ describe('the method', () => {
 
 describe('a callback as Cheqpoint sends it', () => {
   it('is a hint with its id; what it claims is kept apart', async () => {
-    expect(await take()).toEqual({ kind: 'hint', claim, ref: undefined })
+    expect(await take()).toEqual({ kind: 'plausible', payload, ref: undefined })
   })
 
   it('may name the id as id, leave fields out and add others', async () => {
     expect(await takeBody({ id: 'req_1', delivery: 7 })).toEqual({
-      kind: 'hint',
-      claim: { id: 'req_1', status: undefined, modifiedDetails: undefined, note: undefined },
+      kind: 'plausible',
+      payload: { id: 'req_1', status: undefined, modifiedDetails: undefined, note: undefined },
       ref: undefined,
     })
   })
@@ -87,15 +94,15 @@ describe('the agent header', () => {
   it('may be any of those that are configured', async () => {
     const agents = new Set([agent, 'Cheqpoint-Callback/2.0'])
     const both = await Promise.all(
-      [...agents].map((value) => takeIn(callback({ 'user-agent': value }), { ...rules, agents })),
+      [...agents].map((value) => checkRequest(callback({ 'user-agent': value }), { ...rules, agents })),
     )
-    expect(both.map(({ kind }) => kind)).toEqual(['hint', 'hint'])
+    expect(both.map(({ kind }) => kind)).toEqual(['plausible', 'plausible'])
   })
 
   it('is reported when it is another one, and not when it is missing, doubled or right', async () => {
     const onOtherAgent = vi.fn()
     for (const value of ['Cheqpoint-Callback/1.1', [], [agent, agent], agent]) {
-      await takeIn(callback({ 'user-agent': value }), { ...rules, onOtherAgent })
+      await checkRequest(callback({ 'user-agent': value }), { ...rules, onOtherAgent })
     }
     expect(onOtherAgent.mock.calls).toEqual([['Cheqpoint-Callback/1.1']])
   })
@@ -103,17 +110,19 @@ describe('the agent header', () => {
 
 describe('the token', () => {
   it('is not looked for where no secret is configured', async () => {
-    expect(await take({}, { url: '/webhooks/cheqpoint?cq=whatever' })).toMatchObject({ kind: 'hint', ref: undefined })
+    expect(await take({}, { url: '/webhooks/cheqpoint?cq=whatever' })).toMatchObject({ kind: 'plausible', ref: undefined })
   })
 
   it('is read from the URL, and its reference goes with the hint', async () => {
     const readRef = vi.fn(() => 'ref_1')
-    expect(await takeIn(callback({}, { url: '/hook?cq=abc' }), { ...rules, readRef })).toMatchObject({ ref: 'ref_1' })
+    expect(await checkRequest(callback({}, { url: '/hook?cq=abc' }), { ...rules, readRef })).toMatchObject({
+      ref: 'ref_1',
+    })
     expect(readRef).toHaveBeenCalledExactlyOnceWith('/hook?cq=abc')
   })
 
   it('is refused where it proves no reference', async () => {
-    expect(await takeIn(callback(), { ...rules, readRef: () => null })).toEqual({ kind: 'token-refused' })
+    expect(await checkRequest(callback(), { ...rules, readRef: () => null })).toEqual({ kind: 'token-refused' })
   })
 })
 
@@ -128,7 +137,7 @@ describe('the content type', () => {
     ['application/json;'],
     ['application/vnd.cheqpoint.v1+json'],
   ])('passes as %j', async (value) => {
-    expect(await take({ 'content-type': value })).toMatchObject({ kind: 'hint' })
+    expect(await take({ 'content-type': value })).toMatchObject({ kind: 'plausible' })
   })
 
   it.each([
@@ -151,7 +160,7 @@ describe('the content type', () => {
 
 describe('the content coding', () => {
   it.each([[[]], ['identity'], [' Identity ']])('passes as %j', async (value) => {
-    expect(await take({ 'content-encoding': value })).toMatchObject({ kind: 'hint' })
+    expect(await take({ 'content-encoding': value })).toMatchObject({ kind: 'plausible' })
   })
 
   it.each([['gzip'], ['br'], ['deflate'], ['identity, gzip'], [['identity', 'gzip']], ['']])(
@@ -164,8 +173,8 @@ describe('the content coding', () => {
 
 describe('the length header', () => {
   it('may say as much as the limit, and not a byte more', async () => {
-    expect(await take({ 'content-length': '999' })).toMatchObject({ kind: 'hint' })
-    expect(await take({ 'content-length': '1000' })).toMatchObject({ kind: 'hint' })
+    expect(await take({ 'content-length': '999' })).toMatchObject({ kind: 'plausible' })
+    expect(await take({ 'content-length': '1000' })).toMatchObject({ kind: 'plausible' })
     expect(await take({ 'content-length': '1001' })).toEqual({ kind: 'body-too-large' })
   })
 
@@ -182,7 +191,7 @@ describe('the length header', () => {
     const bytes = Buffer.from(JSON.stringify(body))
     const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
     const stream = Readable.from([bytes], { objectMode: false })
-    expect(await take(headers, { body: { stream, whole } })).toMatchObject({ kind: 'hint' })
+    expect(await take(headers, { body: { stream, whole } })).toMatchObject({ kind: 'plausible' })
     expect([whole.mock.calls.length, stream.readableDidRead]).toEqual(asked ? [1, false] : [0, true])
   })
 
@@ -215,7 +224,7 @@ describe('the shape', () => {
   })
 
   it('takes the last of two equal names, as JSON does', async () => {
-    expect(await takeBody('{"approvalId":"req_1","approvalId":"req_2"}')).toMatchObject({ claim: { id: 'req_2' } })
+    expect(await takeBody('{"approvalId":"req_1","approvalId":"req_2"}')).toMatchObject({ payload: { id: 'req_2' } })
   })
 
   it.each([
@@ -241,7 +250,7 @@ describe('the shape', () => {
   })
 
   it.each(['__proto__', 'constructor', 'toString', 'a'.repeat(128)])('passes with the id %s', async (approvalId) => {
-    expect(await takeBody({ approvalId })).toMatchObject({ kind: 'hint', claim: { id: approvalId } })
+    expect(await takeBody({ approvalId })).toMatchObject({ kind: 'plausible', payload: { id: approvalId } })
   })
 
   it('is a hint only with an id that the pattern admits, whatever comes', async () => {
@@ -249,7 +258,7 @@ describe('the shape', () => {
       fc.asyncProperty(fc.anything(), fc.anything(), async (parsed, approvalId) => {
         for (const each of [parsed, { approvalId }]) {
           const taken = await takeBody(each)
-          if (taken.kind === 'hint') expect(rules.isId(taken.claim.id)).toBe(true)
+          if (taken.kind === 'plausible') expect(rules.isId(taken.payload.id)).toBe(true)
           else expect(taken.kind).toMatch(/^(malformed|body-too-large)$/)
         }
       }),
@@ -281,7 +290,7 @@ describe('a callback with several faults', () => {
         Object.assign({}, ...left.map(({ parts }) => parts)),
       )
       const readRef = (url: string): string | null => (url.includes('forged') ? null : 'ref_1')
-      expect(await takeIn(made, { ...rules, readRef })).toEqual({ kind })
+      expect(await checkRequest(made, { ...rules, readRef })).toEqual({ kind })
     },
   )
 

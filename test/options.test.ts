@@ -9,7 +9,7 @@ import {
   type VerifyOptions,
   verifyAndResolve,
 } from '../src/index.js'
-import { readOptions } from '../src/settings.js'
+import { readReceiverOptions } from '../src/receiver/read-receiver-options.js'
 import { callbackRequest } from './support/callback.js'
 import { FakeApi } from './support/fake-api.js'
 import { bytesInUse } from './support/heap.js'
@@ -52,7 +52,7 @@ describe('createReceiver', () => {
   })
 
   it('has the defaults that its page promises', () => {
-    expect(readOptions(usual)).toMatchObject({
+    expect(readReceiverOptions(usual)).toMatchObject({
       guarantee: 'at-least-once',
       agents: new Set(['Cheqpoint-Callback/1.0']),
       sweep: 'here',
@@ -62,15 +62,15 @@ describe('createReceiver', () => {
       expiresAfterMs: 604_800_000,
       retentionMs: 604_800_000,
       callbacks: { maxBodyBytes: 262_144, bodyTimeoutMs: 5_000, ackAfterMs: 8_000, maxInFlight: 1_000 },
-      confirm: { timeoutMs: 5_000, gapMs: 2_000, requestsPerSecond: 50, maxAnswerBytes: 1_048_576 },
+      confirm: { timeoutMs: 5_000, minIntervalMs: 2_000, requestsPerSecond: 50, maxResponseBytes: 1_048_576 },
       polling: { firstMs: 5_000, maxMs: 600_000, requestsPerSecond: 10, concurrency: 16 },
-      runs: { leaseMs: 30_000, timeoutMs: 900_000, maxStarts: 8, backoffMs: [1_000, 600_000] },
+      runs: { leaseMs: 30_000, timeoutMs: 900_000, maxAttempts: 8, backoffMs: [1_000, 600_000] },
     })
   })
 
   it('looks later where a callback URL is given, and never less often than first', () => {
-    expect(readOptions({ ...usual, callbackUrl: 'https://app.test/hook' }).polling.firstMs).toBe(15_000)
-    expect(readOptions({ ...usual, polling: { firstMs: 700_000 } }).polling.maxMs).toBe(700_000)
+    expect(readReceiverOptions({ ...usual, callbackUrl: 'https://app.test/hook' }).polling.firstMs).toBe(15_000)
+    expect(readReceiverOptions({ ...usual, polling: { firstMs: 700_000 } }).polling.maxMs).toBe(700_000)
   })
 
   it('does no I/O: it asks neither the store nor the API, and sets no timer', () => {
@@ -151,14 +151,14 @@ const numbers: readonly (readonly [path: string, least: number, most: number, be
   ['callbacks.ackAfterMs', 1, longestTimer, {}],
   ['callbacks.maxInFlight', 1, 1_000_000, {}],
   ['confirm.timeoutMs', 1, 29_999, {}],
-  ['confirm.gapMs', 0, 600_000, {}],
-  ['confirm.maxAnswerBytes', 1, 67_108_864, {}],
+  ['confirm.minIntervalMs', 0, 600_000, {}],
+  ['confirm.maxResponseBytes', 1, 67_108_864, {}],
   ['polling.firstMs', 1, day, {}],
   ['polling.maxMs', 5_000, day, {}],
   ['polling.concurrency', 1, 1_000, {}],
   ['runs.leaseMs', 10, day, { confirm: { timeoutMs: 9 } }],
   ['runs.timeoutMs', 1, longestTimer, {}],
-  ['runs.maxStarts', 1, 1_000, {}],
+  ['runs.maxAttempts', 1, 1_000, {}],
 ]
 
 describe.each(numbers)('%s', (path, least, most, beside) => {

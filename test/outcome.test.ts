@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type Answer, type Outcome, toAnswer } from '../src/index.js'
+import { type CallbackResponse, type Outcome, toResponse } from '../src/index.js'
 
 const approvalId = 'req_1'
-const truth = {
+const confirmed = {
   status: 'approved',
   modifiedDetails: { amount: 80 },
   note: 'only today',
@@ -13,22 +13,22 @@ const error = new Error('password of the store')
 
 /** One outcome of every kind: the type demands each of them, so a new kind cannot be forgotten here. */
 const outcomes: { readonly [Kind in Outcome['kind']]: Outcome & { readonly kind: Kind } } = {
-  handled: { kind: 'handled', approvalId, status: 'approved', truth },
-  done: { kind: 'done', approvalId, truth },
-  'edit-refused': { kind: 'edit-refused', approvalId, reason: 'edit-invalid', truth },
-  parked: { kind: 'parked', approvalId, reason: 'too-many-starts' },
+  handled: { kind: 'handled', approvalId, status: 'approved', confirmed },
+  completed: { kind: 'completed', approvalId, confirmed },
+  'edit-refused': { kind: 'edit-refused', approvalId, reason: 'edit-invalid', confirmed },
+  parked: { kind: 'parked', approvalId, reason: 'too-many-attempts' },
   running: { kind: 'running', approvalId },
-  held: { kind: 'held', approvalId, retryAfterMs: 2_000 },
+  'in-progress': { kind: 'in-progress', approvalId, retryAfterMs: 2_000 },
   'over-budget': { kind: 'over-budget', approvalId, retryAfterMs: 2_000 },
   'too-soon': { kind: 'too-soon', approvalId, retryAfterMs: 2_000 },
-  unbound: { kind: 'unbound', approvalId, retryAfterMs: 2_000 },
+  'awaiting-id': { kind: 'awaiting-id', approvalId, retryAfterMs: 2_000 },
   undecided: { kind: 'undecided', approvalId, retryAfterMs: 2_000 },
   'api-failed': { kind: 'api-failed', approvalId, code: 'api-timeout', retryAfterMs: 2_000 },
   'api-throttled': { kind: 'api-throttled', approvalId, retryAfterMs: 2_000 },
   'api-key-refused': { kind: 'api-key-refused', approvalId },
   'assistant-unknown': { kind: 'assistant-unknown', approvalId },
   'no-handler': { kind: 'no-handler', approvalId },
-  'handler-failed': { kind: 'handler-failed', approvalId, truth, retryAfterMs: 2_000 },
+  'handler-failed': { kind: 'handler-failed', approvalId, confirmed, retryAfterMs: 2_000 },
   'unknown-approval': { kind: 'unknown-approval' },
   'token-refused': { kind: 'token-refused' },
   'agent-refused': { kind: 'agent-refused' },
@@ -38,7 +38,7 @@ const outcomes: { readonly [Kind in Outcome['kind']]: Outcome & { readonly kind:
   'body-too-large': { kind: 'body-too-large' },
   'body-too-slow': { kind: 'body-too-slow' },
   'media-type-refused': { kind: 'media-type-refused' },
-  'body-drained': { kind: 'body-drained' },
+  'body-already-read': { kind: 'body-already-read' },
   'store-unavailable': { kind: 'store-unavailable', error },
   closing: { kind: 'closing' },
   overloaded: { kind: 'overloaded' },
@@ -47,14 +47,14 @@ const outcomes: { readonly [Kind in Outcome['kind']]: Outcome & { readonly kind:
 /** The table of the design, written down once more: kind, swept, not swept, Retry-After where it is not swept. */
 const table: readonly (readonly [Outcome['kind'], number, number, string | null])[] = [
   ['handled', 200, 200, null],
-  ['done', 200, 200, null],
+  ['completed', 200, 200, null],
   ['edit-refused', 200, 200, null],
   ['parked', 202, 202, null],
   ['running', 202, 202, null],
-  ['held', 202, 409, '2'],
+  ['in-progress', 202, 409, '2'],
   ['over-budget', 202, 429, '2'],
   ['too-soon', 202, 409, '2'],
-  ['unbound', 202, 409, '2'],
+  ['awaiting-id', 202, 409, '2'],
   ['undecided', 202, 409, '2'],
   ['api-failed', 202, 502, '2'],
   ['api-throttled', 202, 503, '2'],
@@ -71,14 +71,14 @@ const table: readonly (readonly [Outcome['kind'], number, number, string | null]
   ['body-too-large', 413, 413, null],
   ['body-too-slow', 408, 408, null],
   ['media-type-refused', 415, 415, null],
-  ['body-drained', 500, 500, null],
+  ['body-already-read', 500, 500, null],
   ['store-unavailable', 503, 503, '5'],
   ['closing', 503, 503, '1'],
   ['overloaded', 503, 503, '1'],
 ]
 
-const everyAnswer: readonly Answer[] = Object.values(outcomes).flatMap((outcome) =>
-  [true, false].map((swept) => toAnswer(outcome, { swept })),
+const everyAnswer: readonly CallbackResponse[] = Object.values(outcomes).flatMap((outcome) =>
+  [true, false].map((swept) => toResponse(outcome, { swept })),
 )
 
 describe('the table of answers', () => {
@@ -89,7 +89,7 @@ describe('the table of answers', () => {
   it.each(table)(
     'answers %s with %i where it is swept and with %i where it is not',
     (kind, swept, alone, retryAfter) => {
-      const answers = [true, false].map((isSwept) => toAnswer(outcomes[kind], { swept: isSwept }))
+      const answers = [true, false].map((isSwept) => toResponse(outcomes[kind], { swept: isSwept }))
       expect(answers.map(({ status }) => status)).toEqual([swept, alone])
       expect(answers.map(({ headers }) => headers['retry-after'] ?? null)).toEqual([
         swept < 400 ? null : retryAfter,
@@ -121,12 +121,12 @@ describe('every answer', () => {
   it('names its kind as result or code, but for a repeated callback, which gets the bytes of the first', () => {
     for (const outcome of Object.values(outcomes)) {
       for (const swept of [true, false]) {
-        const { body } = toAnswer(outcome, { swept })
-        const word = outcome.kind === 'done' ? 'handled' : outcome.kind
+        const { body } = toResponse(outcome, { swept })
+        const word = outcome.kind === 'completed' ? 'handled' : outcome.kind
         expect(body).toMatch(new RegExp(`"(result|code)":"${word}"`))
       }
     }
-    expect(toAnswer(outcomes.done, { swept: true })).toEqual(toAnswer(outcomes.handled, { swept: false }))
+    expect(toResponse(outcomes.completed, { swept: true })).toEqual(toResponse(outcomes.handled, { swept: false }))
   })
 
   it('is never a redirect, and never 410, which some senders take as "stop sending"', () => {
@@ -145,7 +145,7 @@ describe('every answer', () => {
   it('holds no id, no payload and no text of an error', () => {
     for (const answer of everyAnswer) {
       expect(JSON.stringify(answer)).not.toMatch(
-        /req_1|amount|only today|password|edit-invalid|too-many-starts|api-timeout/,
+        /req_1|amount|only today|password|edit-invalid|too-many-attempts|api-timeout/,
       )
     }
   })
@@ -175,13 +175,13 @@ describe('every answer', () => {
       'body-too-slow',
       'media-type-refused',
       'undecided',
-      'held',
+      'in-progress',
       'too-soon',
-      'unbound',
+      'awaiting-id',
       'over-budget',
     ] as const
     for (const kind of anonymous) {
-      for (const swept of [true, false]) expect(toAnswer(outcomes[kind], { swept }).status).toBeLessThan(500)
+      for (const swept of [true, false]) expect(toResponse(outcomes[kind], { swept }).status).toBeLessThan(500)
     }
   })
 })
@@ -195,12 +195,12 @@ describe('Retry-After', () => {
     [900_000, '900'],
   ])('of %i ms is %s: whole seconds, rounded up, one at least', (retryAfterMs, header) => {
     const outcome: Outcome = { kind: 'undecided', approvalId, retryAfterMs }
-    expect(toAnswer(outcome, { swept: false }).headers['retry-after']).toBe(header)
+    expect(toResponse(outcome, { swept: false }).headers['retry-after']).toBe(header)
   })
 })
 
 describe('a verified decision', () => {
   it('is answered as a handled one', () => {
-    expect(toAnswer({ kind: 'ok' }, { swept: false })).toEqual(toAnswer(outcomes.handled, { swept: false }))
+    expect(toResponse({ kind: 'ok' }, { swept: false })).toEqual(toResponse(outcomes.handled, { swept: false }))
   })
 })

@@ -46,7 +46,7 @@ describe('close()', () => {
     work.open()
     expect(await isSettled(closed)).toBe(true)
     expect((await answer).status).toBe(200)
-    expect(eventTypes()).toContain('done')
+    expect(eventTypes()).toContain('completed')
   })
 
   it.each([
@@ -71,7 +71,7 @@ describe('close()', () => {
 
   it('gives the start of a run that it cut short back, and the decision is due at once elsewhere', async () => {
     const store = memoryStore()
-    const first = bench({ store, onDecision: (_decision, run) => stopWhenTold(run), runs: { maxStarts: 1 } })
+    const first = bench({ store, onDecision: (_decision, run) => stopWhenTold(run), runs: { maxAttempts: 1 } })
     await first.receiver.track('req_1', refund)
     first.api.approve('req_1')
     void first.receiver.fetch(callbackRequest('req_1'))
@@ -80,7 +80,7 @@ describe('close()', () => {
     await pass(0)
     await closed
     expect(eventsOf(first.events, 'released')).toMatchObject([{ approvalId: 'req_1', reason: 'closing', dueInMs: 0 }])
-    const second = bench({ store, runs: { maxStarts: 1 } })
+    const second = bench({ store, runs: { maxAttempts: 1 } })
     expect(await second.receiver.reconcile()).toMatchObject({ taken: 1, decided: 1 })
     expect(second.runs).toMatchObject([{ run: { attempt: 1, fence: 2 } }])
     expect(second.api.gets).toEqual([])
@@ -89,7 +89,7 @@ describe('close()', () => {
   it('does not park the last start of a decision for having cut it short', async () => {
     const { receiver, api, eventTypes } = bench({
       onDecision: (_decision, run) => stopWhenTold(run),
-      runs: { maxStarts: 1 },
+      runs: { maxAttempts: 1 },
     })
     await receiver.track('req_1', refund)
     api.approve('req_1')

@@ -63,7 +63,7 @@ describe('at most once', () => {
     await second.receiver.start()
     await pass(32_000)
     expect(eventsOf(second.events, 'parked')).toEqual([
-      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'started-before', paths: [] },
+      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'attempt-unfinished', paths: [] },
     ])
     expect(second.runs).toEqual([])
     expect(second.api.gets).toEqual([])

@@ -106,7 +106,7 @@ describe('retry()', () => {
     let failing = true
     const { receiver, api, runs } = bench({
       random: () => 0.5,
-      runs: { maxStarts: 2 },
+      runs: { maxAttempts: 2 },
       onDecision: () => {
         if (failing) throw new Error('ledger is down')
       },
@@ -227,8 +227,8 @@ describe('resolve()', () => {
     expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled', status: 'approved' })
     expect(runs[0]?.decision.via).toBe('manual')
     expect(await receiver.resolve('req_1')).toMatchObject({
-      kind: 'done',
-      truth: { status: 'approved', via: 'manual' },
+      kind: 'completed',
+      confirmed: { status: 'approved', via: 'manual' },
     })
   })
 

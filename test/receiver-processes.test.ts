@@ -33,7 +33,7 @@ describe('a handler at work in one process', () => {
     const answer = first.receiver.fetch(callbackRequest('req_1'))
     await pass(600_000)
     expect((await second.receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
-    expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'held', approvalId: 'req_1' })
+    expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'in-progress', approvalId: 'req_1' })
     work.open()
     expect((await answer).status).toBe(200)
     expect((await second.receiver.fetch(callbackRequest('req_1'))).status).toBe(200)
@@ -88,7 +88,11 @@ describe('a process that dies in its handler', () => {
     first.api.approve('req_1')
     void first.receiver.fetch(callbackRequest('req_1'))
     await pass(29_999)
-    expect(await second.receiver.resolve('req_1')).toEqual({ kind: 'held', approvalId: 'req_1', retryAfterMs: 1 })
+    expect(await second.receiver.resolve('req_1')).toEqual({
+      kind: 'in-progress',
+      approvalId: 'req_1',
+      retryAfterMs: 1,
+    })
     await pass(1)
     expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
     const [lost, next] = [first.runs[0]?.run, second.runs[0]?.run]
@@ -148,14 +152,14 @@ describe('a process that dies in its handler', () => {
     expect(second.runs).toMatchObject([{ decision: { status: 'rejected' }, run: { attempt: 1, fence: 2 } }])
   })
 
-  it('does not take one process after the other with it: the decision is parked after maxStarts', async () => {
+  it('does not take one process after the other with it: the decision is parked after maxAttempts', async () => {
     const store = memoryStore()
     const started: number[] = []
     for (let life = 1; life <= 10; life++) {
       const dying = new FaultyStore(store)
       const process = bench({
         store: dying.store,
-        runs: { maxStarts: 8 },
+        runs: { maxAttempts: 8 },
         onDecision: (_decision, { attempt }) => {
           started.push(attempt)
           dying.hang()
@@ -166,7 +170,7 @@ describe('a process that dies in its handler', () => {
       void process.receiver.resolve('req_1')
       await pass(30_000)
       if (life <= 8) expect(process.eventTypes()).not.toContain('parked')
-      if (life === 9) expect(eventsOf(process.events, 'parked')).toMatchObject([{ reason: 'too-many-starts' }])
+      if (life === 9) expect(eventsOf(process.events, 'parked')).toMatchObject([{ reason: 'too-many-attempts' }])
     }
     expect(started).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
   })
@@ -193,8 +197,8 @@ describe('a process that stalls past its lease', () => {
     expect(eventsOf(first.events, 'completed-after-takeover')).toEqual([
       { type: 'completed-after-takeover', approvalId: 'req_1', action: 'process_refund', fence: 1 },
     ])
-    expect(eventsOf(first.events, 'done')).toEqual([])
-    expect(eventsOf(second.events, 'done')).toHaveLength(1)
+    expect(eventsOf(first.events, 'completed')).toEqual([])
+    expect(eventsOf(second.events, 'completed')).toHaveLength(1)
     expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { result: '"second"' } })
     await second.receiver.close()
   })
@@ -233,7 +237,7 @@ describe('a process that stalls past its lease', () => {
     stalling.mend()
     work.open()
     await answer
-    expect(eventsOf(events, 'done')).toHaveLength(1)
+    expect(eventsOf(events, 'completed')).toHaveLength(1)
     expect(eventsOf(events, 'completed-after-takeover')).toEqual([])
   })
 })

@@ -248,7 +248,7 @@ describe('a handler that fails', () => {
   })
 
   it('is parked with its last start and not a start earlier', async () => {
-    const { receiver, api, runs, events } = bench({ onDecision: () => raise(failure), runs: { maxStarts: 3 } })
+    const { receiver, api, runs, events } = bench({ onDecision: () => raise(failure), runs: { maxAttempts: 3 } })
     await receiver.track('req_1', refund)
     api.approve('req_1')
     await receiver.resolve('req_1')
@@ -257,9 +257,13 @@ describe('a handler that fails', () => {
     await receiver.resolve('req_1')
     expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
     expect(eventsOf(events, 'parked')).toEqual([
-      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'too-many-starts', paths: [] },
+      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'too-many-attempts', paths: [] },
     ])
-    expect(await receiver.resolve('req_1')).toEqual({ kind: 'parked', approvalId: 'req_1', reason: 'too-many-starts' })
+    expect(await receiver.resolve('req_1')).toEqual({
+      kind: 'parked',
+      approvalId: 'req_1',
+      reason: 'too-many-attempts',
+    })
     expect(runs).toHaveLength(3)
   })
 
@@ -307,7 +311,7 @@ describe('a run that takes too long', () => {
     await pass(929_000)
     expect((await answer).status).toBe(200)
     expect(eventTypes()).not.toContain('run-failed')
-    expect(eventTypes()).toContain('done')
+    expect(eventTypes()).toContain('completed')
   })
 
   it('is given up one lease after that, its lease kept until then, and reported should it finish after all', async () => {
@@ -481,7 +485,7 @@ describe('what a handler is given', () => {
       modifiedDetails,
       context: { chat: 7 },
     })
-    expect(eventTypes().filter((type) => type === 'done')).toHaveLength(1)
+    expect(eventTypes().filter((type) => type === 'completed')).toHaveLength(1)
   })
 
   it('has details of its own: what a handler does to them does not change what was submitted', async () => {
@@ -560,11 +564,11 @@ describe('a completion', () => {
     faulty.fail('complete', 'extend')
     void receiver.fetch(callbackRequest('req_1'))
     await pass(40_000)
-    expect(eventTypes()).not.toContain('done')
+    expect(eventTypes()).not.toContain('completed')
     expect(eventsOf(events, 'store-failed').some(({ operation }) => operation === 'complete')).toBe(true)
     faulty.mend()
     await pass(5_000)
-    expect(eventsOf(events, 'done')).toHaveLength(1)
+    expect(eventsOf(events, 'completed')).toHaveLength(1)
     expect(runs).toHaveLength(1)
     expect(await faulty.store.get('req_1')).toMatchObject({ state: 'done' })
     await receiver.close()
@@ -594,7 +598,7 @@ describe('a completion', () => {
     expect(eventsOf(events, 'completed-after-takeover')).toEqual([
       { type: 'completed-after-takeover', approvalId: 'req_1', action: 'process_refund', fence: 1 },
     ])
-    expect(eventTypes()).not.toContain('done')
+    expect(eventTypes()).not.toContain('completed')
   })
 })
 
@@ -605,7 +609,7 @@ describe('a seal', () => {
     await receiver.track('req_1', refund)
     api.approve('req_1')
     faulty.answer('seal', { kind: 'lost' })
-    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'held', approvalId: 'req_1' })
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'in-progress', approvalId: 'req_1' })
     expect(runs).toEqual([])
   })
 

@@ -164,7 +164,7 @@ describe('a callback within the gap', () => {
     const { receiver, api } = bench({
       store,
       sweep: 'elsewhere',
-      confirm: { gapMs: 60_000 },
+      confirm: { minIntervalMs: 60_000 },
       random: () => 0.5,
       polling,
     })
@@ -289,7 +289,7 @@ describe('a look by hand', () => {
 
   it('is shared as well where it began in the very moment at which another ended', async () => {
     for (let steps = 0; steps < 40; steps++) {
-      const { receiver, api } = bench({ confirm: { gapMs: 0 } })
+      const { receiver, api } = bench({ confirm: { minIntervalMs: 0 } })
       await receiver.track('req_0', refund)
       api.answer('req_0', () => (api.gets.length === 1 ? pending('req_0') : 'hang'))
       const first = receiver.resolve('req_0')
@@ -504,7 +504,7 @@ describe('an API that asks to slow down', () => {
   })
 
   it('never counts as a start', async () => {
-    const { receiver, api, runs } = bench({ runs: { maxStarts: 1 } })
+    const { receiver, api, runs } = bench({ runs: { maxAttempts: 1 } })
     await receiver.track('req_0', refund)
     api.answer('req_0', throttled)
     for (let time = 0; time < 5; time++) await receiver.resolve('req_0')

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { readSealed, type Sealed, showSealed, writeSealed } from '../src/record.js'
+import {
+  type ConfirmedDecision,
+  readConfirmed,
+  showConfirmed,
+  writeConfirmed,
+} from '../src/model/confirmed-decision.js'
 
-const sealed: Sealed = {
+const sealed: ConfirmedDecision = {
   status: 'approved',
   modifiedDetails: { amount: 90 },
   note: 'less',
@@ -11,9 +16,15 @@ const sealed: Sealed = {
 
 describe('a sealed decision', () => {
   it('is read as it was written', () => {
-    expect(readSealed(writeSealed(sealed))).toEqual(sealed)
-    const bare: Sealed = { status: 'expired', modifiedDetails: null, note: null, decidedAt: null, via: 'poll' }
-    expect(readSealed(writeSealed(bare))).toEqual(bare)
+    expect(readConfirmed(writeConfirmed(sealed))).toEqual(sealed)
+    const bare: ConfirmedDecision = {
+      status: 'expired',
+      modifiedDetails: null,
+      note: null,
+      decidedAt: null,
+      via: 'poll',
+    }
+    expect(readConfirmed(writeConfirmed(bare))).toEqual(bare)
   })
 
   it.each([
@@ -31,7 +42,7 @@ describe('a sealed decision', () => {
     ['a trigger that is none', { ...sealed, via: 'rumour' }],
   ])('that is damaged never becomes a decision: %s', (_words, damaged) => {
     const text = typeof damaged === 'string' ? damaged : JSON.stringify(damaged)
-    expect(() => readSealed(text)).toThrow()
-    expect(showSealed(text)).toBeNull()
+    expect(() => readConfirmed(text)).toThrow()
+    expect(showConfirmed(text)).toBeNull()
   })
 })

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createClient, createReceiver, isCheqpointError, memoryStore, verifyAndResolve } from '../src/index.js'
 import { createSimulator } from '../src/simulator/index.js'
-import { redisStore } from '../src/stores/redis.js'
+import { redisStore } from '../src/stores/redis/redis-store.js'
 import { canaries, everything, searchFor, standingSecrets } from './support/canaries.js'
 
 const search = searchFor(standingSecrets)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isCheqpointError, type Store } from '../src/index.js'
-import { type RedisStoreOptions, redisStore, type SendCommand } from '../src/stores/redis.js'
+import { type RedisStoreOptions, redisStore, type SendCommand } from '../src/stores/redis/redis-store.js'
 import { id, tracked } from './support/answers-bench.js'
 import { canaries, everything, searchFor, standingSecrets } from './support/canaries.js'
 import type { Backing } from './support/redaction-backing.js'

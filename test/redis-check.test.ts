@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isCheqpointError } from '../src/errors.js'
-import { redisStore, type SendCommand } from '../src/stores/redis.js'
+import { isCheqpointError } from '../src/model/errors.js'
+import { redisStore, type SendCommand } from '../src/stores/redis/redis-store.js'
 import {
   describeWithRedis,
   hour,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { redisStore } from '../src/stores/redis.js'
+import { redisStore } from '../src/stores/redis/redis-store.js'
 import { draft, hour } from './support/redis-bench.js'
 
 /* What the Redis store makes of replies that its scripts never give: a broken client, a proxy, somebody else's data. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Store } from '../src/store.js'
+import type { Store } from '../src/stores/store.js'
 import {
   approved,
   decide,
@@ -225,7 +225,7 @@ describeWithRedis('redisStore: layout', () => {
     await store.add(record('id'), { dueInMs: 0 })
     await decide(store, 'id', 'worker')
     const answer = await store.claim('id', 'late', hour, {})
-    expect(answer).toMatchObject({ kind: 'done', tombstone: { outcome: 'approved', sealed: null, result: null } })
+    expect(answer).toMatchObject({ kind: 'completed', tombstone: { outcome: 'approved', sealed: null, result: null } })
   })
 })
 
@@ -244,7 +244,7 @@ describeWithRedis('redisStore: calls sent again', () => {
     expect(first).toMatchObject({ kind: 'claimed', fence: 1, starts: 0 })
     expect(await twice.extend('id', 'one', hour)).toBe('extended')
     expect(await twice.seal('id', 'one', approved)).toEqual({ kind: 'sealed', sealed: approved, starts: 1 })
-    const back = { dueInMs: 0, notBeforeMs: 0, startBack: true }
+    const back = { dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true }
     expect(await twice.release('id', 'one', back)).toBe('released')
     expect(await twice.claim('id', 'two', hour, {})).toMatchObject({ fence: 2, starts: 0 })
     expect(await twice.park('id', 'two', 'adopted', '')).toBe('parked')

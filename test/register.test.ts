@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CheqpointError } from '../src/errors.js'
-import { type Tracked, writeDraft, writeJson } from '../src/register.js'
+import { CheqpointError } from '../src/model/errors.js'
+import { type Tracked, writeDraft, writeJson } from '../src/submit/tracked-request.js'
 
 const defaultExpiry = Date.parse('2026-11-27T10:00:00.000Z')
 const tracked: Tracked = { action: 'process_refund', details: { orderId: '8842', amount: 120 } }

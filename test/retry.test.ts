@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { backoffMs, clamp, jitter, nextLookMs, retryAfterMs } from '../src/retry.js'
+import { backoffMs, clamp, jitter, nextPollMs, retryAfterMs } from '../src/util/backoff.js'
 
 const lowest = () => 0
 const middle = () => 0.5
@@ -8,7 +8,7 @@ const highest = () => 1 - Number.EPSILON
 /** A random of the full range, as the platform gives it. */
 const chance = fc.double({ min: 0, max: 1 - Number.EPSILON, noNaN: true })
 
-describe('nextLookMs', () => {
+describe('nextPollMs', () => {
   const schedule = { firstMs: 15_000, maxMs: 600_000 }
 
   const ages: readonly (readonly [ageMs: number, dueMs: number])[] = [
@@ -24,13 +24,13 @@ describe('nextLookMs', () => {
   ]
   for (const [ageMs, dueMs] of ages) {
     it(`waits ${dueMs} ms at the age of ${ageMs} ms`, () => {
-      expect(nextLookMs(ageMs, schedule, middle)).toBe(dueMs)
+      expect(nextPollMs(ageMs, schedule, middle)).toBe(dueMs)
     })
   }
 
   it('looks six times in the first quarter of an hour, and six times an hour in the end', () => {
     const looks = [0]
-    for (let age = 0; age < 7_200_000; looks.push(age)) age += nextLookMs(age, schedule, middle)
+    for (let age = 0; age < 7_200_000; looks.push(age)) age += nextPollMs(age, schedule, middle)
     expect(looks.filter((age) => age > 0 && age <= 960_000)).toEqual([
       15_000, 30_000, 60_000, 120_000, 240_000, 480_000, 960_000,
     ])
@@ -40,7 +40,7 @@ describe('nextLookMs', () => {
   it('stays within a fifth of the schedule at any age', () => {
     fc.assert(
       fc.property(fc.nat({ max: 2_000_000 }), chance, (ageMs, random) => {
-        const dueMs = nextLookMs(ageMs, schedule, () => random)
+        const dueMs = nextPollMs(ageMs, schedule, () => random)
         expect(dueMs).toBeGreaterThanOrEqual(12_000)
         expect(dueMs).toBeLessThanOrEqual(720_000)
       }),

@@ -18,11 +18,11 @@ const item = (page: Page, summary: string) => page.getByRole('navigation').getBy
 const entries = (page: Page) => page.locator('#deliveries summary')
 const detail = (page: Page) => page.locator('#request')
 
-/** Waits for something outside the page. */
+/** CompletionWaits for something outside the page. */
 const becomes = (look: () => unknown, wanted: unknown): Promise<void> =>
   vi.waitFor(() => expect(look()).toEqual(wanted), { timeout: 15_000, interval: 20 })
 
-/** Waits for a text in the page. */
+/** CompletionWaits for a text in the page. */
 async function shows(page: Page, selector: string, text: string | RegExp): Promise<void> {
   await page.locator(selector).filter({ hasText: text }).first().waitFor()
 }
@@ -443,7 +443,7 @@ describeWithChromium('the fault switches of the page', () => {
   afterEach(() => bench.close())
 
   it('lose a callback, and the sweep finds the decision', async () => {
-    bench = await openPageBench(browser, { firstLookMs: 100 })
+    bench = await openPageBench(browser, { firstPollMs: 100 })
     const id = await bench.submit()
     const page = await bench.open()
     await page.locator('#tab-faults').check()

@@ -70,7 +70,7 @@ describe('a process that dies while it submits, on a store that lives on', () =>
       runs: [...dying.runs, ...living.runs].map(({ decision }) => decision.originalDetails),
       done: (await inner.get('req_1'))?.state === 'done',
       adopted: (await living.receiver.parked()).items.map(({ reason }) => reason),
-      listed: (await living.receiver.unbound()).items.map(({ details }) => details),
+      listed: (await living.receiver.unconfirmed()).items.map(({ details }) => details),
       reported: eventsOf(living.events, 'submission-unknown').length > 0,
     }
     await living.receiver.close()
@@ -139,7 +139,7 @@ describeWithRedis('a process that is killed while it submits, on Redis', () => {
       const { url } = await simulator.listen()
       if (answer === 'approved') simulator.rule(() => ({ status: 'approved' }))
       const prefix = randomUUID()
-      const leases = { submitTimeoutMs: 2_000, runs: { leaseMs: 400 }, confirm: { timeoutMs: 200, gapMs: 50 } }
+      const leases = { submitTimeoutMs: 2_000, runs: { leaseMs: 400 }, confirm: { timeoutMs: 200, minIntervalMs: 50 } }
       const plan: Plan = { dieAt, redisUrl: redis.url, prefix, baseUrl: url, options: { ...options, ...leases } }
       const child = fork('dist/test/support/submit-child.js', [JSON.stringify(plan)])
       const [, signal] = await once(child, 'exit')
@@ -165,7 +165,7 @@ describeWithRedis('a process that is killed while it submits, on Redis', () => {
       const look = async (): Promise<string> => {
         const { open } = await receiver.stats()
         if ((await receiver.parked()).items.length > 0) return 'parked for a person'
-        if ((await receiver.unbound()).items.length > 0 && reported.includes('submission-unknown'))
+        if ((await receiver.unconfirmed()).items.length > 0 && reported.includes('submission-unknown'))
           return 'reported and listed'
         if (runs.length > 0 && open === 0) return 'decision arrived'
         return open === 0 ? 'nothing was kept' : 'open'

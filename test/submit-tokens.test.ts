@@ -224,7 +224,7 @@ describe('the token of request A with the id of approval B', () => {
     expect(await post(bench, 'req_2', urlOf(bench))).toBe(status)
     expect(api.asked).toEqual([])
     expect(runs).toHaveLength(before)
-    const held = (await receiver.unbound()).items.flatMap(({ candidates }) => candidates)
+    const held = (await receiver.unconfirmed()).items.flatMap(({ candidates }) => candidates)
     expect(held).toEqual(status === 202 ? ['req_2'] : [])
     bench.work.open()
     await bench.answerA()

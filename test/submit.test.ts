@@ -255,7 +255,7 @@ describe('a submission that Cheqpoint refuses', () => {
       api.onPost = () => ({ status, headers: { 'retry-after': '7' }, body: { error: 'no' } })
       const error = await failure(receiver.submit(refund, { idempotencyKey: 'step-1' }))
       expect(error).toMatchObject({ code: 'submission-refused', httpStatus: status, retryAfterMs: 7_000 })
-      expect((await receiver.unbound()).items).toEqual([])
+      expect((await receiver.unconfirmed()).items).toEqual([])
       expect(types()).not.toContain('submission-unknown')
       // The same key is free again.
       api.onPost = (_post, id) => pendingPost(id)
@@ -273,7 +273,7 @@ describe('a submission that Cheqpoint refuses', () => {
     store.mend()
     await pass(1_000)
     expect(await refused).toMatchObject({ code: 'submission-refused', httpStatus: 422 })
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
   })
 
   it('is told as refused even where the store never comes back, and stays listed', async () => {
@@ -284,7 +284,7 @@ describe('a submission that Cheqpoint refuses', () => {
     const refused = failure(receiver.submit(refund))
     await pass(10_000)
     expect(await refused).toMatchObject({ code: 'submission-refused', httpStatus: 422 })
-    expect((await receiver.unbound()).items).toHaveLength(1)
+    expect((await receiver.unconfirmed()).items).toHaveLength(1)
   })
 })
 
@@ -317,7 +317,7 @@ describe('a submission of which nobody knows whether it was taken', () => {
     const { code, ref, message } = await submission
     expect(code).toBe('submission-unknown')
     expect(message).not.toContain('8842')
-    expect((await receiver.unbound()).items).toEqual([
+    expect((await receiver.unconfirmed()).items).toEqual([
       {
         ref,
         action: 'process_refund',
@@ -382,7 +382,7 @@ describe('a submission over a real connection', () => {
     const { url } = await misbehaveRaw(bytes, (socket) => socket.resetAndDestroy())
     const receiver = createReceiver({ apiKey: 'cq_live_test', baseUrl: url, sweep: 'elsewhere', onDecision() {} })
     expect((await failure(receiver.submit(refund))).code).toBe('submission-unknown')
-    expect((await receiver.unbound()).items).toHaveLength(1)
+    expect((await receiver.unconfirmed()).items).toHaveLength(1)
     await receiver.close()
   })
 
@@ -390,7 +390,7 @@ describe('a submission over a real connection', () => {
     const baseUrl = `http://127.0.0.1:${await closedPort()}`
     const receiver = createReceiver({ apiKey: 'cq_live_test', baseUrl, sweep: 'elsewhere', onDecision() {} })
     expect((await failure(receiver.submit(refund))).code).toBe('submission-refused')
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
     await receiver.close()
   })
 })
@@ -454,7 +454,7 @@ describe('the id that came back', () => {
     api.onPost = () => 'hang'
     const submission = receiver.submit(refund)
     await pass(0)
-    const [reserved] = (await receiver.unbound()).items
+    const [reserved] = (await receiver.unconfirmed()).items
     await receiver.discard(reserved?.ref ?? '')
     api.answer('1', pendingPost('req_1'))
     api.resume()
@@ -698,7 +698,7 @@ describe('what submit does not take', () => {
     const receiver = createReceiver({ apiKey: 'cq_live_test', dispatcher: api, actions: { ship: { onDecision() {} } } })
     expect((await failure(receiver.submit(refund))).code).toBe('argument-invalid')
     expect(api.posts).toEqual([])
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
   })
 
   const loop: Record<string, unknown> = {}

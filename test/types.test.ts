@@ -12,7 +12,7 @@ import {
   type Receiver,
   type Run,
   type StandardSchema,
-  toAnswer,
+  toResponse,
   type VerifyOptions,
   type verifyAndResolve,
 } from '../src/index.js'
@@ -275,7 +275,7 @@ describe('an outcome', () => {
     type Result = Awaited<ReturnType<typeof verifyAndResolve>>
     expectTypeOf<Exclude<Result, { readonly kind: 'ok' }>>().toEqualTypeOf<Outcome>()
     expectTypeOf<string>().not.toExtend<Result['kind']>()
-    expectTypeOf(toAnswer).parameter(0).extract<Outcome>().toEqualTypeOf<Outcome>()
+    expectTypeOf(toResponse).parameter(0).extract<Outcome>().toEqualTypeOf<Outcome>()
   })
 
   it('gives a claim only where it is ok', () => {

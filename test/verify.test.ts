@@ -6,7 +6,7 @@ import {
   fromRequest,
   memoryStore,
   type Store,
-  toAnswer,
+  toResponse,
   type Verified,
   type VerifyOptions,
   verifyAndResolve,
@@ -75,7 +75,7 @@ describe('verifyAndResolve', () => {
       fence: 1,
       idempotencyKey: `cheqpoint:${id}`,
       decision: { status: 'approved', details, originalDetails: details, note: 'fine', via: 'callback' },
-      truth: { status: 'approved', modifiedDetails: null, note: 'fine' },
+      confirmed: { status: 'approved', modifiedDetails: null, note: 'fine' },
     })
     expect(claim.signal.aborted).toBe(false)
     expect(await store.get(id)).toMatchObject({
@@ -101,9 +101,9 @@ describe('verifyAndResolve', () => {
     const sealed = { status: 'rejected', modifiedDetails: null, note: 'first', decidedAt: null, via: 'poll' }
     faulty.answer('seal', { kind: 'sealed', sealed: JSON.stringify(sealed), starts: 1 })
     api.approve(id)
-    const { decision, truth } = await claim()
+    const { decision, confirmed } = await claim()
     expect(decision).toMatchObject({ status: 'rejected', note: 'first', via: 'poll' })
-    expect(truth).toEqual(sealed)
+    expect(confirmed).toEqual(sealed)
   })
 
   it('reads details and context by the rules of the action, and parks what they refuse', async () => {
@@ -141,14 +141,14 @@ describe('verifyAndResolve', () => {
     ['an API that fails', 'api-failed', ({ api }) => api.answer(id, { status: 500 })],
     ['an API that asks to slow down', 'api-throttled', ({ api }) => api.answer(id, { status: 429 })],
     ['an API that refuses the key', 'api-key-refused', ({ api }) => api.answer(id, { status: 401 })],
-    ['a record that somebody holds', 'held', ({ store }) => store.claim(id, 'other', 30_000, {})],
+    ['a record that somebody holds', 'in-progress', ({ store }) => store.claim(id, 'other', 30_000, {})],
     ['a finished record', 'done', ({ store }) => store.cancel(id, 60_000)],
     [
       'a parked record',
       'parked',
       async ({ store }) => {
         await store.claim(id, 'other', 30_000, {})
-        await store.park(id, 'other', 'too-many-starts', '')
+        await store.park(id, 'other', 'too-many-attempts', '')
       },
     ],
   ])('holds nothing after %s', async (_, kind, arrange, request) => {
@@ -210,7 +210,7 @@ describe('verifyAndResolve', () => {
     api.approve(id)
     await claim()
     await pass(30_000)
-    expect(await verify()).toEqual({ kind: 'parked', approvalId: id, reason: 'started-before' })
+    expect(await verify()).toEqual({ kind: 'parked', approvalId: id, reason: 'attempt-unfinished' })
     expect(await store.get(id)).toMatchObject({ state: 'parked', starts: 1 })
   })
 })
@@ -241,10 +241,10 @@ describe('a claim', () => {
   it('is held for one lease, and for a whole one more each time it is extended', async () => {
     const { first, verify } = await held()
     await pass(29_999)
-    expect((await verify()).kind).toBe('held')
+    expect((await verify()).kind).toBe('in-progress')
     expect(await first.extend()).toBe('extended')
     await pass(29_999)
-    expect((await verify()).kind).toBe('held')
+    expect((await verify()).kind).toBe('in-progress')
     await pass(1)
     expect((await verify()).kind).toBe('ok')
   })
@@ -306,7 +306,7 @@ describe('a claim', () => {
 
   it('released with its start given back is at its first attempt again', async () => {
     const { first, store, claim } = await held()
-    expect(await first.release({ waitMs: 0, startBack: true })).toBe('released')
+    expect(await first.release({ waitMs: 0, giveAttemptBack: true })).toBe('released')
     expect(await store.get(id)).toMatchObject({ state: 'pending', starts: 0, dueInMs: 0 })
     expect(await claim()).toMatchObject({ attempt: 1, fence: 2 })
   })
@@ -330,14 +330,14 @@ describe('a claim', () => {
   })
 })
 
-describe('toAnswer', () => {
+describe('toResponse', () => {
   it('of a verified decision is 200, swept or not', async () => {
     const { api, register, verify } = coreBench()
     await register()
     api.approve(id)
     const outcome = await verify()
     for (const swept of [true, false]) {
-      const { status, body } = toAnswer(outcome, { swept })
+      const { status, body } = toResponse(outcome, { swept })
       expect([status, body]).toEqual([200, '{"result":"handled"}'])
     }
   })
@@ -347,7 +347,7 @@ describe('toAnswer', () => {
     await register()
     api.pend(id)
     const outcome = await verify()
-    expect(toAnswer(outcome, { swept: true }).status).toBe(202)
-    expect(toAnswer(outcome, { swept: false })).toMatchObject({ status: 409, headers: { 'retry-after': '2' } })
+    expect(toResponse(outcome, { swept: true }).status).toBe(202)
+    expect(toResponse(outcome, { swept: false })).toMatchObject({ status: 409, headers: { 'retry-after': '2' } })
   })
 })

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { storeTimeoutMs } from '../src/bounded-store.js'
 import { memoryStore, type Receiver } from '../src/index.js'
+import { storeTimeoutMs } from '../src/stores/bounded-store.js'
 import { callbackRequest } from './support/callback.js'
 import { overlayStore } from './support/overlay-store.js'
 import { bench, refund } from './support/receiver.js'
@@ -170,7 +170,7 @@ describe('wait()', () => {
   it('can wait again once a person has let it run', async () => {
     let failures = 1
     const { receiver, api } = bench({
-      runs: { maxStarts: 1 },
+      runs: { maxAttempts: 1 },
       onDecision: () => {
         if (failures-- > 0) throw new Error('the shop is closed')
         return 'refunded'

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { contradictions, maxDepth, parseAnswer, parseCallback, parseJson, readDate, sameJson } from '../src/wire.js'
+import { contradictions, parseApproval, parseCallback } from '../src/cheqpoint/wire.js'
+import { readDate } from '../src/util/dates.js'
+import { maxDepth, parseJson, sameJson } from '../src/util/json.js'
 
 /** Every documented answer of the API and every older shape of it, and what each means. */
 const answers: readonly (readonly [name: string, wire: object, meaning: object])[] = [
@@ -59,12 +61,12 @@ const answers: readonly (readonly [name: string, wire: object, meaning: object])
 describe('an answer', () => {
   for (const [name, wire, meaning] of answers) {
     it(`${name} is understood`, () => {
-      expect(parseAnswer(wire)).toMatchObject(meaning)
+      expect(parseApproval(wire)).toMatchObject(meaning)
     })
   }
 
   it('has all its fields where the API sent the least', () => {
-    expect(parseAnswer({ status: 'approved' })).toEqual({
+    expect(parseApproval({ status: 'approved' })).toEqual({
       id: null,
       status: 'approved',
       word: 'approved',
@@ -84,12 +86,12 @@ describe('an answer', () => {
       list: [1],
       nothing: null,
     }
-    expect(parseAnswer(wire)).toMatchObject({ id: 'req_1', status: 'approved' })
+    expect(parseApproval(wire)).toMatchObject({ id: 'req_1', status: 'approved' })
   })
 
   it('is left as it was', () => {
     const wire = Object.freeze({ id: 'req_1', status: 'APPROVED', modifiedDetails: Object.freeze({ amount: 1 }) })
-    expect(parseAnswer(wire)).not.toBeNull()
+    expect(parseApproval(wire)).not.toBeNull()
   })
 
   const unreadable: readonly (readonly [name: string, wire: unknown])[] = [
@@ -108,7 +110,7 @@ describe('an answer', () => {
   ]
   for (const [name, wire] of unreadable) {
     it(`with ${name} is unreadable`, () => {
-      expect(parseAnswer(wire)).toBeNull()
+      expect(parseApproval(wire)).toBeNull()
     })
   }
 })
@@ -128,7 +130,7 @@ describe('the status of an answer', () => {
     it(`'${word}' means ${status}, in any mix of cases`, () => {
       fc.assert(
         fc.property(fc.mixedCase(fc.constant(word)), (mixed) => {
-          expect(parseAnswer({ status: mixed })).toMatchObject({ status, word: mixed })
+          expect(parseApproval({ status: mixed })).toMatchObject({ status, word: mixed })
         }),
       )
     })
@@ -161,7 +163,7 @@ describe('the status of an answer', () => {
   ]
   for (const word of tricks) {
     it(`${JSON.stringify(word)} decides nothing, and is kept as it was written`, () => {
-      expect(parseAnswer({ id: 'req_1', status: word })).toMatchObject({ status: 'unknown', word })
+      expect(parseApproval({ id: 'req_1', status: word })).toMatchObject({ status: 'unknown', word })
     })
   }
 
@@ -170,14 +172,14 @@ describe('the status of an answer', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (word) => {
         fc.pre(!known.test(word))
-        expect(parseAnswer({ status: word })?.status).toBe('unknown')
+        expect(parseApproval({ status: word })?.status).toBe('unknown')
       }),
     )
   })
 })
 
 describe('the edit of an answer', () => {
-  const edit = (modifiedDetails: unknown) => parseAnswer({ id: 'req_1', status: 'APPROVED', modifiedDetails })
+  const edit = (modifiedDetails: unknown) => parseApproval({ id: 'req_1', status: 'APPROVED', modifiedDetails })
 
   it('of null, or none at all, is no edit', () => {
     expect(edit(null)?.modifiedDetails).toBeNull()
@@ -202,7 +204,7 @@ describe('the edit of an answer', () => {
     const text =
       '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"b":1,"a":[],"n":{"__proto__":null}}'
     const wire = JSON.parse(`{"id":"req_1","status":"APPROVED","modifiedDetails":${text}}`)
-    const answer = parseAnswer(wire)
+    const answer = parseApproval(wire)
     expect(answer?.modifiedDetails).toBe(wire.modifiedDetails)
     expect(JSON.stringify(answer?.modifiedDetails)).toBe(text)
     expect(Reflect.get({}, 'polluted')).toBeUndefined()
@@ -212,12 +214,12 @@ describe('the edit of an answer', () => {
     const wire = JSON.parse(
       '{"id":"req_1","status":"APPROVED","__proto__":{"modifiedDetails":{"amount":1},"decisionNote":"x"}}',
     )
-    expect(parseAnswer(wire)).toMatchObject({ modifiedDetails: null, note: null })
+    expect(parseApproval(wire)).toMatchObject({ modifiedDetails: null, note: null })
   })
 })
 
 describe('the note of an answer', () => {
-  const note = (decisionNote: unknown) => parseAnswer({ status: 'approved', decisionNote })?.note
+  const note = (decisionNote: unknown) => parseApproval({ status: 'approved', decisionNote })?.note
 
   it('is text as it was written, empty text included', () => {
     expect(note('Only off-peak.\n\u202e')).toBe('Only off-peak.\n\u202e')
@@ -239,23 +241,23 @@ describe('a number too large for JavaScript', () => {
   it.each(['{"modifiedDetails":{"amount":1e999}', '{"modifiedDetails":{"a":[{"b":-1e999}]}', '{"decisionNote":1e999'])(
     'makes an answer unreadable, since it would be kept as null: %s',
     (start) => {
-      expect(parseAnswer(parseJson(`${start},"id":"req_1","status":"APPROVED"}`))).toBeNull()
+      expect(parseApproval(parseJson(`${start},"id":"req_1","status":"APPROVED"}`))).toBeNull()
     },
   )
 
   it('does no harm in a field that nobody reads', () => {
-    expect(parseAnswer(parseJson('{"score":1e999,"id":"req_1","status":"APPROVED"}'))?.status).toBe('approved')
+    expect(parseApproval(parseJson('{"score":1e999,"id":"req_1","status":"APPROVED"}'))?.status).toBe('approved')
   })
 })
 
 describe('the other fields of an answer', () => {
   it('count only as text', () => {
     const wire = { status: 'approved', decidedAt: 1_700_000_000_000, reviewUrl: { href: 'https://x' } }
-    expect(parseAnswer(wire)).toMatchObject({ decidedAt: null, reviewUrl: null })
+    expect(parseApproval(wire)).toMatchObject({ decidedAt: null, reviewUrl: null })
   })
 
   it('keep a date as the API wrote it, whatever it says', () => {
-    expect(parseAnswer({ status: 'approved', decidedAt: 'yesterday' })?.decidedAt).toBe('yesterday')
+    expect(parseApproval({ status: 'approved', decidedAt: 'yesterday' })?.decidedAt).toBe('yesterday')
   })
 })
 
@@ -351,7 +353,7 @@ describe('no value of JSON', () => {
       fc.property(fc.oneof(fc.jsonValue(), keyed), (value) => {
         const claim = parseCallback(value)
         expect(claim === null || typeof claim.id === 'string').toBe(true)
-        if (parseAnswer(value)?.status === 'approved') {
+        if (parseApproval(value)?.status === 'approved') {
           expect(String((value as { status: unknown }).status).toUpperCase()).toBe('APPROVED')
         }
       }),

@@ -1,5 +1,5 @@
 import { isCheqpointError } from '../index.js'
-import { redisStore, type SendCommand } from '../stores/redis.js'
+import { redisStore, type SendCommand } from '../stores/redis/redis-store.js'
 import { type Check, type Checkup, failed, found } from './checks.js'
 import { splitRemedy } from './failure.js'
 import { type Connection, connect } from './redis.js'

@@ -8,9 +8,9 @@ import { retry } from './retry.js'
 import { send } from './send.js'
 import { show } from './show.js'
 import { simulator } from './simulator.js'
-import { unbound } from './unbound.js'
+import { unconfirmed } from './unconfirmed.js'
 
-const everyone = [simulator, send, doctor, pending, parked, unbound, show, retry, cancel, discard]
+const everyone = [simulator, send, doctor, pending, parked, unconfirmed, show, retry, cancel, discard]
 
 /** Every command, in the order in which help shows them. */
 export const commands: readonly Command[] = everyone

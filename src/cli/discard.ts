@@ -10,10 +10,10 @@ const meanings = {
 
 export const discard: Command = command({
   name: 'discard',
-  summary: 'forget an unbound submission',
+  summary: 'forget an unconfirmed submission',
   notes: 'Only where Cheqpoint does not have it: what it has would be decided for nobody. It cannot be undone.',
   options: {
-    ref: { operand: true, required: true, value: 'REF', read: text, about: 'as unbound lists it' },
+    ref: { operand: true, required: true, value: 'REF', read: text, about: 'as unconfirmed lists it' },
     ...storeOptions,
   },
   run: ({ ref, ...choice }, terminal) =>

@@ -1,4 +1,4 @@
-import type { SendCommand } from '../stores/redis.js'
+import type { SendCommand } from '../stores/redis/redis-store.js'
 import { CliError } from './failure.js'
 import { shownUrl } from './terminal.js'
 

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import type { JsonObject } from '../decision.js'
+import type { JsonObject } from '../index.js'
 import type { SimulatorEnv } from './calls.js'
 import type { Faults } from './faults.js'
 import { type DecisionInput, isObject, type RequestBook, type SimulatedRequest, type Submission } from './requests.js'

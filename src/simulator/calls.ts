@@ -1,6 +1,6 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { MiddlewareHandler } from 'hono'
-import type { Clock, Random } from '../runtime.js'
+import type { Clock, Random } from '../index.js'
 import { type Faults, takeApiFault } from './faults.js'
 import type { Keys } from './keys.js'
 import { pause } from './pause.js'

@@ -1,6 +1,5 @@
 import { Agent, request as send } from 'undici'
-import type { JsonObject } from '../decision.js'
-import type { Clock } from '../runtime.js'
+import type { Clock, JsonObject } from '../index.js'
 import type { Faults } from './faults.js'
 import { pause } from './pause.js'
 

@@ -1,4 +1,4 @@
-import type { Random } from '../runtime.js'
+import type { Random } from '../index.js'
 
 /**
  * What goes wrong on purpose. Set a field, and what happens from then on is so; set it back, and it is over.
@@ -40,7 +40,7 @@ export interface ApiFault {
   readonly rate?: number | undefined
 }
 
-/** Faults that are none. Sealed: a misspelt field throws instead of doing nothing. */
+/** Faults that are none. ConfirmedDecision: a misspelt field throws instead of doing nothing. */
 export function noFaults(): Faults {
   return Object.seal<Faults>({
     drop: false,

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import { CheqpointError } from '../errors.js'
-import { systemClock, systemRandom } from '../runtime.js'
+import { CheqpointError } from '../index.js'
+import { systemClock, systemRandom } from '../util/clock.js'
 import { addEndpoints, type Rule } from './api.js'
 import { createGate, type SimulatorEnv } from './calls.js'
 import { type Callback, Deliveries } from './deliveries.js'

@@ -1,4 +1,4 @@
-import { CheqpointError } from '../errors.js'
+import { CheqpointError } from '../index.js'
 
 /** Which keys the simulator accepts. Exactly one of the two. */
 export interface KeyOptions {

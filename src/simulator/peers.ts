@@ -1,4 +1,4 @@
-import { CheqpointError } from '../errors.js'
+import { CheqpointError } from '../index.js'
 
 /** Loads an optional peer dependency. Rejects with `peer-missing`, which names the command that installs it. */
 export async function loadPeer<Module>(name: string, load: () => Promise<Module>): Promise<Module> {

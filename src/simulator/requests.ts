@@ -1,6 +1,5 @@
-import type { JsonObject } from '../decision.js'
-import { CheqpointError } from '../errors.js'
-import type { Clock, Random } from '../runtime.js'
+import type { Clock, JsonObject, Random } from '../index.js'
+import { CheqpointError } from '../index.js'
 import type { Faults } from './faults.js'
 import { pause } from './pause.js'
 

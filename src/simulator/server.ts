@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Hono } from 'hono'
-import { CheqpointError } from '../errors.js'
+import { CheqpointError } from '../index.js'
 import type { SimulatorEnv } from './calls.js'
 import { loadPeer } from './peers.js'
 

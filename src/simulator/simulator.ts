@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import type { Clock, Random } from '../runtime.js'
+import type { Clock, Random } from '../index.js'
 import type { Rule } from './api.js'
 import type { ApiCall, SimulatorEnv } from './calls.js'
 import type { Callback, CallbackAnswer, Delivery } from './deliveries.js'

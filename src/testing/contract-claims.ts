@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { quickLooks } from '../index.js'
+import { quickPolls } from '../index.js'
 import { approved, assertRecord, type Bench, type Case, long, newRecord } from './contract-bench.js'
 
 /** Who may have a record, for how long, and how callbacks hurry it. */
@@ -111,7 +111,7 @@ export const claimCases: readonly Case[] = [
       assert.equal(await store.extend('apr-1', 'old', 1), 'lost')
       assert.deepEqual(await store.seal('apr-1', 'old', approved), { kind: 'lost' })
       assert.equal(
-        await store.release('apr-1', 'old', { dueInMs: 0, notBeforeMs: 0, knocked: true, startBack: true }),
+        await store.release('apr-1', 'old', { dueInMs: 0, notBeforeMs: 0, knocked: true, giveAttemptBack: true }),
         'lost',
       )
       assert.equal(await store.park('apr-1', 'old', 'edit-invalid', ''), 'lost')
@@ -277,11 +277,11 @@ export const claimCases: readonly Case[] = [
   ],
   ...knocks().map(
     ([how, arrange]): Case => [
-      `${how} is owed ${quickLooks} quick looks, and no more`,
+      `${how} is owed ${quickPolls} quick looks, and no more`,
       async (bench) => {
         await bench.add('apr-1')
         await arrange(bench)
-        for (let look = 1; look <= quickLooks; look++) await expectLook(bench, 'apr-1', 'a', 'quick')
+        for (let look = 1; look <= quickPolls; look++) await expectLook(bench, 'apr-1', 'a', 'quick')
         await expectLook(bench, 'apr-1', 'a', 'long')
       },
     ],
@@ -292,7 +292,7 @@ export const claimCases: readonly Case[] = [
       await bench.add('apr-1')
       await bench.claim('apr-1', 'a', long, { knock: true })
       for (let times = 0; times < 5; times++) await bench.store.knock('apr-1', { withinMs: long })
-      for (let look = 1; look <= quickLooks; look++) await expectLook(bench, 'apr-1', 'a', 'quick')
+      for (let look = 1; look <= quickPolls; look++) await expectLook(bench, 'apr-1', 'a', 'quick')
       await expectLook(bench, 'apr-1', 'a', 'long')
     },
   ],

@@ -195,7 +195,7 @@ export const raceCases: readonly Case[] = [
       await bench.claim('apr-1', 'b')
       await bench.store.seal('apr-1', 'b', approved)
       const answers = await race(() =>
-        bench.store.release('apr-1', 'b', { dueInMs: 0, notBeforeMs: 0, startBack: true }),
+        bench.store.release('apr-1', 'b', { dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true }),
       )
       assert.deepEqual(tally(answers), { released: many })
       assert.equal((await bench.claim('apr-1', 'c')).starts, 1)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { quickLooks } from '../index.js'
+import { quickPolls } from '../index.js'
 import { approved, type Case, long, rejected } from './contract-bench.js'
 
 const atOnce = { dueInMs: 0, notBeforeMs: 0 }
@@ -120,7 +120,7 @@ export const writeCases: readonly Case[] = [
       await bench.add('apr-1')
       await bench.claim('apr-1', 'a')
       await bench.store.seal('apr-1', 'a', approved)
-      const options = { dueInMs: long, notBeforeMs: long / 10, startBack: true, knocked: false }
+      const options = { dueInMs: long, notBeforeMs: long / 10, giveAttemptBack: true, knocked: false }
       const start = bench.mark()
       assert.equal(await bench.store.release('apr-1', 'a', options), 'released')
       assert.equal((await bench.store.claim('apr-1', 'b', long, {})).kind, 'too-soon')
@@ -142,7 +142,7 @@ export const writeCases: readonly Case[] = [
       ] as const) {
         await bench.claim('apr-1', token)
         if (seals) await bench.store.seal('apr-1', token, approved)
-        await bench.store.release('apr-1', token, { ...atOnce, startBack: true })
+        await bench.store.release('apr-1', token, { ...atOnce, giveAttemptBack: true })
         const snapshot = await bench.store.get('apr-1')
         assert.ok(snapshot?.state === 'pending')
         assert.equal(snapshot.starts, expected)
@@ -151,20 +151,20 @@ export const writeCases: readonly Case[] = [
       await bench.lapse('apr-1', 'd')
       await bench.store.seal('apr-1', 'd', approved)
       await bench.claim('apr-1', 'e')
-      await bench.store.release('apr-1', 'e', { ...atOnce, startBack: true })
+      await bench.store.release('apr-1', 'e', { ...atOnce, giveAttemptBack: true })
       assert.equal((await bench.claim('apr-1', 'f')).starts, 1, 'a start of another token was given back')
     },
   ],
   [
-    `a release that tells of a callback owes ${quickLooks} quick looks, its own included`,
+    `a release that tells of a callback owes ${quickPolls} quick looks, its own included`,
     async (bench) => {
       await bench.add('apr-1')
-      for (let look = 0; look <= quickLooks; look++) {
+      for (let look = 0; look <= quickPolls; look++) {
         await bench.claim('apr-1', `${look}`, long, { force: true })
         const start = bench.mark()
         const options = { dueInMs: long, notBeforeMs: long / 10, knocked: look === 0 }
         assert.equal(await bench.store.release('apr-1', `${look}`, options), 'released')
-        start.left(await bench.dueIn('apr-1'), look < quickLooks ? long / 10 : long)
+        start.left(await bench.dueIn('apr-1'), look < quickPolls ? long / 10 : long)
       }
     },
   ],
@@ -252,7 +252,7 @@ export const writeCases: readonly Case[] = [
       await bench.store.release('apr-1', 'a', later)
       await bench.claim('apr-1', 'b', long, { force: true })
       await bench.store.seal('apr-1', 'b', approved)
-      await bench.store.park('apr-1', 'b', 'too-many-starts', '')
+      await bench.store.park('apr-1', 'b', 'too-many-attempts', '')
       assert.equal(await bench.store.retry('apr-1'), 'pending')
       assert.deepEqual(await bench.due(), ['approval:apr-1'])
       const again = await bench.claim('apr-1', 'c')

@@ -1,5 +1,5 @@
 import { createClient } from 'redis'
-import { redisStore } from '../../src/stores/redis.js'
+import { redisStore } from '../../src/stores/redis/redis-store.js'
 import { startRedis } from '../support/redis-server.js'
 
 /*

@@ -12,7 +12,7 @@ export interface Violation {
 const slackMs = 5
 
 const allowed202 = new Set([
-  ...['held', 'over-budget', 'too-soon', 'unbound', 'undecided', 'running', 'parked'],
+  ...['in-progress', 'over-budget', 'too-soon', 'awaiting-id', 'undecided', 'running', 'parked'],
   ...['api-failed', 'api-throttled', 'api-key-refused', 'handler-failed'],
 ])
 
@@ -113,11 +113,11 @@ class Judge {
     }
   }
 
-  /** L7: one GET for an approval in `gapMs`, whoever asks. */
+  /** L7: one GET for an approval in `minIntervalMs`, whoever asks. */
   #gets({ gets }: Life, report: (law: string, what: string) => void): void {
-    const { gapMs, leaseMs } = this.#history.terms
+    const { minIntervalMs, leaseMs } = this.#history.terms
     // A claim that died with its process is taken over after its lease, of which a third may pass before it asks.
-    const least = Math.min(gapMs, leaseMs / 2) - slackMs
+    const least = Math.min(minIntervalMs, leaseMs / 2) - slackMs
     for (const [at, time] of gets.entries()) {
       const before = gets[at - 1]
       if (before === undefined || time - before >= least || this.#faults.counts.has('stop')) continue

@@ -1,4 +1,4 @@
-import type { Store } from '../../src/store.js'
+import type { Store } from '../../src/stores/store.js'
 import type { CrashPoint } from './messages.js'
 
 /** A store whose process dies at one named point of its first approval, as a power cut would have it. */

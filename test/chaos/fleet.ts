@@ -27,14 +27,14 @@ export interface FleetTerms {
 
 /** The workers of a run, and what is done to them. Every fault is written down before it happens. */
 export class Fleet {
-  readonly #terms: FleetTerms
+  readonly #deps: FleetTerms
   readonly #workers = new Set<Worker>()
   readonly #booting = new Set<Promise<unknown>>()
   #booted = 0
   #ended = false
 
   constructor(terms: FleetTerms) {
-    this.#terms = terms
+    this.#deps = terms
   }
 
   get workers(): readonly Worker[] {
@@ -43,7 +43,7 @@ export class Fleet {
 
   /** Starts a worker: every other one behind Express, the rest behind Hono. `refused` says why it did not start. */
   async boot(change: Partial<WorkerPlan> = {}): Promise<Worker | { readonly refused: string }> {
-    const { folder, log, plan, upstreamPort, redisPort } = this.#terms
+    const { folder, log, plan, upstreamPort, redisPort } = this.#deps
     const child = spawnFile(new URL('./worker.js', import.meta.url), {
       ...plan,
       host: this.#booted++ % 2 === 0 ? 'express' : 'hono',
@@ -69,7 +69,7 @@ export class Fleet {
 
   /** Kills a worker, and starts another in its place. */
   async kill(worker: Worker): Promise<void> {
-    this.#terms.log.write('fault', 'kill', worker.pid)
+    this.#deps.log.write('fault', 'kill', worker.pid)
     await this.#end(worker)
     if (this.#ended) return
     const booting = this.boot().finally(() => this.#booting.delete(booting))
@@ -80,19 +80,19 @@ export class Fleet {
   async died(worker: Worker): Promise<void> {
     const { child, pid } = worker
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-    this.#terms.log.write('fault', 'kill', pid)
+    this.#deps.log.write('fault', 'kill', pid)
     this.#workers.delete(worker)
     this.#tellPorts()
   }
 
   stop({ child, pid }: Worker): void {
-    this.#terms.log.write('fault', 'stop', pid)
+    this.#deps.log.write('fault', 'stop', pid)
     child.kill('SIGSTOP')
   }
 
   goOn({ child, pid }: Worker): void {
     child.kill('SIGCONT')
-    this.#terms.log.write('over', 'stop', pid)
+    this.#deps.log.write('over', 'stop', pid)
   }
 
   /** Has a worker register approvals that nobody submitted through it. */
@@ -127,6 +127,6 @@ export class Fleet {
   }
 
   #tellPorts(): void {
-    this.#terms.onPorts(this.workers.map(({ port }) => port))
+    this.#deps.onPorts(this.workers.map(({ port }) => port))
   }
 }

@@ -9,7 +9,7 @@ export interface Terms {
   readonly size: number
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly leaseMs: number
-  readonly gapMs: number
+  readonly minIntervalMs: number
   /** Whether Redis was set up so that it may lose what it acknowledged: the loss is printed then, and no failure. */
   readonly mayLose: boolean
   /** Whether the run went on until nothing was open. Otherwise what is open in the end is kept, and not lost. */

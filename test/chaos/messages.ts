@@ -64,7 +64,7 @@ export interface WorkerPlan {
   readonly redisPort: number
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly leaseMs: number
-  readonly gapMs: number
+  readonly minIntervalMs: number
   readonly confirmTimeoutMs: number
   readonly firstMs: number
   readonly maxMs: number

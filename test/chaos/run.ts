@@ -33,7 +33,7 @@ export interface Verdict {
 const worker: RigPlan['worker'] = {
   guarantee: 'at-least-once',
   leaseMs: 2_000,
-  gapMs: 500,
+  minIntervalMs: 500,
   confirmTimeoutMs: 1_000,
   firstMs: 1_000,
   maxMs: 3_000,
@@ -56,9 +56,9 @@ export async function perform(run: Run, seed: number, size: number): Promise<Fig
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'ledger.log'), '')
   const settings = { ...worker, ...run.worker }
-  const { guarantee, leaseMs, gapMs } = settings
+  const { guarantee, leaseMs, minIntervalMs } = settings
   const terms: Terms = {
-    ...{ run: run.name, title: run.title, seed, size, guarantee, leaseMs, gapMs },
+    ...{ run: run.name, title: run.title, seed, size, guarantee, leaseMs, minIntervalMs },
     mayLose: run.mayLose ?? false,
     drains: run.drains ?? true,
     versions: `Node.js ${process.versions.node}, Redis ${redisVersion()}`,

@@ -56,7 +56,7 @@ function spoofed(name: string, targets: number, secret: boolean): Run {
     title: `forged callbacks on ${targets} pending approvals, ${secret ? 'token required' : 'no token required'}, with ${genuine} genuine decisions`,
     size: 50_000,
     knobs: { decideMs: null },
-    worker: { secret, getsPerSecond: 50, gapMs: 2_000, firstMs: 15_000, maxMs: 60_000, throws: 0 },
+    worker: { secret, getsPerSecond: 50, minIntervalMs: 2_000, firstMs: 15_000, maxMs: 60_000, throws: 0 },
     async act(rig, size) {
       const victims = await rig.submit(targets)
       const others = await rig.submit(genuine, { from: 100_000 })

@@ -14,7 +14,7 @@ import {
   type Receiver,
   type Run,
 } from '../../src/index.js'
-import { redisStore } from '../../src/stores/redis.js'
+import { redisStore } from '../../src/stores/redis/redis-store.js'
 import { between, chanceOf } from '../support/chance.js'
 import { Log } from '../support/log.js'
 import { amountOf } from '../support/truth.js'
@@ -51,7 +51,7 @@ async function onDecision(decision: Decision, run: Run): Promise<{ readonly atte
 function onEvent(event: CheqpointEvent): void {
   const { pid } = process
   if (event.type === 'run-started') fences.set(event.approvalId, event.fence)
-  else if (event.type === 'done') {
+  else if (event.type === 'completed') {
     ledger.write('done', event.approvalId, fences.get(event.approvalId) ?? 0, pid)
     dieIf(plan.crashAt, 'c8')
   } else if (event.type === 'completed-after-takeover') ledger.write('refused', event.approvalId, event.fence, pid)
@@ -157,7 +157,11 @@ const receiver = createReceiver({
   guarantee: plan.guarantee,
   adopt: 'run',
   submitTimeoutMs: 2_000,
-  confirm: { timeoutMs: plan.confirmTimeoutMs, gapMs: plan.gapMs, requestsPerSecond: plan.getsPerSecond },
+  confirm: {
+    timeoutMs: plan.confirmTimeoutMs,
+    minIntervalMs: plan.minIntervalMs,
+    requestsPerSecond: plan.getsPerSecond,
+  },
   polling: { firstMs: plan.firstMs, maxMs: plan.maxMs, requestsPerSecond: plan.getsPerSecond, concurrency: 32 },
   runs: { leaseMs: plan.leaseMs, backoffMs: [100, 1_000] },
   sweep: plan.sweeps ? 'here' : 'elsewhere',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Answer } from '../../src/index.js'
+import type { CallbackResponse } from '../../src/index.js'
 
 /*
  * The table of answers as section "Answers" of the README and the problem titles have it, written out again: every word,
@@ -10,9 +10,9 @@ const taken: readonly (readonly [status: number, result: string])[] = [
   [200, 'edit-refused'],
   [202, 'parked'],
   [202, 'running'],
-  [202, 'held'],
+  [202, 'in-progress'],
   [202, 'too-soon'],
-  [202, 'unbound'],
+  [202, 'awaiting-id'],
   [202, 'undecided'],
   [202, 'over-budget'],
   [202, 'api-failed'],
@@ -33,16 +33,16 @@ const refused: readonly (readonly [status: number, code: string, title: string])
   [408, 'body-too-slow', 'The body came too slowly'],
   [413, 'body-too-large', 'The body is too large'],
   [415, 'media-type-refused', 'Not plain JSON'],
-  [500, 'body-drained', 'The body was read by something else'],
+  [500, 'body-already-read', 'The body was read by something else'],
   [503, 'store-unavailable', 'Try again later'],
   [503, 'closing', 'Try again later'],
   [503, 'overloaded', 'Try again later'],
 ]
 
 const alone: readonly (readonly [status: number, code: string, title: string])[] = [
-  [409, 'held', 'Another delivery is at work'],
+  [409, 'in-progress', 'Another delivery is at work'],
   [409, 'too-soon', 'Asked a moment ago'],
-  [409, 'unbound', 'The submission has no id yet'],
+  [409, 'awaiting-id', 'The submission has no id yet'],
   [409, 'undecided', 'Not decided yet'],
   [429, 'over-budget', 'Too many requests to confirm'],
   [500, 'api-key-refused', 'The receiver is not set up for this request'],
@@ -76,7 +76,7 @@ const fixedHeaders = new Map([
  * What an answer means, as status and word. Throws for an answer that the table does not hold, byte by byte, so that
  * none can carry anything of what was sent.
  */
-export function readAnswer({ status, headers, body }: Answer): string {
+export function readAnswer({ status, headers, body }: CallbackResponse): string {
   const meaning = meanings.get(body) ?? ''
   assert.ok(meaning.startsWith(`${status} `), `no answer of the table: ${status} ${body}`)
   for (const [name, value] of Object.entries(headers)) {

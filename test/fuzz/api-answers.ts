@@ -4,7 +4,7 @@ import { bombText, jsonText, keyText, objectText, objectTexts } from './json-tex
 import type { UpstreamAnswer } from './upstream.js'
 
 /** A longer answer is not read. */
-export const maxAnswerBytes = 4_000
+export const maxResponseBytes = 4_000
 
 /** Moments around which dates lie: an hour each before and after. */
 export const epochMs = 1_795_000_000_000
@@ -217,7 +217,7 @@ const body: fc.Arbitrary<Uint8Array> = fc.oneof(
       .tuple(nearSchema, fc.constantFrom('mark', 'padded', 'latin-1', 'utf-16', 'cut', 'twice'))
       .map(([each, how]) => {
         if (how === 'mark') return Buffer.from(`\ufeff${each}`)
-        if (how === 'padded') return Buffer.from(each.padEnd(maxAnswerBytes + (each.length % 3) - 1))
+        if (how === 'padded') return Buffer.from(each.padEnd(maxResponseBytes + (each.length % 3) - 1))
         if (how === 'latin-1') return Buffer.from(each.replace('{', '{"n":"é",'), 'latin1')
         if (how === 'utf-16') return Buffer.from(each, 'utf16le')
         return Buffer.from(how === 'cut' ? each.slice(0, -1) : each + each)

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { maxAnswerBytes } from './api-answers.js'
+import { maxResponseBytes } from './api-answers.js'
 import type { UpstreamAnswer } from './upstream.js'
 
 /*
@@ -57,7 +57,7 @@ interface Said extends Omit<Expected, 'status' | 'details'> {
 function read({ headers, chunks, end }: UpstreamAnswer, id: string): Said | null {
   const bytes = Buffer.concat(chunks)
   const { 'content-encoding': coding, 'content-length': length } = headers
-  if (end !== 'whole' || bytes.length > maxAnswerBytes || Number(length) > maxAnswerBytes) return null
+  if (end !== 'whole' || bytes.length > maxResponseBytes || Number(length) > maxResponseBytes) return null
   if (coding !== undefined && String(coding).toLowerCase() !== 'identity') return null
   const text = bytes.toString()
   if (!Buffer.from(text).equals(bytes)) return null

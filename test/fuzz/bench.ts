@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import {
-  type Answer,
   type Callback,
+  type CallbackResponse,
   type CheqpointEvent,
   createReceiver,
   type Decision,
@@ -82,7 +82,7 @@ export class FuzzBench {
     assert.equal(this.storeCalls, storeCalls, 'calls to the store')
   }
 
-  handle(callback: Partial<Callback>): Promise<Answer> {
+  handle(callback: Partial<Callback>): Promise<CallbackResponse> {
     return this.time.end(
       this.receiver.handle({
         method: 'POST',

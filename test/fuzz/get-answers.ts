@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Decision, Run } from '../../src/index.js'
 import { readAnswer } from './answers.js'
-import { apiAnswer, epochMs, maxAnswerBytes } from './api-answers.js'
+import { apiAnswer, epochMs, maxResponseBytes } from './api-answers.js'
 import { type Asked, type Expected, type Meaning, meaningOf, type Policy, passesSchema, same } from './api-oracle.js'
 import { FuzzBench, origin } from './bench.js'
 import { type Property, property } from './property.js'
@@ -50,7 +50,7 @@ export const getAnswers: Property = property({
   open() {
     const onDecision = (decision: Decision, run: Run): unknown => bench.record(decision, run)
     const bench: FuzzBench = new FuzzBench({
-      confirm: { maxAnswerBytes },
+      confirm: { maxResponseBytes },
       // `none` has no entry: it is handled by the one for all others.
       actions: {
         replace: { modifications: 'replace', onDecision },

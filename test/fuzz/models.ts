@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { memoryStore, type Store } from '../../src/index.js'
-import { redisStore } from '../../src/stores/redis.js'
+import { redisStore } from '../../src/stores/redis/redis-store.js'
 import type { ModelCommand } from './model/command.js'
 import { commandLists } from './model/commands.js'
 import { expectGoodEnd } from './model/finale.js'

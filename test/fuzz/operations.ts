@@ -16,7 +16,7 @@ export type Operation =
   | 'submit'
   | 'wait'
   | 'parked'
-  | 'unbound'
+  | 'unconfirmed'
   | 'retry'
   | 'cancel'
   | 'discard'
@@ -25,7 +25,7 @@ export type Operation =
 /** What brings decisions comes more often than what only looks. */
 const drawn: readonly Operation[] = [
   ...(['callback', 'callback', 'callback', 'resolve', 'resolve', 'reconcile', 'track', 'submit', 'wait'] as const),
-  ...(['parked', 'unbound', 'retry', 'cancel', 'discard', 'stats'] as const),
+  ...(['parked', 'unconfirmed', 'retry', 'cancel', 'discard', 'stats'] as const),
 ]
 
 export const operationList: fc.Arbitrary<readonly Operation[]> = fc.array(fc.constantFrom(...drawn), {
@@ -66,8 +66,8 @@ function asked(operation: Exclude<Operation, 'callback'>, receiver: FuzzBench['r
       return receiver.reconcile({ limit: 5, timeoutMs: 10_000 })
     case 'parked':
       return receiver.parked({ limit: 2 })
-    case 'unbound':
-      return receiver.unbound({ limit: 2 })
+    case 'unconfirmed':
+      return receiver.unconfirmed({ limit: 2 })
     case 'discard':
       return receiver.discard('ref_1')
     case 'stats':
@@ -88,15 +88,15 @@ const statuses: readonly unknown[] = ['approved', 'rejected', 'expired', 'cancel
 const kinds: readonly unknown[] = [
   ...[
     'handled',
-    'done',
+    'completed',
     'edit-refused',
     'parked',
     'running',
     'handler-failed',
-    'held',
+    'in-progress',
     'over-budget',
     'too-soon',
-    'unbound',
+    'awaiting-id',
   ],
   ...[
     'undecided',
@@ -132,7 +132,7 @@ function read(operation: Exclude<Operation, 'callback'>, value: unknown): string
         )
       return 'numbers'
     case 'parked':
-    case 'unbound':
+    case 'unconfirmed':
       assert.ok(Array.isArray(fields['items']))
       return 'page'
     case 'retry':

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Store } from '../../src/index.js'
-import { redisStore, type SendCommand } from '../../src/stores/redis.js'
+import { redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
 import { FuzzBench } from './bench.js'
 import { operate, operationList } from './operations.js'
 import { type Property, property } from './property.js'
@@ -51,7 +51,7 @@ export const redisReplies: Property = property({
       'submit: pending',
       'wait: rejected',
     ],
-    ...['track: store-answer', 'stats: store-unsuitable', 'parked: page', 'unbound: store-unavailable'],
+    ...['track: store-answer', 'stats: store-unsuitable', 'parked: page', 'unconfirmed: store-unavailable'],
   ],
   arbitrary: fc.record({
     steps: fc.array(fc.record<Step>({ choice: fc.nat(20), damage }), { minLength: 1, maxLength: 8 }),

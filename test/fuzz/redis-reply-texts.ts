@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import * as scripts from '../../src/stores/redis-scripts.js'
+import * as scripts from '../../src/stores/redis/scripts.js'
 
 /*
  * What the scripts of the Redis store reply, as their headers say; what is drawn from here is then damaged.

@@ -119,7 +119,7 @@ function* withinBudget({ cheqpoint, delays }: Evidence): Generator<Violation> {
   }
 }
 
-/** L4: one GET for an approval in `gapMs`. */
+/** L4: one GET for an approval in `minIntervalMs`. */
 function* oncePerGap({ cheqpoint }: Evidence): Generator<Violation> {
   const asked = new Map<string, number>()
   for (const { at, kind, words } of cheqpoint) {
@@ -127,7 +127,7 @@ function* oncePerGap({ cheqpoint }: Evidence): Generator<Violation> {
     const [id = ''] = words
     const before = asked.get(id)
     asked.set(id, at)
-    if (before === undefined || at - before >= bounds.gapMs - slackMs) continue
+    if (before === undefined || at - before >= bounds.minIntervalMs - slackMs) continue
     yield { law: 'L4', what: `${id} was asked for twice within ${at - before} ms` }
   }
 }

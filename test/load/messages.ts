@@ -5,7 +5,7 @@
 /** The receiver's bounds: the defaults of the library, written down again so that the laws do not ask it for them. */
 export const bounds = {
   /** One GET for an approval in this time. */
-  gapMs: 2_000,
+  minIntervalMs: 2_000,
   /** GETs a second that callbacks may cause; as many may be saved up. */
   callbackGets: 50,
   /** The same of the sweep. */

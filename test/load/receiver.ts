@@ -50,7 +50,7 @@ const receiver = createReceiver({
   baseUrl: `http://127.0.0.1:${plan.cheqpointPort}`,
   callbackUrl: `https://callbacks.example.com${path}`,
   callbackSecret: plan.secret ? 'a secret of the load harness' : undefined,
-  confirm: { gapMs: bounds.gapMs, requestsPerSecond: bounds.callbackGets },
+  confirm: { minIntervalMs: bounds.minIntervalMs, requestsPerSecond: bounds.callbackGets },
   polling: { requestsPerSecond: bounds.sweepGets },
   onDecision,
 })

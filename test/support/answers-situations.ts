@@ -41,7 +41,7 @@ export interface Situation {
 const untouched = { state: 'pending', fence: 0, starts: 0, sealed: null, dueInMs: 12_345 }
 /** Given back undecided: a callback is owed a quick look when the gap is over. */
 const released = { state: 'pending', fence: 1, starts: 0, sealed: null, dueInMs: 2_000 }
-const ran = ['confirmed', 'run-started', 'run-succeeded', 'done']
+const ran = ['confirmed', 'run-started', 'run-succeeded', 'completed']
 /** For an exchange that failed before it had one. */
 const noController = undefined as unknown as Dispatcher.DispatchController
 const amount = z.object({ orderId: z.string(), amount: z.number() })
@@ -295,7 +295,7 @@ const unconfirmed: readonly Situation[] = [
     gets: 1,
     events: ['released'],
     record: released,
-    options: { confirm: { maxAnswerBytes: 1_000 } },
+    options: { confirm: { maxResponseBytes: 1_000 } },
     before: ({ api }) => api.approve(id, { decisionNote: canaries.upstream.repeat(100) }),
   },
   ...(
@@ -426,7 +426,7 @@ const unconfirmed: readonly Situation[] = [
   {
     name: 'looked into by another process',
     answers: [202, 409],
-    word: 'held',
+    word: 'in-progress',
     retryAfter: '30',
     record: { state: 'claimed', fence: 1, starts: 0 },
     async before({ store, pass }) {
@@ -580,7 +580,7 @@ const refused: readonly Situation[] = [
   {
     name: 'unknown, its token valid and its submission without an answer yet',
     answers: [202, 409],
-    word: 'unbound',
+    word: 'awaiting-id',
     retryAfter: '5',
     record: untouched,
     options: withToken,
@@ -681,7 +681,7 @@ const refused: readonly Situation[] = [
   {
     name: 'named in a body that something else has read',
     answers: [500, 500],
-    word: 'body-drained',
+    word: 'body-already-read',
     storeCalls: 0,
     events: ['refused'],
     record: untouched,

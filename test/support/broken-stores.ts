@@ -1,4 +1,4 @@
-import type { Snapshot, Store } from '../../src/store.js'
+import type { Snapshot, Store } from '../../src/stores/store.js'
 import { overlayStore } from './overlay-store.js'
 
 /** What a bug replaces; `store` is the sound one underneath, `holders` who claimed what last. */
@@ -107,7 +107,7 @@ export const brokenStores: readonly BrokenStore[] = [
     },
   })),
   broken('a start cannot be given back', 'a release may give back the start', (store) => ({
-    release: (id, token, options) => store.release(id, token, { ...options, startBack: false }),
+    release: (id, token, options) => store.release(id, token, { ...options, giveAttemptBack: false }),
   })),
   broken('complete takes any token', 'whoever was taken over is refused', (store, holders) => ({
     complete: (id, token, ...rest) => store.complete(id, holders.get(id) ?? token, ...rest),

@@ -121,7 +121,7 @@ export async function openWorld(options: Partial<ReceiverOptions> = {}): Promise
     apiKey: secrets.key,
     baseUrl: api,
     callbackUrl: 'https://app.example.com/webhooks/cheqpoint',
-    confirm: { gapMs: 1 },
+    confirm: { minIntervalMs: 1 },
     polling: { firstMs: 600_000 },
     onDecision: (decision) => void decisions.push(decision),
     ...options,

@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 import { createReceiver } from '../../src/index.js'
-import { redisStore } from '../../src/stores/redis.js'
+import { redisStore } from '../../src/stores/redis/redis-store.js'
 
 /*
  * A process that an orchestrator stops: it tells its parent how many handlers are at work, and closes on SIGTERM.

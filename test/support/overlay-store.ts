@@ -1,4 +1,4 @@
-import type { Store } from '../../src/store.js'
+import type { Store } from '../../src/stores/store.js'
 
 /** `store` with some of its methods replaced. */
 export function overlayStore(store: Store, replaced: Partial<Store>): Store {

@@ -27,11 +27,11 @@ export const apiKey = 'cq_live_local'
 
 export interface PageBenchOptions {
   /** When the receiver begins to look for lost callbacks; by default so late that nothing but a callback counts. */
-  readonly firstLookMs?: number
+  readonly firstPollMs?: number
 }
 
 export async function openPageBench(browser: Browser, options: PageBenchOptions = {}): Promise<PageBench> {
-  const { firstLookMs = 60_000 } = options
+  const { firstPollMs = 60_000 } = options
   const simulator = await createSimulator({ apiKey })
   const { url } = await simulator.listen()
   const app = express()
@@ -43,8 +43,8 @@ export async function openPageBench(browser: Browser, options: PageBenchOptions 
     baseUrl: url,
     callbackUrl: `http://127.0.0.1:${host.port}${path}`,
     callbackSecret: 'a secret of the page tests',
-    polling: { firstMs: firstLookMs, maxMs: firstLookMs },
-    confirm: { gapMs: 50 },
+    polling: { firstMs: firstPollMs, maxMs: firstPollMs },
+    confirm: { minIntervalMs: 50 },
     onDecision: (decision: Decision) => void runs.push(decision),
   })
   app.post(path, expressCallback(receiver))

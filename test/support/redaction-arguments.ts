@@ -65,7 +65,7 @@ export const wrongArguments: readonly Act[] = [
     }),
   ),
   ...byId.map(([name, run]): Act => ({ name: `${name} with an id that is none`, ends: 'id-invalid', run })),
-  ...(['parked', 'unbound'] as const).map(
+  ...(['parked', 'unconfirmed'] as const).map(
     (name): Act => ({
       name: `${name} with a cursor that is none`,
       ends: 'argument-invalid',

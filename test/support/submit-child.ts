@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 import { createReceiver, type ReceiverOptions } from '../../src/index.js'
-import { redisStore } from '../../src/stores/redis.js'
+import { redisStore } from '../../src/stores/redis/redis-store.js'
 import { overlayStore } from './overlay-store.js'
 import { refund } from './submit-bench.js'
 

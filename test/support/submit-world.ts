@@ -7,7 +7,7 @@ import {
   type Receiver,
   type Store,
 } from '../../src/index.js'
-import type { Submission } from '../../src/submission.js'
+import type { Submission } from '../../src/submit/submission.js'
 import { webhook } from './submit-bench.js'
 
 /** What happens in one schedule; its order is the scheduler's. */
@@ -75,7 +75,7 @@ export class World {
         ...(secret ? { callbackSecret: 'a secret of the schedules' } : {}),
         adopt: leak ? 'park' : 'run',
         sweep: swept ? 'elsewhere' : 'off',
-        confirm: { gapMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
+        confirm: { minIntervalMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
         polling: { firstMs: 1_000, requestsPerSecond: Number.POSITIVE_INFINITY },
         // Short, since a timer keeps its receiver until it has rung.
         runs: { timeoutMs: 5_000 },
@@ -132,12 +132,12 @@ export class World {
       const expected = status === 'pending' || !isFound || (isLost && leak) ? 0 : 1
       const runs = this.#runs.filter((ran) => ran.id === id).length
       if (runs !== expected) wrong.push(`${id} of ${orderId} ran ${runs} times, not ${expected}`)
-      const done = this.#events.filter((event) => event.type === 'done' && event.approvalId === id).length
+      const done = this.#events.filter((event) => event.type === 'completed' && event.approvalId === id).length
       if (done !== expected) wrong.push(`${id} was completed ${done} times, not ${expected}`)
       const kept = await this.#inner.get(id)
       if (expected === 1 && kept?.state !== 'done') wrong.push(`${id} is left ${kept?.state}`)
-      const [unbound] = (await this.#inner.reservations({ limit: 9 })).items
-      if (isLost && expected === 0 && kept?.state !== 'parked' && unbound === undefined)
+      const [unconfirmed] = (await this.#inner.reservations({ limit: 9 })).items
+      if (isLost && expected === 0 && kept?.state !== 'parked' && unconfirmed === undefined)
         wrong.push('the lost submission is nowhere')
     }
     for (const { orderId, id } of this.#submissions) {

@@ -166,7 +166,7 @@ describeWithRedis('several receivers on one Redis', () => {
   const gets = (benches: readonly AnswersBench[]): number => benches.reduce((sum, { api }) => sum + api.gets.length, 0)
 
   it('T36: ask once in the gap, however many forged callbacks for one id reach how many of them at once', async () => {
-    const benches = fleet(4, { sweep: 'elsewhere', confirm: { gapMs: 600_000 } })
+    const benches = fleet(4, { sweep: 'elsewhere', confirm: { minIntervalMs: 600_000 } })
     for (const { api } of benches) api.pend(id)
     await benches[0]?.receiver.track(id, tracked)
     const statuses = new Set<number>()
@@ -181,8 +181,8 @@ describeWithRedis('several receivers on one Redis', () => {
   })
 
   it.each(['elsewhere', 'off'] as const)('T36: never ask twice within the gap, with sweep: %s', async (sweep) => {
-    const gapMs = 150
-    const benches = fleet(3, { sweep, confirm: { gapMs } })
+    const minIntervalMs = 150
+    const benches = fleet(3, { sweep, confirm: { minIntervalMs } })
     const times: number[] = []
     const enough = gate()
     for (const { api } of benches) {
@@ -200,14 +200,18 @@ describeWithRedis('several receivers on one Redis', () => {
     going = false
     await Promise.all(flood)
     // Redis counts whole milliseconds.
-    for (const [at, time] of times.slice(1).entries()) expect(time - (times[at] ?? 0)).toBeGreaterThan(gapMs - 2)
+    for (const [at, time] of times.slice(1).entries())
+      expect(time - (times[at] ?? 0)).toBeGreaterThan(minIntervalMs - 2)
     await Promise.all(benches.map(({ receiver }) => receiver.close()))
   })
 
   it('T37: ask no more often together than the sum of their budgets, and the sweep still has its own', async () => {
     // A clock that stands still refills no budget.
     const clock = { now: () => Date.now(), elapsed: () => 1_000 }
-    const options = { ...({ sweep: 'elsewhere', clock } as const), confirm: { requestsPerSecond: 4, gapMs: 600_000 } }
+    const options = {
+      ...({ sweep: 'elsewhere', clock } as const),
+      confirm: { requestsPerSecond: 4, minIntervalMs: 600_000 },
+    }
     const benches = fleet(3, options)
     const known = ids(40)
     for (const { api } of benches) for (const each of known) api.pend(each)

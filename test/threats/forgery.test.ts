@@ -139,16 +139,18 @@ async function forgeFirst(
   dump: () => Promise<string>,
   options: Partial<ReceiverOptions> = {},
 ): Promise<void> {
-  const truth = { orderId: '8842', amount: 80 }
+  const confirmed = { orderId: '8842', amount: 80 }
   const { receiver, api, runs, events } = answersBench({ sweep: 'off', apiKey: 'cq_live_test', ...options }, store)
   await receiver.track(id, { action, details: { orderId: '8842', amount: 120 } })
-  api.approve(id, { modifiedDetails: truth, decisionNote: 'eighty' })
+  api.approve(id, { modifiedDetails: confirmed, decisionNote: 'eighty' })
   const host = await listenTo(express().use(express.json()).post(path, expressCallback(receiver)))
   onTestFinished(() => host.close())
   const sent = callback({ body: JSON.stringify(forged) })
   expect(comparable(await host.send(sent))).toEqual(handled)
   expect(comparable(await host.send(callback()))).toEqual(handled)
-  expect(runs).toMatchObject([{ status: 'approved', details: truth, modifiedDetails: truth, note: 'eighty', action }])
+  expect(runs).toMatchObject([
+    { status: 'approved', details: confirmed, modifiedDetails: confirmed, note: 'eighty', action },
+  ])
   expect(runs[0]?.decidedAt).toEqual(new Date('2026-11-20T09:00:00.000Z'))
   const fields = ['status', 'modifiedDetails', 'decisionNote']
   expect(eventsOf(events, 'mismatch')[0]).toEqual({ type: 'mismatch', approvalId: id, fields })

@@ -99,7 +99,7 @@ describe('a handler that calls the library', () => {
     expect(asked).toEqual([
       { kind: 'running', approvalId: 'req_1' },
       false,
-      'held',
+      'in-progress',
       'not-parked',
       expect.objectContaining({ taken: 0 }),
       202,
@@ -109,13 +109,13 @@ describe('a handler that calls the library', () => {
       'receiver-closed',
     ])
     expect(runs).toHaveLength(1)
-    expect(eventTypes().at(-1)).toBe('done')
+    expect(eventTypes().at(-1)).toBe('completed')
     expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { result: '"done"' } })
   })
 
   it('T77: and waits for its own end for ever is given up when its time is over, and parked in the end', async () => {
     const { receiver, api, runs, events } = bench({
-      runs: { timeoutMs: 60_000, maxStarts: 2 },
+      runs: { timeoutMs: 60_000, maxAttempts: 2 },
       onDecision: ({ approvalId }) => receiver.wait(approvalId),
     })
     await receiver.start()

@@ -76,12 +76,12 @@ describe('an answer', () => {
     '202 api-throttled',
     '202 assistant-unknown',
     '202 handler-failed',
-    '202 held',
+    '202 in-progress',
     '202 no-handler',
     '202 over-budget',
     '202 parked',
     '202 too-soon',
-    '202 unbound',
+    '202 awaiting-id',
     '202 undecided',
     '400 body-aborted: The body did not arrive',
     '400 malformed: Malformed callback',
@@ -90,16 +90,16 @@ describe('an answer', () => {
     '404 unknown-approval: Unknown approval',
     '405 method-not-allowed: Method not allowed',
     '408 body-too-slow: The body came too slowly',
-    '409 held: Another delivery is at work',
+    '409 in-progress: Another delivery is at work',
     '409 too-soon: Asked a moment ago',
-    '409 unbound: The submission has no id yet',
+    '409 awaiting-id: The submission has no id yet',
     '409 undecided: Not decided yet',
     '413 body-too-large: The body is too large',
     '415 media-type-refused: Not plain JSON',
     '429 over-budget: Too many requests to confirm',
     '500 api-key-refused: The receiver is not set up for this request',
     '500 assistant-unknown: The receiver is not set up for this request',
-    '500 body-drained: The body was read by something else',
+    '500 body-already-read: The body was read by something else',
     '500 handler-failed: The handler failed',
     '500 no-handler: The receiver is not set up for this request',
     '502 api-failed: The decision could not be confirmed',
@@ -201,7 +201,7 @@ describe('the token of a callback URL', () => {
     await send(url)
     api.onPost = () => ({ status: 502, body: String(url) })
     told.push(everythingOf(await failure(receiver.submit(submission))))
-    told.push(events, await store.get(approvalId), await receiver.unbound())
+    told.push(events, await store.get(approvalId), await receiver.unconfirmed())
     const text = told.map((each) => JSON.stringify(each)).join('\n')
     expect(text).toContain('submission-unknown')
     // Its reference is no secret: it proves nothing without the other part.

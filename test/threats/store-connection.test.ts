@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { ReceiverOptions } from '../../src/index.js'
-import { redisStore, type SendCommand } from '../../src/stores/redis.js'
+import { redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
 import { callbackRequest } from '../support/callback.js'
 import { type CuttingProxy, type Direction, startCuttingProxy } from '../support/cutting-proxy.js'
 import { closedPort } from '../support/misbehaving-server.js'
@@ -65,7 +65,7 @@ async function through(client: string): Promise<{ readonly proxy: CuttingProxy; 
 const quick: Partial<ReceiverOptions> = {
   sweep: 'elsewhere',
   runs: { leaseMs: 300 },
-  confirm: { timeoutMs: 200, gapMs: 0 },
+  confirm: { timeoutMs: 200, minIntervalMs: 0 },
 }
 
 async function track(made: Bench, id: string): Promise<void> {
@@ -132,7 +132,7 @@ describeWithRedis('a connection that is cut', () => {
     expect(await receiver.submit(submission)).toMatchObject({ status: 'pending', approvalId: 'req_2' })
     expect(proxy.connections).toBe(2)
     expect(api.posts).toHaveLength(2)
-    expect((await receiver.unbound()).items).toEqual([])
+    expect((await receiver.unconfirmed()).items).toEqual([])
   })
 
   it('T83: in the answer to a reservation sends nothing, where the client reports it', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { memoryStore } from '../../src/index.js'
-import { redisStore, type SendCommand } from '../../src/stores/redis.js'
+import { redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
 import { callbackRequest } from '../support/callback.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
 import { describeWithRedis, draft, hour, openBench, type RedisBench, record } from '../support/redis-bench.js'
@@ -127,7 +127,7 @@ describeWithRedis('a Redis whose clock jumps', () => {
     expect([older?.fence, newer?.fence]).toEqual([1, 2])
     expect(older?.idempotencyKey).toBe(newer?.idempotencyKey)
     expect(eventsOf(first.events, 'completed-after-takeover')).toHaveLength(1)
-    expect(eventsOf(second.events, 'done')).toHaveLength(1)
+    expect(eventsOf(second.events, 'completed')).toHaveLength(1)
     expect(second.api.gets).toEqual([]) // the decision was sealed before
   })
 

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { createCallbackUrls } from '../../src/callback-url.js'
+import { createCallbackUrls } from '../../src/submit/callback-url.js'
 import { bodyFor, callback, comparable, problem, taken } from '../support/adapters-bench.js'
 import { path, socketHosts } from '../support/hosts.js'
 import { refund } from '../support/receiver.js'
@@ -22,7 +22,7 @@ describe('a token in the URL', () => {
   const secret = {
     callbackUrl: `https://app.test${path}`,
     callbackSecret: 'a secret of the threats',
-    confirm: { gapMs: 0 },
+    confirm: { minIntervalMs: 0 },
   }
   const refused = problem(401, 'token-refused', 'The callback URL has no valid token')
   const escaped = (text: string): string => [...text].map((each) => `%${each.charCodeAt(0).toString(16)}`).join('')

@@ -55,7 +55,7 @@ async function expectFailureAndRecovery(fault: Fault): Promise<void> {
       if (broken) fault(request, response)
       else response.end(approval)
     })
-    const { send, runs, calls, events } = await upstreamBench(server.url, { sweep, confirm: { gapMs: 0 } })
+    const { send, runs, calls, events } = await upstreamBench(server.url, { sweep, confirm: { minIntervalMs: 0 } })
     const answer = await send()
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([answered, answered === 502 ? '10' : null])
     expect(runs).toEqual([])
@@ -133,7 +133,7 @@ describe('a connection to the API', () => {
       const dispatcher = new Agent({ connect: { lookup } })
       onTestFinished(() => dispatcher.close())
       // Plain http needs a loopback name; which one it is only the lookup above knows.
-      const options = { dispatcher, sweep: 'off', confirm: { gapMs: 0 } } as const
+      const options = { dispatcher, sweep: 'off', confirm: { minIntervalMs: 0 } } as const
       const { send, runs, events } = await upstreamBench(`http://localhost:${port}`, options)
       expect((await send()).status).toBe(502)
       expect(eventsOf(events, 'released')).toMatchObject([{ code: 'api-unreachable' }])
@@ -243,7 +243,7 @@ describe('an API that asks to slow down', () => {
           response.writeHead(429).end(approval)
         })
         const clock = { now: () => now, elapsed: () => performance.now() }
-        const { send, runs, events } = await upstreamBench(server.url, { sweep, clock, confirm: { gapMs: 0 } })
+        const { send, runs, events } = await upstreamBench(server.url, { sweep, clock, confirm: { minIntervalMs: 0 } })
         const answer = await send()
         expect([answer.status, answer.headers.get('retry-after')]).toEqual([
           answered,

@@ -1,5 +1,5 @@
-import type { JsonObject, JsonValue } from '../../decision.js'
-import { CheqpointError } from '../../errors.js'
+import type { JsonObject, JsonValue } from '../../index.js'
+import { CheqpointError } from '../../index.js'
 import { type Faults, noFaults } from '../faults.js'
 import { type DecisionInput, isObject } from '../requests.js'
 

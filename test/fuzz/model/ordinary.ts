@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { readAnswer } from '../answers.js'
 import { anyId, anySide, command, type Drawn, set } from './command.js'
 import { type Model, of } from './model.js'
-import { gapMs, original, retentionMs, type Verdict, type World } from './world.js'
+import { minIntervalMs, original, retentionMs, type Verdict, type World } from './world.js'
 
 /*
  * What happens where nothing goes wrong: people submit, decide, cancel and revive, callbacks come, sweeps look, time goes by.
@@ -38,7 +38,7 @@ async function track(model: Model, world: World, which: string): Promise<void> {
 /** A callback that came before the API shows the decision is not lost in a long wait. */
 async function expectSoon({ store }: World, which: string): Promise<void> {
   const shown = await store.get(which)
-  if (shown?.state === 'pending') assert.ok(shown.dueInMs <= gapMs, `${which} is not looked at again soon`)
+  if (shown?.state === 'pending') assert.ok(shown.dueInMs <= minIntervalMs, `${which} is not looked at again soon`)
 }
 
 export const often: readonly Drawn[] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Snapshot } from '../../../src/index.js'
 import { type Known, type Model, of } from './model.js'
-import { gapMs, longestDueMs, maxStarts, original, type Start, type Verdict, type World } from './world.js'
+import { longestDueMs, maxAttempts, minIntervalMs, original, type Start, type Verdict, type World } from './world.js'
 
 /*
  * The promises of the README and of the store's contract, held against the ledger and against what the store shows.
@@ -22,7 +22,7 @@ export async function checkPromises(model: Model, world: World): Promise<void> {
 function checkStarts(id: string, starts: readonly Start[], { since, cancelledAt, retries }: Known, world: World): void {
   const done = world.done.filter((each) => each.id === id && each.at >= since)
   assert.ok(done.length <= 1, `${id} was completed ${done.length} times`)
-  const most = world.guarantee === 'at-most-once' ? 1 + retries : maxStarts * (1 + retries)
+  const most = world.guarantee === 'at-most-once' ? 1 + retries : maxAttempts * (1 + retries)
   assert.ok(starts.length <= most, `${id} was started ${starts.length} times`)
   const [first] = starts
   for (const [at, start] of starts.entries()) {
@@ -93,7 +93,7 @@ function checkQuestions(id: string, { manual, since }: Known, world: World): voi
   const times = world.questions.filter((each) => each.id === id && each.at >= since).map(({ at }) => at)
   for (const [index, at] of times.entries()) {
     const before = times[index - 1]
-    if (before === undefined || at - before >= gapMs) continue
+    if (before === undefined || at - before >= minIntervalMs) continue
     assert.ok(
       manual.some((each) => each >= before && each <= at),
       `${id} was asked for twice within ${at - before} ms`,

@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
-import type { SendCommand } from '../../../src/stores/redis.js'
-import * as scripts from '../../../src/stores/redis-scripts.js'
+import type { SendCommand } from '../../../src/stores/redis/redis-store.js'
+import * as scripts from '../../../src/stores/redis/scripts.js'
 import { startRedis, type TestServer } from '../../support/redis-server.js'
 import type { FakeTime } from '../time.js'
 

@@ -17,9 +17,9 @@ import { SeverableStore } from './severable-store.js'
  * who sees everything keeps.
  */
 
-export const gapMs = 2_000
+export const minIntervalMs = 2_000
 export const leaseMs = 30_000
-export const maxStarts = 3
+export const maxAttempts = 3
 export const retentionMs = 3_600_000
 /** No open record is due later than this: the longest pause that an API may ask for, and its jitter. */
 export const longestDueMs = 1_080_000
@@ -110,7 +110,7 @@ export class World {
     const upstream = new Upstream()
     upstream.answer = (path) => this.answer(path)
     const onEvent = (event: CheqpointEvent): void => {
-      if (event.type === 'done' && !way.severed) this.done.push({ id: event.approvalId, at: this.time.elapsed() })
+      if (event.type === 'completed' && !way.severed) this.done.push({ id: event.approvalId, at: this.time.elapsed() })
     }
     return this.#receiver(way.store, upstream, onEvent, (decision, run) => process.handle(decision, run))
   }
@@ -123,9 +123,9 @@ export class World {
   ): Receiver {
     return createReceiver({
       ...{ apiKey: 'cq_live_model', dispatcher: upstream, clock: this.time, store, onEvent, onDecision, retentionMs },
-      ...{ guarantee: this.guarantee, sweep: 'elsewhere', confirm: { gapMs, requestsPerSecond: 1_000 } },
+      ...{ guarantee: this.guarantee, sweep: 'elsewhere', confirm: { minIntervalMs, requestsPerSecond: 1_000 } },
       polling: { requestsPerSecond: 1_000 },
-      runs: { leaseMs, maxStarts, timeoutMs: 100_000, backoffMs: [1_000, 60_000] },
+      runs: { leaseMs, maxAttempts, timeoutMs: 100_000, backoffMs: [1_000, 60_000] },
     })
   }
 }

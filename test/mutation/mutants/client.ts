@@ -73,14 +73,14 @@ export const clientMutants: readonly Mutant[] = [
     tests: ['client-faults.test.ts'],
   },
   {
-    guard: 'no more of an answer is read than maxAnswerBytes',
+    guard: 'no more of an answer is read than maxResponseBytes',
     file: 'src/transport.ts',
     find: 'this.#bytes > this.#maxBytes',
     replace: 'false',
     tests: ['client-faults.test.ts'],
   },
   {
-    guard: 'an answer may have maxAnswerBytes',
+    guard: 'an answer may have maxResponseBytes',
     file: 'src/transport.ts',
     find: 'this.#bytes > this.#maxBytes',
     replace: 'this.#bytes >= this.#maxBytes',

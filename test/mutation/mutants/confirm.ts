@@ -238,7 +238,7 @@ export const confirmMutants: readonly Mutant[] = [
   {
     guard: 'details come with an approval alone',
     file: 'src/held.ts',
-    find: "if (truth.status !== 'approved') return",
+    find: "if (confirmed.status !== 'approved') return",
     replace: 'if (false) return',
     tests: ['typed-actions.test.ts', 'receiver-runs.test.ts'],
   },

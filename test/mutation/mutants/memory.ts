@@ -117,15 +117,15 @@ export const memoryMutants: readonly Mutant[] = [
   {
     guard: 'a start is given back where that is said',
     file: 'src/stores/memory-record.ts',
-    find: 'if (startBack === true && this.#startedBy === token) {',
+    find: 'if (giveAttemptBack === true && this.#startedBy === token) {',
     replace: 'if (false) {',
     tests: ['memory-store.test.ts'],
   },
   {
     guard: 'no start is given back that was not counted',
     file: 'src/stores/memory-record.ts',
-    find: 'if (startBack === true && this.#startedBy === token) {',
-    replace: 'if (startBack === true) {',
+    find: 'if (giveAttemptBack === true && this.#startedBy === token) {',
+    replace: 'if (giveAttemptBack === true) {',
     tests: ['memory-store.test.ts'],
   },
   {
@@ -166,7 +166,7 @@ export const memoryMutants: readonly Mutant[] = [
   {
     guard: 'a claim of a callback is a knock, whatever is answered',
     file: 'src/stores/memory-record.ts',
-    find: 'if (knock === true) this.#looksOwed = quickLooks',
+    find: 'if (knock === true) this.#looksOwed = quickPolls',
     replace: '',
     tests: ['memory-store.test.ts'],
   },
@@ -187,7 +187,7 @@ export const memoryMutants: readonly Mutant[] = [
   {
     guard: 'a callback that joined is a knock with the release',
     file: 'src/stores/memory-record.ts',
-    find: 'if (knocked === true) this.#looksOwed = quickLooks',
+    find: 'if (knocked === true) this.#looksOwed = quickPolls',
     replace: '',
     tests: ['memory-store.test.ts'],
   },

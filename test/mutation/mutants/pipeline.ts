@@ -61,7 +61,7 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'nobody asks again within the gap',
     file: 'src/held.ts',
-    find: "reason === 'closing' ? 0 : this.#core.confirm.gapMs",
+    find: "reason === 'closing' ? 0 : this.#core.confirm.minIntervalMs",
     replace: '0',
     tests: ['answers.test.ts'],
   },
@@ -124,14 +124,14 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a callback waits the gap out where nobody else looks',
     file: 'src/resolver.ts',
-    find: 'found.retryAfterMs <= core.confirm.gapMs',
+    find: 'found.retryAfterMs <= core.confirm.minIntervalMs',
     replace: 'false',
     tests: ['answers.test.ts', 'receiver-sweep.test.ts'],
   },
   {
     guard: 'a callback does not wait out what is longer than the gap',
     file: 'src/resolver.ts',
-    find: ' && found.retryAfterMs <= core.confirm.gapMs',
+    find: ' && found.retryAfterMs <= core.confirm.minIntervalMs',
     replace: '',
     tests: ['answers.test.ts', 'receiver-sweep.test.ts', 'receiver-runs.test.ts'],
   },
@@ -192,17 +192,17 @@ export const pipelineMutants: readonly Mutant[] = [
     tests: ['receiver-guarantees.test.ts'],
   },
   {
-    guard: 'a decision with maxStarts starts is parked before it runs',
+    guard: 'a decision with maxAttempts starts is parked before it runs',
     file: 'src/pipeline.ts',
-    find: 'answer.starts >= core.runs.maxStarts',
+    find: 'answer.starts >= core.runs.maxAttempts',
     replace: 'false',
     tests: ['receiver-processes.test.ts'],
   },
   {
-    guard: 'maxStarts is the number of starts, not one more',
+    guard: 'maxAttempts is the number of starts, not one more',
     file: 'src/pipeline.ts',
-    find: 'answer.starts >= core.runs.maxStarts',
-    replace: 'answer.starts > core.runs.maxStarts',
+    find: 'answer.starts >= core.runs.maxAttempts',
+    replace: 'answer.starts > core.runs.maxAttempts',
     tests: ['receiver-processes.test.ts'],
   },
   {
@@ -232,7 +232,7 @@ export const pipelineMutants: readonly Mutant[] = [
     file: 'src/pipeline.ts',
     find: "if (seal.kind === 'lost') return lost",
     replace:
-      "if (seal.kind === 'lost') return held.prepare({ sealed: typeof truth === 'string' ? truth : writeSealed(truth), starts: 1 }, rules)",
+      "if (seal.kind === 'lost') return held.prepare({ sealed: typeof confirmed === 'string' ? confirmed : writeConfirmed(confirmed), starts: 1 }, rules)",
     tests: ['receiver-runs.test.ts'],
   },
   {

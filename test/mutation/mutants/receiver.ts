@@ -257,7 +257,7 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'close() aborts runs that do not end',
     file: 'src/receiver.ts',
-    find: 'timeout.ringAll()',
+    find: 'timeout.fireAll()',
     replace: '',
     tests: ['receiver-close.test.ts'],
   },

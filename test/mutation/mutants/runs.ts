@@ -5,7 +5,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'the lease of a run is renewed',
     file: 'src/lease.ts',
-    find: 'this.#disarm = this.#terms.renewal.arm(() => void this.#renew())',
+    find: 'this.#disarm = this.#deps.renewal.start(() => void this.#renew())',
     replace: '',
     tests: ['receiver-runs.test.ts'],
   },
@@ -82,7 +82,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a run has runs.timeoutMs',
     file: 'src/run.ts',
-    find: 'let disarm = terms.timeout.arm(() => {',
+    find: 'let disarm = terms.timeout.start(() => {',
     replace: 'let disarm = ((_ring: () => void) => () => {})(() => {',
     tests: ['receiver-runs.test.ts'],
   },
@@ -124,15 +124,15 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a start that closing cut short is given back',
     file: 'src/run.ts',
-    find: "startBack: reason === 'closing'",
-    replace: 'startBack: false',
+    find: "giveAttemptBack: reason === 'closing'",
+    replace: 'giveAttemptBack: false',
     tests: ['receiver-close.test.ts'],
   },
   {
     guard: 'a start that failed is not given back',
     file: 'src/run.ts',
-    find: "startBack: reason === 'closing'",
-    replace: 'startBack: true',
+    find: "giveAttemptBack: reason === 'closing'",
+    replace: 'giveAttemptBack: true',
     tests: ['receiver-runs.test.ts'],
   },
   {
@@ -152,15 +152,15 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a decision is parked with its last start',
     file: 'src/run.ts',
-    find: 'attempt >= maxStarts',
-    replace: 'attempt > maxStarts',
+    find: 'attempt >= maxAttempts',
+    replace: 'attempt > maxAttempts',
     tests: ['receiver-runs.test.ts'],
   },
   {
     guard: 'a decision is not parked with a start left',
     file: 'src/run.ts',
-    find: 'attempt >= maxStarts',
-    replace: 'attempt >= maxStarts - 1',
+    find: 'attempt >= maxAttempts',
+    replace: 'attempt >= maxAttempts - 1',
     tests: ['receiver-runs.test.ts'],
   },
   {
@@ -292,7 +292,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'verifyAndResolve bounds its store calls',
     file: 'src/verify.ts',
-    find: 'boundedStore(readStore(options.store), new Alarm(storeTimeoutMs, settings.clock))',
+    find: 'boundedStore(readStore(options.store), new SharedTimer(storeTimeoutMs, settings.clock))',
     replace: 'readStore(options.store)',
     tests: ['verify.test.ts'],
   },

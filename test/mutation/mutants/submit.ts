@@ -84,7 +84,7 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'an inline decision is sealed as it is bound',
     file: 'src/submit.ts',
-    find: ', sealed: writeSealed(found.sealed) })',
+    find: ', sealed: writeConfirmed(found.sealed) })',
     replace: ' })',
     tests: ['submit.test.ts'],
   },
@@ -301,7 +301,7 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'a submission that was not found is looked for later',
     file: 'src/adopt.ts',
-    find: 'await core.store.postpone(ref, nextLookMs(ageMs, core.polling, core.random))',
+    find: 'await core.store.postpone(ref, nextPollMs(ageMs, core.polling, core.random))',
     replace: '',
     tests: ['adopt.test.ts', 'submit.test.ts'],
   },

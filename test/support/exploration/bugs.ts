@@ -1,5 +1,5 @@
-import type { NewRecord } from '../../../src/record.js'
-import type { Store } from '../../../src/store.js'
+import type { NewRecord } from '../../../src/stores/record.js'
+import type { Store } from '../../../src/stores/store.js'
 import { overlayStore } from '../overlay-store.js'
 import type { Policy } from './world.js'
 

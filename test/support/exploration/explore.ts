@@ -1,4 +1,4 @@
-import type { Store } from '../../../src/store.js'
+import type { Store } from '../../../src/stores/store.js'
 import { comesDue, dueInvariant, firstBroken, isOpen, type View } from './invariants.js'
 import { type Step, steps } from './steps.js'
 import { id, type Policy, ref, type Worker, World } from './world.js'

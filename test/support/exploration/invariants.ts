@@ -1,4 +1,4 @@
-import type { Reservation, Snapshot } from '../../../src/store.js'
+import type { Reservation, Snapshot } from '../../../src/stores/store.js'
 import { leaseMs, shortMs, type World } from './world.js'
 
 /** A state as a bystander sees it. */

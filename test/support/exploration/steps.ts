@@ -117,7 +117,7 @@ function stepsOf(index: 0 | 1): readonly Step[] {
     ),
     by('starts', ['sealed'], (world, worker) => world.start(worker)),
     ...write('gives the start back', ['sealed'], (world, worker) =>
-      world.release(worker, { dueInMs: 0, notBeforeMs: 0, startBack: true }),
+      world.release(worker, { dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true }),
     ),
     by('extends', ['running'], (world, worker) => world.extend(worker)),
     by('finishes', ['running'], (world, worker) => world.finish(worker)),

@@ -1,5 +1,5 @@
-import type { ReleaseOptions, Store } from '../../../src/store.js'
-import { memoryStore } from '../../../src/stores/memory.js'
+import { memoryStore } from '../../../src/stores/memory/memory-store.js'
+import type { ReleaseOptions, Store } from '../../../src/stores/store.js'
 
 /*
  * A small model of what surrounds a store: one request, two workers that follow the pipeline a step at a time and may die
@@ -14,7 +14,7 @@ export const ref = 'ref-1'
 export const shortMs = 1
 export const leaseMs = 2
 export const backOffMs = 2
-const quickLooks = 3
+const quickPolls = 3
 const forever = 1_000_000
 
 /** How the workers behave; each of the last three is a bug. */
@@ -143,7 +143,7 @@ export class World {
       token,
       byCallback,
       sealed: answer.sealed !== null,
-      mustPark: answer.starts >= maxStarts(policy) && policy.neverParksStarted !== true,
+      mustPark: answer.starts >= maxAttempts(policy) && policy.neverParksStarted !== true,
       life: ledger.life,
     })
   }
@@ -217,7 +217,7 @@ export class World {
     if (answer === 'lost') return
     this.#wrote(worker)
     if (!ledger.claimed) return
-    if (worker.joined) ledger.owed = quickLooks
+    if (worker.joined) ledger.owed = quickPolls
     Object.assign(ledger, {
       claimed: false,
       notBefore: this.now + options.notBeforeMs,
@@ -227,7 +227,7 @@ export class World {
   }
 
   async park(worker: Worker): Promise<void> {
-    if ((await this.store.park(id, worker.token, 'started-before', '')) === 'lost') return
+    if ((await this.store.park(id, worker.token, 'attempt-unfinished', '')) === 'lost') return
     this.#wrote(worker)
     this.ledger.claimed = false
   }
@@ -243,7 +243,7 @@ export class World {
   }
 
   #knocked(): void {
-    Object.assign(this.ledger, { owed: quickLooks, quick: true })
+    Object.assign(this.ledger, { owed: quickPolls, quick: true })
   }
 
   /** The store took a write of this worker. Whether it still holds the record is what the ledger knows. */
@@ -273,7 +273,7 @@ function idle(): Worker {
 }
 
 /** After so many starts a record is parked: at-most-once after one whose end nobody knows. */
-function maxStarts({ guarantee }: Policy): number {
+function maxAttempts({ guarantee }: Policy): number {
   return guarantee === 'at-most-once' ? 1 : 2
 }
 

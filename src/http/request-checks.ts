@@ -1,0 +1,109 @@
+import { type CallbackPayload, parseCallback } from '../cheqpoint/wire.js'
+import type { Refusal } from '../model/outcome.js'
+import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
+import { onceEach } from '../util/once-each.js'
+import { SharedTimer } from '../util/shared-timer.js'
+import { type BodyLimits, type CallbackBody, type Parsed, readBody } from './body.js'
+
+/** An HTTP request, independent of any framework. */
+export interface Callback {
+  readonly method: string
+  /** Path and query, or the whole URL. */
+  readonly url: string
+  /** Every value that was sent under this name, in lower case; a host that joins them gives the joined text. */
+  header(name: string): readonly string[]
+  readonly body: CallbackBody
+}
+
+export interface RequestRules extends BodyLimits {
+  readonly agents: ReadonlySet<string>
+  readonly isId: (id: string) => boolean
+  /** Reads our reference from the token in the URL; absent where no secret is configured. */
+  readonly readRef?: ((url: string) => string | null) | undefined
+  /** Called with an agent header that is refused. */
+  readonly onOtherAgent: (agent: string) => void
+}
+
+/** A callback that passed the checks. Only its id is used to act; the rest of its payload is compared and reported. */
+export interface PlausibleCallback {
+  readonly kind: 'plausible'
+  readonly payload: CallbackPayload
+  /** The reference that its token proved; `undefined` where no secret is configured. */
+  readonly ref: string | undefined
+}
+
+/** The method alone: the one check that comes before load shedding. */
+export function checkMethod(callback: Callback): Refusal | null {
+  return callback.method === 'POST' ? null : { kind: 'method-not-allowed' }
+}
+
+/**
+ * Everything that can be said of a callback without asking anybody: agent, token, content type and coding, length,
+ * body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it.
+ */
+export function checkRequest(
+  callback: Callback,
+  rules: RequestRules,
+): PlausibleCallback | Refusal | Promise<PlausibleCallback | Refusal> {
+  const agent = single(callback.header('user-agent'))
+  if (agent === undefined || !rules.agents.has(agent)) {
+    if (agent !== undefined) rules.onOtherAgent(agent)
+    return { kind: 'agent-refused' }
+  }
+  const ref = rules.readRef?.(callback.url)
+  if (ref === null) return { kind: 'token-refused' }
+  if (!isPlainJson(callback)) return { kind: 'media-type-refused' }
+  const length = callback.header('content-length')
+  if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
+  if (length.some((value) => Number(value) > rules.maxBytes)) return { kind: 'body-too-large' }
+  const lengthKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
+  const read = (body: Parsed | Refusal): PlausibleCallback | Refusal => {
+    if ('kind' in body) return body
+    const payload = parseCallback(body.value)
+    return payload === null || !rules.isId(payload.id) ? { kind: 'malformed' } : { kind: 'plausible', payload, ref }
+  }
+  const body = readBody(callback.body, rules, lengthKnown)
+  return body instanceof Promise ? body.then(read) : read(body)
+}
+
+/** JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
+function isPlainJson(callback: Callback): boolean {
+  const codings = callback.header('content-encoding').flatMap((value) => value.split(','))
+  if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity')) return false
+  const given = callback.header('content-type')
+  if (given.length === 0 || single(given) === 'application/json') return true
+  const types = given.flatMap((value) => value.split(','))
+  const [type = '', ...parameters] = (single(types) ?? '').toLowerCase().split(';')
+  const name = type.trim()
+  if (name !== 'application/json' && !(name.startsWith('application/') && name.endsWith('+json'))) return false
+  return parameters.every((parameter) => {
+    const [key = '', value = ''] = parameter.split('=')
+    return key.trim() !== 'charset' || /^"?utf-?8"?$/.test(value.trim())
+  })
+}
+
+/** The one value of a header, or nothing where there are none or several. */
+function single(values: readonly string[]): string | undefined {
+  return values.length === 1 ? values[0] : undefined
+}
+
+const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/
+
+/** What a callback is held against before the pipeline. */
+export function requestRules(
+  { agents, callbacks, clock, emit }: ResolvedPipelineOptions,
+  isId: (id: string) => boolean,
+  readRef?: RequestRules['readRef'],
+): RequestRules {
+  const tellVersion = onceEach(16, (agent) => emit({ type: 'agent-version', agent }))
+  return {
+    agents,
+    isId,
+    readRef,
+    maxBytes: callbacks.maxBodyBytes,
+    alarm: new SharedTimer(callbacks.bodyTimeoutMs, clock),
+    onOtherAgent: (agent) => {
+      if (otherVersion.test(agent)) tellVersion(agent)
+    },
+  }
+}

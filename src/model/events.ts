@@ -1,0 +1,170 @@
+import type { DecisionStatus, Via } from './decision.js'
+import type { ErrorCode } from './errors.js'
+import type { ParkReason } from './park-reason.js'
+
+/** Why a callback was refused. */
+export const refusalReasons = [
+  'method-not-allowed',
+  'closing',
+  'overloaded',
+  'agent-refused',
+  'token-refused',
+  'media-type-refused',
+  'body-too-large',
+  'body-too-slow',
+  'body-aborted',
+  'body-already-read',
+  'malformed',
+  'unknown-approval',
+] as const
+/** Why a callback was refused: the `code` of its answer. */
+export type RefusalReason = (typeof refusalReasons)[number]
+
+/** Why a claim was given back without a finished run. */
+export type ReleaseReason =
+  | 'undecided'
+  | 'api-failed'
+  | 'api-throttled'
+  | 'api-key-refused'
+  | 'assistant-unknown'
+  | 'no-handler'
+  | 'over-budget'
+  | 'handler-failed'
+  | 'closing'
+
+/**
+ * What happened, for logs and metrics. A closed union: switch over `type`. No event carries a key, a token, details,
+ * a note or a payload. Listeners are called synchronously; one that throws harms nothing.
+ *
+ * `error` is what your handler or a store threw, with whatever text, causes and properties that has. It is not
+ * enumerable: JSON, a copy, `console.log` and `util.inspect` of an event show nothing of it; `event.error` does, and so
+ * does `showHidden`. Ids, names of actions and assistants, and names of keys in `paths` are shown.
+ */
+export type CheqpointEvent =
+  | { readonly type: 'refused'; readonly reason: RefusalReason; readonly approvalId: string | null }
+  /** Another version of the agent header was seen; emitted once a version. */
+  | { readonly type: 'agent-version'; readonly agent: string }
+  | {
+      readonly type: 'confirmed'
+      readonly approvalId: string
+      readonly action: string
+      readonly status: DecisionStatus
+      readonly via: Via
+    }
+  /** A callback claimed something else than the API says. The API's answer is what counts; the names of the fields are given. */
+  | { readonly type: 'mismatch'; readonly approvalId: string; readonly fields: readonly string[] }
+  /**
+   * The API used a status word that decides nothing because nobody documented it; emitted once a word. At most 64
+   * characters of it, those that a terminal would obey as escapes.
+   */
+  | { readonly type: 'unknown-status'; readonly approvalId: string; readonly word: string }
+  | {
+      readonly type: 'run-started'
+      readonly approvalId: string
+      readonly action: string
+      readonly attempt: number
+      readonly fence: number
+      readonly via: Via
+    }
+  | {
+      readonly type: 'run-succeeded'
+      readonly approvalId: string
+      readonly action: string
+      readonly attempt: number
+      readonly durationMs: number
+    }
+  /** The handler threw, or took too long. `error` is what it threw. */
+  | {
+      readonly type: 'run-failed'
+      readonly approvalId: string
+      readonly action: string
+      readonly attempt: number
+      readonly durationMs: number
+      readonly timedOut: boolean
+      readonly error: unknown
+    }
+  /** What a handler returned is not JSON, or more than 16 KiB of it; the run counts, its result is not kept. */
+  | { readonly type: 'result-dropped'; readonly approvalId: string; readonly action: string }
+  | {
+      readonly type: 'completed'
+      readonly approvalId: string
+      readonly action: string
+      readonly status: DecisionStatus
+      readonly via: Via
+    }
+  /** A decision that was already handled came again. */
+  | { readonly type: 'duplicate'; readonly approvalId: string }
+  | {
+      readonly type: 'released'
+      readonly approvalId: string
+      readonly reason: ReleaseReason
+      readonly dueInMs: number
+      readonly code: ErrorCode | null
+    }
+  /** `paths` are JSON Pointers of what was wrong, never values. */
+  | {
+      readonly type: 'parked'
+      readonly approvalId: string
+      readonly action: string
+      readonly reason: ParkReason
+      readonly paths: readonly string[]
+    }
+  /** Approved after `expiresAt`: handed over as `expired`. */
+  | { readonly type: 'late'; readonly approvalId: string; readonly action: string }
+  | { readonly type: 'adopted'; readonly approvalId: string; readonly ref: string }
+  | { readonly type: 'submission-unknown'; readonly ref: string }
+  /** The API refused our key: nothing of this assistant can be confirmed until it is mended. */
+  | { readonly type: 'api-key-refused'; readonly assistant: string | null }
+  /** Nothing of this assistant is asked for a while. */
+  | { readonly type: 'paused'; readonly assistant: string | null; readonly forMs: number }
+  /** The lease of a running handler was lost; its `signal` aborted. Another run may follow. */
+  | { readonly type: 'lease-lost'; readonly approvalId: string; readonly action: string; readonly fence: number }
+  /** A handler finished after somebody else took over: its effect may stand twice. */
+  | {
+      readonly type: 'completed-after-takeover'
+      readonly approvalId: string
+      readonly action: string
+      readonly fence: number
+    }
+  /** A decision was found by looking, after its callback had been refused for its token: something on the way may strip the token. */
+  | { readonly type: 'token-refused-but-decided'; readonly approvalId: string }
+  /** Nothing looks for lost callbacks: neither `start()` nor `sweep: 'elsewhere'`. Emitted once. */
+  | { readonly type: 'not-sweeping' }
+  | {
+      readonly type: 'swept'
+      readonly taken: number
+      readonly decided: number
+      readonly undecided: number
+      readonly failed: number
+    }
+  | { readonly type: 'store-failed'; readonly operation: string; readonly error: unknown }
+  | { readonly type: 'store-warning'; readonly message: string }
+
+/** Hears each event as it happens, synchronously. What it throws harms nothing. */
+export type EventListener = (event: CheqpointEvent) => void
+
+/**
+ * A word of somebody else's, fit for one line of a log: its first 64 characters, and as escapes those that a terminal
+ * or a viewer would obey instead of showing them.
+ */
+export function printable(word: string): string {
+  return word.slice(0, 64).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)
+}
+
+/**
+ * Calls a listener so that nothing it does, now or later, reaches the caller. An `error` is not enumerable there, so
+ * that an event written as JSON carries no text of a handler or a store.
+ */
+export function guardListener(listener: EventListener | undefined): EventListener {
+  if (listener === undefined) return () => {}
+  return (event) => {
+    try {
+      if ('error' in event) Object.defineProperty(event, 'error', { enumerable: false })
+      const returned: unknown = listener(event)
+      // A promise of any realm or library: one that nobody hears of would end the process.
+      if (returned !== undefined) Promise.resolve(returned).catch(() => {})
+    } catch {
+      // A broken listener must not change what happens to a decision.
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { ConfirmedDecision } from './confirmed-decision.js'
+import type { DecisionStatus } from './decision.js'
+import type { ErrorCode } from './errors.js'
+import type { RefusalReason } from './events.js'
+import type { ParkReason } from './park-reason.js'
+
+/** A callback that was refused before anything was asked of the API. */
+export interface Refusal {
+  readonly kind: RefusalReason
+}
+
+/**
+ * What became of a trigger. A closed union: each kind has one row in the table of answers below. Not for logs as it is:
+ * `confirmed` has the reviewer's edit and note, `error` what the store threw. {@link toResponse} shows neither.
+ */
+export type Outcome =
+  | Refusal
+  /** The handler ran to its end now. */
+  | {
+      readonly kind: 'handled'
+      readonly approvalId: string
+      readonly status: DecisionStatus
+      readonly confirmed: ConfirmedDecision
+    }
+  /** It did so before; `confirmed` is `null` where the tombstone keeps the outcome only, or the record was cancelled. */
+  | { readonly kind: 'completed'; readonly approvalId: string; readonly confirmed: ConfirmedDecision | null }
+  /** FetchedApproval, and parked because the reviewer's edit must not run. */
+  | {
+      readonly kind: 'edit-refused'
+      readonly approvalId: string
+      readonly reason: ParkReason
+      readonly confirmed: ConfirmedDecision
+    }
+  /** CompletionWaits for a person. */
+  | { readonly kind: 'parked'; readonly approvalId: string; readonly reason: ParkReason | null }
+  /** The handler is still at work; the lease goes on. */
+  | { readonly kind: 'running'; readonly approvalId: string }
+  | {
+      readonly kind: 'handler-failed'
+      readonly approvalId: string
+      readonly confirmed: ConfirmedDecision
+      readonly retryAfterMs: number
+    }
+  | Waiting
+  | {
+      readonly kind: 'api-failed'
+      readonly approvalId: string
+      readonly code: ErrorCode
+      readonly retryAfterMs: number
+    }
+  | { readonly kind: 'api-key-refused' | 'assistant-unknown' | 'no-handler'; readonly approvalId: string }
+  | { readonly kind: 'store-unavailable'; readonly error: unknown }
+
+/** Nothing is wrong, but not now. */
+export interface Waiting {
+  readonly kind:
+    | 'in-progress'
+    | 'over-budget'
+    | 'too-soon'
+    /** A valid token whose submission has no id yet. */
+    | 'awaiting-id'
+    | 'undecided'
+    | 'api-throttled'
+  readonly approvalId: string
+  readonly retryAfterMs: number
+}

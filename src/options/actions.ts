@@ -1,0 +1,86 @@
+import type { Decision, Run } from '../model/decision.js'
+import { CheqpointError } from '../model/errors.js'
+import type { StandardSchema } from '../model/standard-schema.js'
+import { group, invalid, oneOf, optionalFunction } from './option-checks.js'
+
+/**
+ * What a reviewer's edit means. `replace`: it stands for the whole details, as the vendor documents. `merge`: it is a
+ * JSON Merge Patch (RFC 7396). `refuse`: an edited approval is never acted on.
+ */
+export type Modifications = 'replace' | 'merge' | 'refuse'
+
+/** What is known of an action besides its handler. */
+export interface ActionRules {
+  /** Schema of the details, original and edited alike. One that throws, or takes longer than 5 s, refuses. */
+  readonly details?: StandardSchema | undefined
+  /** Schema of the context. */
+  readonly context?: StandardSchema | undefined
+  /**
+   * Default: `replace`, but an edit that lacks keys of the original is refused as ambiguous where there is no schema
+   * to judge it, since the vendor's own samples contradict each other.
+   */
+  readonly modifications?: Modifications | undefined
+}
+
+/** A handler of any action, its types erased. */
+export type Handler = (decision: Decision<unknown, unknown>, run: Run) => unknown
+
+/** Who handles what. */
+export interface Handlers {
+  readonly actions: ReadonlyMap<string, ActionRules & { readonly handler: Handler }>
+  /** Handles every action without an entry of its own. */
+  readonly fallback: Handler | null
+}
+
+const ruleNames: readonly string[] = ['details', 'context', 'modifications'] satisfies (keyof ActionRules)[]
+
+/** The rules of actions without handlers, for {@link verifyAndResolve}. */
+export function readActionRules(value: unknown): ReadonlyMap<string, ActionRules> {
+  const entries = Object.entries(group(value, 'actions')).map(([name, entry]) => {
+    const path = `actions.${name}`
+    return [name, readRules(group(entry, path, ruleNames), path)] as const
+  })
+  return new Map(entries)
+}
+
+function readRules(entry: Readonly<Record<string, unknown>>, path: string): ActionRules {
+  const { details, context, modifications } = entry
+  return {
+    details: readSchema(details, `${path}.details`),
+    context: readSchema(context, `${path}.context`),
+    modifications:
+      modifications === undefined
+        ? undefined
+        : oneOf(modifications, `${path}.modifications`, ['replace', 'merge', 'refuse']),
+  }
+}
+
+/** Throws `option-missing` where nobody would handle anything, and `option-unknown` or `option-invalid`. */
+export function readHandlers(onDecision: unknown, actions: unknown): Handlers {
+  const entries = Object.entries(group(actions, 'actions')).map(([name, value]) => {
+    const path = `actions.${name}`
+    const entry = group(value, path, [...ruleNames, 'onDecision'])
+    const handler = optionalFunction(entry['onDecision'], `${path}.onDecision`)
+    if (handler === undefined)
+      throw new CheqpointError('option-missing', `option ${path}.onDecision is required: a function`)
+    // The user's types ended at this edge; the schemas in the rules make them true again at run time.
+    return [name, { ...readRules(entry, path), handler: handler.bind(value) as Handler }] as const
+  })
+  const fallback = optionalFunction(onDecision, 'onDecision')
+  if (fallback === undefined && entries.length === 0) {
+    throw new CheqpointError(
+      'option-missing',
+      'give onDecision, or an entry in actions, or both: nobody would learn of a decision',
+    )
+  }
+  return { actions: new Map(entries), fallback: (fallback as Handler | undefined) ?? null }
+}
+
+function readSchema(value: unknown, path: string): StandardSchema | undefined {
+  if (value === undefined) return undefined
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !('~standard' in value)) {
+    throw invalid(path, value, 'a Standard Schema (zod, valibot, arktype and others make them)')
+  }
+  // The '~standard' property is how the specification tells a schema.
+  return value as StandardSchema
+}

@@ -1,0 +1,110 @@
+import { issuePaths, pointer, type StandardSchema } from '../model/standard-schema.js'
+import type { ActionRules } from '../options/actions.js'
+import { isJsonObject, type JsonObject, type JsonValue, sameJson } from '../util/json.js'
+
+export type Effective =
+  | { readonly ok: true; readonly details: unknown; readonly changedPaths: readonly string[] }
+  | {
+      readonly ok: false
+      readonly reason: 'edit-invalid' | 'edit-ambiguous' | 'edit-refused' | 'details-invalid'
+      /** JSON Pointers of what was wrong, never values. */
+      readonly paths: readonly string[]
+    }
+
+/** What an approval allows to be done: the original or the edit, as the action's rules read them. */
+export function effectiveDetails(
+  rules: ActionRules,
+  original: JsonValue,
+  modified: JsonObject | null,
+): Effective | Promise<Effective> {
+  if (modified !== null) {
+    if (rules.modifications === 'refuse') return { ok: false, reason: 'edit-refused', paths: [] }
+    if (rules.modifications === undefined && rules.details === undefined) {
+      const lacking = lackingPaths(original, modified)
+      if (lacking.length > 0) return { ok: false, reason: 'edit-ambiguous', paths: lacking }
+    }
+  }
+  const raw = modified === null ? original : rules.modifications === 'merge' ? mergePatch(original, modified) : modified
+  const judge = (checked: Validated): Effective =>
+    checked.ok
+      ? { ok: true, details: checked.value, changedPaths: modified === null ? [] : changedPaths(original, raw) }
+      : { ok: false, reason: modified === null ? 'details-invalid' : 'edit-invalid', paths: checked.paths }
+  const checked = validate(rules.details, raw)
+  return 'then' in checked ? checked.then(judge) : judge(checked)
+}
+
+export type Validated =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly paths: readonly string[] }
+
+/** How long a schema may take for one value. */
+const schemaTimeoutMs = 5_000
+
+/**
+ * Runs a schema, where there is one. A schema that throws refuses, and so does one that takes too long: whoever waits
+ * for it holds a place of the sweep.
+ */
+export function validate(schema: StandardSchema | undefined, value: unknown): Validated | Promise<Validated> {
+  return schema === undefined ? { ok: true, value } : runSchema(schema, value)
+}
+
+async function runSchema(schema: StandardSchema, value: unknown): Promise<Validated> {
+  try {
+    const answer = schema['~standard'].validate(value)
+    // Most schemas answer at once, and need no time-out.
+    const result = 'then' in answer ? await inTime(answer) : answer
+    return result.issues === undefined
+      ? { ok: true, value: result.value }
+      : { ok: false, paths: issuePaths(result.issues) }
+  } catch {
+    return { ok: false, paths: [''] }
+  }
+}
+
+function inTime<Result>(answer: PromiseLike<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error('the schema did not answer in time'))
+    const timer = setTimeout(late, schemaTimeoutMs).unref()
+    const end =
+      <Value>(settle: (value: Value) => void) =>
+      (value: Value): void => {
+        clearTimeout(timer)
+        settle(value)
+      }
+    answer.then(end(resolve), end(reject))
+  })
+}
+
+/** JSON Merge Patch, RFC 7396. Keys such as `__proto__` are data like any other. */
+export function mergePatch(target: JsonValue, patch: JsonValue): JsonValue {
+  if (!isJsonObject(patch)) return patch
+  const merged = new Map(isJsonObject(target) ? Object.entries(target) : [])
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(key)
+    else merged.set(key, mergePatch(merged.get(key) ?? null, value))
+  }
+  return Object.fromEntries(merged)
+}
+
+/** JSON Pointers of what differs, at the highest place where it does; arrays are compared as a whole. */
+export function changedPaths(before: JsonValue, after: JsonValue, at: readonly string[] = []): readonly string[] {
+  if (!isJsonObject(before) || !isJsonObject(after)) return sameJson(before, after) ? [] : [pointer(at)]
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)])
+  return [...keys].flatMap((key) => {
+    const old = own(before, key)
+    const now = own(after, key)
+    return old === undefined || now === undefined ? [pointer([...at, key])] : changedPaths(old, now, [...at, key])
+  })
+}
+
+function lackingPaths(original: JsonValue, edited: JsonValue, at: readonly string[] = []): readonly string[] {
+  if (!isJsonObject(original) || !isJsonObject(edited)) return []
+  return Object.entries(original).flatMap(([key, value]) => {
+    const kept = own(edited, key)
+    return kept === undefined ? [pointer([...at, key])] : lackingPaths(value, kept, [...at, key])
+  })
+}
+
+function own(object: JsonObject, key: string): JsonValue | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined
+}

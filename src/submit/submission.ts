@@ -1,0 +1,65 @@
+import { type ConfirmedDecision, showConfirmed } from '../model/confirmed-decision.js'
+import type { DecisionStatus } from '../model/decision.js'
+import type { Snapshot } from '../stores/store.js'
+import { readDate } from '../util/dates.js'
+import type { JsonObject, JsonValue } from '../util/json.js'
+import { showJson } from '../util/json.js'
+
+/** What became of a submission. */
+export type Submission = PendingSubmission | DecidedSubmission
+
+/** A submission that waits for its decision, or for a person who looks at it where it is parked. */
+export interface PendingSubmission {
+  readonly status: 'pending'
+  readonly approvalId: string
+  /** Where a person decides, if Cheqpoint said. */
+  readonly reviewUrl: string | null
+}
+
+/** A submission that is decided: by a rule at once, while Cheqpoint held the call, or earlier under the same key. */
+export interface DecidedSubmission {
+  /** `cancelled` where a person ended it without a run. */
+  readonly status: DecisionStatus | 'cancelled'
+  readonly approvalId: string
+  readonly modifiedDetails: JsonObject | null
+  readonly note: string | null
+  readonly decidedAt: Date | null
+  /** What the handler returned; `null` where it returned nothing or has not ended. */
+  readonly result: JsonValue
+}
+
+/** What the store says of a submission that is bound; what is known without it where it does not. */
+export function summarize(known: Submission, kept: Snapshot | null): Submission {
+  const { approvalId } = known
+  // Parked, it is a person's to decide, whatever the API said.
+  if (kept?.state === 'parked') return pending(approvalId)
+  if (kept?.state === 'done') {
+    const { outcome, sealed, result } = kept.tombstone
+    const confirmed = showConfirmed(sealed)
+    return decided(approvalId, { ...nothingMore, ...confirmed, status: outcome }, result)
+  }
+  const confirmed = showConfirmed(kept?.sealed ?? null)
+  return confirmed === null ? known : decided(approvalId, confirmed, null)
+}
+
+const nothingMore = { modifiedDetails: null, note: null, decidedAt: null }
+
+export function pending(approvalId: string): PendingSubmission {
+  return { status: 'pending', approvalId, reviewUrl: null }
+}
+
+export function decided(
+  approvalId: string,
+  confirmed: Omit<ConfirmedDecision, 'status' | 'via'> & Pick<DecidedSubmission, 'status'>,
+  result: string | null,
+): DecidedSubmission {
+  const { status, modifiedDetails, note, decidedAt } = confirmed
+  return {
+    status,
+    approvalId,
+    modifiedDetails,
+    note,
+    decidedAt: readDate(decidedAt),
+    result: showJson(result),
+  }
+}

@@ -1,0 +1,75 @@
+import { CheqpointError } from '../model/errors.js'
+import type { Draft } from '../stores/record.js'
+import type { JsonText } from '../util/json.js'
+import { maxDepth } from '../util/json.js'
+
+/** What is said of a request that is to be followed. */
+export interface Tracked {
+  readonly action: string
+  /** As submitted. Plain JSON. */
+  readonly details: unknown
+  /** Comes back with the decision. Plain JSON; default `null`. */
+  readonly context?: unknown
+  /** After this moment a fresh approval no longer runs. Default: `expiresAfterMs` from now. */
+  readonly expiresAt?: Date | undefined
+  /** Required where keys are configured by assistant. */
+  readonly assistant?: string | undefined
+  /** The reference that the callback URL was made with. */
+  readonly ref?: string | undefined
+}
+
+/** JSON text of a value that must survive a restart. Throws `not-json` and names the first place that would not. */
+export function writeJson(value: unknown, name: string): JsonText {
+  const fault = findFault(value, name, new Set())
+  if (fault !== null) throw new CheqpointError('not-json', fault)
+  return JSON.stringify(value)
+}
+
+/** The draft of a request. Throws `argument-invalid`, `not-json` or `assistant-unknown`. */
+export function writeDraft(tracked: Tracked, assistants: ReadonlySet<string> | null, defaultExpiry: number): Draft {
+  const { action, details, context = null, expiresAt, assistant, ref } = tracked
+  if (typeof action !== 'string' || action === '') throw argument('action', 'a text that is not empty')
+  if (typeof details !== 'object' || details === null || Array.isArray(details)) throw argument('details', 'an object')
+  if (expiresAt !== undefined && (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())))
+    throw argument('expiresAt', 'a valid Date')
+  if (assistants === null && assistant !== undefined)
+    throw argument('assistant', 'left out, since there is one key for all')
+  if (assistants !== null && assistant === undefined)
+    throw argument('assistant', `one of ${[...assistants].join(', ')}`)
+  if (assistant !== undefined && assistants?.has(assistant) === false) {
+    throw new CheqpointError('assistant-unknown', `no key is configured for assistant '${assistant}'`)
+  }
+  return {
+    ref: ref ?? null,
+    action,
+    assistant: assistant ?? null,
+    expiresAt: expiresAt?.getTime() ?? defaultExpiry,
+    details: writeJson(details, 'details'),
+    context: writeJson(context, 'context'),
+  }
+}
+
+function argument(name: string, allowed: string): CheqpointError {
+  return new CheqpointError('argument-invalid', `${name} must be ${allowed}`)
+}
+
+/** What JSON would lose or change, in words; `null` where it would not. */
+function findFault(value: unknown, at: string, above: Set<object>): string | null {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return null
+  if (typeof value === 'number') return Number.isFinite(value) ? null : `${at} is a number that JSON does not have`
+  if (typeof value !== 'object') return `${at} is of type ${typeof value}, which JSON does not have`
+  if (above.has(value)) return `${at} contains itself`
+  if (above.size >= maxDepth) return `${at} is nested deeper than ${maxDepth} levels`
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
+    return `${at} is not a plain object`
+  above.add(value)
+  // The entries of a list include its holes, which JSON would fill.
+  for (const [key, each] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+    // A property that is undefined is left out by JSON, which is what it says.
+    const fault = each === undefined && !Array.isArray(value) ? null : findFault(each, `${at}.${key}`, above)
+    if (fault !== null) return fault
+  }
+  above.delete(value)
+  return null
+}

@@ -1,0 +1,46 @@
+import type { Random } from './clock.js'
+
+/*
+ * When to look or try again. Pure functions of what is known; durations in milliseconds.
+ */
+
+export interface PollSchedule {
+  readonly firstMs: number
+  readonly maxMs: number
+}
+
+/**
+ * Time until the next look at a request that is still undecided: as long again as it has been waiting, so looks come
+ * at twice the age of the one before, between `firstMs` and `maxMs`. By age and not by count, so that nobody who
+ * provokes looks can make them rarer.
+ */
+export function nextPollMs(ageMs: number, schedule: PollSchedule, random: Random): number {
+  return jitter(clamp(ageMs, schedule.firstMs, schedule.maxMs), random)
+}
+
+/** Time until a failed handler runs again, after so many starts: doubling, with full jitter above the shortest. */
+export function backoffMs(starts: number, [shortest, longest]: readonly [number, number], random: Random): number {
+  const ceiling = Math.min(longest, shortest * 2 ** Math.min(Math.max(starts - 1, 0), 52))
+  return Math.round(shortest + random() * (ceiling - shortest))
+}
+
+/** ±20 %, so that what started together does not stay together. */
+export function jitter(ms: number, random: Random): number {
+  return Math.round(ms * (0.8 + 0.4 * random()))
+}
+
+export function clamp(ms: number, least: number, most: number): number {
+  return Math.min(Math.max(ms, least), most)
+}
+
+/**
+ * Milliseconds that a Retry-After header asks for, between 1 s and 15 min; `null` where it is missing or no number of
+ * seconds and no date (RFC 9110, section 10.2.3).
+ */
+export function retryAfterMs(header: string | undefined, nowMs: number): number | null {
+  if (header === undefined) return null
+  const text = header.trim()
+  // Only a date has letters; the parser of dates would take '-5' and '1.5' for years.
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) * 1000 : /[a-z]/i.test(text) ? Date.parse(text) - nowMs : Number.NaN
+  return Number.isNaN(ms) ? null : clamp(ms, 1_000, 900_000)
+}

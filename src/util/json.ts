@@ -1,0 +1,81 @@
+import { isUtf8 } from 'node:buffer'
+
+/** What JSON can hold. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
+/** A JSON object. Its keys are data: `__proto__` is one like any other. */
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
+/** Text that holds JSON. Stores keep it as it is and never look inside. */
+export type JsonText = string
+
+/** Deeper than this, an answer is unreadable: serializers recurse, and a decision must be stored. */
+export const maxDepth = 64
+
+/** Bytes as text, or `null` where they are no UTF-8: decoding puts other characters for the broken ones, and nobody would notice. */
+export function readUtf8(bytes: Uint8Array): string | null {
+  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString() : null
+}
+
+/** Parses JSON of at most {@link maxDepth} levels. Throws `SyntaxError` on anything else. */
+export function parseJson(text: string): unknown {
+  // Most answers have not even as many brackets as there may be levels.
+  if (!hasMore(text, maxDepth)) return JSON.parse(text)
+  let depth = 0
+  let inString = false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (inString) {
+      if (code === 0x5c) at++
+      else if (code === 0x22) inString = false
+    } else if (code === 0x22) inString = true
+    else if (code === 0x7b || code === 0x5b) {
+      if (++depth > maxDepth) throw new SyntaxError(`JSON nested deeper than ${maxDepth} levels`)
+    } else if (code === 0x7d || code === 0x5d) depth--
+  }
+  return JSON.parse(text)
+}
+
+/** Whether a text has more opening brackets than so many, wherever they stand. */
+function hasMore(text: string, most: number): boolean {
+  let left = most
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (--left < 0) return true
+  }
+  return false
+}
+
+/** Whether a JSON value is an object rather than an array or a scalar. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function readJson(text: JsonText): JsonValue {
+  // JSON.parse yields nothing but JSON values.
+  return JSON.parse(text) as JsonValue
+}
+
+/** The same for those who only show it: `null` where it is damaged, whose text an error would quote, or nothing was kept. */
+export function showJson(text: JsonText | null): JsonValue {
+  try {
+    return text === null ? null : readJson(text)
+  } catch {
+    return null
+  }
+}
+
+/** Equality of JSON values, whatever the order of their keys. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const keys = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  return keys.every((key) => {
+    // Both are objects here; arrays are compared by index.
+    const left = a as Record<string, unknown>
+    const right = b as Record<string, unknown>
+    return Object.hasOwn(right, key) && sameJson(left[key], right[key])
+  })
+}
