@@ -1,5 +1,4 @@
 import { inspect } from 'node:util'
-import type { Report } from './command.js'
 
 export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
@@ -12,7 +11,7 @@ export interface Output {
 /** Where a command prints. */
 export interface Terminal {
   /** Prints a report at once; the last one is returned instead. */
-  print(report: Report): void
+  print(report: { readonly text: string; readonly document: unknown }): void
   paint(style: Style, text: string): string
 }
 

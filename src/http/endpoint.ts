@@ -16,7 +16,7 @@ import { type CallbackResponse, toResponse } from './responses.js'
 
 export interface EndpointDeps {
   readonly intake: RequestRules
-  readonly resolver: Pipeline
+  readonly pipeline: Pipeline
   readonly emit: EventListener
   readonly clock: Clock
   readonly maxInFlight: number
@@ -76,7 +76,7 @@ export class Endpoint {
       if (plausible.kind !== 'plausible') return this.#answer(plausible, null)
       const looking = ready()
       if (looking !== undefined) await looking
-      const work = this.#deps.resolver.resolve(plausible.payload.id, 'callback', plausible.ref)
+      const work = this.#deps.pipeline.resolve(plausible.payload.id, 'callback', plausible.ref)
       const outcome = await this.#acknowledge(plausible, work, options)
       // Answered, but what the handler's end tells of the callback is still worth knowing. It cannot reject.
       if (outcome.kind === 'running') void work.then((ended) => this.#report(plausible, ended))

@@ -89,7 +89,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     { ...settings, emit },
     { store, client, manyAssistants: assistants !== null, rulesFor, isClosing },
   )
-  const resolver = new Pipeline({
+  const pipeline = new Pipeline({
     core,
     emit,
     clock,
@@ -104,7 +104,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     isSwept: () => isSwept(),
   })
   const sweeper = new Sweeper({
-    ...{ store, resolver, emit, clock, random },
+    ...{ store, pipeline, emit, clock, random },
     concurrency: polling.concurrency,
     leaseMs: runs.leaseMs,
     settle: (ref) =>
@@ -114,15 +114,15 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const ready = checkOnce(store, emit)
   const noticeNoSweep = onceEach(1, () => emit({ type: 'not-sweeping' }))
   const endpoint = new Endpoint({
-    ...{ resolver, emit, clock, isClosing, isSwept, ready },
+    ...{ pipeline, emit, clock, isClosing, isSwept, ready },
     intake: requestRules(settings, isId, urls?.read),
     maxInFlight: callbacks.maxInFlight,
     ack: new SharedTimer(callbacks.ackAfterMs, clock),
   })
 
-  const waits = new CompletionWaits(core, resolver, isSwept)
+  const waits = new CompletionWaits(core, pipeline, isSwept)
   const submitter = new Submitter({
-    ...{ core, client, resolver, isId, urls, rulesFor, assistants },
+    ...{ core, client, pipeline, isId, urls, rulesFor, assistants },
     expiresAfterMs: settings.expiresAfterMs,
     retentionMs: settings.retentionMs,
     submitTimeoutMs: settings.submitTimeoutMs,
@@ -186,7 +186,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     async resolve(approvalId) {
       checkId(approvalId)
       await usable()
-      return resolver.resolve(approvalId, 'manual')
+      return pipeline.resolve(approvalId, 'manual')
     },
     async reconcile(reconcileOptions) {
       await usable()
@@ -203,13 +203,13 @@ export function createReceiver<const Details = Record<never, never>, const Conte
         await within(
           sweeper.stop().then(async () => {
             await submitter.idle()
-            await resolver.idle()
+            await pipeline.idle()
           }),
           Math.min(drainMs, longestTimer),
         )
         stop.stopped = true
         timeout.fireAll()
-        await within(resolver.idle(), abortGraceMs)
+        await within(pipeline.idle(), abortGraceMs)
         await client.close()
       })()
       return closing
@@ -218,7 +218,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       return {
         ...(await store.stats()),
         inFlight: endpoint.inFlight,
-        working: resolver.size,
+        working: pipeline.size,
         sweeping: sweeper.running,
       }
     },

@@ -34,7 +34,7 @@ export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | '
 export interface SubmitDeps {
   readonly core: PipelineContext
   readonly client: Pick<Client, 'inbound'>
-  readonly resolver: Pipeline
+  readonly pipeline: Pipeline
   readonly isId: (id: string) => boolean
   /** `null` where no callback URL is configured: decisions are found by looking. */
   readonly urls: CallbackUrls | null
@@ -136,7 +136,7 @@ export class Submitter {
   }
 
   async #settle(ref: string, draft: Draft, answer: FetchedApproval): Promise<Submission> {
-    const { core, resolver, cameEarly } = this.#deps
+    const { core, pipeline, cameEarly } = this.#deps
     const { id: approvalId, reviewUrl } = answer
     const { action } = draft
     // Undecided it may be old by the time it is here, so only a GET can tell that a request has expired.
@@ -150,14 +150,14 @@ export class Submitter {
       const known = { status: 'pending', approvalId, reviewUrl } as const
       if (kept?.state !== 'pending' || kept.dueInMs > 0) return summarize(known, kept)
       // A callback was here before the id was, and nobody may send it again.
-      await resolver.resolve(approvalId, 'poll')
+      await pipeline.resolve(approvalId, 'poll')
       return summarize(known, await this.#read(approvalId))
     }
     // Ours to run first, so that it has run when this resolves; another process may after a lease.
     await this.#bind(ref, draft, approvalId, { dueInMs: core.runs.leaseMs, sealed: writeConfirmed(found.sealed) })
     if (found.late) core.emit({ type: 'late', approvalId, action })
     core.emit({ type: 'confirmed', approvalId, action, status: found.sealed.status, via: 'inline' })
-    const outcome = await resolver.resolve(approvalId, 'inline')
+    const outcome = await pipeline.resolve(approvalId, 'inline')
     const known = outcome.kind === 'handled' ? decided(approvalId, outcome.confirmed, null) : pending(approvalId)
     return summarize(known, await this.#read(approvalId))
   }

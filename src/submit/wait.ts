@@ -47,7 +47,7 @@ const batch = 64
 /** CompletionWaits for completions: one loop for all who wait, reading each awaited record once a round. */
 export class CompletionWaits {
   readonly #core: PipelineContext
-  readonly #resolver: Pipeline
+  readonly #pipeline: Pipeline
   readonly #isSwept: () => boolean
   readonly #waiting = new Map<string, Set<Waiter>>()
   /** Approvals that somebody began to wait for, and that were not looked at since. */
@@ -56,9 +56,9 @@ export class CompletionWaits {
   readonly #bySignal = new Map<EventTarget | null, Set<Waiter>>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(core: PipelineContext, resolver: Pipeline, isSwept: () => boolean) {
+  constructor(core: PipelineContext, pipeline: Pipeline, isSwept: () => boolean) {
     this.#core = core
-    this.#resolver = resolver
+    this.#pipeline = pipeline
     this.#isSwept = isSwept
   }
 
@@ -159,7 +159,7 @@ export class CompletionWaits {
       const found = await store.get(approvalId)
       if (found?.state === 'pending' && found.dueInMs <= 0 && !this.#isSwept()) {
         // Nobody else looks, so whoever waits does. Not waited for, or one slow handler would hold up all the others.
-        void this.#resolver.resolve(approvalId, 'poll') // it cannot reject
+        void this.#pipeline.resolve(approvalId, 'poll') // it cannot reject
       }
       const result = readResult(approvalId, found)
       if (result !== null) for (const { end } of waiters) end(result)

@@ -7,7 +7,7 @@ import type { Clock, Random } from '../util/clock.js'
 
 export interface SweepDeps {
   readonly store: Store
-  readonly resolver: Pipeline
+  readonly pipeline: Pipeline
   readonly emit: EventListener
   readonly clock: Clock
   readonly random: Random
@@ -77,7 +77,7 @@ export class Sweeper {
     this.#loop = this.#run()
   }
 
-  /** Takes no new key, for good; resolves when the loop has ended. What it started is the resolver's. */
+  /** Takes no new key, for good; resolves when the loop has ended. What it started is the pipeline's. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#running = false
@@ -169,11 +169,11 @@ class Round {
   }
 
   async #lookInto(key: DueKey): Promise<void> {
-    const { resolver, settle, emit } = this.#deps
+    const { pipeline, settle, emit } = this.#deps
     try {
       if (key.kind === 'approval') {
         // In its own step: a report while we wait takes the counts away.
-        const outcome = await resolver.resolve(key.id, 'poll')
+        const outcome = await pipeline.resolve(key.id, 'poll')
         this.#ended[column(outcome)]++
       } else await settle(key.ref)
     } catch (error) {

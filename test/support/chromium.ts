@@ -1,29 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { describe } from 'vitest'
-
-const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-]
-const wished = process.env['CHROMIUM_PATH']
-const found = (wished === undefined ? places : [wished]).find(runs)
-
-/** A `describe` that needs Chromium: where it is missing it fails in CI, and skips with a warning elsewhere. */
-export function describeWithChromium(name: string, body: () => void): void {
-  if (found !== undefined) {
-    describe(name, body)
-    return
-  }
-  if (process.env['CI']) throw new Error(`Chromium is not installed, nor named by CHROMIUM_PATH; CI must run: ${name}`)
-  console.warn(`SKIPPED, because Chromium is not installed, nor named by CHROMIUM_PATH: ${name}`)
-  describe.skip(name, body)
-}
+import { findTool } from './needs.js'
 
 /** A browser with nothing in it, which reaches this machine only. */
 export function launchChromium(): Promise<Browser> {
+  const found = findTool('chromium')
   if (found === undefined) throw new Error('Chromium is not installed')
   const args = [
     '--no-sandbox',
@@ -65,13 +45,4 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   })
   page.on('request', (request) => origins.add(new URL(request.url()).origin))
   return { page, complaints, origins }
-}
-
-function runs(path: string): boolean {
-  try {
-    execFileSync(path, ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }

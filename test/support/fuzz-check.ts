@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import type { Property } from '../fuzz/property.js'
-import { describeFailure, describeReport } from '../fuzz/report.js'
+import type { Property } from '../long/fuzz/property.js'
+import { describeFailure, describeReport } from '../long/fuzz/report.js'
 
 /*
  * A part of what `npm run fuzz` makes: 100,000 cases of most properties. A case of `adapters` takes five hosts, one of

@@ -1,23 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createClient } from 'redis'
-import { describe } from 'vitest'
 import type { Draft, NewRecord } from '../../src/stores/record.js'
 import type { Command } from '../../src/stores/redis/link.js'
 import { type RedisStoreOptions, redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
 import type { Store } from '../../src/stores/store.js'
-import { redisServerFound, sharedRedis } from './redis-server.js'
-
-/** A `describe` that needs `redis-server`: where it is missing it fails in CI, and skips with a warning elsewhere. */
-export function describeWithRedis(name: string, body: () => void): void {
-  if (redisServerFound) {
-    describe(name, body)
-    return
-  }
-  if (process.env['CI']) throw new Error(`redis-server is not installed, and CI must run: ${name}`)
-  console.warn(`SKIPPED, because redis-server is not installed: ${name}`)
-  describe.skip(name, body)
-}
+import { sharedRedis } from './redis-server.js'
 
 /** One connection to one server, and stores on it that share nothing. */
 export interface RedisBench {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -14,9 +14,6 @@ export interface TestServer {
   thaw(): void
   stop(): Promise<void>
 }
-
-/** Whether `redis-server` can be started here. */
-export const redisServerFound: boolean = isInstalled()
 
 /** Starts a server without persistence on a free port. `settings` are those of redis.conf, as pairs. */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
@@ -118,15 +115,6 @@ export async function until(look: () => boolean | Promise<boolean>): Promise<voi
   while (!(await look())) {
     if (performance.now() > deadline) throw new Error('waited ten seconds in vain')
     await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-function isInstalled(): boolean {
-  try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
   }
 }
 

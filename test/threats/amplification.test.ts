@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ReceiverOptions } from '../../src/index.js'
 import { type AnswersBench, answersBench, id, tracked } from '../support/answers-bench.js'
-import { describeWithRedis, openBench, type RedisBench, recorder, scriptCalls } from '../support/redis-bench.js'
+import { describeWith } from '../support/needs.js'
+import { openBench, type RedisBench, recorder, scriptCalls } from '../support/redis-bench.js'
 import { eventsOf } from '../support/runs-events.js'
 import { approved, ids, pending, withinBucket } from '../support/runs-sweep.js'
 import { gate, pass } from '../support/runs-time.js'
@@ -36,7 +37,7 @@ describe('one known id', () => {
     expect(runs).toEqual([])
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['released']))
     expect(await snapshot()).toMatchObject({ state: 'pending', starts: 0, sealed: null })
-  }, 30_000)
+  })
 
   it.each([0, 500, 1_000, 1_990])(
     'T38: forged callbacks every tenth of a second keep a decision, made %i ms after a look, for the gap and a tick at most',
@@ -126,7 +127,7 @@ describe('many known ids', () => {
     const closed = receiver.close()
     await pass(15_000) // looks that wait for their turn
     await closed
-  }, 30_000)
+  })
 
   it('T37: a flood on known ids leaves the budget of the sweep alone', async () => {
     const { receiver, api, send, runs, forget } = answersBench({
@@ -151,7 +152,7 @@ describe('many known ids', () => {
   })
 })
 
-describeWithRedis('several receivers on one Redis', () => {
+describeWith('redis-server', 'several receivers on one Redis', () => {
   let redis: RedisBench
   beforeAll(async () => {
     redis = await openBench()
@@ -235,7 +236,7 @@ describeWithRedis('several receivers on one Redis', () => {
     await first.receiver.reconcile({ limit: 1 })
     expect(first.runs).toMatchObject([{ approvalId: 'genuine', status: 'approved' }])
     await Promise.all(benches.map(({ receiver }) => receiver.close()))
-  }, 30_000)
+  })
 
   it('T01: five hundred unknown ids leave no key in Redis, and cost one call each', async () => {
     const { send: sendCommand, commands } = recorder(redis.send)
@@ -250,7 +251,7 @@ describeWithRedis('several receivers on one Redis', () => {
     expect(scriptCalls(commands)).toBe(500)
     expect(api.gets).toEqual([])
     await receiver.close()
-  }, 30_000)
+  })
 })
 
 describe('unknown ids', () => {
@@ -276,5 +277,5 @@ describe('unknown ids', () => {
     expect(remembered.lastIndexOf(false)).toBe(999)
     expect(api.gets).toEqual([])
     await receiver.close()
-  }, 30_000)
+  })
 })

@@ -7,8 +7,9 @@ import { callbackRequest } from '../support/callback.js'
 import type { DrainPlan } from '../support/drain-child.js'
 import { FakeApi } from '../support/fake-api.js'
 import { misbehave } from '../support/misbehaving-server.js'
+import { describeWith } from '../support/needs.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
-import { describeWithRedis, openBench, type RedisBench } from '../support/redis-bench.js'
+import { openBench, type RedisBench } from '../support/redis-bench.js'
 import { gate } from '../support/runs-time.js'
 import { answerBody } from '../support/upstream-bench.js'
 
@@ -47,11 +48,10 @@ describe('a thousand copies of a callback at once', () => {
       expect([...(await sendCopies([made]))]).toEqual([[200, copies]])
       expect([made.runs.length, made.api.gets.length]).toEqual([1, 1])
     },
-    20_000,
   )
 })
 
-describeWithRedis('several processes on one Redis', () => {
+describeWith('redis-server', 'several processes on one Redis', () => {
   let redis: RedisBench
   beforeAll(async () => {
     redis = await openBench()
@@ -88,7 +88,6 @@ describeWithRedis('several processes on one Redis', () => {
       expect([...(await sendCopies(all))]).toEqual([[200, copies]])
       expect(all.flatMap(({ runs }) => runs)).toHaveLength(1)
     },
-    20_000,
   )
 
   it('T78: told to stop with a hundred handlers at work, one lets end what ends, gives the rest back, and exits by itself', async () => {
@@ -138,5 +137,5 @@ describeWithRedis('several processes on one Redis', () => {
     )
     expect(runs.every(([, attempt]) => attempt === 1)).toBe(true)
     expect(api.gets).toEqual([])
-  }, 30_000)
+  })
 })

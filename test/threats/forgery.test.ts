@@ -8,8 +8,9 @@ import { agent, bodyFor, callback, comparable, json, taken } from '../support/ad
 import { action, answersBench, canary, id, tracked } from '../support/answers-bench.js'
 import { listenTo, path } from '../support/hosts.js'
 import { misbehave } from '../support/misbehaving-server.js'
+import { describeWith } from '../support/needs.js'
 import { refund } from '../support/receiver.js'
-import { describeWithRedis, openBench, type RedisBench } from '../support/redis-bench.js'
+import { openBench, type RedisBench } from '../support/redis-bench.js'
 import { eventsOf } from '../support/runs-events.js'
 import { pass } from '../support/runs-time.js'
 import { behind, ways } from '../support/threats-bench.js'
@@ -164,7 +165,7 @@ describe('a forged callback that comes before the genuine one', () => {
     forgeFirst(memoryStore(), async () => ''))
 })
 
-describeWithRedis('on Redis', () => {
+describeWith('redis-server', 'on Redis', () => {
   let redis: RedisBench
   beforeAll(async () => {
     redis = await openBench()
@@ -214,5 +215,5 @@ describeWithRedis('on Redis', () => {
     expect(benches.flatMap(({ runs }) => runs)).toHaveLength(1)
     expect(benches.reduce((sum, { api }) => sum + api.gets.length, 0)).toBe(1)
     await Promise.all(benches.map(({ receiver }) => receiver.close()))
-  }, 30_000)
+  })
 })

@@ -7,7 +7,8 @@ import { type Decision, memoryStore, type Store } from '../../src/index.js'
 import { adapterBench, bodyFor, callback, comparable, problem, taken } from '../support/adapters-bench.js'
 import { answersBench } from '../support/answers-bench.js'
 import { listenTo, path } from '../support/hosts.js'
-import { describeWithRedis, draft, openBench, type RedisBench, recorder } from '../support/redis-bench.js'
+import { describeWith } from '../support/needs.js'
+import { draft, openBench, type RedisBench, recorder } from '../support/redis-bench.js'
 import { behind, effects, none, ways } from '../support/threats-bench.js'
 
 /*
@@ -161,7 +162,7 @@ describe('the memory store', () => {
   it('T24: takes ids that every object inherits for ids like any other', () => isNoWord(() => memoryStore()))
 })
 
-describeWithRedis('redisStore', () => {
+describeWith('redis-server', 'redisStore', () => {
   let bench: RedisBench
   beforeAll(async () => {
     bench = await openBench()

@@ -7,8 +7,9 @@ import { action, answersBench, callbackSecret, callbackUrl, id, tracked } from '
 import { situations } from '../support/answers-situations.js'
 import { callbackRequest } from '../support/callback.js'
 import { closedPort, misbehave, misbehaveRaw } from '../support/misbehaving-server.js'
+import { describeWith } from '../support/needs.js'
 import { bench, refund } from '../support/receiver.js'
-import { describeWithRedis, openBench, type RedisBench } from '../support/redis-bench.js'
+import { openBench, type RedisBench } from '../support/redis-bench.js'
 import { failure, SubmitApi, refund as submission, submitBench } from '../support/submit-bench.js'
 
 afterEach(() => {
@@ -128,7 +129,7 @@ describe('an answer', () => {
       }
     }
     expect([...seen].toSorted()).toEqual(all)
-  }, 60_000)
+  })
 })
 
 describe('a log that writes events as JSON', () => {
@@ -176,7 +177,7 @@ describe('a log that writes events as JSON', () => {
       }),
       { numRuns: 60 },
     )
-  }, 30_000)
+  })
 })
 
 describe('the token of a callback URL', () => {
@@ -209,7 +210,7 @@ describe('the token of a callback URL', () => {
   })
 })
 
-describeWithRedis('what Redis holds of a decision that was acted on', () => {
+describeWith('redis-server', 'what Redis holds of a decision that was acted on', () => {
   let redis: RedisBench
   beforeAll(async () => {
     redis = await openBench()

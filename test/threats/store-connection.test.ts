@@ -7,8 +7,9 @@ import { redisStore, type SendCommand } from '../../src/stores/redis/redis-store
 import { callbackRequest } from '../support/callback.js'
 import { type CuttingProxy, type Direction, startCuttingProxy } from '../support/cutting-proxy.js'
 import { closedPort } from '../support/misbehaving-server.js'
+import { describeWith } from '../support/needs.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
-import { describeWithRedis, openBench, type RedisBench, recorder } from '../support/redis-bench.js'
+import { openBench, type RedisBench, recorder } from '../support/redis-bench.js'
 import { startRedis, type TestServer, until } from '../support/redis-server.js'
 import { eventsOf } from '../support/runs-events.js'
 import { failure, refund as submission, submitBench } from '../support/submit-bench.js'
@@ -25,7 +26,7 @@ function setUp(): void {
   beforeAll(async () => {
     server = await startRedis({ 'enable-debug-command': 'yes', 'loading-process-events-interval-bytes': '1024' })
     redis = await openBench(server.url)
-  }, 20_000)
+  })
   afterAll(async () => {
     await redis.close()
     await server.stop()
@@ -73,7 +74,7 @@ async function track(made: Bench, id: string): Promise<void> {
   made.api.approve(id)
 }
 
-describeWithRedis('a connection that is cut', () => {
+describeWith('redis-server', 'a connection that is cut', () => {
   setUp()
   const fractions = [0, 0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 0.97]
 
@@ -118,7 +119,6 @@ describeWithRedis('a connection that is cut', () => {
         await Promise.all(fractions.map(one))
         for (const status of statuses) expect([200, 202, 503]).toContain(status)
       },
-      30_000,
     )
   })
 
@@ -146,7 +146,7 @@ describeWithRedis('a connection that is cut', () => {
   })
 })
 
-describeWithRedis('a Redis that is gone', () => {
+describeWith('redis-server', 'a Redis that is gone', () => {
   setUp()
 
   it.each(['elsewhere', 'off'] as const)(
@@ -168,11 +168,10 @@ describeWithRedis('a Redis that is gone', () => {
       expect((await made.receiver.fetch(callbackRequest('req_9'))).status).toBe(404)
       await made.receiver.close()
     },
-    30_000,
   )
 })
 
-describeWithRedis('a Redis that forgets its scripts before each call', () => {
+describeWith('redis-server', 'a Redis that forgets its scripts before each call', () => {
   setUp()
 
   it('T84: is told them again, and nothing is noticed from a submission to its decision', async () => {
@@ -199,7 +198,7 @@ describeWithRedis('a Redis that forgets its scripts before each call', () => {
   })
 })
 
-describeWithRedis('a Redis that cannot do it now', () => {
+describeWith('redis-server', 'a Redis that cannot do it now', () => {
   setUp()
 
   /** Makes the server answer with this error, and gives back how to end that. */
@@ -264,6 +263,5 @@ describeWithRedis('a Redis that cannot do it now', () => {
       expect(made.runs).toHaveLength(1)
       expect((await made.receiver.fetch(callbackRequest('req_9'))).status).toBe(404)
     },
-    20_000,
   )
 })

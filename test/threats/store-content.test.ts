@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { memoryStore } from '../../src/index.js'
 import { redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
 import { callbackRequest } from '../support/callback.js'
+import { describeWith } from '../support/needs.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
-import { describeWithRedis, draft, hour, openBench, type RedisBench, record } from '../support/redis-bench.js'
+import { draft, hour, openBench, type RedisBench, record } from '../support/redis-bench.js'
 import { startRedis, until } from '../support/redis-server.js'
 import { eventsOf } from '../support/runs-events.js'
 import { gate } from '../support/runs-time.js'
@@ -35,7 +36,7 @@ async function follow(made: Bench, id: string): Promise<void> {
   made.api.approve(id)
 }
 
-describeWithRedis('a Redis that would drop what it was given', () => {
+describeWith('redis-server', 'a Redis that would drop what it was given', () => {
   it('T85: is not used at all, by nobody, until it is set up to keep it', async () => {
     const own = await ownRedis({ maxmemory: '8mb', 'maxmemory-policy': 'allkeys-lru' })
     const { receiver, api, runs } = submitBench({ store: own.store(), sweep: 'here' })
@@ -53,10 +54,10 @@ describeWithRedis('a Redis that would drop what it was given', () => {
     expect((await receiver.fetch(callbackRequest(approvalId))).status).toBe(200)
     expect(runs).toHaveLength(1)
     await receiver.close()
-  }, 20_000)
+  })
 })
 
-describeWithRedis('a Redis that is full', () => {
+describeWith('redis-server', 'a Redis that is full', () => {
   it('T86: keeps a submission from being sent, and lets what it holds come to its end', async () => {
     const own = await ownRedis({ 'maxmemory-policy': 'noeviction' })
     const { receiver, api, runs } = submitBench({ store: own.store() })
@@ -71,7 +72,7 @@ describeWithRedis('a Redis that is full', () => {
     expect(runs).toHaveLength(1)
     await own.raw('CONFIG', 'SET', 'maxmemory', '0')
     expect(await receiver.submit(submission)).toMatchObject({ approvalId: 'req_2' })
-  }, 20_000)
+  })
 })
 
 describe('a memory store that is full', () => {
@@ -89,7 +90,7 @@ describe('a memory store that is full', () => {
   })
 })
 
-describeWithRedis('a Redis whose clock jumps', () => {
+describeWith('redis-server', 'a Redis whose clock jumps', () => {
   setUp()
 
   /** Sends every script by its source, with a clock that can be set. */
@@ -172,7 +173,7 @@ describeWithRedis('a Redis whose clock jumps', () => {
   })
 })
 
-describeWithRedis('an entry that somebody damaged', () => {
+describeWith('redis-server', 'an entry that somebody damaged', () => {
   setUp()
   const change = (what: string): string =>
     `local values = cmsgpack.unpack(redis.call('GET', KEYS[1])) ${what} redis.call('SET', KEYS[1], cmsgpack.pack(values))`
@@ -249,7 +250,7 @@ describeWithRedis('an entry that somebody damaged', () => {
   })
 })
 
-describeWithRedis('staging and production on one Redis', () => {
+describeWith('redis-server', 'staging and production on one Redis', () => {
   setUp()
   const callbackUrl = 'https://app.test/webhooks/cheqpoint'
 

@@ -36,7 +36,7 @@ describe('a key that the API refuses', () => {
     expect(new Set(runs.map(({ decision }) => decision.approvalId)).size).toBe(1_000)
     expect(runs.every(({ run }) => run.attempt === 1)).toBe(true)
     await receiver.close()
-  }, 60_000)
+  })
 })
 
 /** A receiver that is swept whenever something is due, however long nothing is. */
@@ -166,7 +166,7 @@ describe('the date of a decision', () => {
       }),
       { numRuns: 200 },
     )
-  }, 30_000)
+  })
 })
 
 describe('ten thousand requests that are due at once', () => {
@@ -189,5 +189,5 @@ describe('ten thousand requests that are due at once', () => {
       ),
     ).toBe(true)
     await receiver.close()
-  }, 60_000)
+  })
 })

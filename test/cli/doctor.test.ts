@@ -1,0 +1,311 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import express from 'express'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { cli, cliJson, openWorld, secrets } from '../support/cli.js'
+import { path, socketHosts } from '../support/hosts.js'
+import { closedPort, misbehave, misbehaveRaw } from '../support/misbehaving-server.js'
+import { listenTls, selfSigned } from '../support/tls-server.js'
+
+const withKey = { CHEQPOINT_CONNECTION_KEY: secrets.key }
+/** What is said of what was not given. */
+const notGiven = ['callback reachable skipped', 'redis reachable skipped']
+
+interface Examined {
+  readonly code: number | null
+  /** Each as `group check status`. */
+  readonly rows: readonly string[]
+  readonly found: (
+    group: string,
+    check: string,
+  ) => { readonly message: string; readonly fix: string | null } | undefined
+}
+
+async function doctor(args: readonly string[], env: Readonly<Record<string, string>> = withKey): Promise<Examined> {
+  const { code, document, failed } = await cliJson(['doctor', ...args], env)
+  expect(failed).toBe(false)
+  // The shape is held by a test of its own below.
+  const { checks } = document as { readonly checks: readonly Record<string, string>[] }
+  return {
+    code,
+    // How fast this machine is proves nothing.
+    rows: checks.map(
+      ({ group, check, status }) =>
+        `${group} ${check} ${check === 'reachable' ? status?.replace('warning', 'ok') : status}`,
+    ),
+    found: (group, check) => {
+      const row = checks.find((each) => each['group'] === group && each['check'] === check)
+      return row === undefined ? undefined : { message: row['message'] ?? '', fix: row['fix'] ?? null }
+    },
+  }
+}
+
+/** An API that knows the key, and no approval; its answers are changed by the test. */
+const api =
+  (change: RequestListener): RequestListener =>
+  (request, response) => {
+    response.statusCode = request.headers['x-api-key'] === secrets.key ? 404 : 401
+    change(request, response)
+    response.end('{}')
+  }
+
+describe('doctor, on the API', { timeout: 60_000 }, () => {
+  it('is content with a key that is accepted', async () => {
+    const { api } = await openWorld()
+    const { code, rows, found } = await doctor(['--base-url', api])
+    expect(code).toBe(0)
+    expect(rows).toEqual(['api reachable ok', 'api encryption ok', 'api clock ok', 'api key ok', ...notGiven])
+    expect(found('api', 'key')?.message).toBe('the key …9f3a is accepted')
+  })
+
+  it('prints one document of this shape', async () => {
+    const { api } = await openWorld()
+    const { document } = await cliJson(['doctor', '--base-url', api], withKey)
+    expect(document).toMatchObject({ ok: true })
+    expect(Object.keys(Object(document))).toEqual(['ok', 'checks'])
+    for (const check of Object(document).checks) {
+      expect(check).toEqual({
+        group: expect.stringMatching(/^(api|callback|redis)$/),
+        check: expect.any(String),
+        status: expect.stringMatching(/^(ok|warning|failure|skipped)$/),
+        message: expect.any(String),
+        fix: check.fix === null ? null : expect.any(String),
+      })
+    }
+  })
+
+  it('fails on a key that is refused, and on none says so', async () => {
+    const { api } = await openWorld()
+    const wrong = await doctor(['--base-url', api, '--api-key', 'cq_live_wrong_0000'])
+    expect(wrong.code).toBe(1)
+    expect(wrong.found('api', 'key')).toEqual({
+      message: 'the key …0000 is refused (401)',
+      fix: expect.stringContaining('copy it again'),
+    })
+    const none = await doctor(['--base-url', api], {})
+    expect(none.code).toBe(0)
+    expect(none.rows).toContain('api key skipped')
+  })
+
+  it('cannot be reached where nothing listens, or something other than HTTP', async () => {
+    const { code, rows, found } = await doctor(['--base-url', `http://127.0.0.1:${await closedPort()}`])
+    expect({ code, rows }).toEqual({ code: 3, rows: ['api reachable failure', ...notGiven] })
+    expect(found('api', 'reachable')?.message).toMatch(/nothing listens there/)
+    const { url } = await misbehaveRaw('SSH-2.0-OpenSSH_9.2\r\n', (socket) => socket.end())
+    const other = await doctor(['--base-url', url])
+    expect(other.code).toBe(3)
+    expect(other.found('api', 'reachable')?.message).toMatch(/speaks another protocol/)
+  })
+
+  it('fails on a redirect, names where to, and does not carry the key there', async () => {
+    const target = await misbehave(api(() => {}))
+    const { url, requests } = await misbehave((_, response) => {
+      response.writeHead(308, { location: `${target.url}/api/approvals/x?secret=y` }).end()
+    })
+    const { code, rows, found } = await doctor(['--base-url', url])
+    expect(code).toBe(3)
+    expect(rows).toEqual(['api reachable failure', ...notGiven])
+    expect(found('api', 'reachable')).toEqual({
+      message: 'it redirects (308), which is never followed',
+      fix: `set baseUrl to ${target.url}`,
+    })
+    expect(target.requests).toEqual([])
+    expect(requests.map(({ headers }) => headers['x-api-key'])).toEqual([undefined])
+  })
+
+  it.each([
+    ['five minutes behind', -300_000, 'failure', /30\d s ahead of|29\d s ahead of/],
+    ['five minutes ahead', 300_000, 'failure', /30\d s behind|29\d s behind/],
+    ['twenty seconds ahead', 20_000, 'warning', /\d\d s behind/],
+    ['a second ahead', 1_000, 'ok', /agrees/],
+  ])('holds this clock against one that is %s', async (_, skewMs, status, message) => {
+    const { url } = await misbehave(
+      api((_, response) => response.setHeader('date', new Date(Date.now() + skewMs).toUTCString())),
+    )
+    const { code, rows, found } = await doctor(['--base-url', url])
+    expect(rows).toContain(`api clock ${status}`)
+    expect(found('api', 'clock')?.message).toMatch(message)
+    expect(code).toBe(status === 'failure' ? 1 : 0)
+  })
+
+  it('does not take a site that answers 404 to everybody for an API that accepts the key', async () => {
+    const { url } = await misbehave((_, response) => response.writeHead(404).end('<h1>Not found</h1>'))
+    const { code, rows } = await doctor(['--base-url', url])
+    expect(code).toBe(0)
+    expect(rows).toContain('api key warning')
+  })
+
+  it.each([
+    ['answers with a page', 200, 'api key failure', 1],
+    ['fails', 500, 'api reachable failure', 3],
+  ])('fails where the API %s', async (_, status, row, exit) => {
+    const { url } = await misbehave((_, response) => response.writeHead(status).end('<h1>Hello</h1>'))
+    const { code, rows } = await doctor(['--base-url', url])
+    expect(rows).toContain(row)
+    expect(code).toBe(exit)
+  })
+
+  it('wants a certificate that is trusted, and that somebody looks at', async () => {
+    const keys: unknown[] = []
+    const credentials = selfSigned()
+    const { url } = await listenTls(
+      credentials,
+      api(({ headers }) => keys.push(headers['x-api-key'])),
+    )
+    const strange = await doctor(['--base-url', url])
+    expect(strange.code).toBe(3)
+    expect(strange.found('api', 'reachable')).toEqual({
+      message: `${url} could not be reached: its certificate is not trusted`,
+      fix: expect.stringContaining('NODE_EXTRA_CA_CERTS'),
+    })
+
+    const folder = mkdtempSync(join(tmpdir(), 'cheqpoint-cli-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'ca.pem'), credentials.cert)
+    const trusted = await doctor(['--base-url', url], { ...withKey, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') })
+    expect(trusted.code).toBe(0)
+    expect(keys.splice(0)).toEqual([undefined, secrets.key])
+    expect(trusted.found('api', 'encryption')?.message).toBe('TLS, certificate verified')
+
+    const blind = await doctor(['--base-url', url], {
+      ...withKey,
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+      NODE_NO_WARNINGS: '1',
+    })
+    expect(blind.code).toBe(1)
+    expect(keys).toEqual([undefined])
+    expect(blind.rows).toContain('api encryption failure')
+    expect(blind.found('api', 'encryption')?.fix).toBe('unset NODE_TLS_REJECT_UNAUTHORIZED')
+  })
+})
+
+describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
+  const callbackRows = (rows: readonly string[]): readonly string[] =>
+    rows.filter((row) => row.startsWith('callback')).map((row) => row.slice('callback '.length))
+  const all = [
+    'reachable',
+    'encryption',
+    'unknown id',
+    'caching',
+    'GET',
+    'other agent',
+    'malformed',
+    'encoded',
+    'too large',
+  ]
+
+  it.each(socketHosts)('is content with a receiver on $name, and provokes no run and no API call', async (host) => {
+    const { api, receiver, decisions, simulator } = await openWorld()
+    const { port, close } = await host.open(receiver)
+    onTestFinished(close)
+    const { code, rows, found } = await doctor(['--base-url', api, '--callback-url', `http://127.0.0.1:${port}${path}`])
+    expect(callbackRows(rows)).toEqual(all.map((check) => `${check} ok`))
+    expect(found('callback', 'unknown id')?.message).toBe('404 unknown-approval')
+    expect(found('callback', 'GET')?.message).toBe(
+      host.takes === 'POST' ? '404 from the framework, which routes POST alone' : '405, Allow: POST',
+    )
+    expect(found('callback', 'too large')?.message).toBe('413 body-too-large')
+    expect(code).toBe(0)
+    expect(decisions).toEqual([])
+    // The two of the doctor itself.
+    expect(simulator.requests()).toHaveLength(2)
+  })
+
+  it('sees no further than the token where one is wanted, and further with one', async () => {
+    const { api, url, receiver } = await openWorld({ callbackSecret: secrets.callback })
+    const without = await doctor(['--base-url', api, '--callback-url', url])
+    expect(without.code).toBe(0)
+    expect(callbackRows(without.rows)).toEqual(
+      all.map((check) => `${check} ${['malformed', 'encoded', 'too large'].includes(check) ? 'skipped' : 'ok'}`),
+    )
+    expect(without.found('callback', 'unknown id')?.message).toBe('401 token-refused')
+    const token = new URL(receiver.callbackUrl().url).search
+    const { code, stdout } = await cli(['doctor', '--base-url', api, '--callback-url', url + token])
+    expect(code).toBe(0)
+    expect(stdout).not.toContain(token)
+    expect(stdout.match(/^ {2}✓ .*from|^ {2}✓ .*4\d\d/gm)).toHaveLength(6)
+    expect(stdout).toContain('✓ unknown id   404 unknown-approval')
+    expect(stdout).toContain('✓ too large    413 body-too-large')
+  })
+
+  it('accepts what a body parser before the receiver answers', async () => {
+    const { api, receiver } = await openWorld()
+    const app = express().use(express.json(), (_, __, next) => next())
+    app.post(path, async (request, response) => {
+      const answer = await receiver.handle({
+        method: 'POST',
+        url: request.url,
+        header: (name) => [request.headers[name] ?? []].flat(),
+        body: { parsed: request.body },
+      })
+      response.status(answer.status).set(answer.headers).end(answer.body)
+    })
+    app.use((error: { status: number }, _: unknown, response: express.Response, __: unknown) => {
+      response.status(error.status).end()
+    })
+    const { url } = await misbehave(app)
+    const { code, found } = await doctor(['--base-url', api, '--callback-url', url + path])
+    expect(code).toBe(0)
+    expect(found('callback', 'malformed')?.message).toBe('400 from what stands before the receiver')
+    expect(found('callback', 'too large')?.message).toBe('413 from what stands before the receiver')
+  })
+
+  it.each<[string, RequestListener, RegExp]>([
+    ['a 404 page', (_, response) => response.writeHead(404).end('<h1>Not found</h1>'), /^404: No receiver/],
+    ['a page that answers 200', (_, response) => response.writeHead(200).end('<h1>Hi</h1>'), /^200: No receiver/],
+    ['a redirect', (_, response) => response.writeHead(301, { location: '/x' }).end(), /^301: A redirect/],
+    [
+      'a handler that believes',
+      (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"result":"handled"}'),
+      /^200: The API had decided/,
+    ],
+  ])('fails on %s, and looks no further', async (_, listener, message) => {
+    const { api } = await openWorld()
+    const { url } = await misbehave((request, response) => {
+      request.resume().on('end', () => listener(request, response))
+    })
+    const { code, rows, found } = await doctor(['--base-url', api, '--callback-url', url])
+    expect(code).toBe(1)
+    expect(callbackRows(rows)).toEqual(['reachable ok', 'encryption ok', 'unknown id failure'])
+    expect(found('callback', 'unknown id')?.message).toMatch(message)
+  })
+
+  it('fails where a proxy lets through what a receiver would refuse', async () => {
+    const { api } = await openWorld()
+    const refusal = JSON.stringify({ code: 'unknown-approval' })
+    const { url } = await misbehave((request, response) => {
+      request
+        .resume()
+        .on('end', () => response.writeHead(404, { 'content-type': 'application/problem+json' }).end(refusal))
+    })
+    const { code, rows, found } = await doctor(['--base-url', api, '--callback-url', url])
+    expect(code).toBe(1)
+    expect(callbackRows(rows)).toEqual([
+      'reachable ok',
+      'encryption ok',
+      'unknown id ok',
+      'caching warning',
+      'GET ok',
+      'other agent failure',
+      'malformed failure',
+      'encoded failure',
+      'too large warning',
+    ])
+    expect(found('callback', 'other agent')?.message).toBe('404 where 403 is right: any User-Agent is let in')
+  })
+
+  it('cannot be reached where nothing listens', async () => {
+    const { api } = await openWorld()
+    const { code, stdout, stderr } = await cli(
+      ['doctor', '--base-url', api, '--callback-url', `http://127.0.0.1:${await closedPort()}/hook`],
+      withKey,
+    )
+    expect({ code, stderr }).toEqual({ code: 3, stderr: '' })
+    expect(stdout).toMatch(
+      /✗ reachable {4}http:\S+:\d+ could not be reached: nothing listens there\n +→ start what should/,
+    )
+    expect(stdout).toMatch(/^1 failed, 0 to look at, 1 not checked$/m)
+  })
+})

@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest'
+import { meaningOf } from '../../src/cli/meanings.js'
+import { type Outcome, toResponse } from '../../src/index.js'
+import { quoted, tableRows } from '../support/blocks.js'
+import { cli, cliJson, openWorld, secrets } from '../support/cli.js'
+import { closedPort, misbehave } from '../support/misbehaving-server.js'
+
+const stranger = { word: 'unknown-approval', worry: false, status: 404 }
+
+describe('send', { timeout: 60_000 }, () => {
+  it('posts what Cheqpoint would, and says that a stranger was refused', async () => {
+    const receiver = await misbehave((request, response) => {
+      request.resume().on('end', () => response.writeHead(200).end())
+    })
+    await cli(['send', receiver.url, '--id', 'req_1'])
+    expect(receiver.requests[0]).toMatchObject({
+      method: 'POST',
+      headers: { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' },
+    })
+    const { url } = await openWorld()
+    const { code, document } = await cliJson(['send', url, '--note', 'Fine', '--modified', '{"amount":90}'])
+    expect(code).toBe(1)
+    expect(document).toEqual({
+      approvalId: expect.stringMatching(/^req_nobody_\w{8}$/),
+      sent: {
+        approvalId: expect.stringMatching(/^req_nobody_/),
+        status: 'approved',
+        modifiedDetails: { amount: 90 },
+        decisionNote: 'Fine',
+      },
+      answers: [
+        {
+          ...stranger,
+          ms: expect.any(Number),
+          body: expect.stringContaining('Unknown approval'),
+          meaning: expect.stringMatching(/nothing ran/),
+        },
+      ],
+      verdict: null,
+    })
+  })
+
+  it('moves nothing by a forged approval while the API has none', async () => {
+    const { url, submit, decisions } = await openWorld()
+    const { code, document } = await cliJson(['send', url, '--id', await submit(), '--forged'])
+    expect(code).toBe(0)
+    expect(document).toMatchObject({
+      sent: { status: 'approved', modifiedDetails: { forged: true } },
+      answers: [{ status: 202, word: 'undecided', worry: false }],
+      verdict: 'It was forged, and nothing ran because of what it says.',
+    })
+    expect(decisions).toEqual([])
+  })
+
+  it('shows that a forged approval of what was rejected runs as what was rejected', async () => {
+    const { url, submit, simulator, decisions } = await openWorld()
+    const id = await submit()
+    simulator.decide(id, { status: 'rejected' })
+    const { code, document } = await cliJson(['send', url, '--id', id, '--forged'])
+    expect(code).toBe(0)
+    expect(document).toMatchObject({
+      answers: [{ status: 200, word: 'handled' }],
+      verdict: expect.stringMatching(/that one is what the handler saw/),
+    })
+    expect(decisions).toMatchObject([{ status: 'rejected', modifiedDetails: null }])
+  })
+
+  it('shows that duplicates, at the same time and one after the other, run the handler once', async () => {
+    const { url, submit, simulator, decisions } = await openWorld()
+    const id = await submit()
+    simulator.decide(id, { status: 'approved' })
+    const { code, stdout } = await cli(['send', url, '--id', id, '--duplicate', '2', '--count', '2'])
+    expect(code).toBe(0)
+    expect(stdout.match(/^ {2}200 in \d+ ms {2}\{"result":"handled"\}$/gm)).toHaveLength(6)
+    expect(stdout.match(/All is well/g)).toHaveLength(1)
+    expect(decisions).toHaveLength(1)
+  })
+
+  it('takes the token in the URL as it is, and does not print it', async () => {
+    const { url, submit, urlOf, simulator, decisions } = await openWorld({ callbackSecret: secrets.callback })
+    const id = await submit()
+    simulator.decide(id, { status: 'approved' })
+    expect((await cliJson(['send', url, '--id', id])).document).toMatchObject({
+      answers: [{ status: 401, word: 'token-refused' }],
+    })
+    const { code, stdout } = await cli(['send', urlOf(id), '--id', id])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^POST http:\/\/127\.0\.0\.1:\d+\/webhooks\/cheqpoint\?…$/m)
+    expect(stdout).not.toContain(new URL(urlOf(id)).searchParams.get('cq'))
+    expect(decisions).toHaveLength(1)
+  })
+
+  it('says what another agent is answered', async () => {
+    const { url } = await openWorld()
+    const { code, document } = await cliJson(['send', url, '--agent', 'curl/8'])
+    expect(code).toBe(1)
+    expect(document).toMatchObject({ answers: [{ status: 403, word: 'agent-refused' }] })
+  })
+
+  it('worries where the handler fails, whatever the status says', async () => {
+    const { url, submit, simulator } = await openWorld({
+      onDecision: () => {
+        throw new Error('no')
+      },
+    })
+    const id = await submit()
+    simulator.decide(id, { status: 'approved' })
+    const { code, document } = await cliJson(['send', url, '--id', id])
+    expect(code).toBe(1)
+    expect(document).toMatchObject({ answers: [{ status: 202, word: 'handler-failed', worry: true }] })
+  })
+
+  it.each([
+    ['a page that answers 200 to everything', 200, {}, '<h1>Hello\u001b[2J</h1>', /No receiver of this library/],
+    ['a page that is not found', 404, {}, 'Cannot POST', /Check the path/],
+    ['a redirect', 302, { location: 'https://elsewhere.example' }, '', /the URL it leads to/],
+    [
+      'a receiver of another version',
+      200,
+      { 'content-type': 'application/json' },
+      '{"result":"teleported"}',
+      /another version/,
+    ],
+  ])('is not taken in by %s', async (_, status, headers, body, meaning) => {
+    const server = await misbehave((request, response) => {
+      request.resume().on('end', () => response.writeHead(status, headers).end(body))
+    })
+    const { code, document } = await cliJson(['send', server.url, '--forged'])
+    expect(code).toBe(1)
+    expect(document).toMatchObject({ answers: [{ status, worry: true, meaning: expect.stringMatching(meaning) }] })
+    expect((await cli(['send', server.url])).stdout).toMatch(meaning)
+  })
+
+  it('says that nothing listens', async () => {
+    const port = await closedPort()
+    expect(await cliJson(['send', `http://user:${secrets.redis}@127.0.0.1:${port}/hook?cq=token`])).toEqual({
+      code: 3,
+      failed: true,
+      document: {
+        error: {
+          code: 'unreachable',
+          message: `http://127.0.0.1:${port} could not be reached: nothing listens there`,
+          fix: 'start what should, or correct host and port',
+        },
+      },
+    })
+  })
+})
+
+describe('what an answer means', () => {
+  const kinds = tableRows('docs/reference.md', 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
+
+  it.each(kinds)('is known for %s, swept or not', (kind) => {
+    // The table of docs/reference.md names every kind, and a test of its own holds it to that.
+    const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
+    const told = [true, false].map((swept) => meaningOf({ ...toResponse(outcome, { swept }), ms: 1 }))
+    expect(told[0]).toEqual(told[1])
+    expect(told[0]?.word).toBe(kind)
+    expect(told[0]?.meaning).toMatch(/^[A-Z].*[.]$/)
+    expect(told[0]?.meaning).not.toMatch(/another version/)
+  })
+})

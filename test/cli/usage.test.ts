@@ -1,0 +1,173 @@
+import { readFileSync, statSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { commands } from '../../src/cli/commands.js'
+import { createTerminal, plain } from '../../src/cli/terminal.js'
+import { cli, cliHere, cliJson, startCli, told } from '../support/cli.js'
+
+describe('the command line', { timeout: 60_000 }, () => {
+  it('lists its commands and exit codes where nothing is asked of it, which is wrong use', async () => {
+    const { code, stdout } = await cli([])
+    expect(code).toBe(2)
+    for (const name of [
+      'simulator',
+      'send',
+      'doctor',
+      'pending',
+      'parked',
+      'unconfirmed',
+      'show',
+      'retry',
+      'cancel',
+      'discard',
+    ]) {
+      expect(stdout).toMatch(new RegExp(`^  ${name}( <\\w+>)?  +\\w`, 'm'))
+    }
+    for (const exit of [0, 1, 2, 3]) expect(stdout).toMatch(new RegExp(`^  ${exit}  \\w`, 'm'))
+    expect((await cliHere(['--help'])).code).toBe(0)
+  })
+
+  it.each(commands.map(({ name }) => name))('explains %s', async (name) => {
+    const { code, stdout } = await cliHere([name, '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(new RegExp(`^cheqpoint-callback ${name}`))
+    expect(stdout).toContain('--json')
+  })
+
+  it('tells its version, which is that of the package', async () => {
+    const { version }: { readonly version: string } = JSON.parse(readFileSync('package.json', 'utf8'))
+    expect(await cli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+    expect((await cliJson(['--version'])).document).toEqual({ version })
+  })
+
+  it.each([
+    [['simulater'], 'command-unknown', 'there is no command simulater', 'did you mean simulator?'],
+    [
+      ['frobnicate'],
+      'command-unknown',
+      'there is no command frobnicate',
+      'cheqpoint-callback --help lists the commands',
+    ],
+    [
+      ['doctor', '--calback-url', 'x'],
+      'option-unknown',
+      'doctor has no option --calback-url',
+      'did you mean --callback-url?',
+    ],
+    [['doctor', '--xyz'], 'option-unknown', 'doctor has no option --xyz', 'cheqpoint-callback doctor --help'],
+    [
+      ['doctor', '--constructor'],
+      'option-unknown',
+      'doctor has no option --constructor',
+      'cheqpoint-callback doctor --help',
+    ],
+    [['doctor', '--callback-url'], 'option-invalid', '--callback-url needs a value', '--callback-url=URL'],
+    [['send', 'http://127.0.0.1/', '--note', '--forged'], 'option-invalid', '--note needs a value', '--note=TEXT'],
+    [
+      ['send', '--forged=yes', 'http://127.0.0.1/'],
+      'option-invalid',
+      '--forged takes no value',
+      'cheqpoint-callback send --help',
+    ],
+    [['send'], 'option-missing', 'send needs <url>', 'cheqpoint-callback send --help'],
+    [
+      ['send', 'http://127.0.0.1/', 'b'],
+      'argument-unknown',
+      'there is one value too many',
+      'cheqpoint-callback send --help',
+    ],
+    [['doctor', 'b'], 'argument-unknown', 'there is one value too many', 'cheqpoint-callback doctor --help'],
+    [
+      ['send', 'localhost:3000'],
+      'option-invalid',
+      '<url> must be a URL such as https://app.example.com/path',
+      'cheqpoint-callback send --help',
+    ],
+    [
+      ['send', 'http://127.0.0.1/', '--modified', '[1]'],
+      'option-invalid',
+      `--modified must be a JSON object, such as '{"amount":90}'`,
+      'cheqpoint-callback send --help',
+    ],
+    [
+      ['simulator', '--port', '70000'],
+      'option-invalid',
+      '--port must be a whole number from 0 to 65535',
+      'cheqpoint-callback simulator --help',
+    ],
+    [['pending'], 'option-missing', 'pending needs --redis', 'give --redis or set REDIS_URL'],
+    [
+      ['pending', '--redis', 'http://127.0.0.1/'],
+      'option-invalid',
+      '--redis must be a URL such as redis://127.0.0.1:6379, or rediss:// with TLS',
+      'cheqpoint-callback pending --help',
+    ],
+    [
+      ['doctor', '--base-url', 'http://example.com'],
+      'option-invalid',
+      expect.stringContaining('baseUrl must be an https URL'),
+      expect.any(String),
+    ],
+    [
+      ['doctor', '--api-key', 'two words'],
+      'option-invalid',
+      expect.not.stringContaining('two words'),
+      expect.any(String),
+    ],
+  ])('refuses %j, and says what to do', async (args, code, message, fix) => {
+    expect(told(await cliHere([...args, '--json']))).toEqual({
+      code: 2,
+      failed: true,
+      document: { error: { code, message, fix } },
+    })
+  })
+
+  it('says so in two lines to people, and names the variable where the value came from one', async () => {
+    const { code, stdout, stderr } = await cli(['pending'], { REDIS_URL: 'nonsense' })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toBe(
+      'error  REDIS_URL must be a URL such as redis://127.0.0.1:6379, or rediss:// with TLS (option-invalid)\n' +
+        '  fix  cheqpoint-callback pending --help\n',
+    )
+  })
+
+  it('ends without a word when nobody reads its output any more', async () => {
+    const { child, lines } = startCli(['simulator', '--port', '0', '--json', '--verbose'])
+    const errors: Buffer[] = []
+    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
+    const url = await new Promise<string>((resolve) => {
+      child.stdout.once('data', (chunk: Buffer) => resolve(JSON.parse(String(chunk)).url))
+    })
+    expect(lines.length).toBeLessThanOrEqual(1)
+    child.stdout.destroy()
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    // Each call is a line that cannot be written.
+    await fetch(`${url}/api/approvals/a`).catch(() => null)
+    expect(await ended).toBe(0)
+    expect(Buffer.concat(errors).toString()).toBe('')
+  })
+
+  it('is built as a program', () => {
+    const { bin }: { readonly bin: Readonly<Record<string, string>> } = JSON.parse(readFileSync('package.json', 'utf8'))
+    const file = bin['cheqpoint-callback'] ?? ''
+    expect(readFileSync(file, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+    expect(statSync(file).isFile()).toBe(true)
+  })
+})
+
+describe('what it prints', () => {
+  it.each([
+    ['coloured on a terminal', true, {}, false, true],
+    ['plain in a pipe', false, {}, false, false],
+    ['plain with NO_COLOR', true, { NO_COLOR: '1' }, false, false],
+    ['plain on a dumb terminal', true, { TERM: 'dumb' }, false, false],
+    ['plain in JSON', true, {}, true, false],
+  ])('is %s', (_, isTTY, env, json, coloured) => {
+    const painted = createTerminal({ isTTY, write() {} }, env, json).paint('red', 'x')
+    expect(painted !== 'x').toBe(coloured)
+  })
+
+  it('shows what others wrote without letting it steer the terminal', () => {
+    expect(plain('a\u001b[2Jb\r\nc\u202ed\u009b')).toBe('a\\u{1b}[2Jb\\u{d}\\u{a}c\\u{202e}d\\u{9b}')
+    expect(plain('Größe 120 € 🙂')).toBe('Größe 120 € 🙂')
+  })
+})

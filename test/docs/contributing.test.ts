@@ -1,0 +1,45 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { quoted, tableRows } from '../support/blocks.js'
+
+const { version, scripts } = z
+  .object({ version: z.string(), scripts: z.record(z.string(), z.string()) })
+  .parse(JSON.parse(readFileSync('package.json', 'utf8')))
+
+describe('CONTRIBUTING.md', () => {
+  const text = readFileSync('CONTRIBUTING.md', 'utf8')
+
+  it('lists every script of the package, and no other', () => {
+    const listed = tableRows('CONTRIBUTING.md', 'scripts').flatMap(([name = '']) => quoted(name))
+    expect([...listed].sort()).toEqual(Object.keys(scripts).sort())
+  })
+
+  it('names files that exist', () => {
+    const named = [
+      ...[...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = '']) => target),
+      ...[...text.matchAll(/(?:docs|test|src|\.ci)\/[\w/.-]*\w/g)].map(([path]) => path),
+    ]
+    expect(named.length).toBeGreaterThan(8)
+    expect(named.filter((path) => !existsSync(path))).toEqual([])
+  })
+
+  it('shows options that the long runs know', () => {
+    for (const [run = '', part = ''] of tableRows('CONTRIBUTING.md', 'runs')) {
+      const file = /dist\/(test\/[\w/]+)\.js/.exec(scripts[quoted(run)[0]?.replace('npm run ', '') ?? ''] ?? '')?.[1]
+      const source = readFileSync(`${file}.ts`, 'utf8')
+      const options = [...part.matchAll(/--([a-z][\w-]*)/g)].map(([, name]) => name)
+      expect(options.length).toBeGreaterThan(0)
+      for (const option of options) expect(source, `${run} --${option}`).toMatch(new RegExp(`'?${option}'?: \\{ type:`))
+    }
+  })
+})
+
+describe('CHANGELOG.md', () => {
+  it('has an entry for the version of the package, above all others', () => {
+    const [first] = readFileSync('CHANGELOG.md', 'utf8').match(/^## .*$/m) ?? []
+    const date = first?.split(' - ')[1]
+    expect(first).toBe(`## [${version}] - ${date}`)
+    expect(date).toMatch(/^(unreleased|\d{4}-\d{2}-\d{2})$/)
+  })
+})

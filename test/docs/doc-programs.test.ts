@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createReceiver } from '../../src/index.js'
+import { createSimulator, type Simulator } from '../../src/simulator/index.js'
+import { describeWith } from '../support/needs.js'
+import { compileBlock, freePort, nextRequest } from '../support/programs.js'
+import { startRedis } from '../support/redis-server.js'
+
+const apiKey = 'cq_live_doc_programs'
+let simulator: Simulator
+
+beforeEach(async () => {
+  simulator = await createSimulator({ apiKey })
+})
+afterEach(() => simulator.close())
+
+interface Program {
+  readonly url: string
+  readonly child: ChildProcess
+  /** The next line that it prints and that is no event. */
+  readonly line: () => Promise<string>
+}
+
+/** Runs a block of a document as it stands there, but for its port and its public address. */
+async function start(document: string, name: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
+  const folder = `.tmp/doc-programs-${process.pid}-${name.replace('/', '-')}`
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const [port, { url: api }] = [await freePort(), await simulator.listen()]
+  const url = `http://127.0.0.1:${port}`
+  const file = compileBlock(document, name, folder, (code) =>
+    code.replace('https://app.example.com', url).replace('listen(3000', `listen(${port}`),
+  )
+  const child = spawn(process.execPath, [file], {
+    env: {
+      ...process.env,
+      CHEQPOINT_CONNECTION_KEY: apiKey,
+      CHEQPOINT_BASE_URL: api,
+      CALLBACK_SECRET: 'a secret of the documents',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const line = async (): Promise<string> => {
+    for (let next = await lines.next(); !next.done; next = await lines.next())
+      if (!next.value.startsWith('{"type":')) return next.value
+    throw new Error(`${name} ended`)
+  }
+  return { url, child, line }
+}
+
+/** Asks until the program listens, which not every block tells. */
+async function ask(url: string, init?: RequestInit): Promise<Response> {
+  for (;;) {
+    try {
+      return await fetch(url, init)
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+const order = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ orderId: '8842', amount: 120 }),
+}
+
+describe('docs/migrating.md', () => {
+  it.each(['migrating/before', 'migrating/step-1'])('shows in %s what acts on a decision', async (name) => {
+    const { url, line } = await start('docs/migrating.md', name)
+    const answer = await ask(`${url}/refunds`, order)
+    expect(answer.status).toBe(202)
+    const { approvalId } = JSON.parse(await answer.text())
+    simulator.decide(approvalId, { status: 'approved' })
+    expect(await line()).toContain('refund {"orderId":"8842","amount":120}')
+    await simulator.settled()
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
+  })
+
+  it('says rightly that a forged callback loses the decision by hand, and not with a receiver', async () => {
+    const forgeThenDecide = async ({ url }: Program): Promise<number | null | undefined> => {
+      const { approvalId } = JSON.parse(await (await ask(`${url}/refunds`, order)).text())
+      await simulator.sendCallback({ to: `${url}/webhooks/cheqpoint`, approvalId })
+      simulator.decide(approvalId, { status: 'approved' })
+      await simulator.settled()
+      return simulator.deliveries().at(-1)?.answer?.status
+    }
+    expect(await forgeThenDecide(await start('docs/migrating.md', 'migrating/before'))).toBe(404)
+    await simulator.close()
+    simulator = await createSimulator({ apiKey })
+    const ours = await start('docs/migrating.md', 'migrating/step-1')
+    // 202 within the gap after the GET that the forged one caused: it is looked into when that is over.
+    expect([200, 202]).toContain(await forgeThenDecide(ours))
+    expect(await ours.line()).toContain('refund {"orderId":"8842","amount":120}')
+  })
+})
+
+describeWith('redis-server', 'a process as it is meant to run', () => {
+  it('tells its health, and ends cleanly: docs/operating.md', async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.stop())
+    const { url, child } = await start('docs/operating.md', 'operating/process', { REDIS_URL: redis.url })
+    expect(await (await ask(`${url}/health`)).json()).toMatchObject({ inFlight: 0, working: 0 })
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+  })
+
+  it('acts on a decision, gives its result, and ends cleanly: llms.txt', async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.stop())
+    const submitted = nextRequest(simulator)
+    const { child, line } = await start('llms.txt', 'llms/integrate', { REDIS_URL: redis.url })
+    simulator.decide((await submitted).id, { status: 'approved' })
+    expect(await line()).toBe('refund 120 for 8842')
+    expect(await line()).toBe('approved { refunded: 120 }')
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+  })
+})
+
+describe('docs/operating.md', () => {
+  it('says rightly that a lost submission is followed by track and discard', async () => {
+    const { url } = await simulator.listen()
+    const callbackUrl = 'https://app.test/hooks'
+    const handled: string[] = []
+    const receiver = createReceiver({
+      apiKey,
+      baseUrl: url,
+      callbackUrl,
+      callbackSecret: 'a secret of the documents',
+      onDecision: ({ status }) => void handled.push(status),
+    })
+    onTestFinished(() => receiver.close())
+    simulator.faults.loseSubmitAnswer = true
+    simulator.faults.drop = true
+    const details = { amount: 120 }
+    await expect(receiver.submit({ action: 'refund', summary: 'Refund', details })).rejects.toMatchObject({
+      code: 'submission-unknown',
+    })
+    const [{ ref = '', action = '' } = {}] = (await receiver.unconfirmed()).items
+    const [{ id = '', callbackUrl: to = '' } = {}] = simulator.list()
+    expect(await receiver.track(id, { action, details, ref })).toBe(true)
+    expect(await receiver.discard(ref)).toBe('discarded')
+    expect((await receiver.unconfirmed()).items).toEqual([])
+    simulator.decide(id, { status: 'approved' })
+    const body = JSON.stringify({ approvalId: id, status: 'approved' })
+    const headers = { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' }
+    const answer = await receiver.fetch(new Request(to ?? '', { method: 'POST', headers, body }))
+    expect(answer.status).toBe(200)
+    expect(handled).toEqual(['approved'])
+  })
+})

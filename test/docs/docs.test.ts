@@ -1,0 +1,241 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { createReceiver, errorCodes, isCheqpointError, type Outcome, toResponse } from '../../src/index.js'
+import { redisStore } from '../../src/stores/redis/redis-store.js'
+import { quoted, tableRows } from '../support/blocks.js'
+
+const reference = 'docs/reference.md'
+const operating = 'docs/operating.md'
+
+/** Names that are known where an unknown one is refused, as the error lists them. */
+function knownNames(give: (wrong: { readonly surprise: number }) => unknown): readonly string[] {
+  try {
+    give({ surprise: 1 })
+  } catch (error) {
+    if (isCheqpointError(error, 'option-unknown')) return error.message.split('known are: ')[1]?.split(', ') ?? []
+  }
+  throw new Error('an unknown option was taken')
+}
+
+/** Names that a group of options of a receiver knows. */
+function knownOptions(group?: string): readonly string[] {
+  return knownNames((wrong) =>
+    createReceiver({ apiKey: 'k', onDecision() {}, ...(group === undefined ? wrong : { [group]: wrong }) }),
+  )
+}
+
+/** First words in backquotes of the rows of a table. */
+function firstWords(file: string, mark: string): readonly string[] {
+  return tableRows(file, mark).flatMap(([cell = '']) => quoted(cell))
+}
+
+/** Words that a closed union of the source is made of, between a line and the next that begins with `end`. */
+function unionOf(file: string, start: string, end: string, pattern: RegExp): readonly string[] {
+  const part = readFileSync(file, 'utf8').split(start)[1]?.split(end)[0] ?? ''
+  const words = [...part.matchAll(pattern)].map(([, word = '']) => word)
+  expect(words.length).toBeGreaterThan(3)
+  return words
+}
+
+describe('docs/errors.md', () => {
+  it('has one row for each error code, and no other', () => {
+    const documented = tableRows('docs/errors.md').flatMap(([code = '']) => quoted(code))
+    expect([...documented].sort()).toEqual(Object.keys(errorCodes).sort())
+  })
+})
+
+describe('docs/reference.md', () => {
+  it('lists every option, and no other', () => {
+    const groups = ['callbacks', 'confirm', 'polling', 'runs']
+    const known = knownOptions().flatMap((name) =>
+      groups.includes(name) ? knownOptions(name).map((each) => `${name}.${each}`) : [name],
+    )
+    expect([...firstWords(reference, 'options')].sort()).toEqual([...known].sort())
+  })
+
+  it('lists every option of redisStore, and no other', () => {
+    const known = knownNames((wrong) => redisStore({ sendCommand: async () => null, ...wrong }))
+    expect([...firstWords(reference, 'redis options')].sort()).toEqual([...known].sort())
+  })
+
+  it('lists every method of a receiver, and no other', () => {
+    const methods = firstWords(reference, 'methods').filter((word) => /^\w+\(/.test(word))
+    const names = methods.map((call) => call.split('(')[0])
+    expect([...names].sort()).toEqual(Object.keys(createReceiver({ apiKey: 'k', onDecision() {} })).sort())
+  })
+
+  it('lists every export by its subpath, and no other', async () => {
+    const modules = {
+      'cheqpoint-callback': await import('../../src/index.js'),
+      'cheqpoint-callback/express': await import('../../adapters/express.js'),
+      'cheqpoint-callback/hono': await import('../../adapters/hono.js'),
+      'cheqpoint-callback/redis': await import('../../src/stores/redis/redis-store.js'),
+      'cheqpoint-callback/simulator': await import('../../src/simulator/index.js'),
+      'cheqpoint-callback/testing': await import('../../src/testing/index.js'),
+    }
+    const exported = Object.entries(modules).flatMap(([from, module]) =>
+      Object.keys(module).map((name) => `${name} from ${from}`),
+    )
+    let from = ''
+    const documented = tableRows(reference, 'exports').map(([subpath = '', call = '']) => {
+      from = quoted(subpath)[0] ?? from
+      return `${quoted(call)[0]?.split('(')[0]} from ${from}`
+    })
+    expect([...documented].sort()).toEqual([...exported].sort())
+  })
+
+  it('shows each answer with the status that is given', () => {
+    const rows = tableRows(reference, 'answers').flatMap(([names = '', swept = '', alone = '']) =>
+      quoted(names.split('(')[0] ?? '').map((kind) => ({ kind, swept, alone })),
+    )
+    for (const { kind, swept, alone } of rows) {
+      // The table names kinds as users read them; a kind that does not exist has no answer, and fails here.
+      const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
+      expect(toResponse(outcome, { swept: true }).status, kind).toBe(Number.parseInt(swept, 10))
+      const last = alone.match(/\d{3}/g)?.at(-1)
+      expect(toResponse(outcome, { swept: false }).status, kind).toBe(Number(last))
+    }
+    expect(rows.map(({ kind }) => kind)).toContain('handled')
+  })
+
+  it('says in its table all that can be answered', () => {
+    const rows = tableRows(reference, 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
+    const source = readFileSync('src/outcome.ts', 'utf8')
+    const kinds = [...(source.split('= {\n')[1]?.split('\n}')[0] ?? '').matchAll(/^ {2}'?([a-z-]+)'?:/gm)].map(
+      ([, kind = '']) => kind,
+    )
+    expect([...rows, 'done'].sort()).toEqual([...kinds].sort())
+  })
+})
+
+describe('docs/operating.md', () => {
+  it('has one row for each event, and no other', () => {
+    const types = unionOf('src/events.ts', 'export type CheqpointEvent =', '\nexport', /readonly type: '([a-z-]+)'/g)
+    const rows = tableRows(operating, 'events').map(([cell = '']) => quoted(cell)[0])
+    expect([...rows].sort()).toEqual([...types].sort())
+  })
+
+  it('has one row for each reason of released, and no other', () => {
+    const reasons = unionOf('src/events.ts', 'export type ReleaseReason =', '\n\n', /\| '([a-z-]+)'/g)
+    expect([...firstWords(operating, 'release reasons')].sort()).toEqual([...reasons].sort())
+  })
+
+  it('has one row for each reason to park, and no other', () => {
+    const reasons = unionOf('src/record.ts', 'export type ParkReason =', '\n\n', /\| '([a-z-]+)'/g)
+    const rows = tableRows(operating, 'park reasons').map(([cell = '']) => quoted(cell)[0])
+    expect([...rows].sort()).toEqual([...reasons].sort())
+  })
+})
+
+describe('docs/concepts.md', () => {
+  const picture = readFileSync('docs/images/pipeline.svg', 'utf8')
+
+  it('explains each term, once', () => {
+    const terms = [...readFileSync('docs/concepts.md', 'utf8').matchAll(/^\*\*(\w+)\.\*\*/gm)].map(([, term]) => term)
+    expect(terms).toEqual(['Lease', 'Fence', 'Knock', 'Gap', 'Tombstone', 'Park', 'Adopt'])
+  })
+
+  it('shows in its picture each step, in the order of the text', () => {
+    const steps = [...readFileSync('docs/concepts.md', 'utf8').matchAll(/^\d\. \*\*(\w+)\.\*\*/gm)]
+    const drawn = [...picture.matchAll(/class="name"[^>]*>(\w+)</g)].map(([, name]) => name)
+    expect(drawn).toEqual([...steps.map(([, step = '']) => step.toLowerCase()), 'store', 'sweep'])
+  })
+
+  it('has a picture that needs nothing from elsewhere, and knows a dark page', () => {
+    expect(picture).not.toMatch(/<script|href=|@import|url\((?!#)/)
+    expect(picture).toContain('prefers-color-scheme: dark')
+    expect(picture).toMatch(/<title[^>]*>.+<\/title>/)
+  })
+})
+
+describe('docs/testing.md', () => {
+  it('lists every option of fakeCallback, and no other', () => {
+    const source = readFileSync('src/testing/fake-callback.ts', 'utf8')
+    const options = [...source.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
+    const documented = tableRows('docs/testing.md').flatMap(([names = '']) => quoted(names))
+    expect([...documented].sort()).toEqual([...options].sort())
+  })
+})
+
+describe('every document', () => {
+  const files = ['README.md', 'SECURITY.md', 'llms.txt', ...readdirSync('docs').map((name) => `docs/${name}`)]
+  const documents = files.filter((file) => /\.(md|txt)$/.test(file))
+
+  it.each(documents)('%s links to files and headings that exist', (document) => {
+    const text = readFileSync(document, 'utf8').replaceAll(/^```[\s\S]*?^```$/gm, '')
+    const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+    for (const link of links.filter((target) => !/^https?:/.test(target))) {
+      const [path = '', heading] = link.split('#')
+      const file = path === '' ? document : join(dirname(document), path)
+      expect(existsSync(file), `${document}: ${link}`).toBe(true)
+      if (heading !== undefined) expect(headings(file), `${document}: ${link}`).toContain(heading)
+    }
+  })
+
+  it('can be reached from the README', () => {
+    const linked = [...readFileSync('README.md', 'utf8').matchAll(/\]\(([^)\s#]+)\)/g)].map(([, target = '']) => target)
+    expect(documents.filter((file) => file !== 'README.md' && !linked.includes(file))).toEqual([])
+  })
+})
+
+describe('SECURITY.md', () => {
+  const text = readFileSync('SECURITY.md', 'utf8')
+  const manifest = z
+    .object({
+      files: z.array(z.string()),
+      engines: z.object({ node: z.string() }),
+      dependencies: z.record(z.string(), z.string()),
+      peerDependencies: z.record(z.string(), z.string()),
+    })
+    .parse(JSON.parse(readFileSync('package.json', 'utf8')))
+
+  it('comes with the package', () => {
+    expect(manifest.files).toContain('SECURITY.md')
+  })
+
+  it('links to files and headings that exist', () => {
+    const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target.split('#'))
+    expect(links.length).toBeGreaterThan(0)
+    for (const [file = '', heading] of links) {
+      expect(existsSync(file), file).toBe(true)
+      if (heading !== undefined) expect(headings(file)).toContain(heading)
+    }
+  })
+
+  it('names no address and no other host to report to', () => {
+    expect(text).not.toMatch(/https?:|mailto:|@[\w-]+\.[a-z]/)
+  })
+
+  it('shows each range of a dependency as it is, and no other', () => {
+    const documented = tableRows('SECURITY.md', 'floors').map(([name = '', range = '']) => [
+      quoted(name)[0],
+      quoted(range)[0],
+    ])
+    const declared = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies })
+    expect(documented.sort()).toEqual(declared.sort())
+    expect(text).toContain(`Node.js ${manifest.engines.node.replace('>=', '')} or newer`)
+  })
+
+  it('names options, events and methods that exist', () => {
+    const receiver = createReceiver({ apiKey: 'k', onDecision() {} })
+    const events = readFileSync('src/events.ts', 'utf8')
+    for (const name of ['resolve', 'wait', 'submit', 'parked', 'unconfirmed']) expect(receiver).toHaveProperty(name)
+    for (const option of ['callbackSecret', 'adopt', 'retentionMs', 'guarantee', 'baseUrl', 'onEvent', 'dispatcher'])
+      expect(knownOptions()).toContain(option)
+    for (const [, type] of text.matchAll(/`((?:[a-z]+-)+[a-z]+|mismatch|refused)`/g))
+      if (!['lru-cache', 'body-parser', 'x-api-key'].includes(type ?? '')) expect(events).toContain(`'${type}'`)
+  })
+})
+
+/** Anchors of the headings of a Markdown file. */
+function headings(file: string): readonly string[] {
+  const lines = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)]
+  return lines.map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}

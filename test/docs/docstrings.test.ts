@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { afterAll, describe, expect, it } from 'vitest'
+
+// Inside the project, so that the examples find the package by its name, as it was built.
+const folder = `.tmp/docstrings-${process.pid}`
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** What examples take for granted; an example's own names come before these. */
+const prelude = `
+import {
+  CheqpointError, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError, memoryStore, toResponse,
+  toWebResponse, verifyAndResolve, type Decision, type Receiver, type Run, type Store,
+} from 'cheqpoint-callback'
+import { expressCallback } from 'cheqpoint-callback/express'
+import { honoCallback } from 'cheqpoint-callback/hono'
+import { redisStore } from 'cheqpoint-callback/redis'
+import { createSimulator } from 'cheqpoint-callback/simulator'
+import { fakeCallback, storeContract } from 'cheqpoint-callback/testing'
+import type { Express } from 'express'
+import type { Hono } from 'hono'
+declare const apiKey: string
+declare const approvalId: string
+declare const emptyDatabase: () => Promise<object>
+declare const myStore: (database: object) => Store
+declare const test: (name: string, run: () => Promise<void>) => void
+declare const receiver: Receiver
+declare const request: Request
+declare const onDecision: (decision: Decision, run: Run) => void
+declare const refund: (details: object, options: { readonly idempotencyKey: string }) => Promise<void>
+declare const jobs: { add(decision: unknown, options: { readonly key: string }): Promise<void> }
+`
+
+interface Example {
+  readonly file: string
+  readonly code: string
+}
+
+function examples(): readonly Example[] {
+  const files = ['src', 'src/stores', 'src/simulator', 'src/testing', 'adapters'].flatMap((dir) =>
+    readdirSync(dir)
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `${dir}/${name}`),
+  )
+  return files.flatMap((file) => {
+    const comments = readFileSync(file, 'utf8').matchAll(/@example\n \* ```ts\n([\s\S]*?) \* ```/g)
+    return [...comments].map(([, lines = '']) => ({ file, code: lines.replaceAll(/^ \* ?/gm, '') }))
+  })
+}
+
+describe('the examples in doc comments', () => {
+  it('are there for the main functions', () => {
+    const files = examples().map(({ file }) => file)
+    for (const main of [
+      'src/receiver.ts',
+      'src/verify.ts',
+      'src/client.ts',
+      'src/simulator/index.ts',
+      'src/testing/fake-callback.ts',
+      'src/testing/store-contract.ts',
+      'adapters/hono.ts',
+    ]) {
+      expect(files).toContain(main)
+    }
+  })
+
+  it('compile as strictly as the library itself', () => {
+    mkdirSync(folder, { recursive: true })
+    for (const [at, { file, code }] of examples().entries()) {
+      const app = file.includes('hono') ? 'Hono' : 'Express'
+      const module = `${prelude}declare const app: ${app}\nexport async function example() {\n${code}}\n`
+      writeFileSync(`${folder}/${at}-${file.replaceAll('/', '-')}`, module)
+    }
+    const loose = {
+      noUnusedLocals: false,
+      noImplicitReturns: false,
+      isolatedDeclarations: false,
+      noPropertyAccessFromIndexSignature: false,
+    }
+    const compilerOptions = { ...loose, noEmit: true, rootDir: '.' }
+    writeFileSync(
+      `${folder}/tsconfig.json`,
+      JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'] }),
+    )
+    let faults = ''
+    try {
+      execFileSync('npx', ['tsc', '-p', folder], { encoding: 'utf8' })
+    } catch (error) {
+      faults = error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error)
+    }
+    expect(faults).toBe('')
+  })
+})

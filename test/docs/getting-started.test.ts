@@ -1,0 +1,131 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createSimulator } from '../../src/simulator/index.js'
+import { codeBlocks } from '../support/blocks.js'
+import { freePort } from '../support/programs.js'
+
+const file = 'docs/getting-started.md'
+// Inside the project, so that the app finds the package by its name, as it was built.
+const folder = `.tmp/getting-started-${process.pid}`
+
+function block(language: string, including: string): string {
+  const found = codeBlocks(file, language).find(({ name, code }) => name === including || code.includes(including))
+  if (found === undefined) throw new Error(`${file} has no ${language} block with ${including}`)
+  return found.code
+}
+
+/** Lines that a program prints, and the one that tells something. */
+class Printed {
+  readonly lines: string[] = []
+  readonly #waiting = new Set<() => void>()
+
+  add(line: string): void {
+    this.lines.push(line)
+    for (const look of this.#waiting) look()
+  }
+
+  /** The first line that holds this text, now or later. */
+  async line(text: string): Promise<string> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const found = this.lines.find((line) => line.includes(text))
+        if (found === undefined) return
+        this.#waiting.delete(look)
+        resolve(found)
+      }
+      this.#waiting.add(look)
+      look()
+    })
+  }
+}
+
+/** The app of the page, as it stands there but for its ports, against a simulator of this test. */
+async function startApp() {
+  mkdirSync(folder, { recursive: true })
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const settings = Object.fromEntries(
+    block('ini', 'CALLBACK_SECRET')
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=')),
+  )
+  const simulator = await createSimulator({ apiKey: settings.CHEQPOINT_CONNECTION_KEY })
+  onTestFinished(() => simulator.close())
+  const [{ url }, port] = [await simulator.listen(), await freePort()]
+  const ours = (text: string): string => text.replaceAll('http://localhost:4010', url).replaceAll('3000', String(port))
+  writeFileSync(`${folder}/.env`, ours(block('ini', 'CALLBACK_SECRET')))
+  writeFileSync(`${folder}/app.mjs`, ours(block('js', 'app.mjs')))
+  const start = block('sh', 'node ').trim().split(' ').slice(1)
+  const child = spawn(process.execPath, start, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const printed = new Printed()
+  createInterface({ input: child.stdout }).on('line', (line) => printed.add(line))
+  await printed.line('listening on')
+  const sh = async (command: string): Promise<string> => {
+    const own = ours(command).replace('npx cheqpoint-callback', `${process.execPath} dist/src/cli/main.js`)
+    // Some commands tell by their exit code what this test reads in their output.
+    const { stdout } = await promisify(execFile)('sh', ['-c', own]).catch((error: { readonly stdout: string }) => error)
+    return stdout
+  }
+  const submit = async (): Promise<string> => {
+    const { status, approvalId } = JSON.parse(await sh(block('sh', 'curl')))
+    expect(status).toBe('pending')
+    return approvalId
+  }
+  return { simulator, printed, sh, submit }
+}
+
+describe('docs/getting-started.md', () => {
+  it('leads from a request to a decision that is acted on once, and prints what it says', async () => {
+    const { simulator, printed, submit } = await startApp()
+    const approvalId = await submit()
+    simulator.decide(approvalId, { status: 'approved' })
+    await simulator.settled()
+    await printed.line('"type":"done"')
+    const shown = block('text', 'refunded').trim().split('\n')
+    const told = printed.lines.slice(-shown.length).map((line) => line.replaceAll(approvalId, 'req_…'))
+    expect(told.map((line) => line.replace(/"durationMs":[\d.]+/, '"durationMs":…'))).toEqual(shown)
+
+    expect((await simulator.redeliver(approvalId)).status).toBe(200)
+    await printed.line('"type":"duplicate"')
+    expect(printed.lines.filter((line) => line.startsWith('refunded'))).toHaveLength(1)
+  })
+
+  it('refuses a stranger, takes an edit, and parks one that is no good', async () => {
+    const { simulator, printed, sh, submit } = await startApp()
+    const answer = await sh(block('sh', '--forged'))
+    expect(answer).toContain('401')
+    expect(answer).toContain('token-refused')
+    await printed.line('"type":"refused","reason":"token-refused"')
+
+    const edited = await submit()
+    simulator.decide(edited, { status: 'approved', modifiedDetails: { orderId: '8842', amount: 50 } })
+    expect(await printed.line('refunded')).toBe(`refunded $50 for order 8842, key cheqpoint:${edited}`)
+    const wrong = await submit()
+    simulator.decide(wrong, { status: 'approved', modifiedDetails: { orderId: '8842', amount: -5 } })
+    expect(await printed.line('"type":"parked"')).toContain('"reason":"edit-invalid"')
+    const rejected = await submit()
+    simulator.decide(rejected, { status: 'rejected' })
+    await printed.line('no refund: rejected')
+  })
+
+  it('finds a decision whose callback was lost', async () => {
+    const { simulator, printed, submit } = await startApp()
+    simulator.faults.drop = true
+    simulator.decide(await submit(), { status: 'approved' })
+    expect(await printed.line('"type":"confirmed"')).toContain('"via":"poll"')
+    await printed.line('refunded $120')
+  })
+
+  it('installs what the package says it needs', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
+    const installs = block('sh', 'npm install')
+    expect(installs).toContain(`npm install ${manifest.name} express zod`)
+    for (const name of ['hono', '@hono/node-server', 'express'])
+      expect(manifest.peerDependencies).toHaveProperty([name])
+    expect(readFileSync(file, 'utf8')).toContain(`Node.js ${manifest.engines.node.replace('>=', '')}`)
+  })
+})

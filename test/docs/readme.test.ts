@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createSimulator, type Simulator } from '../../src/simulator/index.js'
+import { describeWith } from '../support/needs.js'
+import { compileBlock, freePort, nextRequest } from '../support/programs.js'
+import { sharedRedis } from '../support/redis-server.js'
+
+// Inside the project, so that the examples find the package by its name, as it was built.
+const folder = `.tmp/readme-${process.pid}`
+let simulator: Simulator
+let child: ChildProcess | undefined
+
+afterAll(() => {
+  for (const name of ['express', 'hono', 'redis', 'simulator'])
+    rmSync(`${folder}-${name}`, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  simulator = await createSimulator({ apiKey: 'cq_live_readme' })
+})
+afterEach(async () => {
+  child?.kill()
+  await simulator.close()
+})
+
+/** Compiles a block of the README, strictly, and gives the path of the JavaScript. */
+function compile(name: string, change?: (code: string) => string): string {
+  return compileBlock('README.md', name, `${folder}-${name}`, change)
+}
+
+/** Starts a program and reads its output line by line. */
+function start(file: string, env: Readonly<Record<string, string>>): AsyncIterator<string> {
+  child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+  if (child.stdout === null) throw new Error('no output')
+  return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+}
+
+describe('the quick start of the README', () => {
+  it.each(['express', 'hono'])('for %s compiles, submits, and handles the decision that comes back', async (name) => {
+    const port = await freePort()
+    const { url } = await simulator.listen()
+    const file = compile(name, (code) =>
+      code.replace('https://app.example.com', `http://127.0.0.1:${port}`).replaceAll('3000', String(port)),
+    )
+    const lines = start(file, {
+      CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
+      CHEQPOINT_BASE_URL: url,
+      CALLBACK_SECRET: 'a secret of the readme test',
+    })
+    const pending = await submitted()
+    if (name === 'express') expect((await lines.next()).value).toBe(`pending: ${pending}`)
+    simulator.decide(pending, { status: 'approved' })
+    expect((await lines.next()).value).toContain(
+      name === 'express'
+        ? `refund {"orderId":"8842","amount":120,"currency":"USD"}, key cheqpoint:${pending}`
+        : 'approved {',
+    )
+    await simulator.settled()
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
+  })
+
+  describeWith('redis-server', 'with Redis', () =>
+    it('for Redis compiles, and follows a request to its end', async () => {
+      const redis = await sharedRedis()
+      const { url } = await simulator.listen()
+      const lines = start(compile('redis'), {
+        CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
+        CHEQPOINT_BASE_URL: url,
+        REDIS_URL: redis.url,
+      })
+      simulator.decide(await submitted(), { status: 'approved' })
+      expect((await lines.next()).value).toBe('approved')
+      expect((await lines.next()).done).toBe(true)
+      await redis.stop()
+    }),
+  )
+
+  it('for the simulator compiles and runs', async () => {
+    const port = await freePort()
+    const lines = start(
+      compile('simulator', (code) => code.replace('4010', String(port))),
+      {},
+    )
+    expect((await lines.next()).value).toBe(`http://127.0.0.1:${port}`)
+  })
+})
+
+/** The id of the request once it was submitted. */
+async function submitted(): Promise<string> {
+  return (await nextRequest(simulator)).id
+}

@@ -1,0 +1,52 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createSimulator } from '../../src/simulator/index.js'
+import { codeBlocks, quoted, tableRows } from '../support/blocks.js'
+
+const file = 'docs/simulator.md'
+
+describe('docs/simulator.md', () => {
+  it('starts a simulator as it says, which answers with the page', async () => {
+    const folder = `.tmp/simulator-doc-${process.pid}`
+    mkdirSync(folder, { recursive: true })
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const code = codeBlocks(file, 'ts').find(({ name }) => name === 'simulator/start')?.code ?? ''
+    expect(code).toContain('listen(4010)')
+    // Any free port, so that the test needs none in particular.
+    writeFileSync(`${folder}/main.ts`, code.replace('listen(4010)', 'listen()'))
+    const compilerOptions = { rootDir: '.', outDir: '.', isolatedDeclarations: false, declaration: false }
+    const config = { extends: '../../tsconfig.json', compilerOptions, include: ['main.ts'] }
+    writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
+    execFileSync('npx', ['tsc', '-p', folder], { stdio: 'inherit' })
+    const child = spawn(process.execPath, [`${folder}/main.js`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill())
+    const [line] = await once(createInterface({ input: child.stdout }), 'line')
+    const [, url = ''] = /^Decide at (http:\S+)$/.exec(String(line)) ?? []
+    expect(await (await fetch(url)).text()).toContain('<title>Cheqpoint simulator</title>')
+  })
+
+  it('has one row for each fault, with the value that is none, and no other', async () => {
+    const { faults } = await createSimulator({ apiKey: 'cq_live_docs' })
+    const rows = tableRows(file, 'faults').map(([name = '', none = '']) => [quoted(name)[0], quoted(none)[0]])
+    expect(rows).toEqual(Object.entries(faults).map(([name, none]) => [name, String(none)]))
+  })
+
+  it('has a row for everything that a simulator can do', async () => {
+    const simulator = await createSimulator({ apiKey: 'cq_live_docs' })
+    const rows = readFileSync(file, 'utf8')
+      .match(/^\| `\w+\(/gm)
+      ?.map((start) => start.slice(3, -1))
+    const methods = Object.entries(simulator).filter(([, value]) => typeof value === 'function')
+    const names = methods.map(([name]) => name).filter((name) => name !== 'app')
+    expect([...(rows ?? [])].sort()).toEqual(['createSimulator', ...names].sort())
+  })
+
+  it('shows pictures, and links to files, that exist', () => {
+    const links = [...readFileSync(file, 'utf8').matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = '']) => target)
+    expect(links.filter((link) => link.endsWith('.png'))).toHaveLength(3)
+    expect(links.filter((target) => !existsSync(`docs/${target}`))).toEqual([])
+  })
+})

@@ -1,0 +1,95 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { tableRows } from '../support/blocks.js'
+
+/*
+ * Keeps docs/threat-model.md and the tests equal: every threat has one row, every row names tests that exist, and every
+ * test that was written for a threat is named by its row.
+ */
+
+interface Reference {
+  readonly file: string
+  readonly title: string
+  /** Rows of a table-driven test, by name. */
+  readonly cases: readonly string[]
+}
+
+interface Row {
+  readonly id: string
+  readonly shownBy: string
+  readonly references: readonly Reference[]
+}
+
+const document = 'docs/threat-model.md'
+const ids = Array.from({ length: 98 }, (_, at) => `T${String(at + 1).padStart(2, '0')}`)
+
+const rows: readonly Row[] = tableRows(document)
+  .filter(([id = '']) => /^T\d/.test(id))
+  .map((cells) => {
+    const shownBy = cells.at(-1) ?? ''
+    return { id: cells[0] ?? '', shownBy, references: readReferences(shownBy) }
+  })
+
+/** References such as `test/a.test.ts`: title — *case*, *case*; one after the other. */
+function readReferences(cell: string): readonly Reference[] {
+  return cell
+    .split(/(?=`test\/)/)
+    .map((part) => /^`(test\/[^`]+)`: (.*)$/.exec(part))
+    .filter((found) => found !== null)
+    .map(([, file = '', text = '']) => {
+      const [title = '', cases = ''] = text.replace(/(\s|;|<br>)+$/, '').split(' — ')
+      return { file, title, cases: [...cases.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name) }
+    })
+}
+
+/** Titles of the tests in a file, as they are written there. */
+function titlesIn(file: string): readonly string[] {
+  const calls = readFileSync(file, 'utf8').matchAll(/(?:\b(?:it|test)(?:\.\w+)*|\))\(\s*(['"`])((?:\\.|(?!\1).)*)\1,/g)
+  return [...calls].map(([, quote = '', title = '']) => title.replaceAll(`\\${quote}`, quote))
+}
+
+/** What a file and the support of all tests say, where cases of table-driven tests have their names. */
+function textAround(file: string): string {
+  const support = readdirSync('test/support').filter((name) => name.endsWith('.ts'))
+  return [file, ...support.map((name) => `test/support/${name}`)].map((name) => readFileSync(name, 'utf8')).join('\n')
+}
+
+const written = readdirSync('test/threats')
+  .filter((name) => name.endsWith('.test.ts'))
+  .flatMap((name) => titlesIn(`test/threats/${name}`).map((title) => ({ file: `test/threats/${name}`, title })))
+  .filter(({ title }) => /^T\d\d: /.test(title))
+
+describe(document, () => {
+  it.each(ids)('has one row for %s, with a test or a reason why not', (id) => {
+    const found = rows.filter((row) => row.id === id)
+    expect(found.map(({ shownBy, references }) => references.length > 0 || /out of scope/i.test(shownBy))).toEqual([
+      true,
+    ])
+  })
+
+  it('has no row for anything else', () => {
+    expect(rows.map(({ id }) => id).filter((id) => !ids.includes(id))).toEqual([])
+  })
+
+  it.each(rows.map((row) => [row.id, row] as const))('names for %s tests that exist', (_, { references }) => {
+    for (const { file, title, cases } of references) {
+      expect(existsSync(file), file).toBe(true)
+      expect(titlesIn(file)).toContain(title)
+      const text = textAround(file)
+      expect(
+        cases.filter((name) => !text.includes(name)),
+        file,
+      ).toEqual([])
+    }
+  })
+
+  it.each(written.map(({ file, title }) => [title, file] as const))('names the test "%s"', (title, file) => {
+    const row = rows.find(({ id }) => id === title.slice(0, 3))
+    expect(row?.references.map((each) => `${each.file}: ${each.title}`)).toContain(`${file}: ${title}`)
+  })
+
+  it('finds titles, wherever a test is made', () => {
+    expect(titlesIn('test/hosts/adapters.test.ts')).toContain('answers as the table says to %s')
+    expect(written.length).toBeGreaterThan(50)
+  })
+})

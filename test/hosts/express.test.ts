@@ -1,0 +1,280 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { expressCallback } from '../../adapters/express.js'
+import { type Callback, type CallbackResponse, fromIncoming, type ReceiverOptions } from '../../src/index.js'
+import {
+  type AdapterBench,
+  adapterBench,
+  agent,
+  bodyFor,
+  callback,
+  comparable,
+  type Expected,
+  json,
+  problem,
+  taken,
+} from '../support/adapters-bench.js'
+import { listenTo, type OpenSocketHost, path } from '../support/hosts.js'
+import { headOf, RawConnection, type Sent } from '../support/raw-http.js'
+
+const handled = taken(200, 'handled')
+const malformed = problem(400, 'malformed', 'Malformed callback')
+const typeRefused = problem(415, 'media-type-refused', 'Not plain JSON')
+const drained = problem(500, 'body-already-read', 'The body was read by something else')
+
+const every = (): boolean => true
+const maxBodyBytes = 300_000
+
+let current: AdapterBench
+let host: OpenSocketHost
+afterEach(async () => {
+  await host.close()
+  await current.receiver.close()
+})
+
+/** Opens an app with these before our handler. Whoever waits there for a body that is gone outlasts the test. */
+async function open(before: readonly RequestHandler[], options: Partial<ReceiverOptions> = {}): Promise<void> {
+  current = await adapterBench({ callbacks: { maxBodyBytes, bodyTimeoutMs: 60_000 }, ...options })
+  const app = express()
+  for (const each of before) app.use(each)
+  app.post(path, expressCallback(current.receiver))
+  host = await listenTo(app)
+}
+
+async function send(parts: Partial<Sent> = {}): Promise<Expected> {
+  return comparable(await host.send(callback(parts)))
+}
+
+const typed = (type: string, body: Sent['body'] = bodyFor('req_1')): Partial<Sent> => ({
+  headers: [agent, ['Content-Type', type]],
+  body,
+})
+
+/** A parser's hook that keeps the bytes, as platforms and other receivers want it. */
+const keepRaw: NonNullable<Parameters<typeof express.json>[0]>['verify'] = (request, _, bytes) => {
+  Object.assign(request, { rawBody: bytes })
+}
+
+const parsers: readonly (readonly [name: string, before: readonly RequestHandler[]])[] = [
+  ['no parser', []],
+  ['express.json', [express.json({ limit: '1mb' })]],
+  ['express.json without strict mode', [express.json({ limit: '1mb', strict: false })]],
+  ['express.json with a hook that keeps the bytes', [express.json({ limit: '1mb', verify: keepRaw })]],
+  ['express.raw', [express.raw({ limit: '1mb', type: every })]],
+  ['express.text', [express.text({ limit: '1mb', type: every })]],
+  ['express.urlencoded', [express.urlencoded({ limit: '1mb', extended: true })]],
+  ['all of them', [express.json(), express.urlencoded(), express.text(), express.raw()]],
+  ['express.json twice', [express.json({ limit: '1mb' }), express.json({ limit: '1mb' })]],
+]
+
+describe.each(parsers)('with %s before it', (_, before) => {
+  it.each<readonly [string, Partial<Sent>, Expected]>([
+    ['a genuine callback', {}, handled],
+    ['one in chunks', { framing: 'chunked' }, handled],
+    ['one of many packets', { body: bodyFor('req_1').padEnd(100_000) }, handled],
+    ['one without a content type', { headers: [agent] }, handled],
+    ['one of a +json type', typed('application/vnd.cheqpoint+json'), handled],
+    ['an empty body', { body: '' }, malformed],
+    ['an empty body in chunks', { body: '', framing: 'chunked' }, malformed],
+    ['an object without an id', { body: '{}' }, malformed],
+    ['an array', { body: '[]' }, malformed],
+    ['text', typed('text/plain'), typeRefused],
+    ['a form', typed('application/x-www-form-urlencoded', 'approvalId=req_1'), typeRefused],
+    [
+      'a coded body',
+      { headers: [agent, json, ['Content-Encoding', 'gzip']], body: gzipSync(bodyFor('req_1')) },
+      typeRefused,
+    ],
+  ])('answers %s as it does without', async (__, sent, answer) => {
+    await open(before)
+    expect(await send(sent)).toEqual(answer)
+    expect(current.runs).toHaveLength(answer === handled ? 1 : 0)
+  })
+})
+
+describe('a parser before it', () => {
+  it('that is given more bytes than we allow is no way around our limit', async () => {
+    const tooLarge = problem(413, 'body-too-large', 'The body is too large', { closes: true })
+    for (const [name, before] of parsers) {
+      await open(before, { callbacks: { maxBodyBytes: 1_000 } })
+      expect([name, await send({ body: bodyFor('req_1').padEnd(1_001) })]).toEqual([name, tooLarge])
+    }
+  })
+
+  it('whose own limit is lower answers by itself, and nothing reaches us', async () => {
+    const quiet: ErrorRequestHandler = (error, _, response, __) => {
+      response.status(error.status).send(error.type)
+    }
+    current = await adapterBench()
+    const app = express()
+      .use(express.json({ limit: 10 }))
+      .post(path, expressCallback(current.receiver))
+      .use(quiet)
+    host = await listenTo(app)
+    expect(await send()).toMatchObject({ status: 413, body: 'entity.too.large' })
+    expect(current.eventTypes()).not.toContain('refused')
+  })
+
+  it('is no need: one that is mounted after us is never reached', async () => {
+    current = await adapterBench()
+    const after = vi.fn(express.json())
+    host = await listenTo(express().use(path, expressCallback(current.receiver)).use(after))
+    expect(await send()).toEqual(handled)
+    expect(after).not.toHaveBeenCalled()
+  })
+})
+
+describe('a body that something else read', () => {
+  const readers: readonly (readonly [name: string, read: RequestHandler])[] = [
+    [
+      'by iterating over it',
+      async (request, _, next) => {
+        for await (const _chunk of request);
+        next()
+      },
+    ],
+    [
+      'through its events',
+      (request, _, next) => {
+        request.on('data', () => {}).on('end', () => next())
+      },
+    ],
+    [
+      'into a pipe',
+      (request, _, next) => {
+        const sink = new PassThrough()
+        sink.resume().on('end', () => next())
+        request.pipe(sink)
+      },
+    ],
+    [
+      'in part',
+      (request, _, next) => {
+        request.once('readable', () => {
+          request.read(1)
+          next()
+        })
+      },
+    ],
+  ]
+  it.each(readers)('%s is refused at once, as the mistake of the app that it is', async (_, read) => {
+    await open([read])
+    expect(await send()).toEqual(drained)
+    expect(current.events).toContainEqual({ type: 'refused', reason: 'body-already-read', approvalId: null })
+    expect(current.storeCalls).toEqual([])
+  })
+
+  it.each(readers.slice(0, 3))('%s is used where the bytes were left as rawBody', async (_, read) => {
+    const keep: RequestHandler = (request, _, next) => {
+      Object.assign(request, { rawBody: Buffer.from(bodyFor('req_1')) })
+      next()
+    }
+    await open([read, keep])
+    expect(await send()).toEqual(handled)
+  })
+
+  it('while others listen as well is read all the same', async () => {
+    let heard = 0
+    await open([
+      (request, _, next) => {
+        request.on('data', (bytes: Buffer) => {
+          heard += bytes.length
+        })
+        next()
+      },
+    ])
+    expect(await send({ body: bodyFor('req_1').padEnd(200_000) })).toEqual(handled)
+    expect(heard).toBe(200_000)
+  })
+})
+
+describe('a body that a platform left', () => {
+  const leave = (body: unknown): RequestHandler => {
+    return (request, _, next) => {
+      request.body = body
+      next()
+    }
+  }
+
+  it.each([
+    ['an object', JSON.parse(bodyFor('req_1')), handled],
+    ['text', bodyFor('req_1'), handled],
+    ['a Buffer', Buffer.from(bodyFor('req_1')), handled],
+    ['bytes', new Uint8Array(Buffer.from(bodyFor('req_1'))), handled],
+    ['an empty Buffer', Buffer.alloc(0), malformed],
+  ])('as %s counts, without waiting for a stream that nobody feeds', async (_, body, answer) => {
+    await open([leave(body)])
+    const connection = await RawConnection.open(host.port)
+    connection.write(headOf({ method: 'POST', path, headers: [agent, json] }, ['Content-Length: 50']))
+    expect(comparable(await connection.answer())).toEqual(answer)
+    await connection.destroy()
+  })
+
+  it.each([
+    ['{}', {}],
+    ['null', null],
+    ['undefined', undefined],
+  ])('as %s beside an unread stream is nothing, and the stream is read', async (_, body) => {
+    await open([leave(body)])
+    expect(await send()).toEqual(handled)
+  })
+
+  it('does not depend on raw headers, which made-up requests lack', async () => {
+    await open([])
+    const request = new IncomingMessage(new Socket())
+    request.method = 'POST'
+    request.url = path
+    request.headers = { 'user-agent': agent[1], 'content-type': json[1] }
+    const answer = await current.receiver.handle(fromIncoming(request, { parsed: bodyFor('req_1') }))
+    expect(answer).toMatchObject({ status: 200, body: handled.body })
+  })
+})
+
+describe('the handler in an app', () => {
+  it('writes nothing where something else has answered meanwhile', async () => {
+    const impatient: RequestHandler = (_, response, next) => {
+      next()
+      void asked.then(() => response.status(504).set('content-length', '4').end('late'))
+    }
+    const failed = vi.fn()
+    current = await adapterBench()
+    const report: ErrorRequestHandler = (error, _, __, ___) => failed(error)
+    host = await listenTo(express().use(impatient).post(path, expressCallback(current.receiver)).use(report))
+    const asked = current.hang()
+    expect(await send()).toMatchObject({ status: 504, body: 'late' })
+    current.letGo()
+    await current.seen('completed')
+    await new Promise(setImmediate)
+    expect(current.runs).toHaveLength(1)
+    expect(failed).not.toHaveBeenCalled()
+  })
+
+  it('keeps what others have said in headers, and adds neither ETag nor cookies', async () => {
+    const policy: RequestHandler = (_, response, next) => {
+      response.set('x-content-type-options', 'nosniff').set('strict-transport-security', 'max-age=1')
+      next()
+    }
+    await open([policy])
+    expect(await send()).toEqual({
+      ...handled,
+      headers: { ...handled.headers, 'strict-transport-security': 'max-age=1' },
+    })
+  })
+
+  it('hands on the URL that was asked for, whatever a mount took off it', async () => {
+    const urls: string[] = []
+    const handle = async ({ url }: Callback): Promise<CallbackResponse> => {
+      urls.push(url)
+      return { status: 200, headers: {}, body: '{}' }
+    }
+    current = await adapterBench()
+    const router = express.Router().use('/cheqpoint', expressCallback({ handle }))
+    host = await listenTo(express().use('/webhooks', router))
+    await send({ path: `${path}?cq=token` })
+    expect(urls).toEqual([`${path}?cq=token`])
+  })
+})

@@ -1,0 +1,848 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { JsonObject } from '../../src/index.js'
+import {
+  action,
+  answersBench,
+  callbackSecret,
+  callbackUrl,
+  canary,
+  details,
+  id,
+  tracked,
+} from '../support/answers-bench.js'
+import { situations } from '../support/answers-situations.js'
+import { callbackRequest } from '../support/callback.js'
+import { eventsOf } from '../support/runs-events.js'
+import { gate, pass } from '../support/runs-time.js'
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const columns = [
+  ['swept', 'elsewhere', 0],
+  ['swept by nobody', 'off', 1],
+] as const
+
+describe.each(columns)('where a receiver is %s, a callback for an approval that is', (_, sweep, column) => {
+  const rows = situations.map((row) => [row.name, row.answers[column], row] as const)
+
+  it.each(rows)('%s is answered %i', async (_, status, row) => {
+    const bench = answersBench({ sweep, polling: { firstMs: 12_345 }, ...row.options })
+    await (row.register?.(bench) ?? bench.receiver.track(id, tracked))
+    await row.before?.(bench)
+    const callsBefore = bench.faulty.calls.length
+    const answer = await (row.send?.(bench) ?? bench.send())
+    const text = await answer.text()
+    const body: Readonly<Record<string, unknown>> = JSON.parse(text)
+    expect([answer.status, body['result'] ?? body['code']]).toEqual([status, row.word])
+    expect(answer.headers.get('retry-after')).toBe(status < 400 ? null : (row.retryAfter ?? null))
+    expect(bench.api.gets).toHaveLength(row.gets ?? 0)
+    expect(bench.runs).toHaveLength(row.runs ?? 0)
+    expect(bench.events.map(({ type }) => type)).toEqual(row.events ?? [])
+    expect(bench.faulty.calls.length - callsBefore).toEqual(row.storeCalls ?? expect.any(Number))
+    expect(await bench.snapshot()).toMatchObject(row.record)
+    // Nothing that a stranger may learn, nothing that a log should keep.
+    expect(`${text}${JSON.stringify([...answer.headers])}`).not.toMatch(/req_|CANARY/)
+    expect(JSON.stringify(bench.events)).not.toContain(canary)
+  })
+})
+
+describe('a handler that is still at work when callbacks.ackAfterMs have passed', () => {
+  it('is answered 202 where it is swept, not a millisecond before, and goes on under its lease', async () => {
+    const work = gate()
+    const { receiver, api, runs, send, snapshot } = answersBench({ sweep: 'elsewhere', onDecision: () => work.promise })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const answers = collect(send())
+    await pass(7_999)
+    expect(answers).toEqual([])
+    await pass(1)
+    expect(answers.map(({ status }) => status)).toEqual([202])
+    expect(await answers[0]?.json()).toEqual({ result: 'running' })
+    await pass(120_000)
+    expect(await snapshot()).toMatchObject({ state: 'claimed', fence: 1, starts: 1 })
+    work.open()
+    await pass(0)
+    expect(await snapshot()).toMatchObject({ state: 'done' })
+    expect(runs).toHaveLength(1)
+    expect((await send()).status).toBe(200)
+  })
+
+  it('is waited for where nothing sweeps, and then answered 200', async () => {
+    const work = gate()
+    const { receiver, api, send } = answersBench({ sweep: 'off', onDecision: () => work.promise })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const answers = collect(send())
+    await pass(60_000)
+    expect(answers).toEqual([])
+    work.open()
+    await pass(0)
+    expect(answers.map(({ status }) => status)).toEqual([200])
+  })
+
+  it('is answered 202 where nothing sweeps but a host keeps the work alive', async () => {
+    const work = gate()
+    const { receiver, api } = answersBench({ sweep: 'off', onDecision: () => work.promise })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const kept: Promise<unknown>[] = []
+    const waitUntil = (promise: Promise<unknown>): void => void kept.push(promise) // the host's to await
+    const answers = collect(receiver.fetch(callbackRequest(id), { waitUntil }))
+    await pass(7_999)
+    expect(answers).toEqual([])
+    await pass(1)
+    expect(answers.map(({ status }) => status)).toEqual([202])
+    const ended = collect(Promise.all(kept))
+    await pass(60_000)
+    expect([kept.length, ended.length]).toEqual([1, 0])
+    work.open()
+    await pass(0)
+    expect(ended).toHaveLength(1)
+  })
+
+  it('does not depend on a host whose waitUntil rejects, and leaves no unhandled rejection', async () => {
+    vi.useRealTimers()
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const { receiver, api } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const waitUntil = () => Promise.reject(new Error('the execution context is over'))
+    expect((await receiver.fetch(callbackRequest(id), { waitUntil })).status).toBe(200)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
+  it('does not depend on a host whose waitUntil throws', async () => {
+    const { receiver, api } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const waitUntil = (): void => {
+      throw new Error('no context')
+    }
+    expect((await receiver.fetch(callbackRequest(id), { waitUntil })).status).toBe(200)
+  })
+
+  it('is answered 202 to every copy that comes meanwhile, and holds no place once it is answered', async () => {
+    const work = gate()
+    const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere', onDecision: () => work.promise })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const first = collect(send())
+    await pass(5_000)
+    const second = collect(send())
+    await pass(3_000)
+    expect([first.length, second.length]).toEqual([1, 0])
+    await pass(5_000)
+    expect([...first, ...second].map(({ status }) => status)).toEqual([202, 202])
+    expect(await receiver.stats()).toMatchObject({ inFlight: 0, working: 1 })
+    work.open()
+    await pass(0)
+    expect(await receiver.stats()).toMatchObject({ inFlight: 0, working: 0 })
+    expect(runs).toHaveLength(1)
+  })
+})
+
+describe('the gap between two looks at one approval', () => {
+  it('is answered 202 where it is swept, asks nothing, and the next look is due when it ends', async () => {
+    const { receiver, api, send, snapshot } = answersBench({ sweep: 'elsewhere' })
+    await receiver.track(id, tracked)
+    api.pend(id)
+    await send()
+    await pass(1_999)
+    const answer = await send()
+    expect([answer.status, await answer.json()]).toEqual([202, { result: 'too-soon' }])
+    expect(api.gets).toHaveLength(1)
+    expect(await snapshot()).toMatchObject({ dueInMs: 1 })
+  })
+
+  it.each([0, 500, 1_999])(
+    'is waited out where nothing sweeps, and the API asked when it ends (%i ms)',
+    async (passed) => {
+      const { receiver, api, send } = answersBench({ sweep: 'off' })
+      await receiver.track(id, tracked)
+      api.pend(id)
+      await send()
+      await pass(passed)
+      api.approve(id)
+      const answers = collect(send())
+      await pass(2_000 - passed)
+      expect([answers.length, api.gets.length]).toEqual([0, 1])
+      await pass(1)
+      expect([answers.map(({ status }) => status), api.gets.length]).toEqual([[200], 2])
+    },
+  )
+
+  it.each(columns)('is over after confirm.minIntervalMs: where it is %s the API is asked at once', async (_, sweep) => {
+    const { receiver, api, send } = answersBench({ sweep, confirm: { minIntervalMs: 700 } })
+    await receiver.track(id, tracked)
+    api.pend(id)
+    await send()
+    await pass(700)
+    api.approve(id)
+    expect((await send()).status).toBe(200)
+  })
+
+  it.each(columns)(
+    'bounds what a flood costs where it is %s: one GET in the gap, however many come',
+    async (_, sweep) => {
+      const { receiver, api, runs, send } = answersBench({ sweep })
+      await receiver.track(id, tracked)
+      api.pend(id)
+      for (let each = 0; each < 250; each++) {
+        void send() // answered some time
+        await pass(20)
+      }
+      expect(api.gets).toHaveLength(3)
+      expect(runs).toEqual([])
+    },
+  )
+})
+
+describe('a read side that lags behind the callback', () => {
+  it('costs seconds and no decision: the record is looked at again when the gap ends, three times', async () => {
+    const { receiver, api, runs, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 600_000 } })
+    await receiver.track(id, tracked)
+    api.pend(id)
+    await send()
+    for (const _ of [1, 2]) {
+      expect(await snapshot()).toMatchObject({ dueInMs: 2_000 })
+      await pass(2_000)
+      await receiver.reconcile()
+    }
+    await pass(2_000)
+    api.approve(id)
+    await receiver.reconcile()
+    expect(runs).toHaveLength(1)
+  })
+})
+
+describe('the budget of callbacks', () => {
+  it('has a token again when its time has come, and the next callback is handled', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 1 } })
+    await receiver.track(id, tracked)
+    await receiver.track('req_0', tracked)
+    api.approve(id)
+    await send({}, 'req_0')
+    await pass(999)
+    expect((await send()).status).toBe(202)
+    await pass(1)
+    expect((await send()).status).toBe(200)
+  })
+
+  it('has no bound where that is Infinity', async () => {
+    const { receiver, api, send } = answersBench({
+      sweep: 'off',
+      confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
+    })
+    const ids = Array.from({ length: 200 }, (_, at) => `req_${at}`)
+    for (const each of ids) {
+      await receiver.track(each, tracked)
+      api.approve(each)
+    }
+    const answers = await Promise.all(ids.map((each) => send({}, each)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
+  it('has something left for a genuine callback while other ids are spoofed over and over', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 4 } })
+    const spoofed = Array.from({ length: 20 }, (_, at) => `spoofed_${at}`)
+    for (const each of spoofed) {
+      await receiver.track(each, tracked)
+      api.pend(each)
+    }
+    const statuses: number[] = []
+    for (let second = 1; second <= 5; second++) {
+      for (let quarter = 0; quarter < 4; quarter++) {
+        await pass(250)
+        for (const each of spoofed) await send({}, each)
+      }
+      const genuine = `genuine_${second}`
+      await receiver.track(genuine, tracked)
+      api.approve(genuine)
+      statuses.push((await send({}, genuine)).status)
+      expect(api.gets.length).toBeLessThanOrEqual(4 + 4 * second)
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 200])
+  })
+
+  it('has nothing left over for an id that it kept waiting, until there is enough for others', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 2 } })
+    for (const each of ['req_0', 'req_00', 'req_000', id]) {
+      await receiver.track(each, tracked)
+      api.approve(each)
+    }
+    const statuses: number[] = []
+    for (const each of ['req_0', 'req_00', id]) statuses.push((await send({}, each)).status)
+    await pass(500)
+    for (const each of [id, 'req_000']) statuses.push((await send({}, each)).status)
+    await pass(1_000)
+    statuses.push((await send()).status)
+    expect(statuses).toEqual([200, 200, 202, 202, 200, 200])
+  })
+
+  it('is not held, while the store is asked, by ids that nobody knows', async () => {
+    const { receiver, api, faulty, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 10 } })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const store = faulty.hold('claim')
+    const unknown = Array.from({ length: 20 }, (_, at) => send({}, `unknown_${at}`))
+    await pass(1)
+    const genuine = send()
+    await pass(1)
+    store.open()
+    expect((await genuine).status).toBe(200)
+    expect(new Set((await Promise.all(unknown)).map(({ status }) => status))).toEqual(new Set([404]))
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('is not spent by callbacks that ask nothing: unknown, done, parked, in the gap', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 2 } })
+    for (const each of ['done', 'parked', id, 'req_2']) await receiver.track(each, tracked)
+    api.approve('done')
+    await send({}, 'done')
+    api.approve('parked', { modifiedDetails: {} })
+    await send({}, 'parked')
+    await pass(1_000)
+    for (let each = 0; each < 10; each++) for (const other of ['done', 'parked', 'unknown']) await send({}, other)
+    // All of it is there: what can be spared, and what is kept.
+    const statuses: number[] = []
+    for (const each of [id, 'req_2']) {
+      api.approve(each)
+      statuses.push((await send({}, each)).status)
+    }
+    expect(statuses).toEqual([200, 200])
+  })
+
+  it('once spent changes no answer that needs no GET', async () => {
+    const { receiver, api, send, forget } = answersBench({ sweep: 'off', confirm: { requestsPerSecond: 2 } })
+    for (const each of ['done', 'parked']) await receiver.track(each, tracked)
+    api.approve('done')
+    await send({}, 'done')
+    api.approve('parked', { modifiedDetails: {} })
+    await send({}, 'parked')
+    forget()
+    const answers = await Promise.all(['unknown', 'done', 'parked'].map((each) => send({}, each)))
+    expect(answers.map(({ status }) => status)).toEqual([404, 200, 202])
+    expect(api.gets).toEqual([])
+  })
+
+  it('once spent still refuses the token of another record', async () => {
+    const { receiver, api, send, snapshot } = answersBench({
+      ...{ sweep: 'off', callbackUrl, callbackSecret },
+      confirm: { requestsPerSecond: 1 },
+    })
+    const [own, other] = [receiver.callbackUrl(), receiver.callbackUrl()]
+    await receiver.track(id, { ...tracked, ref: own.ref })
+    await receiver.track('req_0', { ...tracked, ref: other.ref })
+    await send({ url: other.url }, 'req_0')
+    const before = await snapshot()
+    expect((await send({ url: other.url })).status).toBe(401)
+    expect(await snapshot()).toEqual(before)
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('once spent lets callbacks with the token of their record wait for their turn, five seconds of them', async () => {
+    const { receiver, api, send } = answersBench({
+      ...{ sweep: 'elsewhere', callbackUrl, callbackSecret, confirm: { requestsPerSecond: 2 } },
+    })
+    const urls: string[] = []
+    for (let at = 0; at < 14; at++) {
+      const { url, ref } = receiver.callbackUrl()
+      urls.push(url)
+      await receiver.track(`req_${at}`, { ...tracked, ref })
+      api.approve(`req_${at}`)
+    }
+    const answers = urls.map((url, at) => send({ url }, `req_${at}`))
+    // Two at once, and then two a second.
+    for (const [ms, gets] of [
+      [0, 2],
+      [499, 2],
+      [1, 3],
+      [500, 4],
+      [4_000, 12],
+    ] as const) {
+      await pass(ms)
+      expect(api.gets).toHaveLength(gets)
+    }
+    const statuses = (await Promise.all(answers)).map(({ status }) => status)
+    expect(statuses).toEqual([...Array.from({ length: 12 }, () => 200), 202, 202])
+    // Asked again, they find that something was left.
+    await pass(500)
+    expect((await send({ url: urls.at(-1) ?? '' }, 'req_13')).status).toBe(200)
+  })
+
+  it('asks nothing for those that waited while the API asked to slow down', async () => {
+    const { receiver, api, send } = answersBench({
+      ...{ sweep: 'off', callbackUrl, callbackSecret, confirm: { requestsPerSecond: 1 } },
+    })
+    const [first, second] = [receiver.callbackUrl(), receiver.callbackUrl()]
+    await receiver.track('req_0', { ...tracked, ref: first.ref })
+    await receiver.track(id, { ...tracked, ref: second.ref })
+    api.answer('req_0', { status: 429 })
+    const answers = Promise.all([send({ url: first.url }, 'req_0'), send({ url: second.url })])
+    await pass(1_000)
+    expect((await answers).map(({ status }) => status)).toEqual([503, 429])
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('is kept for each assistant apart', async () => {
+    const { receiver, api, send } = answersBench({
+      ...{ sweep: 'off', apiKey: undefined, apiKeys: { billing: 'cq_live_billing', support: 'cq_live_support' } },
+      confirm: { requestsPerSecond: 1 },
+    })
+    for (const [each, assistant] of [
+      ['req_0', 'billing'],
+      [id, 'billing'],
+      ['req_2', 'support'],
+    ] as const) {
+      await receiver.track(each, { ...tracked, assistant })
+      api.approve(each)
+    }
+    const statuses: number[] = []
+    for (const each of ['req_0', id, 'req_2']) statuses.push((await send({}, each)).status)
+    expect(statuses).toEqual([200, 429, 200])
+    expect(api.keys).toEqual(['cq_live_billing', 'cq_live_support'])
+  })
+})
+
+describe('a callback that comes while its request is being registered', () => {
+  it('is refused, and the request is looked into at once when it is there', async () => {
+    const { receiver, send, faulty, snapshot } = answersBench({ sweep: 'elsewhere' })
+    const store = faulty.hold('add')
+    const registered = receiver.track(id, tracked)
+    await pass(1)
+    expect((await send()).status).toBe(404)
+    store.open()
+    await registered
+    expect(await snapshot()).toMatchObject({ state: 'pending', dueInMs: 0 })
+  })
+})
+
+describe('a decision that must not run', () => {
+  it('is answered once it is written that it is parked, and not before', async () => {
+    const { receiver, api, send, faulty, snapshot } = answersBench({ sweep: 'elsewhere' })
+    await receiver.track(id, tracked)
+    api.approve(id, { modifiedDetails: {} })
+    const store = faulty.hold('park')
+    let answered = false
+    const answer = send().finally(() => {
+      answered = true
+    })
+    await pass(100)
+    expect(answered).toBe(false)
+    store.open()
+    expect((await answer).status).toBe(200)
+    expect(await snapshot()).toMatchObject({ state: 'parked' })
+  })
+})
+
+describe('a callback that meets the look of another process', () => {
+  it('is not lost in a long back-off: when that look ends undecided, the next one is due at the end of the gap', async () => {
+    const polling = { firstMs: 60_000, maxMs: 600_000 }
+    const sweeper = answersBench({ sweep: 'off', polling })
+    const { send, snapshot, api } = answersBench({ sweep: 'elsewhere', polling }, sweeper.store)
+    await sweeper.receiver.track(id, tracked)
+    sweeper.api.answer(id, () => 'hang')
+    await pass(60_000)
+    const swept = sweeper.receiver.reconcile()
+    await pass(0)
+    expect((await send()).status).toBe(202)
+    sweeper.api.pend(id)
+    sweeper.api.resume()
+    await swept
+    expect(await snapshot()).toMatchObject({ state: 'pending', dueInMs: 2_000 })
+    expect(api.gets).toEqual([])
+  })
+})
+
+describe('an API that asks to slow down', () => {
+  it.each([
+    ['120', 120_000],
+    ['0', 1_000],
+    ['99999999', 900_000],
+    ['Fri, 20 Nov 2026 10:02:00 GMT', 120_000],
+    ['Fri, 20 Nov 2026 09:00:00 GMT', 1_000],
+    ['soon', 30_000],
+    ['-5', 30_000],
+    [undefined, 30_000],
+  ])('with Retry-After %s pauses its assistant for %i ms, and is asked again after that', async (header, forMs) => {
+    const { receiver, api, events, send } = answersBench({ sweep: 'elsewhere' })
+    await receiver.track(id, tracked)
+    api.answer(id, { status: 429, headers: header === undefined ? {} : { 'retry-after': header } })
+    await send()
+    expect(eventsOf(events, 'paused')).toEqual([{ type: 'paused', assistant: null, forMs }])
+    api.approve(id)
+    await pass(forMs - 1)
+    expect((await send()).status).toBe(202)
+    expect(api.gets).toHaveLength(1)
+    await pass(Math.max(1, 2_001 - forMs)) // the gap of the approval itself is over by then
+    expect((await send()).status).toBe(200)
+  })
+
+  it('pauses no other assistant', async () => {
+    const { receiver, api, send } = answersBench({
+      ...{ sweep: 'off', apiKey: undefined, apiKeys: { billing: 'cq_live_billing', support: 'cq_live_support' } },
+    })
+    await receiver.track(id, { ...tracked, assistant: 'billing' })
+    await receiver.track('req_2', { ...tracked, assistant: 'support' })
+    api.answer(id, { status: 429 })
+    api.approve('req_2')
+    expect((await send()).status).toBe(503)
+    expect((await send({}, 'req_2')).status).toBe(200)
+  })
+})
+
+describe('a key that the API refuses', () => {
+  it('counts no start, parks nothing, and is tried again after a minute: a rotation elsewhere mends it', async () => {
+    const { receiver, api, events, send, snapshot } = answersBench({ sweep: 'elsewhere' })
+    await receiver.track(id, tracked)
+    api.answer(id, { status: 401 })
+    await send()
+    api.approve(id)
+    await pass(59_999)
+    expect((await send()).status).toBe(202)
+    expect(await snapshot()).toMatchObject({ state: 'pending', starts: 0 })
+    await pass(1)
+    expect((await send()).status).toBe(200)
+    expect(eventsOf(events, 'api-key-refused')).toEqual([{ type: 'api-key-refused', assistant: null }])
+  })
+
+  it('gives way to the next one during a rotation, within the same callback', async () => {
+    let asked = 0
+    const { receiver, api, send } = answersBench({ sweep: 'off', apiKey: ['cq_live_new', 'cq_live_old'] })
+    await receiver.track(id, tracked)
+    api.answer(id, () => (asked++ === 0 ? { status: 401 } : { body: { id, status: 'APPROVED' } }))
+    expect((await send()).status).toBe(200)
+    expect(api.keys).toEqual(['cq_live_new', 'cq_live_old'])
+  })
+})
+
+describe('an action without a handler', () => {
+  it('is handled by a process that has one, as in a rolling deploy', async () => {
+    const old = answersBench({
+      sweep: 'elsewhere',
+      onDecision: undefined,
+      actions: { other: { onDecision: () => {} } },
+    })
+    const current = answersBench({ sweep: 'elsewhere' }, old.store)
+    await old.receiver.track(id, tracked)
+    current.api.approve(id)
+    expect((await old.send()).status).toBe(202)
+    await pass(2_000)
+    expect((await current.send()).status).toBe(200)
+    expect(current.runs).toHaveLength(1)
+  })
+
+  it('does not reach the handler of another action with a name that every object has', async () => {
+    const bench = answersBench({ sweep: 'off', onDecision: undefined, actions: { other: { onDecision: () => {} } } })
+    await bench.receiver.track(id, { ...tracked, action: 'toString' })
+    bench.api.approve(id)
+    expect((await bench.send()).status).toBe(500)
+  })
+})
+
+describe('a status word', () => {
+  it.each([
+    'APPROVED ',
+    ' approved',
+    'approved\0',
+    'APPROVED\n',
+    'APPROVED_BY_AI',
+    'apprоved',
+    'ＡＰＰＲＯＶＥＤ',
+    'approved.',
+    'ESCALATED',
+    'true',
+    '',
+  ])('that nobody documented decides nothing: %j', async (status) => {
+    const { receiver, api, runs, events, send } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.answer(id, { body: { id, status } })
+    expect((await send()).status).toBe(409)
+    expect(runs).toEqual([])
+    const word = status.replace('\0', '\\u{0}').replace('\n', '\\u{a}')
+    expect(eventsOf(events, 'unknown-status')).toEqual([{ type: 'unknown-status', approvalId: id, word }])
+  })
+
+  it.each([
+    ['APPROVED', 'approved'],
+    ['Approved', 'approved'],
+    ['rejected', 'rejected'],
+    ['DECLINED', 'rejected'],
+    ['EXPIRED', 'expired'],
+    ['timed_out', 'expired'],
+    ['CANCELLED', 'expired'],
+    ['canceled', 'expired'],
+  ])('%s of the API is %s to the handler', async (word, status) => {
+    const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.answer(id, { body: { id, status: word } })
+    await send()
+    expect(runs.map((decision) => decision.status)).toEqual([status])
+  })
+
+  it('that is unknown is reported once a word, whatever the approval', async () => {
+    const { receiver, api, events, send } = answersBench({ sweep: 'elsewhere' })
+    for (const [each, status] of [
+      [id, 'ESCALATED'],
+      ['req_2', 'ESCALATED'],
+      ['req_3', 'ON_HOLD'],
+    ] as const) {
+      await receiver.track(each, tracked)
+      api.answer(each, { body: { id: each, status } })
+      await send({}, each)
+    }
+    expect(eventsOf(events, 'unknown-status').map(({ word }) => word)).toEqual(['ESCALATED', 'ON_HOLD'])
+  })
+})
+
+describe('what a callback claims', () => {
+  it.each<[string, JsonObject, readonly string[]]>([
+    ['nothing', {}, []],
+    ['the same in another case', { status: 'APPROVED' }, []],
+    ['another status', { status: 'rejected' }, ['status']],
+    ['a status that nobody knows', { status: 'maybe' }, ['status']],
+    ['the same edit, its keys in another order', { modifiedDetails: { amount: 80, orderId: '8842' } }, []],
+    ['another edit', { modifiedDetails: { orderId: '8842', amount: 8_000 } }, ['modifiedDetails']],
+    ['no edit', { modifiedDetails: null }, ['modifiedDetails']],
+    ['another note', { decisionNote: 'twice' }, ['decisionNote']],
+    [
+      'everything else',
+      { status: 'rejected', modifiedDetails: {}, decisionNote: 'no' },
+      ['status', 'modifiedDetails', 'decisionNote'],
+    ],
+  ])('is compared with the API, and the fields that differ are named: %s', async (_, claimed, fields) => {
+    const { receiver, api, runs, events, send } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    const modifiedDetails = { orderId: '8842', amount: 80 }
+    api.approve(id, { modifiedDetails, decisionNote: 'once' })
+    expect((await send({ body: { approvalId: id, ...claimed } })).status).toBe(200)
+    expect(eventsOf(events, 'mismatch')).toEqual(
+      fields.length === 0 ? [] : [{ type: 'mismatch', approvalId: id, fields }],
+    )
+    expect(runs).toMatchObject([{ status: 'approved', details: modifiedDetails, modifiedDetails, note: 'once' }])
+  })
+
+  it('never reaches the handler, the store or an event, whatever it is', async () => {
+    const claimed = fc.record(
+      {
+        status: fc.constantFrom('approved', 'rejected', 'expired', `status-${canary}`),
+        modifiedDetails: fc.jsonValue({ maxDepth: 2 }).map((value) => ({ [canary]: value, amount: canary })),
+        decisionNote: fc.constantFrom(canary, { [canary]: canary }, [canary]),
+        decidedAt: fc.constant(canary),
+        details: fc.constant({ amount: canary }),
+        action: fc.constant(canary),
+        statusUrl: fc.constant(`https://evil.test/${canary}`),
+        callbackUrl: fc.constant(`https://evil.test/${canary}`),
+      },
+      { requiredKeys: [] },
+    )
+    await fc.assert(
+      fc.asyncProperty(claimed, async (body) => {
+        const { receiver, api, runs, events, store, send } = answersBench({ sweep: 'off', apiKey: 'cq_live_test' })
+        await receiver.track(id, { action, details: { amount: 120 } })
+        api.approve(id)
+        await send({ body: { approvalId: id, ...body } })
+        expect(runs).toHaveLength(1)
+        expect(runs[0]).toMatchObject({
+          action,
+          status: 'approved',
+          details: { amount: 120 },
+          modifiedDetails: null,
+          note: null,
+        })
+        expect(JSON.stringify([runs, events, await store.get(id), api.gets])).not.toContain(canary)
+      }),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('a decision', () => {
+  it('stands as it was sealed, whatever the API says later, and is not asked about again', async () => {
+    let starts = 0
+    const { receiver, api, runs, send } = answersBench({
+      sweep: 'off',
+      onDecision: () => (starts++ === 0 ? Promise.reject(new Error(canary)) : undefined),
+    })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    expect((await send()).status).toBe(500)
+    api.reject(id)
+    await pass(1_000)
+    const again = await send({ body: { approvalId: id, status: 'rejected' } })
+    expect([again.status, await again.json()]).toEqual([200, { result: 'handled' }])
+    expect(runs.map(({ status }) => status)).toEqual(['approved', 'approved'])
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it.each(['soon', '', 7, { at: 1 }, null, undefined])(
+    'is handled with the date %j, which the handler gets as null',
+    async (decidedAt) => {
+      const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
+      await receiver.track(id, tracked)
+      api.approve(id, { decidedAt })
+      expect((await send()).status).toBe(200)
+      expect(runs[0]?.decidedAt).toBeNull()
+    },
+  )
+
+  it('is answered alike to a thousand copies, and handled once', async () => {
+    const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere' })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const bodies = new Set<string>()
+    for (let each = 0; each < 1_000; each++) bodies.add(await (await send()).text())
+    expect([...bodies]).toEqual(['{"result":"handled"}'])
+    expect([runs.length, api.gets.length]).toEqual([1, 1])
+  })
+
+  it('that was forgotten is unknown: a copy that comes later still runs nothing', async () => {
+    const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere', retentionMs: 1_000 })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    await send()
+    await pass(999)
+    expect((await send()).status).toBe(200)
+    await pass(2)
+    expect((await send()).status).toBe(404)
+    expect([runs.length, api.gets.length]).toEqual([1, 1])
+  })
+
+  it.each(['__proto__', 'constructor', 'toString'])('is handled under the id %s like any other', async (nasty) => {
+    const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
+    await receiver.track(nasty, tracked)
+    api.approve(nasty)
+    expect((await send({ body: `{"approvalId":"${nasty}"}` })).status).toBe(200)
+    expect(runs).toMatchObject([{ approvalId: nasty, details }])
+  })
+})
+
+describe('a callback that comes before its request is registered', () => {
+  it('is refused as unknown, and remembered for a minute: the request is due at once', async () => {
+    const { receiver, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 12_345 } })
+    await send()
+    await send({}, 'req_2')
+    await pass(59_999)
+    await receiver.track(id, tracked)
+    expect(await snapshot()).toMatchObject({ dueInMs: 0 })
+    await pass(2)
+    await receiver.track('req_2', tracked)
+    expect(await snapshot('req_2')).toMatchObject({ dueInMs: 12_345 })
+  })
+
+  it('is remembered among the last thousand: strangers make us keep no more', async () => {
+    const { receiver, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 12_345 } })
+    await send({}, 'first')
+    await send({}, 'second')
+    for (let index = 0; index < 999; index++) await send({}, `stranger_${index}`)
+    await receiver.track('second', tracked)
+    expect(await snapshot('second')).toMatchObject({ dueInMs: 0 })
+    await receiver.track('first', tracked)
+    expect(await snapshot('first')).toMatchObject({ dueInMs: 12_345 })
+  })
+})
+
+describe('a store that is down', () => {
+  it.each(columns)('is asked again with the next callback where it is %s', async (_, sweep) => {
+    const { receiver, api, faulty, send } = answersBench({ sweep })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    faulty.fail()
+    expect((await send()).status).toBe(503)
+    faulty.mend()
+    expect((await send()).status).toBe(200)
+  })
+
+  it('or unsuitable answers 503 until it is fit, and is not looked at again after that', async () => {
+    const { api, faulty, store, send } = answersBench({ sweep: 'elsewhere' })
+    const draft = { ref: null, action, assistant: null, expiresAt: null, details: '{}', context: 'null' }
+    await store.add({ ...draft, id }, { dueInMs: 0 })
+    api.approve(id)
+    faulty.fail('check')
+    expect((await send()).status).toBe(503)
+    expect(api.gets).toEqual([])
+    faulty.mend()
+    expect((await send()).status).toBe(200)
+    await send()
+    expect(faulty.timesOf('check')).toHaveLength(2)
+  })
+})
+
+describe('the checks before the body', () => {
+  const unread = (): Request => callbackRequest(id, { headers: { 'user-agent': 'curl/8.5.0' } })
+
+  it('start with the method, then closing, then the load, then the agent', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'off', callbacks: { maxInFlight: 1 } })
+    await receiver.track(id, tracked)
+    expect((await receiver.fetch(unread())).status).toBe(403)
+    api.answer(id, () => 'hang')
+    const hanging = send()
+    await pass(0)
+    expect(await codeOf(receiver.fetch(unread()))).toBe('overloaded')
+    const closing = receiver.close({ drainMs: 0 })
+    expect(await codeOf(receiver.fetch(unread()))).toBe('closing')
+    expect(await codeOf(receiver.fetch(callbackRequest(id, { method: 'GET' })))).toBe('method-not-allowed')
+    await pass(10_000)
+    await Promise.all([closing, hanging])
+  })
+
+  it('leave the body unread when they refuse', async () => {
+    const { receiver, send } = answersBench({ sweep: 'off' })
+    const request = unread()
+    await receiver.fetch(request)
+    expect(request.bodyUsed).toBe(false)
+    await receiver.close()
+    const late = callbackRequest(id)
+    await receiver.fetch(late)
+    expect(late.bodyUsed).toBe(false)
+    expect((await send()).status).toBe(503)
+  })
+
+  it('make room again when a callback was answered', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'off', callbacks: { maxInFlight: 1 } })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const statuses: number[] = []
+    for (const body of ['{', { approvalId: 'unknown' }, undefined, undefined])
+      statuses.push((await send({ body })).status)
+    expect(statuses).toEqual([400, 404, 200, 200])
+  })
+})
+
+describe('a receiver that sweeps here', () => {
+  it('answers as swept between start and close only', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'here', polling: { firstMs: 600_000 } })
+    await receiver.track(id, tracked)
+    await receiver.track('req_2', tracked)
+    api.pend(id)
+    api.pend('req_2')
+    expect((await send()).status).toBe(409)
+    await receiver.start()
+    expect((await send({}, 'req_2')).status).toBe(202)
+    const closing = receiver.close()
+    await pass(1_000)
+    await closing
+    expect((await send()).status).toBe(503)
+  })
+})
+
+/** The answer, once it is there. */
+function collect<Value>(promise: Promise<Value>): readonly Value[] {
+  const values: Value[] = []
+  void promise.then((value) => values.push(value)) // what rejects fails the test as unhandled
+  return values
+}
+
+async function codeOf(answer: Promise<Response>): Promise<unknown> {
+  const body: Readonly<Record<string, unknown>> = (await (await answer).json()) as Readonly<Record<string, unknown>> // a problem is an object
+  return body['code']
+}

@@ -1,0 +1,89 @@
+import { createClient } from 'redis'
+import { redisStore } from '../../../src/stores/redis/redis-store.js'
+import { startRedis } from '../../support/redis-server.js'
+import { withUpstream } from './callbacks.js'
+import { type Figure, median, type Suite } from './figures.js'
+import { runScript } from './script.js'
+
+const flags = ['--expose-gc', '--max-old-space-size=4096']
+const sizes = [1_000, 10_000, 100_000, 1_000_000] as const
+
+/** What pending records cost: bytes each, and the tick of a sweep, which must not depend on their number. */
+export const memory: Suite = {
+  name: 'memory',
+  async run({ rounds }) {
+    const runs: Readonly<Record<string, number>>[] = []
+    for (let round = 0; round < rounds; round++)
+      runs.push(await runScript('./open-records.js', sizes.map(String), flags))
+    const of = (column: string | number): number => median(runs.map((run) => run[column] ?? Number.NaN))
+    const [small, ...larger] = sizes
+    const ticks = larger.map(
+      (size): Figure => ({
+        what: `sweep tick of 32 with ${size.toLocaleString('en')} pending, memory`,
+        unit: 'ms',
+        ours: of(size),
+        others: [{ name: `with ${small.toLocaleString('en')}`, value: of(small), bar: { atMost: 1.3 } }],
+      }),
+    )
+    const bytes: Figure = {
+      what: 'an open record, memory, of 1,000,000',
+      unit: 'bytes',
+      ours: of('bytes'),
+      others: [{ name: '1 KB', value: 1_000, bar: { atMost: 1 } }],
+    }
+    return [...ticks, bytes]
+  },
+}
+
+/** The same on Redis, told by the server itself. */
+export const redisMemory: Suite = {
+  name: 'redis-memory',
+  async run() {
+    const server = await startRedis()
+    const client = await createClient({ url: server.url }).connect()
+    try {
+      const store = redisStore({ sendCommand: (args) => client.sendCommand(args) })
+      const used = async (): Promise<number> =>
+        Number(/used_memory:(\d+)/.exec(String(await client.sendCommand(['INFO', 'memory'])))?.[1])
+      await store.check()
+      const before = await used()
+      const count = 100_000
+      const details = JSON.stringify({ orderId: '8842', amount: 120, text: 'x'.repeat(260) })
+      const draft = { ref: null, action: 'process_refund', assistant: null, expiresAt: 1e12, details, context: 'null' }
+      for (let from = 0; from < count; from += 1_000) {
+        const ids = Array.from({ length: 1_000 }, (_, at) => `apr_${from + at}`)
+        await Promise.all(ids.map((id) => store.add({ id, ...draft }, { dueInMs: 3_600_000 })))
+      }
+      const bytes = ((await used()) - before) / count
+      return [
+        {
+          what: 'an open record, Redis, 300 bytes of details',
+          unit: 'bytes',
+          ours: bytes,
+          others: [{ name: 'its texts', value: details.length + 'process_refund'.length + 10 }],
+        },
+      ]
+    } finally {
+      await client.close()
+      await server.stop()
+    }
+  },
+}
+
+export const sweep: Suite = {
+  name: 'sweep',
+  run: ({ rounds }) =>
+    withUpstream(async (upstream) => {
+      const runs: Readonly<Record<string, number>>[] = []
+      for (let round = 0; round < rounds; round++) runs.push(await runScript('./sweep-rate.js', [upstream, '4000']))
+      const of = (column: string): number => median(runs.map((run) => run[column] ?? Number.NaN))
+      return [
+        {
+          what: 'decisions found and handled by a sweep',
+          unit: 'decisions/s',
+          ours: of('ours'),
+          others: [{ name: 'bare GETs, 16 at a time', value: of('limit') }],
+        },
+      ]
+    }),
+}

@@ -1,0 +1,91 @@
+import type { Entry } from '../../support/log.js'
+import type { History } from './history.js'
+import type { End } from './lives.js'
+
+/** How long a fault of Redis goes on to matter after it is over: workers reconnect, leases have passed. */
+const echoMs = 1_000
+
+interface Window {
+  readonly kind: string
+  /** The process that it hit; `null` for all of them. */
+  readonly pid: string | null
+  readonly from: number
+  readonly to: number
+}
+
+/** The faults of a run that can make a decision run again. */
+export class Faults {
+  readonly #windows: readonly Window[]
+  /** Injected faults by kind, those of the upstream stub included, and times that the machine held a worker up. */
+  readonly counts: ReadonlyMap<string, number>
+  /** When the last one began or was over. */
+  readonly lastAt: number
+
+  constructor({ driver, ledger, upstream }: Pick<History, 'driver' | 'ledger' | 'upstream'>) {
+    const injected = windowsOf(driver)
+    const stalls = ledger.filter(({ kind }) => kind === 'stall').map(stallWindow)
+    this.#windows = [...injected, ...stalls]
+    const counts = new Map<string, number>()
+    const add = (kind: string): void => void counts.set(kind, (counts.get(kind) ?? 0) + 1)
+    for (const { kind, words } of [...driver, ...upstream]) if (kind === 'fault') add(words[0] ?? '')
+    for (const { kind, pid, from, to } of stalls) {
+      if (!injected.some((other) => other.pid === pid && other.from <= to && other.to >= from)) add(`machine-${kind}`)
+    }
+    this.counts = counts
+    this.lastAt = driver.filter(({ kind }) => kind === 'fault' || kind === 'over').at(-1)?.at ?? 0
+  }
+
+  /**
+   * The fault that let another run begin although an earlier claim had run, or was about to; `null` where there was none.
+   * A process that stood still may begin its run after the one that followed it.
+   */
+  between(earlier: Pick<End, 'at' | 'pid'>, later: Pick<End, 'at'>): string | null {
+    const [begin, end] = [Math.min(earlier.at, later.at), Math.max(earlier.at, later.at)]
+    const hit = this.#windows.find(
+      ({ pid, from, to }) => (pid === null || pid === earlier.pid) && from <= end && to >= begin,
+    )
+    return hit?.kind ?? null
+  }
+
+  /** Whether the process did not move for a while, so that what it did next may be out of order. */
+  stalled(pid: string, at: number): boolean {
+    return this.#windows.some(
+      ({ kind, pid: hit, from, to }) =>
+        (kind === 'stop' || kind === 'stall') && hit === pid && from <= at && to >= at - echoMs,
+    )
+  }
+
+  /** Whether Redis was away, or had just come back. */
+  isOutage(from: number, to: number): boolean {
+    return this.#windows.some((window) => window.pid === null && window.from <= to && window.to >= from)
+  }
+
+  /** Whether anything but Redis could keep a callback from its answer at this time. */
+  get hitsWorkers(): boolean {
+    return this.#windows.some(({ pid }) => pid !== null)
+  }
+}
+
+/** Windows of kills, stops and outages, from the lines that begin and end them. */
+function windowsOf(driver: readonly Entry[]): readonly Window[] {
+  const windows: Window[] = []
+  const open = new Map<string, Window>()
+  for (const { at, kind, words } of driver) {
+    const [what = '', pid = null] = words
+    if (kind === 'fault' && what === 'kill') windows.push({ kind: what, pid, from: at, to: Number.POSITIVE_INFINITY })
+    else if (kind === 'fault' && (what === 'stop' || what === 'redis-kill' || what === 'failover')) {
+      open.set(`${what} ${pid}`, { kind: what, pid, from: at, to: Number.POSITIVE_INFINITY })
+    } else if (kind === 'over') {
+      const window = open.get(`${what} ${pid}`)
+      open.delete(`${what} ${pid}`)
+      if (window !== undefined) windows.push({ ...window, to: at + echoMs })
+    }
+  }
+  return [...windows, ...open.values()]
+}
+
+/** A process that found its timers late was held up by the machine; nobody injected that, but it stops work as well. */
+function stallWindow({ at, words }: Entry): Window {
+  const [pid = '', ms = ''] = words
+  return { kind: 'stall', pid, from: at - Number(ms), to: at + echoMs }
+}

@@ -1,0 +1,132 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Log } from '../../support/log.js'
+import { spawnFile } from '../../support/processes.js'
+import type { FromWorker, ToWorker, WorkerPlan } from './messages.js'
+
+/** A worker process that is up. */
+export interface Worker {
+  readonly child: ChildProcess
+  readonly pid: number
+  readonly port: number
+}
+
+/** What every worker of a run is started with. */
+export type FleetPlan = Omit<WorkerPlan, 'host' | 'ledger' | 'upstreamPort' | 'redisPort' | 'crashAt'>
+
+export interface FleetTerms {
+  readonly folder: string
+  readonly log: Log
+  readonly plan: FleetPlan
+  readonly upstreamPort: number
+  readonly redisPort: () => number
+  /** Told of the ports of those that are up, whenever that changes. */
+  readonly onPorts: (ports: readonly number[]) => void
+}
+
+/** The workers of a run, and what is done to them. Every fault is written down before it happens. */
+export class Fleet {
+  readonly #deps: FleetTerms
+  readonly #workers = new Set<Worker>()
+  readonly #booting = new Set<Promise<unknown>>()
+  #booted = 0
+  #ended = false
+
+  constructor(terms: FleetTerms) {
+    this.#deps = terms
+  }
+
+  get workers(): readonly Worker[] {
+    return [...this.#workers]
+  }
+
+  /** Starts a worker: every other one behind Express, the rest behind Hono. `refused` says why it did not start. */
+  async boot(change: Partial<WorkerPlan> = {}): Promise<Worker | { readonly refused: string }> {
+    const { folder, log, plan, upstreamPort, redisPort } = this.#deps
+    const child = spawnFile(new URL('./worker.js', import.meta.url), {
+      ...plan,
+      host: this.#booted++ % 2 === 0 ? 'express' : 'hono',
+      ledger: join(folder, 'ledger.log'),
+      upstreamPort,
+      redisPort: redisPort(),
+      crashAt: null,
+      ...change,
+    } satisfies WorkerPlan)
+    // Who dies while booting says nothing; the others begin with this message.
+    const [ready] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])])) as [FromWorker?]
+    if (ready?.kind !== 'ready' || child.pid === undefined) {
+      child.kill('SIGKILL')
+      const refused = ready?.kind === 'refused' ? ready.code : 'died'
+      log.write('refused', refused)
+      return { refused }
+    }
+    const worker = { child, pid: child.pid, port: ready.port }
+    this.#workers.add(worker)
+    this.#tellPorts()
+    return worker
+  }
+
+  /** Kills a worker, and starts another in its place. */
+  async kill(worker: Worker): Promise<void> {
+    this.#deps.log.write('fault', 'kill', worker.pid)
+    await this.#end(worker)
+    if (this.#ended) return
+    const booting = this.boot().finally(() => this.#booting.delete(booting))
+    this.#booting.add(booting)
+  }
+
+  /** Resolves when the worker died by its own hand, at its crash point. */
+  async died(worker: Worker): Promise<void> {
+    const { child, pid } = worker
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    this.#deps.log.write('fault', 'kill', pid)
+    this.#workers.delete(worker)
+    this.#tellPorts()
+  }
+
+  stop({ child, pid }: Worker): void {
+    this.#deps.log.write('fault', 'stop', pid)
+    child.kill('SIGSTOP')
+  }
+
+  goOn({ child, pid }: Worker): void {
+    child.kill('SIGCONT')
+    this.#deps.log.write('over', 'stop', pid)
+  }
+
+  /** Has a worker register approvals that nobody submitted through it. */
+  async track(worker: Worker, request: Omit<ToWorker, 'kind'>): Promise<Extract<FromWorker, { kind: 'tracked' }>> {
+    const answer = once(worker.child, 'message')
+    worker.child.send({ kind: 'track', ...request } satisfies ToWorker)
+    // The worker says nothing else once it is ready.
+    const [tracked] = (await answer) as [Extract<FromWorker, { kind: 'tracked' }>]
+    return tracked
+  }
+
+  /** Resolves when every worker that is to replace a killed one is up. */
+  async booted(): Promise<void> {
+    await Promise.all(this.#booting)
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    await this.booted()
+    await Promise.all(this.workers.map((worker) => this.#end(worker)))
+  }
+
+  async #end(worker: Worker): Promise<void> {
+    const { child } = worker
+    this.#workers.delete(worker)
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit')
+      child.kill('SIGKILL')
+      await gone
+    }
+    this.#tellPorts()
+  }
+
+  #tellPorts(): void {
+    this.#deps.onPorts(this.workers.map(({ port }) => port))
+  }
+}

@@ -1,0 +1,43 @@
+import { parseArgs } from 'node:util'
+import { printFigures, writeReport } from './report.js'
+import { judge, perform } from './run.js'
+import { runs } from './runs.js'
+
+/*
+ * The fault harness. Makes every run, or those that are named, and writes their rows in docs/reliability.md anew;
+ * runs of another size than the full one are printed only.
+ * Use: node dist/test/long/chaos/main.js [F2 F8 …] [--seed 7] [--size 1000], or --judge FOLDER
+ */
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { seed: { type: 'string' }, size: { type: 'string' }, judge: { type: 'string' } },
+})
+
+// Leaves no process behind: servers are killed when this one exits.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
+/** A name stands for every run that begins with it: F8 for F8a, F8b and so on. */
+const chosen = runs.filter(
+  ({ name }) =>
+    positionals.length === 0 || positionals.includes(name) || positionals.includes(name.replace(/[a-z]$/, '')),
+)
+
+if (values.judge !== undefined) {
+  const folder = values.judge
+  const run = runs.find(({ name }) => folder.split('/').at(-1)?.split('-')[0] === name)
+  if (run === undefined) throw new Error('the folder is not named after a run')
+  const figures = judge(folder, run)
+  printFigures(figures)
+  if (figures.violations.length > 0) process.exitCode = 1
+} else {
+  const all = []
+  for (const run of chosen) {
+    const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000))
+    console.log(`\n${run.name}, seed ${seed}: ${run.title}`)
+    const figures = await perform(run, seed, Number(values.size ?? run.size))
+    printFigures(figures)
+    all.push(figures)
+    if (values.size === undefined) writeReport([figures])
+  }
+  if (all.some(({ violations }) => violations.length > 0)) process.exitCode = 1
+}

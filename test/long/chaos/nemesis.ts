@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { between, oneOf } from '../../support/chance.js'
+import type { Rig } from './rig.js'
+
+/** Does something again and again until it is told to stop. */
+export class Nemesis {
+  readonly #loop: Promise<void>
+  #stopped = false
+  count = 0
+
+  constructor(strike: () => Promise<unknown>, everyMs: () => number) {
+    this.#loop = (async () => {
+      while (!this.#stopped) {
+        await sleep(everyMs())
+        await strike()
+        this.count++
+      }
+    })()
+  }
+
+  /** Resolves when it has stopped, after so many strikes at least. */
+  async stop(atLeast: number = 1): Promise<void> {
+    while (this.count < atLeast) await Promise.race([this.#loop, sleep(100)])
+    this.#stopped = true
+    return this.#loop
+  }
+}
+
+/** Kills workers, whichever comes up. One at least stays up. */
+export function killWorkers(rig: Rig, everyMs: readonly [number, number]): Nemesis {
+  const strike = async (): Promise<void> => {
+    while (rig.fleet.workers.length < 2) await sleep(20)
+    const victim = oneOf(rig.fleet.workers, rig.chance)
+    if (victim !== undefined) await rig.fleet.kill(victim)
+  }
+  return new Nemesis(strike, () => between(everyMs, rig.chance))
+}
+
+/** Kills Redis and starts it again. */
+export function restartRedis(rig: Rig, everyMs: readonly [number, number]): Nemesis {
+  return new Nemesis(
+    () => rig.restartRedis(between([0, 400], rig.chance)),
+    () => between(everyMs, rig.chance),
+  )
+}
+
+/** Makes Redis forget its scripts. */
+export function flushScripts(rig: Rig, everyMs: number): Nemesis {
+  const strike = async (): Promise<void> => {
+    rig.log.write('fault', 'script-flush')
+    await rig.peephole.scriptFlush()
+  }
+  return new Nemesis(strike, () => everyMs)
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import {
+  type Callback,
+  type CallbackResponse,
+  type CheqpointEvent,
+  createReceiver,
+  type Decision,
+  memoryStore,
+  type Receiver,
+  type ReceiverOptions,
+  type Run,
+  type Store,
+} from '../../../src/index.js'
+import { FakeTime } from './time.js'
+import { Upstream } from './upstream.js'
+
+export const agent = 'Cheqpoint-Callback/1.0'
+export const origin = 'https://app.cheqpoint.co'
+
+/** Longer than anything that a case sets off lasts: pauses of an assistant, budgets, early callbacks. */
+const betweenCasesMs = 1_000_000
+
+/**
+ * One receiver for any number of cases, since making one costs more than most cases: before each of them it gets an
+ * empty store, and all that it remembers by time is over.
+ */
+export class FuzzBench {
+  readonly time: FakeTime
+  readonly upstream: Upstream = new Upstream()
+  readonly receiver: Receiver
+  readonly runs: { readonly decision: Decision; readonly run: Run }[] = []
+  readonly events: CheqpointEvent[] = []
+  /** The store of the case, behind the counter. */
+  inner: Store
+  storeCalls = 0
+  /** What the handler does beside being noted. */
+  onDecision: (decision: Decision, run: Run) => unknown = () => {}
+
+  /** Several that serve one property share their time. */
+  constructor(options: Partial<ReceiverOptions> = {}, time: FakeTime = new FakeTime()) {
+    time.install()
+    this.time = time
+    this.inner = this.#emptyStore()
+    this.receiver = createReceiver({
+      apiKey: 'cq_live_fuzz',
+      dispatcher: this.upstream,
+      sweep: 'elsewhere',
+      clock: this.time,
+      store: this.#switchedStore(),
+      onEvent: (event) => this.events.push(event),
+      onDecision: (decision, run) => this.record(decision, run),
+      ...options,
+    })
+  }
+
+  /** Begins a case. */
+  begin(inner: Store = this.#emptyStore()): this {
+    this.time.pass(betweenCasesMs)
+    this.inner = inner
+    this.forget()
+    return this
+  }
+
+  /** From here on, nothing has been asked, run or told. */
+  forget(): void {
+    this.storeCalls = 0
+    this.runs.length = 0
+    this.events.length = 0
+    this.upstream.asked.length = 0
+  }
+
+  /** What every handler does. */
+  record(decision: Decision, run: Run): unknown {
+    this.runs.push({ decision, run })
+    return this.onDecision(decision, run)
+  }
+
+  /** Throws where anything was asked, run, or read from the store more often than that. */
+  expectRefused({ storeCalls = 0 }: { readonly storeCalls?: number } = {}): void {
+    assert.equal(this.upstream.asked.length, 0, 'questions to the API')
+    assert.equal(this.runs.length, 0, 'runs')
+    assert.equal(this.storeCalls, storeCalls, 'calls to the store')
+  }
+
+  handle(callback: Partial<Callback>): Promise<CallbackResponse> {
+    return this.time.end(
+      this.receiver.handle({
+        method: 'POST',
+        url: '/webhooks/cheqpoint',
+        header: (name) => (name === 'user-agent' ? [agent] : []),
+        body: { stream: null },
+        ...callback,
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.time.end(this.receiver.close())
+    this.time.uninstall()
+  }
+
+  #emptyStore(): Store {
+    return memoryStore({ clock: this.time })
+  }
+
+  #switchedStore(): Store {
+    return new Proxy(this.inner, {
+      get: (_, name) => {
+        // Whoever holds a `Store` asks for nothing but its methods.
+        const method = name as keyof Store
+        return (...given: never[]): unknown => {
+          // A receiver looks at its store once, at its first use.
+          if (name !== 'check') this.storeCalls++
+          const call: unknown = this.inner[method]
+          return Reflect.apply(call as (...all: never[]) => unknown, this.inner, given)
+        }
+      },
+    })
+  }
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import type { Decision, Run } from '../../../src/index.js'
+import { readAnswer } from './answers.js'
+import { apiAnswer, epochMs, maxResponseBytes } from './api-answers.js'
+import { type Asked, type Expected, type Meaning, meaningOf, type Policy, passesSchema, same } from './api-oracle.js'
+import { FuzzBench, origin } from './bench.js'
+import { type Property, property } from './property.js'
+import { register } from './registered.js'
+
+const hour = 3_600_000
+const originals = [
+  '{"orderId":"8842","amount":120}',
+  '{"amount":120,"__proto__":{"x":1},"more":{"a":1,"b":[2]}}',
+  '{}',
+] as const
+const policies: readonly Policy[] = ['none', 'replace', 'merge', 'refuse', 'schema']
+
+const schema = {
+  '~standard': {
+    version: 1,
+    vendor: 'fuzz',
+    validate: (value: unknown) =>
+      passesSchema(value) ? { value } : { issues: [{ message: 'amount', path: ['amount'] }] },
+  },
+} as const
+
+/** An answer of the API runs the handler with what it says, or does not run it. */
+export const getAnswers: Property = property({
+  name: 'answers',
+  says: 'the handler runs if, and only if, a readable answer about this approval decides it, and with nothing else',
+  sees: [
+    'runs approved',
+    'runs rejected',
+    'runs expired',
+    'undecided',
+    'unusable',
+    'throttled',
+    'key-refused',
+    'parks',
+  ],
+  arbitrary: fc.record({
+    answer: apiAnswer,
+    policy: fc.constantFrom(...policies),
+    original: fc.constantFrom(...originals),
+    expiresInMs: fc.constantFrom(hour, hour, 30 * 24 * hour, 30 * 24 * hour, -hour, -25 * hour),
+    via: fc.constantFrom('callback', 'callback', 'callback', 'manual', 'manual', 'poll'),
+    spoils: fc.boolean(),
+  }),
+  open() {
+    const onDecision = (decision: Decision, run: Run): unknown => bench.record(decision, run)
+    const bench: FuzzBench = new FuzzBench({
+      confirm: { maxResponseBytes },
+      // `none` has no entry: it is handled by the one for all others.
+      actions: {
+        replace: { modifications: 'replace', onDecision },
+        merge: { modifications: 'merge', onDecision },
+        refuse: { modifications: 'refuse', onDecision },
+        schema: { details: schema, onDecision },
+      },
+    })
+    // The process is up for longer than an API that cannot be asked is given.
+    bench.time.pass(2 * hour)
+    return {
+      async judge({ answer, policy, original, expiresInMs, via, spoils }, note) {
+        const { upstream, inner, time, receiver, events, runs } = bench.begin()
+        time.setNow(epochMs)
+        const expiresAt = epochMs + expiresInMs
+        await register(inner, 'req_1', { action: policy, details: original, expiresAt })
+        upstream.answer = () => answer
+        const given: Decision[] = []
+        bench.onDecision = (decision) => {
+          given.push(spoils ? structuredClone(decision) : decision)
+          if (spoils) spoil(decision)
+        }
+        const asked = {
+          id: 'req_1',
+          original: JSON.parse(original) as Asked['original'],
+          policy,
+          expiresAt,
+          now: epochMs,
+        }
+        const meaning = meaningOf(answer, asked)
+        note(meaning.kind === 'runs' ? `runs ${meaning.decision.status}` : meaning.kind)
+
+        if (via === 'manual') await time.end(receiver.resolve('req_1'))
+        else if (via === 'poll') {
+          time.pass(15_000)
+          time.setNow(epochMs)
+          await time.end(receiver.reconcile())
+        } else {
+          const claims = meaning.kind === 'runs' ? claimsOf(meaning.decision) : {}
+          const word = readAnswer(await bench.handle({ body: { parsed: { approvalId: 'req_1', ...claims } } }))
+          assert.equal(word, answerTo(meaning))
+          assert.deepEqual(
+            events.filter(({ type }) => type === 'mismatch'),
+            [],
+          )
+        }
+        assert.deepEqual(upstream.asked, [`GET ${origin}/api/approvals/req_1`])
+        const kept = await inner.get('req_1')
+        assert.equal(runs.length, meaning.kind === 'runs' ? 1 : 0)
+        if (meaning.kind === 'parks') return assert.ok(kept?.state === 'parked' && kept.reason === meaning.reason)
+        if (meaning.kind !== 'runs') return assert.equal(kept?.state, 'pending')
+        checkDecision(given[0], meaning.decision, asked)
+        assert.ok(kept?.state === 'done' && kept.tombstone.outcome === meaning.decision.status)
+        const { modifiedDetails } = JSON.parse(kept.tombstone.sealed ?? 'null') as Expected
+        assert.ok(same(modifiedDetails, meaning.decision.modifiedDetails), 'what is remembered')
+      },
+      close: () => bench.close(),
+    }
+  },
+})
+
+function answerTo(meaning: Meaning): string {
+  switch (meaning.kind) {
+    case 'runs':
+      return '200 handled'
+    case 'parks':
+      return meaning.reason === 'unconfirmed' ? '202 parked' : '200 edit-refused'
+    case 'unusable':
+      return '202 api-failed'
+    case 'throttled':
+      return '202 api-throttled'
+    case 'key-refused':
+      return '202 api-key-refused'
+    case 'undecided':
+      return '202 undecided'
+  }
+}
+
+/** What a callback says that tells the truth. */
+function claimsOf({ status, modifiedDetails, note }: Expected): object {
+  return { status, modifiedDetails, decisionNote: note }
+}
+
+function checkDecision(decision: Decision | undefined, expected: Expected, { original, policy }: Asked): void {
+  assert.ok(decision !== undefined)
+  assert.equal(decision.status, expected.status)
+  assert.deepEqual([decision.approvalId, decision.action, decision.context], ['req_1', policy, null])
+  assert.ok(same(decision.originalDetails, original), 'the original')
+  assert.ok(same(decision.modifiedDetails, expected.modifiedDetails), 'the edit')
+  assert.equal(decision.note, expected.note)
+  assert.equal(decision.decidedAt?.getTime() ?? null, expected.decidedAt)
+  assert.equal('details' in decision, decision.status === 'approved')
+  if (decision.status !== 'approved') return
+  assert.ok(same(decision.details, expected.details), 'what may be done')
+  assert.equal(decision.changedPaths.length > 0, !same(original, expected.details), 'what was changed')
+}
+
+/** What a careless handler does to what it was given. */
+function spoil(decision: object): void {
+  for (const value of Object.values(decision)) {
+    if (typeof value !== 'object' || value === null) continue
+    for (const key of Object.keys(value)) Reflect.set(value, key, 'spoilt')
+    Reflect.set(value, 'spoilt', true)
+  }
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import type { Snapshot } from '../../../../src/index.js'
+import { type Known, type Model, of } from './model.js'
+import { longestDueMs, maxAttempts, minIntervalMs, original, type Start, type Verdict, type World } from './world.js'
+
+/*
+ * The promises of the README and of the store's contract, held against the ledger and against what the store shows.
+ */
+
+/** Throws where one is broken. Called after every command. */
+export async function checkPromises(model: Model, world: World): Promise<void> {
+  for (const [id, known] of model.ids) {
+    if (known.life === 0) continue
+    const starts = world.starts.filter((start) => start.id === id && start.at >= known.since)
+    checkStarts(id, starts, known, world)
+    const shown = await world.store.get(id)
+    await checkRecord(id, shown, model, world)
+    checkQuestions(id, known, world)
+  }
+}
+
+function checkStarts(id: string, starts: readonly Start[], { since, cancelledAt, retries }: Known, world: World): void {
+  const done = world.done.filter((each) => each.id === id && each.at >= since)
+  assert.ok(done.length <= 1, `${id} was completed ${done.length} times`)
+  const most = world.guarantee === 'at-most-once' ? 1 + retries : maxAttempts * (1 + retries)
+  assert.ok(starts.length <= most, `${id} was started ${starts.length} times`)
+  const [first] = starts
+  for (const [at, start] of starts.entries()) {
+    const { decision, run } = start
+    const before = starts[at - 1]
+    if (before !== undefined) assert.ok(run.fence > before.run.fence, `the fence of ${id} did not rise`)
+    assert.deepEqual(withoutVia(start), first && withoutVia(first), `${id} ran with two decisions`)
+    assert.equal(run.idempotencyKey, `cheqpoint:${id}`)
+    if (done[0] !== undefined) assert.ok(start.at <= done[0].at, `${id} ran after it was done`)
+    if (cancelledAt !== null) assert.ok(start.at <= cancelledAt, `${id} ran after it was cancelled`)
+    const told = world.said.filter((each) => each.id === id && each.at >= since && each.at <= start.at)
+    assert.ok(
+      told.some(({ verdict }) => agrees(decision, verdict)),
+      `${id} ran as ${decision.status}, which the API never said`,
+    )
+  }
+  const running = starts.filter(
+    ({ ended, run, process }) => ended === null && !run.signal.aborted && !process.way.severed,
+  )
+  assert.ok(running.length <= 1, `${id} is run by ${running.length} processes that think they hold it`)
+}
+
+function withoutVia({ decision }: Start): object {
+  return { ...decision, via: null }
+}
+
+/** Whether a decision is what the API said: status, edit, note, and the details that follow from them. */
+function agrees({ status, modifiedDetails, note, ...rest }: Start['decision'], verdict: Verdict): boolean {
+  const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+  const details = 'details' in rest ? rest.details : null
+  return (
+    status === verdict.status.toLowerCase() &&
+    same(modifiedDetails, verdict.modifiedDetails) &&
+    note === verdict.decisionNote &&
+    (status !== 'approved' || same(details, verdict.modifiedDetails ?? original))
+  )
+}
+
+async function checkRecord(id: string, shown: Snapshot | null, model: Model, world: World): Promise<void> {
+  const known = of(model, id)
+  if (shown === null) return assert.ok(!known.open, `${id} was lost`)
+  if (shown.state === 'done') {
+    const { outcome } = shown.tombstone
+    if (known.open && outcome !== 'cancelled') {
+      const returned = world.starts.some(
+        (start) => start.id === id && start.at >= known.since && start.ended === 'returned',
+      )
+      assert.ok(returned, `${id} is done, and no run of it returned`)
+    }
+    known.open = false
+    return
+  }
+  assert.ok(known.open, `${id} came back`)
+  if (known.sealed !== null) assert.equal(shown.sealed, known.sealed, `the sealed decision of ${id} changed`)
+  known.sealed = shown.sealed
+  if (shown.state === 'parked') {
+    known.parkedAt = known.retries
+    return
+  }
+  assert.notEqual(known.parkedAt, known.retries, `${id} left its parking place by itself`)
+  assert.ok(shown.dueInMs <= longestDueMs, `${id} is due in ${shown.dueInMs} ms`)
+  const next = await world.store.nextDueInMs()
+  assert.ok(next !== null && next <= Math.max(shown.dueInMs, 0), `${id} is not in the due index`)
+}
+
+/** One question about an approval in each gap, whoever asks, but for a person. */
+function checkQuestions(id: string, { manual, since }: Known, world: World): void {
+  const times = world.questions.filter((each) => each.id === id && each.at >= since).map(({ at }) => at)
+  for (const [index, at] of times.entries()) {
+    const before = times[index - 1]
+    if (before === undefined || at - before >= minIntervalMs) continue
+    assert.ok(
+      manual.some((each) => each >= before && each <= at),
+      `${id} was asked for twice within ${at - before} ms`,
+    )
+  }
+}

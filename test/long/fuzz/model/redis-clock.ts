@@ -1,0 +1,58 @@
+import { createClient } from 'redis'
+import type { SendCommand } from '../../../../src/stores/redis/redis-store.js'
+import * as scripts from '../../../../src/stores/redis/scripts.js'
+import { startRedis, type TestServer } from '../../../support/redis-server.js'
+import type { FakeTime } from '../time.js'
+
+/*
+ * A real Redis whose scripts read the time of the test: in each of them the one line that asks the server for it reads a
+ * key instead. All else is as it is delivered. So leases end when the test says so, and nothing sleeps. What the server
+ * does by its own clock stays so: tombstones do not expire within a run.
+ */
+
+const clockKey = 'fuzz:clock'
+const askTime = /local clock = redis\.call\('TIME'\)\nlocal now = [^\n]*/
+
+export interface ClockedRedis {
+  /** How many commands are on their way. */
+  readonly pending: () => number
+  /** A way to Redis, by the clock of this time. */
+  readonly send: (time: FakeTime) => SendCommand
+  readonly raw: (args: readonly string[]) => Promise<unknown>
+  close(): Promise<void>
+}
+
+export async function openClockedRedis(): Promise<ClockedRedis> {
+  const server: TestServer = await startRedis()
+  const client = await createClient({ url: server.url }).connect()
+  const changed = new Map<string, string>()
+  for (const script of Object.values(scripts)) {
+    const source = script.source.replace(askTime, `local now = tonumber(redis.call('GET', '${clockKey}'))`)
+    if (source === script.source) throw new Error('a script that asks for the time in another way')
+    changed.set(script.sha, String(await client.sendCommand(['SCRIPT', 'LOAD', source])))
+  }
+  let pending = 0
+  return {
+    pending: () => pending,
+    send: (time) => async (args) => {
+      const [command, sha = '', ...operands] = args
+      if (command === 'EVAL') throw new Error('every script was loaded')
+      pending++
+      try {
+        // Sent together, and carried out in this order.
+        const [, reply] = await Promise.all([
+          client.sendCommand(['SET', clockKey, String(Math.floor(time.now()))]),
+          client.sendCommand(command === 'EVALSHA' ? [command, changed.get(sha) ?? '', ...operands] : args),
+        ])
+        return reply
+      } finally {
+        pending--
+      }
+    },
+    raw: (args) => client.sendCommand([...args]),
+    async close() {
+      await client.close()
+      await server.stop()
+    },
+  }
+}

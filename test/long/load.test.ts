@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { describe, expect, it } from 'vitest'
+import { parseLine } from '../support/log.js'
+import { attacks } from './load/attacks.js'
+import { check, type Evidence } from './load/check.js'
+import type { AnswerCount, Footprint } from './load/messages.js'
+
+const quiet: Footprint = { heapBytes: 20_000_000, rssBytes: 80_000_000, handles: {}, connections: 0 }
+
+/** What a run left behind in which one decision was made and handled, and a spoof came to nothing. */
+const sound = {
+  genuine: 1,
+  ledger: ['1700000001020 start genuine_0 1 approved 101 callback'],
+  cheqpoint: [
+    '1700000000000 get pending_1',
+    '1700000001000 decided genuine_0 approved 101',
+    '1700000001010 get genuine_0',
+  ],
+  reviewer: ['1700000001030 answer genuine_0 genuine 200 handled 1700000001001'],
+  answers: [{ sort: 'spoof', status: 202, code: 'undecided', count: 1 }] as AnswerCount[],
+  died: null as string | null,
+  after: { ...quiet },
+  delays: [{ p99: 1, max: 10 }],
+}
+type Lines = typeof sound
+
+function lawsBrokenBy(change: (run: Lines) => void): readonly string[] {
+  const run = structuredClone(sound)
+  change(run)
+  const evidence: Evidence = {
+    ...run,
+    before: quiet,
+    ledger: run.ledger.map(parseLine),
+    cheqpoint: run.cheqpoint.map(parseLine),
+    reviewer: run.reviewer.map(parseLine),
+  }
+  return [...new Set(check(evidence).map(({ law }) => law))]
+}
+
+/** GETs for different approvals, so many a second, from a moment on. */
+function gets(count: number, perSecond: number, prefix: string = 'each'): readonly string[] {
+  const at = (n: number): number => 1_700_000_010_000 + Math.floor((n * 1_000) / perSecond)
+  return Array.from({ length: count }, (_, n) => `${at(n)} get ${prefix}_${n}`)
+}
+
+describe('the checker of the load harness', () => {
+  it('finds nothing wrong with a run in which all went well', () => {
+    expect(lawsBrokenBy(() => {})).toEqual([])
+  })
+
+  it.each<[law: string, fault: string, change: (run: Lines) => void]>([
+    ['L1', 'a decision that never ran', (run) => run.ledger.pop()],
+    ['L1', 'a decision that ran twice', (run) => run.ledger.push('1700000001090 start genuine_0 2 approved 101 poll')],
+    ['L1', 'a decision that was never made', (run) => (run.genuine = 2)],
+    ['L2', 'a spoof that ran', (run) => run.ledger.push('1700000001090 start pending_1 1 approved 9999999 callback')],
+    ['L2', 'a run before its decision', (run) => (run.cheqpoint[1] = '1700000001021 decided genuine_0 approved 101')],
+    [
+      'L2',
+      'an amount that nobody approved',
+      (run) => (run.cheqpoint[1] = '1700000001000 decided genuine_0 approved 7'),
+    ],
+    [
+      'L2',
+      'a rejection that ran as approved',
+      (run) => (run.cheqpoint[1] = '1700000001000 decided genuine_0 rejected -'),
+    ],
+    ['L3', 'more GETs at once than the budgets hold', (run) => run.cheqpoint.push(...gets(130, 10_000))],
+    ['L3', 'more GETs in the long run than the budgets allow', (run) => run.cheqpoint.push(...gets(1_000, 90))],
+    ['L4', 'two questions within the gap', (run) => run.cheqpoint.push('1700000002500 get genuine_0')],
+    ['L5', 'an answer that such a request must not get', (run) => (run.answers[0] = { ...spoofed, status: 200 })],
+    ['L5', 'a request of an unknown sort', (run) => (run.answers[0] = { ...spoofed, sort: 'surprise' })],
+    ['L5', 'no answer where there must be one', (run) => (run.answers[0] = { ...spoofed, status: 0, code: '-' })],
+    [
+      'L5',
+      'a genuine callback called malformed',
+      (run) => (run.reviewer[0] = '1 answer genuine_0 genuine 400 malformed 0'),
+    ],
+    ['L6', 'a process that died', (run) => (run.died = 'receiver.js ended by itself (1)')],
+    ['L7', 'memory that does not come back', (run) => (run.after.heapBytes = 40_000_000)],
+    ['L7', 'connections of strangers that stay', (run) => (run.after.connections = 1)],
+  ])('tells %s from %s', (law, _, change) => {
+    expect(lawsBrokenBy(change)).toContain(law)
+  })
+
+  it('takes a GET that a standstill delayed for no breach of the budgets', () => {
+    const late = (max: number) => (run: Lines) => {
+      run.cheqpoint.push(...gets(80, 10_000))
+      run.delays = [{ p99: 1, max }]
+    }
+    expect([lawsBrokenBy(late(10)), lawsBrokenBy(late(200))]).toEqual([['L3'], []])
+  })
+
+  it('allows a second’s worth at once, and the rate from then on', () => {
+    expect(lawsBrokenBy((run) => run.cheqpoint.push(...gets(60, 10_000, 'saved'), ...gets(1_000, 60)))).toEqual([])
+  })
+})
+
+const spoofed: AnswerCount = { sort: 'spoof', status: 202, code: 'handled', count: 1 }
+
+describe('under attack every law holds', () => {
+  it.each([
+    ['everything at once, no token asked for', 'all', 'express'],
+    ['everything at once, token asked for', 'all-token', 'hono'],
+  ])('%s: %s, %s', async (_, attack, host) => {
+    const { code, output } = await harness('--quick', '--only', attack, '--host', host)
+    expect(output).toContain('all laws hold')
+    expect(output).toContain('genuine: 20 of 20 handled')
+    expect(code).toBe(0)
+  })
+})
+
+describe('docs/load.md', () => {
+  it('shows every attack on both hosts, and no law broken', () => {
+    const page = readFileSync('docs/load.md', 'utf8').split('<!-- load -->')[1]?.split('<!-- /load -->')[0] ?? ''
+    const rows = page.split('\n').filter((line) => line.endsWith('| hold |'))
+    const shown = rows.map((row) => row.split(' | ').slice(0, 2).join(' | ').replace('| ', ''))
+    expect(shown).toEqual(attacks.flatMap(({ title }) => [`${title} | express`, `${title} | hono`]))
+  })
+})
+
+/** Runs the harness as it was built. Its output has the seed, to try a failure again. */
+async function harness(...args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
+  const child = spawn(process.execPath, ['dist/test/long/load/main.js', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exit = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const output = await text(child.stdout)
+  return { code: await exit, output }
+}

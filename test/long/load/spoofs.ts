@@ -1,0 +1,38 @@
+import { chanceOf } from '../../support/chance.js'
+import { wireOf } from '../../support/raw-http.js'
+import { flood, type Shot } from './flood.js'
+import type { SpoofPlan } from './messages.js'
+import type { Tally } from './tally.js'
+
+/*
+ * Forged approvals of known ids, with the right agent. Where a token is asked for they have none, an invented one, or
+ * one that leaked and is another approval's.
+ */
+
+const headers = [
+  ['User-Agent', 'Cheqpoint-Callback/1.0'],
+  ['Content-Type', 'application/json'],
+] as const
+
+/** Resolves with how many were sent. Spreads them over the time of the attack; a slow receiver gets thrice that. */
+export function sendSpoofs(plan: SpoofPlan, tally: Tally): Promise<number> {
+  const { port, path, leaked, secret, seed, ids, count, seconds } = plan
+  const chance = chanceOf(seed)
+  const sorts = secret
+    ? ([
+        ['spoof-no-token', path],
+        ['spoof-invented-token', leaked.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))],
+        ['spoof-other-token', leaked],
+      ] as const)
+    : ([['spoof', path]] as const)
+  let at = 0
+  const next = (): Shot => {
+    const approvalId = ids[at++ % ids.length]
+    const [sort, own] = sorts[Math.floor(chance() * sorts.length)] ?? ['', '']
+    const modifiedDetails = { n: 0, amount: 9_999_999 }
+    const body = JSON.stringify({ approvalId, status: 'approved', modifiedDetails, decisionNote: 'Pay me.' })
+    return { sort, bytes: wireOf({ method: 'POST', path: own, headers, body }).toString() }
+  }
+  const pace = { perSecond: Math.ceil(count / seconds), count, seconds: seconds * 3 }
+  return flood({ port, tally, connections: 32, depth: 8, ...pace, next })
+}

@@ -1,0 +1,86 @@
+import { parseArgs } from 'node:util'
+import type { Mutant } from './mutant.js'
+import { mutants } from './mutants.js'
+import { runTests, type Verdict } from './suite.js'
+import { Tree } from './tree.js'
+
+/*
+ * Takes the guards of the library away, one at a time, in a private copy of it, and prints which test notices.
+ * Fails where one is not missed.
+ * Use: node dist/test/long/mutation/main.js [--only 'text of a guard or a file'] [--jobs 2] [--quick]
+ * With --quick only the tests that the list names are run; without it, all of them where those do not notice.
+ */
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    jobs: { type: 'string', default: '2' },
+    quick: { type: 'boolean', default: false },
+  },
+})
+
+// Leaves nothing behind: copies and test runs end when this process does.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
+const chosen = mutants.filter(({ guard, file }) => guard.includes(values.only) || file.includes(values.only))
+const queue = [...chosen]
+const verdicts: Verdict['kind'][] = []
+
+function openTree(): Tree {
+  const tree = new Tree(process.cwd())
+  process.once('exit', () => tree.remove())
+  return tree
+}
+
+async function test(tree: Tree, files: readonly string[]): Promise<Verdict> {
+  if (files.length === 0 || tree.needBuild(files)) tree.build()
+  return runTests(tree.root, files)
+}
+
+/** The named tests one by one; where none of them notices, all that there are. */
+async function judge(tree: Tree, mutant: Mutant): Promise<Verdict> {
+  const undo = tree.change(mutant)
+  let verdict: Verdict = { kind: 'survived' }
+  try {
+    for (const file of mutant.tests) {
+      verdict = await test(tree, [file])
+      if (verdict.kind !== 'survived') break
+    }
+    if (verdict.kind === 'survived' && !values.quick) verdict = await test(tree, [])
+  } finally {
+    undo()
+  }
+  return verdict.kind === 'killed' && verdict.timedOut ? confirm(tree, verdict) : verdict
+}
+
+/** A test that runs out of time notices something only where it does not without the change. */
+async function confirm(tree: Tree, verdict: Extract<Verdict, { kind: 'killed' }>): Promise<Verdict> {
+  if (tree.needBuild([verdict.file])) tree.build()
+  const { kind } = await runTests(tree.root, [verdict.file], verdict.title)
+  return kind === 'survived' ? verdict : { kind: 'broken', why: `too slow here: ${verdict.file} › ${verdict.title}` }
+}
+
+function describe(verdict: Verdict): string {
+  if (verdict.kind === 'killed') return `${verdict.file} › ${verdict.title}`
+  return verdict.kind === 'survived' ? 'SURVIVED' : `BROKEN: ${verdict.why}`
+}
+
+async function work(tree: Tree): Promise<void> {
+  for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+    const from = performance.now()
+    const verdict = await judge(tree, mutant)
+    verdicts.push(verdict.kind)
+    console.log(`| ${mutant.guard} | ${describe(verdict)} | ${((performance.now() - from) / 1000).toFixed(1)} |`)
+  }
+}
+
+const first = openTree()
+const sound = await test(first, [...new Set(chosen.flatMap(({ tests }) => tests))])
+if (sound.kind !== 'survived') throw new Error(`the tests fail without any change: ${describe(sound)}`)
+
+console.log('| guard | killed by | seconds |\n| --- | --- | ---: |')
+const others = Array.from({ length: Math.max(Number(values.jobs) - 1, 0) }, openTree)
+await Promise.all([first, ...others].map(work))
+
+const killed = verdicts.filter((kind) => kind === 'killed').length
+console.log(`\nkilled ${killed} / ${chosen.length}`)
+if (killed < chosen.length) process.exitCode = 1

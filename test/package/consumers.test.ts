@@ -1,0 +1,236 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+
+/*
+ * The package as others get it: packed, laid into projects outside this tree, and used from there. Nothing is installed
+ * from a registry: the tarball is unpacked where npm would put it, and beside it stand links to the dependencies that
+ * it declares, with peers (`all`) or without (`bare`). What it needs and does not declare is not found from there, as it
+ * would not be elsewhere.
+ */
+
+const manifestSchema = z.object({
+  dependencies: z.record(z.string(), z.string()),
+  peerDependencies: z.record(z.string(), z.string()),
+})
+const packed = z.tuple([z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })])
+let home: string
+let tarball: string
+let paths: readonly string[]
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'cheqpoint-consumers-'))
+  const printed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', home])
+  const [{ filename, files }] = packed.parse(JSON.parse(printed.toString()))
+  tarball = join(home, filename)
+  paths = files.map(({ path }) => path)
+  install('bare', ({ dependencies }) => [...Object.keys(dependencies), '@types/node'])
+  install('all', ({ dependencies, peerDependencies }) => [
+    ...Object.keys(dependencies),
+    ...Object.keys(peerDependencies),
+    ...['@types/node', '@types/express'], // users of Node.js and Express install these themselves
+  ])
+})
+afterAll(() => rmSync(home, { recursive: true, force: true }))
+
+/** Unpacks the tarball into a folder of modules, beside links to others. */
+function install(name: string, needs: (manifest: z.infer<typeof manifestSchema>) => readonly string[]): void {
+  const modules = join(home, name, 'node_modules')
+  const installed = join(modules, 'cheqpoint-callback')
+  mkdirSync(installed, { recursive: true })
+  execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'])
+  const manifest = manifestSchema.parse(JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')))
+  for (const each of needs(manifest)) {
+    mkdirSync(dirname(join(modules, each)), { recursive: true })
+    symlinkSync(resolve('node_modules', each), join(modules, each))
+  }
+}
+
+/** A round trip through the simulator, and every subpath. */
+const program = `
+const simulator = await createSimulator({ apiKey: 'cq_live_consumers' })
+const receiver = createReceiver({
+  apiKey: 'cq_live_consumers',
+  baseUrl: (await simulator.listen()).url,
+  store: memoryStore(),
+  polling: { firstMs: 10 },
+  actions: {
+    process_refund: {
+      details: z.object({ orderId: z.string(), amount: z.number() }),
+      onDecision(decision) {
+        return decision.status === 'approved' ? { refunded: decision.details.amount } : undefined
+      },
+    },
+  },
+})
+await receiver.start()
+const details = { orderId: '8842', amount: 120 }
+const { approvalId } = await receiver.submit({ action: 'process_refund', summary: 'Refund $120', details })
+simulator.decide(approvalId, { status: 'approved' })
+const { result } = await receiver.wait(approvalId)
+await receiver.close()
+await simulator.close()
+const used = [expressCallback(receiver), honoCallback(receiver), redisStore, storeContract]
+console.log(JSON.stringify(result), used.every((each) => typeof each === 'function'))
+`
+const said = '{"refunded":120} true\n'
+
+const esmImports = `
+import { createReceiver, memoryStore } from 'cheqpoint-callback'
+import { expressCallback } from 'cheqpoint-callback/express'
+import { honoCallback } from 'cheqpoint-callback/hono'
+import { redisStore } from 'cheqpoint-callback/redis'
+import { createSimulator } from 'cheqpoint-callback/simulator'
+import { storeContract } from 'cheqpoint-callback/testing'
+import { z } from 'zod'
+`
+/** What a handler must not do: details of a decision that is not approved do not exist. */
+const mistake = `
+createReceiver({ apiKey: 'k', onDecision: (decision) => void decision.details })
+`
+
+interface Project {
+  readonly type: 'module' | 'commonjs'
+  readonly options: object
+  readonly files: Readonly<Record<string, string>>
+  readonly beside?: 'all' | 'bare'
+}
+
+/** Writes a project beside an installed package. */
+function writeProject(name: string, { type, options, files, beside = 'all' }: Project): string {
+  const folder = join(home, beside, name)
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type }))
+  // Hono's own declarations name types of the browser.
+  const lib = beside === 'all' ? ['ES2023', 'DOM'] : ['ES2023']
+  const compilerOptions = { target: 'ES2023', lib, types: ['node'], strict: true, outDir: 'out', ...options }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*'] }))
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
+  return folder
+}
+
+/** What the compiler says of a project, of its own files and of all declarations that they reach. */
+function compile(folder: string): string {
+  const { stdout } = spawnSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', folder], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  return stdout
+}
+
+function run(folder: string, file: string, flags: readonly string[] = []) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, file], { cwd: folder, encoding: 'utf8' })
+  return { status, said: status === 0 ? stdout : stderr }
+}
+
+describe('the packed package', () => {
+  it('holds what users need, and nothing else', () => {
+    const shipped = /^(dist\/(src|adapters)\/.*|docs\/[\w-]+\.(md|svg)|package\.json|llms\.txt|[A-Z]+(\.md)?)$/
+    expect(paths.filter((path) => !shipped.test(path))).toEqual([])
+    const upper = paths.filter((path) => /^[A-Z]/.test(path))
+    expect([...upper].sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md'])
+    const built = paths.filter((path) => path.startsWith('dist/'))
+    expect(built.filter((path) => !/\.(js|d\.ts|html|css|svg)$/.test(path))).toEqual([])
+    expect(readdirSync('docs').filter((name) => name.endsWith('.md') && !paths.includes(`docs/${name}`))).toEqual([])
+  })
+})
+
+describe('a project without any peer', () => {
+  it('compiles and runs what needs none', () => {
+    const text = `
+import { createReceiver } from 'cheqpoint-callback'
+import { redisStore } from 'cheqpoint-callback/redis'
+import { storeContract } from 'cheqpoint-callback/testing'
+
+const receiver = createReceiver({ apiKey: 'cq_live_consumers', onDecision: ({ status }) => status })
+const answer = await receiver.fetch(
+  new Request('http://localhost/hook', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'user-agent': 'Cheqpoint-Callback/1.0' },
+    body: JSON.stringify({ approvalId: 'req_1', status: 'approved' }),
+  }),
+)
+await receiver.close()
+console.log(answer.status, typeof redisStore({ sendCommand: async () => null }), typeof storeContract)
+`
+    const options = { module: 'NodeNext' }
+    const folder = writeProject('core', { type: 'module', options, files: { 'main.ts': text }, beside: 'bare' })
+    expect(compile(folder)).toBe('')
+    expect(run(folder, 'out/main.js')).toEqual({ status: 0, said: '404 object function\n' })
+  })
+
+  it('is told which one the simulator wants', () => {
+    const text = `
+import { createSimulator } from 'cheqpoint-callback/simulator'
+await createSimulator({ apiKey: 'cq_live_consumers' }).catch(({ code, message }) => console.log(code, message))
+`
+    const files = { 'main.js': text }
+    const folder = writeProject('simulator', { type: 'module', options: {}, files, beside: 'bare' })
+    expect(run(folder, 'main.js').said).toMatch(/^peer-missing .*npm install .*hono/)
+  })
+})
+
+describe('a project of ES modules with module: nodenext', () => {
+  it('compiles and runs', () => {
+    const options = { module: 'NodeNext' }
+    const folder = writeProject('nodenext', { type: 'module', options, files: { 'main.ts': esmImports + program } })
+    expect(compile(folder)).toBe('')
+    expect(run(folder, 'out/main.js')).toEqual({ status: 0, said })
+  })
+})
+
+describe('a project with moduleResolution: bundler', () => {
+  it('compiles', () => {
+    const options = { module: 'ESNext', moduleResolution: 'Bundler', noEmit: true }
+    const folder = writeProject('bundler', { type: 'module', options, files: { 'main.ts': esmImports + program } })
+    expect(compile(folder)).toBe('')
+  })
+})
+
+describe('a CommonJS project', () => {
+  const inCommonJs = (imports: string): string => `${imports}void (async () => {${program}})()\n`
+  const required = inCommonJs(esmImports.replaceAll(/import (.*) from ('.*')/g, 'const $1 = require($2)'))
+  const imported = `void (async () => {${esmImports.replaceAll(/import (.*) from ('.*')/g, 'const $1 = await import($2)')}${program}})()\n`
+  // Node.js can require ES modules from 20.19 and 22.12 on.
+  const { features } = process
+  const canRequire = 'require_module' in features && features.require_module === true
+
+  it.runIf(canRequire)('requires the package and runs, on a Node.js that can require ES modules', () => {
+    const folder = writeProject('required', { type: 'commonjs', options: {}, files: { 'main.js': required } })
+    expect(run(folder, 'main.js')).toEqual({ status: 0, said })
+  })
+
+  it('uses import() on one that cannot, and is told so by require', () => {
+    const files = { 'main.js': required, 'imported.js': imported }
+    const folder = writeProject('imported', { type: 'commonjs', options: {}, files })
+    const older = ['--no-experimental-require-module']
+    expect(run(folder, 'main.js', older)).toMatchObject({ status: 1, said: expect.stringContaining('ERR_REQUIRE_ESM') })
+    expect(run(folder, 'imported.js', older)).toEqual({ status: 0, said })
+  })
+
+  it('compiles with module: nodenext', () => {
+    const options = { module: 'NodeNext', noEmit: true }
+    const files = { 'main.cts': inCommonJs(esmImports) }
+    const folder = writeProject('cts', { type: 'commonjs', options, files })
+    expect(compile(folder)).toBe('')
+  })
+})
+
+describe('the types, seen from a project', () => {
+  it.each([
+    ['ES modules', 'main.mts', { module: 'NodeNext' }],
+    ['CommonJS', 'main.cts', { module: 'NodeNext' }],
+    ['a bundler', 'main.ts', { module: 'ESNext', moduleResolution: 'Bundler' }],
+  ])('of %s are there: a mistake is told', (name, file, options) => {
+    const text = `import { createReceiver } from 'cheqpoint-callback'${mistake}`
+    const folder = writeProject(`mistake in ${name}`, {
+      type: 'module',
+      options: { ...options, noEmit: true, skipLibCheck: true },
+      files: { [file]: text },
+    })
+    expect(compile(folder)).toMatch(/Property 'details' does not exist on type/)
+  })
+})

@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { memoryStore } from '../../src/index.js'
+import { callbackRequest } from '../support/callback.js'
+import { bench, refund } from '../support/receiver.js'
+import { eventsOf } from '../support/runs-events.js'
+import { FaultyStore } from '../support/runs-store.js'
+import { pass } from '../support/runs-time.js'
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const guarantee = 'at-most-once'
+
+describe('at most once', () => {
+  it('parks a decision whose handler threw, and never runs it again', async () => {
+    const { receiver, api, runs, events } = bench({
+      guarantee,
+      onDecision: () => {
+        throw new Error('ledger is down')
+      },
+    })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
+    expect(eventsOf(events, 'parked')).toEqual([
+      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'handler-failed', paths: [] },
+    ])
+    expect(eventsOf(events, 'released')).toEqual([])
+    await pass(3_600_000)
+    await receiver.fetch(callbackRequest('req_1'))
+    expect(await receiver.resolve('req_1')).toEqual({ kind: 'parked', approvalId: 'req_1', reason: 'handler-failed' })
+    expect(runs).toHaveLength(1)
+    expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
+    await receiver.close()
+  })
+
+  it('parks a decision whose handler ran out of time', async () => {
+    const { receiver, api, runs, events } = bench({ guarantee, onDecision: () => new Promise(() => {}) })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(930_000)
+    expect(eventsOf(events, 'parked')).toMatchObject([{ reason: 'handler-failed' }])
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+  })
+
+  it('parks a decision whose start is recorded and whose end is not', async () => {
+    const store = memoryStore()
+    const dying = new FaultyStore(store)
+    const first = bench({ store: dying.store, guarantee, onDecision: () => dying.hang() })
+    await first.receiver.track('req_1', refund)
+    first.api.approve('req_1')
+    void first.receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    expect(first.runs).toHaveLength(1)
+    const second = bench({ store, guarantee })
+    second.api.approve('req_1')
+    await second.receiver.start()
+    await pass(32_000)
+    expect(eventsOf(second.events, 'parked')).toEqual([
+      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'attempt-unfinished', paths: [] },
+    ])
+    expect(second.runs).toEqual([])
+    expect(second.api.gets).toEqual([])
+    await second.receiver.close()
+  })
+
+  it('parks a run that close() cut short, for nobody knows how far it came', async () => {
+    const { receiver, api, events } = bench({
+      guarantee,
+      onDecision: (_decision, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason))
+        }),
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    const closed = receiver.close({ drainMs: 0 })
+    await pass(0)
+    await closed
+    expect(eventsOf(events, 'parked')).toMatchObject([{ approvalId: 'req_1', reason: 'handler-failed' }])
+    expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
+  })
+
+  it('runs all the same after looks that found nothing decided, however many', async () => {
+    const { receiver, api, runs } = bench({ guarantee })
+    await receiver.track('req_1', refund)
+    api.pend('req_1')
+    await receiver.resolve('req_1')
+    api.answer('req_1', { status: 500 })
+    await receiver.resolve('req_1')
+    api.approve('req_1')
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
+    expect(runs.map(({ run }) => run.attempt)).toEqual([1])
+  })
+})
+
+/** What a delivery of one decision asks of the store: claim, seal, complete, and reads of the due index around it. */
+const lastCall = 12
+
+/** Delivers a decision in a process that dies at its nth call of the store; then another process takes over. */
+async function deliverWithCrash(
+  nth: number,
+  written: boolean,
+  options: { guarantee: 'at-least-once' | 'at-most-once' },
+) {
+  const store = memoryStore()
+  const dying = new FaultyStore(store)
+  const first = bench({ ...options, store: dying.store, random: () => 0.5, polling: { firstMs: 15_000 } })
+  await first.receiver.start()
+  await first.receiver.track('req_1', refund)
+  first.api.approve('req_1')
+  await pass(14_900)
+  dying.crashAt(nth, { written })
+  await pass(2_000)
+  const second = bench({ ...options, store, random: () => 0.5 })
+  second.api.approve('req_1')
+  await second.receiver.start()
+  await pass(62_000)
+  const runs = first.runs.length + second.runs.length
+  const end = await store.get('req_1')
+  await second.receiver.close()
+  return {
+    crashed: dying.crashed,
+    runs,
+    state: end?.state,
+    fences: [...first.runs, ...second.runs].map(({ run }) => run.fence),
+  }
+}
+
+describe.each([true, false])('a process that dies as it calls the store, the call being written: %s', (written) => {
+  it('loses no decision where it is handled at least once, and runs it twice only after its first run', async () => {
+    const runs: number[] = []
+    for (let nth = 1; nth <= lastCall; nth++) {
+      const end = await deliverWithCrash(nth, written, { guarantee: 'at-least-once' })
+      expect(end, `call ${nth}`).toMatchObject({ crashed: true, state: 'done' })
+      expect(end.fences, `call ${nth}`).toEqual([...new Set(end.fences)].sort())
+      runs.push(end.runs)
+    }
+    // A run whose completion never reached the store is repeated; nothing else is.
+    expect(runs.filter((count) => count === 2)).toHaveLength(written ? 0 : 1)
+    expect(runs.every((count) => count === 1 || count === 2)).toBe(true)
+  })
+
+  it('never starts it twice where it is handled at most once, and parks it where the end is not known', async () => {
+    const states: (string | undefined)[] = []
+    for (let nth = 1; nth <= lastCall; nth++) {
+      const end = await deliverWithCrash(nth, written, { guarantee })
+      expect(end.runs, `call ${nth}`).toBeLessThanOrEqual(1)
+      expect(end.crashed, `call ${nth}`).toBe(true)
+      if (end.state === 'done') expect(end.runs, `call ${nth}`).toBe(1)
+      states.push(end.state)
+    }
+    expect(new Set(states)).toEqual(new Set(['done', 'parked']))
+    // Dead between the seal and its answer: the handler never ran, and nobody can know. Dead before the completion.
+    expect(states.filter((state) => state === 'parked')).toHaveLength(1)
+  })
+})

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { memoryStore, type Store } from '../../src/index.js'
+import { callbackRequest } from '../support/callback.js'
+import { overlayStore } from '../support/overlay-store.js'
+import { type Bench, bench, refund } from '../support/receiver.js'
+
+/*
+ * A process that stands still, as a frozen host does, between writing the decision and calling the handler.
+ */
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** Two processes on one clock. The first stands still after its seal: time passes, none of its timers ring. */
+async function frozenAfterSeal(
+  ms: number,
+  meanwhile: (second: Bench) => Promise<unknown>,
+  change: Partial<Store> = {},
+) {
+  let passed = 0
+  const clock = { now: () => Date.now() + passed, elapsed: () => performance.now() + passed }
+  const store = memoryStore({ clock })
+  const second = bench({ store, clock })
+  const seal: Store['seal'] = async (...args) => {
+    const answer = await store.seal(...args)
+    passed += ms
+    await meanwhile(second)
+    return answer
+  }
+  const first = bench({ store: overlayStore(store, { seal, ...change }), clock })
+  await first.receiver.track('req_1', refund)
+  first.api.approve('req_1')
+  const { status } = await first.receiver.fetch(callbackRequest('req_1'))
+  return { first, second, status }
+}
+
+describe('a process that stood still before its handler', () => {
+  it('does not call it once another process has run the decision', async () => {
+    const { first, second, status } = await frozenAfterSeal(30_000, async ({ receiver }) => {
+      expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
+    })
+    expect(status).toBe(409)
+    expect([first.runs.length, second.runs.length]).toEqual([0, 1])
+  })
+
+  it('calls it where nobody took over, with its lease renewed', async () => {
+    const { first, second, status } = await frozenAfterSeal(30_000, async () => {})
+    expect(status).toBe(200)
+    expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'done' })
+    expect([first.runs.length, second.runs.length]).toEqual([1, 0])
+  })
+
+  it('calls it without another word to the store while its lease lasts', async () => {
+    const extend = vi.fn(async () => 'lost' as const)
+    const { first, status } = await frozenAfterSeal(9_999, async () => {}, { extend })
+    expect(status).toBe(200)
+    expect(first.runs.length).toBe(1)
+    expect(extend).not.toHaveBeenCalled()
+  })
+
+  it('does not call it where its lease is over and the store does not answer', async () => {
+    const extend = vi.fn(async () => Promise.reject(new Error('away')))
+    const { first, status } = await frozenAfterSeal(30_000, async () => {}, { extend })
+    expect(status).toBe(503)
+    expect(first.runs.length).toBe(0)
+  })
+})

@@ -1,0 +1,656 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Run } from '../../src/index.js'
+import { callbackRequest } from '../support/callback.js'
+import { bench, refund } from '../support/receiver.js'
+import { eventsOf } from '../support/runs-events.js'
+import { FaultyStore } from '../support/runs-store.js'
+import { gate, pass } from '../support/runs-time.js'
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('the lease of a run', () => {
+  it('is renewed every third of it while the handler works, and no more after that', async () => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api } = bench({ store: faulty.store, onDecision: () => work.promise })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const startedAt = performance.now()
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(65_000)
+    work.open()
+    expect((await answer).status).toBe(200)
+    await pass(60_000)
+    expect(faulty.timesOf('extend').map((at) => at - startedAt)).toEqual([
+      10_000, 20_000, 30_000, 40_000, 50_000, 60_000,
+    ])
+  })
+
+  it('aborts the signal when a renewal is refused, and says so once', async () => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api, runs, events } = bench({ store: faulty.store, onDecision: () => work.promise })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    faulty.answer('extend', 'lost')
+    await pass(9_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+    await pass(60_000)
+    expect(eventsOf(events, 'lease-lost')).toEqual([
+      { type: 'lease-lost', approvalId: 'req_1', action: 'process_refund', fence: 1 },
+    ])
+    work.open()
+    await answer
+  })
+
+  it.each([
+    ['rejects', 'fail'],
+    ['never answers', 'hang'],
+  ] as const)('outlasts a store that %s for less than a lease', async (_words, fault) => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api, runs, events } = bench({ store: faulty.store, onDecision: () => work.promise })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(10_000)
+    faulty[fault]('extend')
+    await pass(19_999)
+    faulty.mend()
+    await pass(60_000)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    expect(eventsOf(events, 'lease-lost')).toEqual([])
+    work.open()
+    expect((await answer).status).toBe(200)
+  })
+
+  it.each([
+    ['rejects', 'fail'],
+    ['never answers', 'hang'],
+  ] as const)('aborts the signal once it is over, not before, where the store %s', async (_words, fault) => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api, runs, events } = bench({ store: faulty.store, onDecision: () => work.promise })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(10_000)
+    faulty[fault]('extend')
+    await pass(29_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+    expect(eventsOf(events, 'lease-lost')).toHaveLength(1)
+    work.open()
+    await pass(0)
+  })
+
+  it('is renewed before it ends even where the API took most of it to answer', async () => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api } = bench({ store: faulty.store, runs: { leaseMs: 6_000 }, onDecision: () => work.promise })
+    await receiver.track('req_1', refund)
+    api.answer('req_1', () => 'hang')
+    const claimedAt = performance.now()
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(4_900)
+    api.approve('req_1')
+    api.resume()
+    await pass(4_100)
+    expect(faulty.timesOf('extend').map((at) => at - claimedAt)).toEqual([4_900, 6_900, 8_900])
+    work.open()
+    expect((await answer).status).toBe(200)
+  })
+
+  it('ends by its claim and not by its run, where the store is down from the start', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({
+      store: faulty.store,
+      runs: { leaseMs: 6_000 },
+      onDecision: () => new Promise(() => {}),
+    })
+    await receiver.track('req_1', refund)
+    api.answer('req_1', () => 'hang')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(4_900)
+    faulty.fail('extend')
+    api.approve('req_1')
+    api.resume()
+    // Renewals are tried at 4.9 s and at 6.9 s. The lease is over after 6 s.
+    await pass(1_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+  })
+
+  it('aborts the signal as soon as a renewal fails that was asked for in time', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({
+      store: faulty.store,
+      confirm: { timeoutMs: 9_000 },
+      onDecision: () => new Promise(() => {}),
+    })
+    await receiver.track('req_1', refund)
+    api.answer('req_1', () => 'hang')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(8_000)
+    faulty.hang('extend')
+    api.approve('req_1')
+    api.resume()
+    // Renewals are asked for at 18 s and at 28 s, and each is given up after 5 s. The lease is over after 30 s.
+    await pass(24_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+  })
+
+  it('counts from when its renewal was asked for, not from when the store answered', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({ store: faulty.store, onDecision: () => new Promise(() => {}) })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(9_999)
+    const held = faulty.hold('extend')
+    await pass(4_001)
+    held.open()
+    await pass(0)
+    faulty.fail('extend')
+    await pass(25_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+  })
+})
+
+describe('a handler that fails', () => {
+  const failure = new Error('ledger is down')
+
+  it.each([
+    ['throws', () => raise(failure), failure],
+    ['rejects', () => Promise.reject(failure), failure],
+    ['rejects with a text', () => Promise.reject('ledger is down'), 'ledger is down'],
+    ['throws undefined', () => raise(undefined), undefined],
+  ])('counts as started when it %s, and is released', async (_words, onDecision, error) => {
+    const { store } = new FaultyStore()
+    const { receiver, api, events } = bench({ store, onDecision, random: () => 0 })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(500)
+    expect(await store.get('req_1')).toMatchObject({ state: 'pending', starts: 1, dueInMs: 1_000 })
+    const [failed] = eventsOf(events, 'run-failed')
+    expect(failed).toMatchObject({ approvalId: 'req_1', action: 'process_refund', attempt: 1, timedOut: false })
+    expect(failed?.error).toBe(error)
+    expect(eventsOf(events, 'released')).toMatchObject([{ approvalId: 'req_1', reason: 'handler-failed' }])
+  })
+
+  it('is run again by the sweep with the sealed decision: attempt and fence rise, the key stays', async () => {
+    let failing = true
+    const { receiver, api, runs } = bench({
+      onDecision: () => (failing ? raise(failure) : undefined),
+      random: () => 0,
+    })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { decisionNote: 'as confirmed' })
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
+    failing = false
+    api.reject('req_1')
+    await pass(3_000)
+    expect(runs.map(({ run: { attempt, fence, idempotencyKey } }) => ({ attempt, fence, idempotencyKey }))).toEqual([
+      { attempt: 1, fence: 1, idempotencyKey: 'cheqpoint:req_1' },
+      { attempt: 2, fence: 2, idempotencyKey: 'cheqpoint:req_1' },
+    ])
+    expect(runs[1]?.decision).toEqual(runs[0]?.decision)
+    expect(runs[1]?.decision).toMatchObject({ status: 'approved', note: 'as confirmed', via: 'callback' })
+    expect(api.gets).toHaveLength(1)
+    expect(await receiver.stats()).toMatchObject({ open: 0, parked: 0, working: 0 })
+    await receiver.close()
+  })
+
+  it.each([
+    [0, [1_000, 1_000, 1_000, 1_000, 1_000]],
+    [0.5, [1_000, 1_500, 2_500, 4_500, 5_500]],
+    [0.999_999_9, [1_000, 2_000, 4_000, 8_000, 10_000]],
+  ])('waits by doubling between its bounds, random being %d', async (random, expected) => {
+    const { receiver, api, events } = bench({
+      onDecision: () => raise(failure),
+      random: () => random,
+      runs: { backoffMs: [1_000, 10_000] },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    for (const _wait of expected) await receiver.resolve('req_1')
+    expect(eventsOf(events, 'released').map(({ dueInMs }) => dueInMs)).toEqual(expected)
+  })
+
+  it('is not run again before its back-off is over, whatever callback comes, but by a person', async () => {
+    const { receiver, api, runs } = bench({ onDecision: () => raise(failure), random: () => 0, sweep: 'elsewhere' })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.fetch(callbackRequest('req_1'))
+    await pass(999)
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
+    expect(runs).toHaveLength(1)
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handler-failed' })
+    expect(runs).toHaveLength(2)
+    await pass(1_000)
+    await receiver.fetch(callbackRequest('req_1'))
+    expect(runs).toHaveLength(3)
+  })
+
+  it('is parked with its last start and not a start earlier', async () => {
+    const { receiver, api, runs, events } = bench({ onDecision: () => raise(failure), runs: { maxAttempts: 3 } })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    await receiver.resolve('req_1')
+    expect(await receiver.stats()).toMatchObject({ open: 1, parked: 0 })
+    await receiver.resolve('req_1')
+    expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
+    expect(eventsOf(events, 'parked')).toEqual([
+      { type: 'parked', approvalId: 'req_1', action: 'process_refund', reason: 'too-many-attempts', paths: [] },
+    ])
+    expect(await receiver.resolve('req_1')).toEqual({
+      kind: 'parked',
+      approvalId: 'req_1',
+      reason: 'too-many-attempts',
+    })
+    expect(runs).toHaveLength(3)
+  })
+
+  it('is run again once its lease is over where even the release is lost', async () => {
+    const faulty = new FaultyStore()
+    let failing = true
+    const { receiver, api, runs, events } = bench({
+      store: faulty.store,
+      onDecision: () => (failing ? raise(failure) : undefined),
+    })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    faulty.fail('release')
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
+    expect(eventsOf(events, 'store-failed')).toMatchObject([{ operation: 'release' }])
+    failing = false
+    faulty.mend()
+    await pass(29_000)
+    expect(runs).toHaveLength(1)
+    await pass(3_000)
+    expect(runs.map(({ run }) => run.attempt)).toEqual([1, 2])
+    await receiver.close()
+  })
+})
+
+describe('a run that takes too long', () => {
+  it('is told by its signal at runs.timeoutMs, not before', async () => {
+    const { receiver, api, runs } = bench({ onDecision: () => new Promise(() => {}) })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(899_999)
+    expect(runs[0]?.run.signal.aborted).toBe(false)
+    await pass(1)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+    expect(runs[0]?.run.signal.reason).toBeInstanceOf(Error)
+  })
+
+  it('still counts as done where it ends within the lease that follows', async () => {
+    const { receiver, api, eventTypes } = bench({ onDecision: (_decision, run) => untilAborted(run, 29_000) })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(929_000)
+    expect((await answer).status).toBe(200)
+    expect(eventTypes()).not.toContain('run-failed')
+    expect(eventTypes()).toContain('completed')
+  })
+
+  it('is given up one lease after that, its lease kept until then, and reported should it finish after all', async () => {
+    const work = gate()
+    const { receiver, api, events } = bench({ onDecision: () => work.promise, random: () => 0 })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(929_999)
+    expect(eventsOf(events, 'run-failed')).toEqual([])
+    await pass(1)
+    expect((await answer).status).toBe(500)
+    expect(eventsOf(events, 'run-failed')).toMatchObject([{ attempt: 1, timedOut: true, durationMs: 930_000 }])
+    expect(eventsOf(events, 'released')).toMatchObject([{ reason: 'handler-failed', dueInMs: 1_000 }])
+    expect(eventsOf(events, 'lease-lost')).toEqual([])
+    work.open()
+    await pass(0)
+    expect(eventsOf(events, 'completed-after-takeover')).toEqual([
+      { type: 'completed-after-takeover', approvalId: 'req_1', action: 'process_refund', fence: 1 },
+    ])
+    expect(await receiver.stats()).toMatchObject({ open: 1, working: 0 })
+  })
+
+  it('is not reported as finished where it fails in the end', async () => {
+    const work = gate()
+    const { receiver, api, eventTypes } = bench({ onDecision: () => work.promise })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(930_000)
+    work.fail(new Error('aborted'))
+    await pass(0)
+    expect(eventTypes()).toContain('run-failed')
+    expect(eventTypes()).not.toContain('completed-after-takeover')
+  })
+
+  it('runs again as the next attempt, with a signal of its own', async () => {
+    const { receiver, api, runs } = bench({
+      onDecision: (_decision, run) => (run.attempt === 1 ? new Promise(() => {}) : undefined),
+      runs: { timeoutMs: 5_000 },
+    })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(38_000)
+    expect(runs.map(({ run: { attempt, signal } }) => [attempt, signal.aborted])).toEqual([
+      [1, true],
+      [2, false],
+    ])
+    await receiver.close()
+  })
+})
+
+describe('what a handler returns', () => {
+  it.each([
+    ['JSON', { refundId: 're_1', lines: [1, 'two', null] }, '{"refundId":"re_1","lines":[1,"two",null]}'],
+    ['a text', 're_1', '"re_1"'],
+    ['false', false, 'false'],
+    ['nothing', undefined, null],
+    ['null', null, null],
+    ['a text of 16 KiB as JSON', 'x'.repeat(16_382), JSON.stringify('x'.repeat(16_382))],
+  ])('is kept with the tombstone: %s', async (_words, value, kept) => {
+    const { store } = new FaultyStore()
+    const { receiver, api, eventTypes } = bench({ store, onDecision: () => value })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { outcome: 'approved', result: kept } })
+    expect(eventTypes()).not.toContain('result-dropped')
+  })
+
+  it.each([
+    ['a byte more than 16 KiB as JSON', () => 'x'.repeat(16_383)],
+    ['16 KiB of characters that take two bytes', () => 'é'.repeat(9_000)],
+    ['something that contains itself', cyclic],
+    ['a bigint', () => 1n],
+    ['a function', () => () => {}],
+    ['an object whose toJSON throws', () => ({ toJSON: () => raise(new Error('no')) })],
+  ])('is dropped with an event, and the run counts all the same: %s', async (_words, onDecision) => {
+    const { store } = new FaultyStore()
+    const { receiver, api, events, runs } = bench({ store, onDecision })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
+    expect(eventsOf(events, 'result-dropped')).toEqual([
+      { type: 'result-dropped', approvalId: 'req_1', action: 'process_refund' },
+    ])
+    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { result: null } })
+    expect(runs).toHaveLength(1)
+  })
+})
+
+describe('what a handler is given', () => {
+  it('makes no abort signal unless it is looked at, and then always the same', async () => {
+    const made = vi.fn()
+    const Original = AbortController
+    vi.stubGlobal(
+      'AbortController',
+      class extends Original {
+        constructor() {
+          super()
+          made()
+        }
+      },
+    )
+    try {
+      const signals: AbortSignal[] = []
+      const { receiver, api } = bench({
+        onDecision: ({ approvalId }, run) => {
+          if (approvalId === 'req_2') signals.push(run.signal, run.signal)
+        },
+      })
+      for (const id of ['req_1', 'req_2']) {
+        await receiver.track(id, refund)
+        api.approve(id)
+      }
+      await receiver.resolve('req_1')
+      expect(made).toHaveBeenCalledTimes(0)
+      await receiver.resolve('req_2')
+      expect(made).toHaveBeenCalledTimes(1)
+      expect(signals[0]).toBe(signals[1])
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  })
+
+  it('has an aborted signal where it looks at it only after the lease was lost', async () => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const seen: boolean[] = []
+    const { receiver, api } = bench({
+      store: faulty.store,
+      onDecision: async (_decision, run) => {
+        await work.promise
+        seen.push(run.signal.aborted)
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    faulty.answer('extend', 'lost')
+    await pass(10_000)
+    work.open()
+    await answer
+    expect(seen).toEqual([true])
+  })
+
+  it('is its own copy on every attempt, so that what one run changes the next does not see', async () => {
+    const modifiedDetails = { orderId: '8842', amount: 90, lines: ['a'] }
+    const seen: unknown[] = []
+    const { receiver, api, eventTypes } = bench({
+      onDecision: (decision) => {
+        seen.push(structuredClone(decision))
+        // A handler in plain JavaScript may do this, whatever the types say.
+        Object.assign(decision.modifiedDetails ?? {}, { amount: 1 })
+        Object.assign(Object(decision.originalDetails), { amount: 2 })
+        Object.assign(decision, { status: 'rejected', details: {}, context: 'changed', note: 'changed' })
+        if (seen.length === 1) throw new Error('the first attempt fails')
+      },
+    })
+    await receiver.track('req_1', { ...refund, details: { ...refund.details, lines: [] }, context: { chat: 7 } })
+    api.approve('req_1', { modifiedDetails })
+    await receiver.resolve('req_1')
+    await receiver.resolve('req_1')
+    expect(seen).toHaveLength(2)
+    expect(seen[1]).toEqual(seen[0])
+    expect(seen[1]).toMatchObject({
+      status: 'approved',
+      details: modifiedDetails,
+      modifiedDetails,
+      context: { chat: 7 },
+    })
+    expect(eventTypes().filter((type) => type === 'completed')).toHaveLength(1)
+  })
+
+  it('has details of its own: what a handler does to them does not change what was submitted', async () => {
+    const seen: unknown[] = []
+    const { receiver, api } = bench({
+      onDecision: (decision) => {
+        if (decision.status === 'approved') Object.assign(Object(decision.details), { amount: 1 })
+        seen.push(structuredClone(decision.originalDetails))
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    expect(seen).toEqual([refund.details])
+  })
+
+  it('is nothing that we still read: a changed edit is neither a mismatch nor told to whoever waits', async () => {
+    const modifiedDetails = { orderId: '8842', amount: 90 }
+    const seen: unknown[] = []
+    const { receiver, api, events } = bench({
+      onDecision: (decision) => {
+        if (decision.status !== 'approved') return
+        Object.assign(decision.details, { amount: 1 })
+        seen.push(structuredClone(decision.modifiedDetails))
+        Object.assign(Object(decision.modifiedDetails), { amount: 2 })
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { modifiedDetails })
+    const body = { approvalId: 'req_1', status: 'approved', modifiedDetails, decisionNote: null }
+    expect((await receiver.fetch(callbackRequest('req_1', { body }))).status).toBe(200)
+    expect(seen).toEqual([modifiedDetails])
+    expect(eventsOf(events, 'mismatch')).toEqual([])
+    expect(await receiver.wait('req_1')).toMatchObject({ modifiedDetails })
+  })
+
+  it('may ask the receiver about its own approval, which is running, and does not wait for itself', async () => {
+    const asked: unknown[] = []
+    const { receiver, api, runs } = bench({
+      onDecision: async ({ approvalId }) => {
+        asked.push(await receiver.resolve(approvalId))
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    expect(asked).toEqual([{ kind: 'running', approvalId: 'req_1' }])
+    expect((await answer).status).toBe(200)
+    expect(runs).toHaveLength(1)
+  })
+
+  it('may resolve another approval, and have its outcome', async () => {
+    const asked: unknown[] = []
+    const { receiver, api } = bench({
+      onDecision: async ({ approvalId }) => {
+        if (approvalId === 'req_1') asked.push(await receiver.resolve('req_2'))
+      },
+    })
+    for (const id of ['req_1', 'req_2']) {
+      await receiver.track(id, refund)
+      api.approve(id)
+    }
+    await receiver.resolve('req_1')
+    expect(asked).toMatchObject([{ kind: 'handled', approvalId: 'req_2' }])
+  })
+})
+
+describe('a completion', () => {
+  it('is sent until a store that was down accepts it, and the handler is not run again', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs, events, eventTypes } = bench({ store: faulty.store })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    faulty.fail('complete', 'extend')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(40_000)
+    expect(eventTypes()).not.toContain('completed')
+    expect(eventsOf(events, 'store-failed').some(({ operation }) => operation === 'complete')).toBe(true)
+    faulty.mend()
+    await pass(5_000)
+    expect(eventsOf(events, 'completed')).toHaveLength(1)
+    expect(runs).toHaveLength(1)
+    expect(await faulty.store.get('req_1')).toMatchObject({ state: 'done' })
+    await receiver.close()
+  })
+
+  it('is asked for at most every five seconds while the store is down', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api } = bench({ store: faulty.store })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    faulty.fail('complete')
+    const startedAt = performance.now()
+    void receiver.resolve('req_1')
+    await pass(20_000)
+    expect(faulty.timesOf('complete').map((at) => at - startedAt)).toEqual([
+      0, 100, 300, 700, 1_500, 3_100, 6_300, 11_300, 16_300,
+    ])
+  })
+
+  it('that is refused is reported, for its effect may stand twice', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, events, eventTypes } = bench({ store: faulty.store })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    faulty.answer('complete', 'lost')
+    await receiver.resolve('req_1')
+    expect(eventsOf(events, 'completed-after-takeover')).toEqual([
+      { type: 'completed-after-takeover', approvalId: 'req_1', action: 'process_refund', fence: 1 },
+    ])
+    expect(eventTypes()).not.toContain('completed')
+  })
+})
+
+describe('a seal', () => {
+  it('that is refused means that somebody took over: nothing runs', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({ store: faulty.store })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    faulty.answer('seal', { kind: 'lost' })
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'in-progress', approvalId: 'req_1' })
+    expect(runs).toEqual([])
+  })
+
+  it('that the store does not acknowledge runs nothing', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs, events } = bench({ store: faulty.store })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    faulty.fail('seal')
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'store-unavailable' })
+    expect(runs).toEqual([])
+    expect(eventsOf(events, 'store-failed')).toHaveLength(1)
+  })
+})
+
+describe('an edit that must not run', () => {
+  it('is not told as parked where the store does not take that', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs, eventTypes } = bench({ store: faulty.store })
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { modifiedDetails: { amount: 1 } })
+    faulty.fail('park')
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'store-unavailable' })
+    expect(eventTypes()).not.toContain('parked')
+    expect(runs).toEqual([])
+  })
+})
+
+function raise(error: unknown): never {
+  throw error
+}
+
+function cyclic(): object {
+  const value: { self?: object } = {}
+  value.self = value
+  return value
+}
+
+/** Works until its signal aborts, and so long after. */
+function untilAborted({ signal }: Run, afterMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => setTimeout(resolve, afterMs))
+  })
+}

@@ -1,0 +1,353 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { z } from 'zod'
+import {
+  type CheqpointEvent,
+  createClient,
+  fromRequest,
+  memoryStore,
+  type Store,
+  toResponse,
+  type Verified,
+  type VerifyOptions,
+  verifyAndResolve,
+} from '../../src/index.js'
+import { callbackRequest } from '../support/callback.js'
+import { FakeApi } from '../support/fake-api.js'
+import { FaultyStore } from '../support/runs-store.js'
+import { pass } from '../support/runs-time.js'
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const id = 'req_1'
+const details = { orderId: '8842', amount: 120 }
+
+function coreBench(options: Partial<VerifyOptions> = {}) {
+  const api = new FakeApi()
+  const events: CheqpointEvent[] = []
+  const store: Store = options.store ?? memoryStore()
+  const client = createClient({ apiKey: 'cq_live_test', dispatcher: api })
+  const all: VerifyOptions = { client, random: () => 0.5, onEvent: (event) => events.push(event), ...options, store }
+  return {
+    api,
+    events,
+    store,
+    options: all,
+    register: (draft: { readonly assistant?: string; readonly context?: string } = {}) =>
+      store.add(
+        {
+          id,
+          ref: null,
+          action: 'refund',
+          assistant: null,
+          expiresAt: null,
+          details: JSON.stringify(details),
+          context: 'null',
+          ...draft,
+        },
+        { dueInMs: 60_000 },
+      ),
+    verify: (request: Request = callbackRequest(id)) => verifyAndResolve(fromRequest(request), all),
+    /** The claim of a decision that must have been confirmed. */
+    async claim() {
+      const outcome = await verifyAndResolve(fromRequest(callbackRequest(id)), all)
+      if (outcome.kind !== 'ok') throw new Error(`it was ${outcome.kind}`)
+      return outcome.claim
+    },
+  }
+}
+
+describe('verifyAndResolve', () => {
+  it('gives a confirmed and sealed decision with the right to act on it', async () => {
+    const { api, events, store, register, verify } = coreBench()
+    await register()
+    api.approve(id, { decisionNote: 'fine' })
+    const outcome = await verify()
+    expect(outcome).toEqual({ kind: 'ok', claim: expect.anything() })
+    const { claim } = outcome as Verified // the line above has just told
+    expect(claim).toMatchObject({
+      approvalId: id,
+      attempt: 1,
+      fence: 1,
+      idempotencyKey: `cheqpoint:${id}`,
+      decision: { status: 'approved', details, originalDetails: details, note: 'fine', via: 'callback' },
+      confirmed: { status: 'approved', modifiedDetails: null, note: 'fine' },
+    })
+    expect(claim.signal.aborted).toBe(false)
+    expect(await store.get(id)).toMatchObject({
+      state: 'claimed',
+      starts: 1,
+      sealed: expect.stringContaining('"approved"'),
+      dueInMs: 30_000,
+    })
+    expect(events.map(({ type }) => type)).toEqual(['confirmed'])
+  })
+
+  it('believes the API and not the callback', async () => {
+    const { api, register, claim } = coreBench()
+    await register()
+    api.reject(id)
+    expect((await claim()).decision.status).toBe('rejected')
+  })
+
+  it('acts on what the store has sealed, where that is not what the API says now', async () => {
+    const faulty = new FaultyStore()
+    const { api, register, claim } = coreBench({ store: faulty.store })
+    await register()
+    const sealed = { status: 'rejected', modifiedDetails: null, note: 'first', decidedAt: null, via: 'poll' }
+    faulty.answer('seal', { kind: 'sealed', sealed: JSON.stringify(sealed), starts: 1 })
+    api.approve(id)
+    const { decision, confirmed } = await claim()
+    expect(decision).toMatchObject({ status: 'rejected', note: 'first', via: 'poll' })
+    expect(confirmed).toEqual(sealed)
+  })
+
+  it('reads details and context by the rules of the action, and parks what they refuse', async () => {
+    const actions = {
+      refund: {
+        details: z.object({ amount: z.number().transform((amount) => amount * 100) }),
+        context: z.object({ tenant: z.string() }),
+      },
+    }
+    const good = coreBench({ actions })
+    await good.register({ context: '{"tenant":"t1"}' })
+    good.api.approve(id)
+    expect((await good.claim()).decision).toMatchObject({ details: { amount: 12_000 }, context: { tenant: 't1' } })
+
+    const bad = coreBench({ actions })
+    await bad.register({ context: '{"tenant":"t1"}' })
+    bad.api.approve(id, { modifiedDetails: { amount: 'all' } })
+    expect(await bad.verify()).toMatchObject({ kind: 'edit-refused', reason: 'edit-invalid' })
+    expect(await bad.store.get(id)).toMatchObject({ state: 'parked', reason: 'edit-invalid', note: '/amount' })
+  })
+
+  it('takes an action without rules as it comes', async () => {
+    const { api, register, claim } = coreBench({ actions: { other: { modifications: 'refuse' } } })
+    await register()
+    api.approve(id, { modifiedDetails: { ...details, amount: 80 } })
+    expect((await claim()).decision).toMatchObject({ details: { amount: 80 }, changedPaths: ['/amount'] })
+  })
+
+  it.each<[string, string, (bench: ReturnType<typeof coreBench>) => unknown, Request?]>([
+    ['another method', 'method-not-allowed', () => {}, callbackRequest(id, { method: 'GET' })],
+    ['another agent', 'agent-refused', () => {}, callbackRequest(id, { headers: { 'user-agent': 'curl/8' } })],
+    ['a body that is none', 'malformed', () => {}, callbackRequest(id, { body: '{' })],
+    ['an unknown id', 'unknown-approval', () => {}, callbackRequest('req_2')],
+    ['an undecided approval', 'undecided', ({ api }) => api.pend(id)],
+    ['an API that fails', 'api-failed', ({ api }) => api.answer(id, { status: 500 })],
+    ['an API that asks to slow down', 'api-throttled', ({ api }) => api.answer(id, { status: 429 })],
+    ['an API that refuses the key', 'api-key-refused', ({ api }) => api.answer(id, { status: 401 })],
+    ['a record that somebody holds', 'in-progress', ({ store }) => store.claim(id, 'other', 30_000, {})],
+    ['a finished record', 'completed', ({ store }) => store.cancel(id, 60_000)],
+    [
+      'a parked record',
+      'parked',
+      async ({ store }) => {
+        await store.claim(id, 'other', 30_000, {})
+        await store.park(id, 'other', 'too-many-attempts', '')
+      },
+    ],
+  ])('holds nothing after %s', async (_, kind, arrange, request) => {
+    const bench = coreBench()
+    await bench.register()
+    await arrange(bench)
+    const before = await bench.store.get(id)
+    const outcome = await bench.verify(request?.clone())
+    expect(outcome.kind).toBe(kind)
+    expect((await bench.store.get(id))?.state).toBe(before?.state)
+  })
+
+  it('answers store-unavailable, and does not reject, where the store is down', async () => {
+    const faulty = new FaultyStore()
+    const { register, verify, events } = coreBench({ store: faulty.store })
+    await register()
+    faulty.fail()
+    expect(await verify()).toMatchObject({ kind: 'store-unavailable' })
+    expect(events.map(({ type }) => type)).toEqual(['store-failed'])
+  })
+
+  it('answers store-unavailable where the store never answers', async () => {
+    const faulty = new FaultyStore()
+    const { register, verify } = coreBench({ store: faulty.store })
+    await register()
+    faulty.hang()
+    const outcome = verify()
+    await pass(5_000)
+    expect(await outcome).toMatchObject({ kind: 'store-unavailable' })
+  })
+
+  it('keeps its budget and its memory between callbacks with the same options', async () => {
+    const { api, events, register, verify } = coreBench({ confirm: { requestsPerSecond: 1 } })
+    await register()
+    api.answer(id, { body: { id, status: 'ESCALATED' } })
+    expect((await verify()).kind).toBe('undecided')
+    expect((await verify()).kind).toBe('over-budget')
+    await pass(2_000)
+    expect((await verify()).kind).toBe('undecided')
+    expect(events.filter(({ type }) => type === 'unknown-status')).toHaveLength(1)
+  })
+
+  it('asks with the key of the assistant that submitted the request', async () => {
+    const api = new FakeApi()
+    const client = createClient({
+      apiKeys: { billing: 'cq_live_billing', support: 'cq_live_support' },
+      dispatcher: api,
+    })
+    const { register, claim } = coreBench({ client })
+    await register({ assistant: 'support' })
+    api.approve(id)
+    await claim()
+    expect(api.keys).toEqual(['cq_live_support'])
+  })
+
+  it('parks a record that was started before, where it may start once only', async () => {
+    const { api, store, register, claim, verify } = coreBench({ guarantee: 'at-most-once' })
+    await register()
+    api.approve(id)
+    await claim()
+    await pass(30_000)
+    expect(await verify()).toEqual({ kind: 'parked', approvalId: id, reason: 'attempt-unfinished' })
+    expect(await store.get(id)).toMatchObject({ state: 'parked', starts: 1 })
+  })
+})
+
+describe('a claim', () => {
+  async function held(options: Partial<VerifyOptions> = {}) {
+    const bench = coreBench(options)
+    await bench.register()
+    bench.api.approve(id)
+    return { ...bench, first: await bench.claim() }
+  }
+
+  it('ends with the decision completed and its result kept, and a copy is done', async () => {
+    const { first, store, verify } = await held()
+    expect(await first.complete('{"refundId":7}')).toBe('done')
+    expect(await store.get(id)).toMatchObject({
+      state: 'done',
+      tombstone: { outcome: 'approved', result: '{"refundId":7}' },
+    })
+    expect((await verify()).kind).toBe('completed')
+  })
+
+  it('may be completed again, as after an answer that was lost', async () => {
+    const { first } = await held()
+    expect([await first.complete(), await first.complete()]).toEqual(['done', 'done'])
+  })
+
+  it('is held for one lease, and for a whole one more each time it is extended', async () => {
+    const { first, verify } = await held()
+    await pass(29_999)
+    expect((await verify()).kind).toBe('in-progress')
+    expect(await first.extend()).toBe('extended')
+    await pass(29_999)
+    expect((await verify()).kind).toBe('in-progress')
+    await pass(1)
+    expect((await verify()).kind).toBe('ok')
+  })
+
+  it('of a lease that ran out is taken over with a higher fence, and asks the API no second time', async () => {
+    const { api, first, claim } = await held()
+    await pass(30_000)
+    api.reject(id)
+    const second = await claim()
+    expect([first.fence, second.fence]).toEqual([1, 2])
+    expect([first.attempt, second.attempt]).toEqual([1, 2])
+    expect(second.idempotencyKey).toBe(first.idempotencyKey)
+    expect(second.decision.status).toBe('approved')
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('that was taken over writes nothing, and learns it from the answer and from its signal', async () => {
+    const { first, store, claim } = await held()
+    const { signal } = first
+    await pass(30_000)
+    const second = await claim()
+    expect(await first.complete()).toBe('lost')
+    expect(await first.release()).toBe('lost')
+    expect(await first.park('handler-failed')).toBe('lost')
+    expect(signal.aborted).toBe(false)
+    expect(await first.extend()).toBe('lost')
+    expect(signal.aborted).toBe(true)
+    expect(await store.get(id)).toMatchObject({ state: 'claimed', fence: 2 })
+    expect(await second.complete()).toBe('done')
+  })
+
+  it('that is lost gives an aborted signal to whoever asks for it later', async () => {
+    const { first, claim } = await held()
+    await pass(30_000)
+    await claim()
+    await first.extend()
+    expect(first.signal.aborted).toBe(true)
+    expect(first.signal).toBe(first.signal)
+  })
+
+  it('is still good when its lease ran out and nobody took over', async () => {
+    const { first } = await held()
+    await pass(60_000)
+    expect(await first.complete()).toBe('done')
+  })
+
+  it('released comes again when its wait is over, by number of starts where none is given', async () => {
+    const { first, store, verify } = await held({ runs: { backoffMs: [2_000, 600_000] } })
+    expect(await first.release()).toBe('released')
+    expect(await store.get(id)).toMatchObject({ state: 'pending', starts: 1, dueInMs: 2_000 })
+    await pass(1_999)
+    expect((await verify()).kind).toBe('too-soon')
+    await pass(1)
+    const again = await verify()
+    expect(again).toMatchObject({ kind: 'ok', claim: { attempt: 2 } })
+    // Half way between the shortest and twice as long: `random` is 0.5.
+    expect(again.kind === 'ok' && again.claim.backoffMs()).toBe(3_000)
+  })
+
+  it('released with its start given back is at its first attempt again', async () => {
+    const { first, store, claim } = await held()
+    expect(await first.release({ waitMs: 0, giveAttemptBack: true })).toBe('released')
+    expect(await store.get(id)).toMatchObject({ state: 'pending', starts: 0, dueInMs: 0 })
+    expect(await claim()).toMatchObject({ attempt: 1, fence: 2 })
+  })
+
+  it('parked waits for a person, with the places that were wrong', async () => {
+    const { first, store, verify } = await held()
+    expect(await first.park('edit-invalid', ['/amount', '/to'])).toBe('parked')
+    expect(await store.get(id)).toMatchObject({ state: 'parked', reason: 'edit-invalid', note: '/amount /to' })
+    expect((await verify()).kind).toBe('parked')
+  })
+
+  it('rejects where the store is down, and may be asked again', async () => {
+    const faulty = new FaultyStore()
+    const { first } = await held({ store: faulty.store })
+    faulty.fail()
+    await expect(first.complete()).rejects.toThrow('the store is down')
+    await expect(first.extend()).rejects.toThrow('the store is down')
+    expect(first.signal.aborted).toBe(false)
+    faulty.mend()
+    expect(await first.complete()).toBe('done')
+  })
+})
+
+describe('toResponse', () => {
+  it('of a verified decision is 200, swept or not', async () => {
+    const { api, register, verify } = coreBench()
+    await register()
+    api.approve(id)
+    const outcome = await verify()
+    for (const swept of [true, false]) {
+      const { status, body } = toResponse(outcome, { swept })
+      expect([status, body]).toEqual([200, '{"result":"handled"}'])
+    }
+  })
+
+  it('of anything else is what a receiver answers', async () => {
+    const { api, register, verify } = coreBench()
+    await register()
+    api.pend(id)
+    const outcome = await verify()
+    expect(toResponse(outcome, { swept: true }).status).toBe(202)
+    expect(toResponse(outcome, { swept: false })).toMatchObject({ status: 409, headers: { 'retry-after': '2' } })
+  })
+})

@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isCheqpointError, type Store } from '../../src/index.js'
+import { type RedisStoreOptions, redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
+import { id, tracked } from '../support/answers-bench.js'
+import { canaries, everything, searchFor, standingSecrets } from '../support/canaries.js'
+import { describeWith } from '../support/needs.js'
+import type { Backing } from '../support/redaction-backing.js'
+import { redactionBench } from '../support/redaction-bench.js'
+import { openBench, type RedisBench } from '../support/redis-bench.js'
+
+const search = searchFor(standingSecrets)
+const token = `lease-${canaries.claim}`
+const draft = {
+  ref: 'ref-1',
+  action: 'process_refund',
+  assistant: null,
+  expiresAt: null,
+  details: JSON.stringify({ card: canaries.details }),
+  context: JSON.stringify({ tenant: canaries.context }),
+}
+const sealed = JSON.stringify({ note: canaries.note, modifiedDetails: { card: canaries.edit } })
+const soon = { dueInMs: 0, notBeforeMs: 0 }
+
+/** Every method, with everything that it can be given. */
+const calls: Readonly<Record<Exclude<keyof Store, 'close'>, (store: Store) => Promise<unknown>>> = {
+  add: (store) => store.add({ ...draft, id }, { dueInMs: 0, sealed }),
+  reserve: (store) => store.reserve('ref-1', draft, soon),
+  bind: (store) => store.bind('ref-1', id, { dueInMs: 0, sealed }),
+  hold: (store) => store.hold('ref-1', canaries.claim),
+  discard: (store) => store.discard('ref-1'),
+  postpone: (store) => store.postpone('ref-1', 1),
+  reservation: (store) => store.reservation('ref-1'),
+  claim: (store) => store.claim(id, token, 1, {}),
+  knock: (store) => store.knock(id, { withinMs: 1 }),
+  takeDue: (store) => store.takeDue(1, 1),
+  extend: (store) => store.extend(id, token, 1),
+  seal: (store) => store.seal(id, token, sealed),
+  release: (store) => store.release(id, token, soon),
+  complete: (store) => store.complete(id, token, { outcome: 'approved', result: canaries.result }, 1),
+  park: (store) => store.park(id, token, 'adopted', canaries.note),
+  retry: (store) => store.retry(id),
+  cancel: (store) => store.cancel(id, 1),
+  get: (store) => store.get(id),
+  list: (store) => store.list({ state: 'open', limit: 1 }),
+  reservations: (store) => store.reservations({ limit: 1 }),
+  stats: (store) => store.stats(),
+  nextDueInMs: (store) => store.nextDueInMs(),
+  check: (store) => store.check(),
+}
+
+const words = ['OOM', 'NOAUTH', 'WRONGPASS', 'NOPERM', 'READONLY', 'MOVED', 'WRONGTYPE', 'LOADING', 'NOSCRIPT']
+const starts = [
+  ...words,
+  'ERR',
+  'ERR unknown command',
+  'ERR Error running script @user_script:1: -OOM',
+  'write failed:',
+]
+
+/** What clients of Redis throw: with the command attached, and quoted. */
+function quoting(start: string, args: readonly string[]): Error {
+  const text = `${start} ${canaries.storeError} ${args.join(' ')}`
+  const cause = new Error(text, { cause: { command: args } })
+  return Object.assign(new Error(text, { cause }), { command: { name: args[0], args }, input: Buffer.from(text) })
+}
+
+/** A client that throws an error, or hands one over, that has everything in it. */
+const clients: readonly (readonly [string, (start: string) => SendCommand])[] = [
+  ['throws', (start) => (args) => Promise.reject(quoting(start, args))],
+  [
+    'throws at once',
+    (start) => (args) => {
+      throw quoting(start, args)
+    },
+  ],
+  ['hands over as a value', (start) => (args) => Promise.resolve(quoting(start, args))],
+]
+
+describe.each(clients)('an error that a client of Redis %s', (_, client) => {
+  it.each(Object.entries(calls))('leaves nothing in what %s rejects with', async (_, call) => {
+    let rejected = 0
+    for (const start of starts) {
+      const result = await settle(call(redisStore({ sendCommand: client(start) })))
+      if (isCheqpointError(result)) rejected++
+      else expect(result).not.toBeInstanceOf(Error)
+      expect(search(everything(result)), start).toEqual([])
+    }
+    expect(rejected).toBeGreaterThan(0)
+  })
+
+  it.each(['ERR', 'OOM', 'LOADING', 'write failed:'])(
+    'leaves nothing in events, errors and answers: %s',
+    async (start) => {
+      const store = redisStore({ sendCommand: client(start) })
+      const bench = redactionBench({ store, pass: async () => {}, dump: async () => [] } satisfies Backing)
+      await bench.receiver.track(id, tracked).catch(() => {})
+      expect((await bench.send()).status).toBe(503)
+      await bench.receiver.resolve(id).catch(() => {})
+      const evidence = await bench.evidence()
+      expect(evidence.map(({ place }) => place)).toContain('hidden event')
+      expect(evidence.flatMap(({ place, text }) => search(text).map((kind) => `${kind} in ${place}`))).toEqual([])
+    },
+  )
+})
+
+describe('a reply that Redis cannot have given', () => {
+  const { storeError } = canaries
+  it.each<[string, unknown]>([
+    ['a text', storeError],
+    ['a list of texts', [storeError, storeError]],
+    ['a word and a wrong rest', ['claimed', storeError, storeError]],
+    ['an object', { [storeError]: storeError }],
+    ['bytes', Buffer.from(storeError)],
+    ['a list of errors', [new Error(storeError)]],
+  ])('is not shown: %s', async (_, reply) => {
+    for (const [name, call] of Object.entries(calls)) {
+      const result = await settle(call(redisStore({ sendCommand: async () => reply })))
+      expect(search(everything(result)), name).toEqual([])
+    }
+  })
+})
+
+describe('what check() says', () => {
+  const info = [
+    ...['config_file', 'executable', 'os', 'aof_last_write_status', 'slave0', 'run_id'].map(
+      (field) => `${field}:${canaries.storeError}`,
+    ),
+    'redis_version:7.0.0',
+    'maxmemory_policy:allkeys-lru',
+    'aof_enabled:0',
+    'connected_slaves:0',
+  ].join('\r\n')
+  const says: SendCommand = async ([name]) => {
+    if (name === 'EVALSHA') return ['probe', 7, null, [], info]
+    return name === 'SET' ? 'OK' : info
+  }
+
+  it.each<[string, Partial<RedisStoreOptions>]>([
+    ['in warnings', { allowEviction: true }],
+    ['in an error', {}],
+    ['of replicas', { allowEviction: true, minReplicas: 1 }],
+  ])('quotes nothing else of what the server says of itself: %s', async (_, options) => {
+    const said = await settle(redisStore({ sendCommand: says, ...options }).check())
+    expect(everything(said)).toContain('allkeys-lru')
+    expect(search(everything(said))).toEqual([])
+  })
+})
+
+describeWith('redis-server', 'a Redis that wants a password', () => {
+  let redis: RedisBench
+  beforeAll(async () => {
+    redis = await openBench()
+  })
+  afterAll(() => redis.close())
+
+  it('is not told it again in an error', async () => {
+    const sendCommand: SendCommand = (_, key) => redis.send(['AUTH', 'user', canaries.storeError], key)
+    const error = await settle(redisStore({ sendCommand }).check())
+    expect(isCheqpointError(error)).toBe(true)
+    expect(search(everything(error))).toEqual([])
+  })
+})
+
+/** What it resolves with, or the error. */
+async function settle(work: Promise<unknown>): Promise<unknown> {
+  return work.catch((error: unknown) => error)
+}
