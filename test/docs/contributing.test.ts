@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { quoted, tableRows } from '../support/blocks.js'
@@ -13,6 +13,19 @@ describe('CONTRIBUTING.md', () => {
   it('lists every script of the package, and no other', () => {
     const listed = tableRows('CONTRIBUTING.md', 'scripts').flatMap(([name = '']) => quoted(name))
     expect([...listed].sort()).toEqual(Object.keys(scripts).sort())
+  })
+
+  it('lists every lane, and whether it is part of the fast one', () => {
+    const listed = tableRows('CONTRIBUTING.md', 'lanes').map(([name = '', , fast = '']) => [
+      quoted(name)[0],
+      fast === 'yes',
+    ])
+    const folders = readdirSync('test', { withFileTypes: true })
+      .filter((each) => each.isDirectory())
+      .map(({ name }) => name)
+    const isFast = (name: string): boolean => scripts['test']?.split(' ').includes(`--project=${name}`) === true
+    const lanes = folders.filter((name) => name !== 'support')
+    expect(listed.sort()).toEqual(lanes.sort().map((name) => [name, isFast(name)]))
   })
 
   it('names files that exist', () => {

@@ -102,28 +102,33 @@ describe('docs/reference.md', () => {
 
   it('says in its table all that can be answered', () => {
     const rows = tableRows(reference, 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
-    const source = readFileSync('src/outcome.ts', 'utf8')
+    const source = readFileSync('src/http/responses.ts', 'utf8')
     const kinds = [...(source.split('= {\n')[1]?.split('\n}')[0] ?? '').matchAll(/^ {2}'?([a-z-]+)'?:/gm)].map(
       ([, kind = '']) => kind,
     )
-    expect([...rows, 'done'].sort()).toEqual([...kinds].sort())
+    expect([...rows, 'completed'].sort()).toEqual([...kinds].sort())
   })
 })
 
 describe('docs/operating.md', () => {
   it('has one row for each event, and no other', () => {
-    const types = unionOf('src/events.ts', 'export type CheqpointEvent =', '\nexport', /readonly type: '([a-z-]+)'/g)
+    const types = unionOf(
+      'src/model/events.ts',
+      'export type CheqpointEvent =',
+      '\nexport',
+      /readonly type: '([a-z-]+)'/g,
+    )
     const rows = tableRows(operating, 'events').map(([cell = '']) => quoted(cell)[0])
     expect([...rows].sort()).toEqual([...types].sort())
   })
 
   it('has one row for each reason of released, and no other', () => {
-    const reasons = unionOf('src/events.ts', 'export type ReleaseReason =', '\n\n', /\| '([a-z-]+)'/g)
+    const reasons = unionOf('src/model/events.ts', 'export type ReleaseReason =', '\n\n', /\| '([a-z-]+)'/g)
     expect([...firstWords(operating, 'release reasons')].sort()).toEqual([...reasons].sort())
   })
 
   it('has one row for each reason to park, and no other', () => {
-    const reasons = unionOf('src/record.ts', 'export type ParkReason =', '\n\n', /\| '([a-z-]+)'/g)
+    const reasons = unionOf('src/model/park-reason.ts', 'export type ParkReason =', '\n\n', /\| '([a-z-]+)'/g)
     const rows = tableRows(operating, 'park reasons').map(([cell = '']) => quoted(cell)[0])
     expect([...rows].sort()).toEqual([...reasons].sort())
   })
@@ -220,7 +225,7 @@ describe('SECURITY.md', () => {
 
   it('names options, events and methods that exist', () => {
     const receiver = createReceiver({ apiKey: 'k', onDecision() {} })
-    const events = readFileSync('src/events.ts', 'utf8')
+    const events = readFileSync('src/model/events.ts', 'utf8')
     for (const name of ['resolve', 'wait', 'submit', 'parked', 'unconfirmed']) expect(receiver).toHaveProperty(name)
     for (const option of ['callbackSecret', 'adopt', 'retentionMs', 'guarantee', 'baseUrl', 'onEvent', 'dispatcher'])
       expect(knownOptions()).toContain(option)

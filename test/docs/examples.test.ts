@@ -278,9 +278,10 @@ describe('examples/README.md', () => {
   })
 
   it.each(files)('lists %s, which a test runs', (name) => {
-    const sources = readdirSync('test')
+    const sources = ['test/docs', 'test/redis']
+      .flatMap((folder) => readdirSync(folder).map((test) => `${folder}/${test}`))
       .filter((test) => test.endsWith('.test.ts'))
-      .map((test) => readFileSync(`test/${test}`, 'utf8'))
+      .map((test) => readFileSync(test, 'utf8'))
     const built = name.replace('.ts', '.js')
     const host = name === 'next.ts' ? 'test/support/next-host.js' : `examples/${built}`
     const started = [`start('${host}'`, `start('${built}'`, `'dist/${host}'`]

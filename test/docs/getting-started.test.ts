@@ -2,9 +2,10 @@ import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { createSimulator } from '../../src/simulator/index.js'
 import { codeBlocks } from '../support/blocks.js'
+import { describeWith } from '../support/needs.js'
 import { freePort } from '../support/programs.js'
 
 const file = 'docs/getting-started.md'
@@ -78,13 +79,13 @@ async function startApp() {
   return { simulator, printed, sh, submit }
 }
 
-describe('docs/getting-started.md', () => {
+describeWith('curl', 'docs/getting-started.md', () => {
   it('leads from a request to a decision that is acted on once, and prints what it says', async () => {
     const { simulator, printed, submit } = await startApp()
     const approvalId = await submit()
     simulator.decide(approvalId, { status: 'approved' })
     await simulator.settled()
-    await printed.line('"type":"done"')
+    await printed.line('"type":"completed"')
     const shown = block('text', 'refunded').trim().split('\n')
     const told = printed.lines.slice(-shown.length).map((line) => line.replaceAll(approvalId, 'req_…'))
     expect(told.map((line) => line.replace(/"durationMs":[\d.]+/, '"durationMs":…'))).toEqual(shown)

@@ -50,7 +50,7 @@ describe('a process that stood still before its handler', () => {
   it('calls it where nobody took over, with its lease renewed', async () => {
     const { first, second, status } = await frozenAfterSeal(30_000, async () => {})
     expect(status).toBe(200)
-    expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'done' })
+    expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'completed' })
     expect([first.runs.length, second.runs.length]).toEqual([1, 0])
   })
 

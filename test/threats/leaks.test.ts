@@ -138,7 +138,7 @@ describe('a log that writes events as JSON', () => {
       .array(
         fc.constantFrom(
           '\r\n',
-          '\n{"type":"done"}',
+          '\n{"type":"completed"}',
           '\u001b[2J',
           '\u0000',
           '\u202e',

@@ -41,11 +41,18 @@ export async function runTests(root: string, files: readonly string[], title?: s
   const named = title === undefined ? [] : [`--testNamePattern=^${title.replace(/[^\w\s]/g, '.')}$`]
   const reporting = ['--reporter=json', `--outputFile=${output}`, '--bail=1']
   // A slow machine must not look like a test that noticed.
-  const patience = ['--testTimeout=30000', '--hookTimeout=60000']
+  const patience = ['--testTimeout=60000', '--hookTimeout=60000']
   // The list of mutants misses each text that was changed, and would kill everything.
-  const options = ['run', '--dir', 'test', '--exclude', 'test/unit/mutants.test.ts', ...patience, ...reporting]
+  // Where no file is named, the lanes of `npm test`.
+  const lanes = files.length > 0 ? [] : fastLanes(root)
+  const options = ['run', ...lanes, '--exclude', 'test/unit/mutants.test.ts', ...patience, ...reporting]
   const code = await run(root, ['node_modules/vitest/vitest.mjs', ...options, ...named, ...paths])
   return code === null ? { kind: 'broken', why: 'the tests do not end' } : readVerdict(root, output, code === 0)
+}
+
+/** The options that name the lanes of `npm test`. */
+function fastLanes(root: string): readonly string[] {
+  return readFileSync(join(root, 'package.json'), 'utf8').match(/--project=[\w-]+/g) ?? []
 }
 
 function readVerdict(root: string, output: string, passed: boolean): Verdict {

@@ -174,7 +174,7 @@ describe('the events of a decision', () => {
   it('show a status word in one short line, whatever it is: 64 characters, none that a terminal would obey', async () => {
     const { receiver, api, events } = bench({ sweep: 'elsewhere' })
     const words = [
-      ['\u001b[31mAPPROVED\r\n{"type":"done"}', '\\u{1b}[31mAPPROVED\\u{d}\\u{a}{"type":"done"}'],
+      ['\u001b[31mAPPROVED\r\n{"type":"completed"}', '\\u{1b}[31mAPPROVED\\u{d}\\u{a}{"type":"completed"}'],
       ['AP\u202ePROVED\u2028\u009b2J', 'AP\\u{202e}PROVED\\u{2028}\\u{9b}2J'],
       ['P\u00c9NDING \ud83d\ude80', 'P\u00c9NDING \ud83d\ude80'],
       ['x'.repeat(500_000), 'x'.repeat(64)],
