@@ -24,7 +24,7 @@ const rows: Readonly<Record<Outcome['kind'], Row>> = {
   // The same bytes as `handled`: a repeated callback gets what the first one got.
   completed: { swept: 200, alone: 200, title: 'Handled', result: 'handled' },
   'edit-refused': { swept: 200, alone: 200, title: 'The edit was refused' },
-  parked: { swept: 202, alone: 202, title: 'CompletionWaits for a person' },
+  parked: { swept: 202, alone: 202, title: 'Waits for a person' },
   running: { swept: 202, alone: 202, title: 'Still running' },
   'in-progress': { swept: 202, alone: 409, title: 'Another delivery is at work' },
   'over-budget': { swept: 202, alone: 429, title: 'Too many requests to confirm' },

@@ -24,14 +24,14 @@ export type Outcome =
     }
   /** It did so before; `confirmed` is `null` where the tombstone keeps the outcome only, or the record was cancelled. */
   | { readonly kind: 'completed'; readonly approvalId: string; readonly confirmed: ConfirmedDecision | null }
-  /** FetchedApproval, and parked because the reviewer's edit must not run. */
+  /** Confirmed, and parked because the reviewer's edit must not run. */
   | {
       readonly kind: 'edit-refused'
       readonly approvalId: string
       readonly reason: ParkReason
       readonly confirmed: ConfirmedDecision
     }
-  /** CompletionWaits for a person. */
+  /** Waits for a person. */
   | { readonly kind: 'parked'; readonly approvalId: string; readonly reason: ParkReason | null }
   /** The handler is still at work; the lease goes on. */
   | { readonly kind: 'running'; readonly approvalId: string }

@@ -35,7 +35,7 @@ export interface CallbackOptions {
   readonly maxInFlight?: number | undefined
 }
 
-/** How the API is asked for the confirmed: time-out, pace, largest answer. */
+/** How decisions are confirmed: time-out, pace, largest response. */
 export interface ConfirmOptions {
   /** For one GET, from connecting to the last byte. Less than `runs.leaseMs`. Default 5,000. */
   readonly timeoutMs?: number | undefined

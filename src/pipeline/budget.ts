@@ -46,7 +46,7 @@ export class Budget {
 
   /** Gives back a token that was not used. */
   giveBack(assistant: string | null): void {
-    // ClaimedApproval to the burst when it is next looked at.
+    // Held to the burst when it is read next.
     this.#bucket(assistant).tokens += 1
   }
 

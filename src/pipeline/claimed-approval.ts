@@ -94,7 +94,7 @@ export class ClaimedApproval {
     return answeredCodes.has(code) || clock.elapsed() - createdAt >= 3_600_000
   }
 
-  /** CompletionWaits under the lease for a token of the sweep's budget; gives the claim back where that would take too long. */
+  /** Waits under the lease for a token of the sweep's budget; gives the claim back where that would take too long. */
   async #waitForBudget(): Promise<Outcome | null> {
     const { pauses, callbackBudget, latecomers, sweepBudget, runs, random } = this.#core
     const { assistant, id: approvalId } = this.record
@@ -133,7 +133,7 @@ export class ClaimedApproval {
     const { confirmed, original } = stored
     const context = await validate(rules.context, stored.context)
     if (!context.ok) return this.park('context-invalid', context.paths)
-    // A handler gets copies of its own: what it does to one must not show in another, nor in what we tell of the confirmed.
+    // A handler gets copies of its own: what it does to one must not show in another, nor in what is reported.
     const edit = (): JsonObject | null =>
       confirmed.modifiedDetails === null ? null : readConfirmed(seal.sealed).modifiedDetails
     // Spread last below: keys that follow a spread cost the engine a shape of its own each time.

@@ -30,7 +30,7 @@ const throttledPauseMs = 30_000
 /** Pause after a refused key, so that a key mended by a rotation elsewhere is found within a minute. */
 const refusedKeyPauseMs = 60_000
 
-/** Asks the API for the confirmed. Never rejects. */
+/** Fetches the decision from the API. Never rejects. */
 export async function confirm(
   record: ApprovalRecord,
   via: Via,

@@ -56,7 +56,7 @@ export async function resolve(id: string, trigger: Trigger, core: PipelineContex
     const text = typeof found === 'string' ? found : writeConfirmed(found)
     const seal = await core.store.seal(id, token, text)
     if (seal.kind === 'lost') return lost(id, core)
-    // ConfirmedDecision before, by somebody whose claim was lost meanwhile, it may be another confirmed than was found here.
+    // Recorded before, by a holder whose claim was lost meanwhile, it may differ from what was confirmed here.
     const confirmed = typeof found !== 'string' && seal.sealed === text ? found : null
     const verified = await held.prepare({ sealed: seal.sealed, starts: seal.starts, confirmed }, rules)
     // A process that stood still until its lease was over may have been followed by another.
@@ -93,7 +93,7 @@ async function queue(
   return trigger.ref !== undefined && (await hasTurn(assistant, core)) ? null : left
 }
 
-/** CompletionWaits for a token of the callbacks' budget. `false`, with none taken, where that is too far off or the API asked to wait. */
+/** Waits for a token of the callbacks' budget. `false`, with none taken, where that is too far off or the API asked to wait. */
 async function hasTurn(assistant: string | null, core: PipelineContext): Promise<boolean> {
   const turnMs = core.callbackBudget.reserveWithin(queueMs, assistant)
   if (turnMs === null) return false

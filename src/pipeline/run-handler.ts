@@ -35,7 +35,7 @@ export async function run(claim: Claim, handler: Handler, deps: RunDeps): Promis
   const { action } = decision
   const { emit, clock } = deps
   if (deps.stop.stopped) {
-    // FetchedApproval as the receiver drained, and too late to start.
+    // Confirmed as the receiver drained, and too late to start.
     await release(claim, 0, 'closing', deps)
     return { kind: 'closing' }
   }
@@ -67,7 +67,7 @@ type Ended =
   | { readonly kind: 'threw' | 'timed-out'; readonly error: unknown }
 
 /**
- * CompletionWaits for the handler. When its time is up, or the receiver stops, its signal aborts; it then has one lease to come
+ * Waits for the handler. When its time is up, or the receiver stops, its signal aborts; it then has one lease to come
  * to an end by itself. One that does not is given up, and reported should it finish after all.
  */
 function settle(claim: Claim, handler: Handler, deps: RunDeps): Promise<Ended> {

@@ -40,7 +40,7 @@ export interface ApiFault {
   readonly rate?: number | undefined
 }
 
-/** Faults that are none. ConfirmedDecision: a misspelt field throws instead of doing nothing. */
+/** Faults that are none. Sealed: a misspelt field throws instead of doing nothing. */
 export function noFaults(): Faults {
   return Object.seal<Faults>({
     drop: false,

@@ -44,7 +44,7 @@ const lookEveryMs = 500
 /** Records read from the store at a time. */
 const batch = 64
 
-/** CompletionWaits for completions: one loop for all who wait, reading each awaited record once a round. */
+/** Waits for completions: one loop for all who wait, reading each awaited record once a round. */
 export class CompletionWaits {
   readonly #core: PipelineContext
   readonly #pipeline: Pipeline

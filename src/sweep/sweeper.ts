@@ -121,7 +121,7 @@ export class Sweeper {
     }
   }
 
-  /** CompletionWaits for so long, or until a place is free where there is none. */
+  /** Waits for so long, or until a place is free where there is none. */
   async #rest(ms: number | null): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {

@@ -19,11 +19,11 @@ const item = (page: Page, summary: string) => page.getByRole('navigation').getBy
 const entries = (page: Page) => page.locator('#deliveries summary')
 const detail = (page: Page) => page.locator('#request')
 
-/** CompletionWaits for something outside the page. */
+/** Waits for something outside the page. */
 const becomes = (look: () => unknown, wanted: unknown): Promise<void> =>
   vi.waitFor(() => expect(look()).toEqual(wanted), { timeout: 15_000, interval: 20 })
 
-/** CompletionWaits for a text in the page. */
+/** Waits for a text in the page. */
 async function shows(page: Page, selector: string, text: string | RegExp): Promise<void> {
   await page.locator(selector).filter({ hasText: text }).first().waitFor()
 }

@@ -225,7 +225,7 @@ describeWith('redis-server', 'redisStore: layout', () => {
     await store.add(record('id'), { dueInMs: 0 })
     await decide(store, 'id', 'worker')
     const answer = await store.claim('id', 'late', hour, {})
-    expect(answer).toMatchObject({ kind: 'completed', tombstone: { outcome: 'approved', sealed: null, result: null } })
+    expect(answer).toMatchObject({ kind: 'done', tombstone: { outcome: 'approved', sealed: null, result: null } })
   })
 })
 

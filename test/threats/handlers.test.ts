@@ -99,7 +99,7 @@ describe('a handler that calls the library', () => {
     expect(asked).toEqual([
       { kind: 'running', approvalId: 'req_1' },
       false,
-      'in-progress',
+      'held',
       'not-parked',
       expect.objectContaining({ taken: 0 }),
       202,

@@ -130,7 +130,7 @@ export class Rig {
     return ids
   }
 
-  /** CompletionWaits until nothing is open, for so long at most: the checker tells what still is. */
+  /** Waits until nothing is open, for so long at most: the checker tells what still is. */
   async drain(timeoutMs: number = 90_000): Promise<void> {
     await this.fleet.booted()
     const until = performance.now() + timeoutMs

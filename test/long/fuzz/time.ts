@@ -90,7 +90,7 @@ export class FakeTime implements Clock {
     }
   }
 
-  /** CompletionWaits until nothing goes on any more, or it is over. */
+  /** Waits until nothing goes on any more, or it is over. */
   async #settle(isOver: () => boolean = () => false): Promise<void> {
     const startedAt = performance.now()
     for (let idle = 0; idle < idleTurns && !isOver(); idle++) {

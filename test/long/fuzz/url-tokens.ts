@@ -140,7 +140,7 @@ export const urlTokens: Property = property({
       'shortened: 401 token-refused',
       'expired: 401 token-refused',
     ],
-    ...['of another record: 401 token-refused', 'of nobody: 404 unknown-approval', 'not bound yet: 202 unconfirmed'],
+    ...['of another record: 401 token-refused', 'of nobody: 404 unknown-approval', 'not bound yet: 202 awaiting-id'],
     ...['of another secret: 401 token-refused', 'repeated: 401 token-refused', 'elsewhere: 401 token-refused'],
   ],
   arbitrary: fc.record({ way, inPath: fc.boolean() }),
@@ -233,7 +233,7 @@ function goWay(
     case 'of nobody':
       return { sent: { ...put(mint(secrets[0], 'nobody', now + day)), ...unknownId }, deserves: '404 unknown-approval' }
     case 'not bound yet':
-      return { sent: { ...put(mint(secrets[0], 'reserved', now + day)), ...unknownId }, deserves: '202 unconfirmed' }
+      return { sent: { ...put(mint(secrets[0], 'reserved', now + day)), ...unknownId }, deserves: '202 awaiting-id' }
     case 'of another secret':
       return refused(put(mint('a secret of somebody else', ref, now + day)))
     case 'repeated':

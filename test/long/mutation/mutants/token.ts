@@ -91,14 +91,14 @@ export const tokenMutants: readonly Mutant[] = [
     file: 'src/stores/redis/scripts.ts',
     find: "if ref and entry.ref ~= ref then return {'foreign'} end\nif entry.state == 'done'",
     replace: "if entry.state == 'done'",
-    tests: ['redis/redis-store.test.ts', 'redis/clients.test.ts'],
+    tests: ['redis-smoke/redis-smoke.test.ts', 'redis/redis-store.test.ts', 'redis/clients.test.ts'],
   },
   {
     guard: 'the token of another record knocks on nothing in Redis',
     file: 'src/stores/redis/scripts.ts',
     find: "if ref and entry.ref ~= ref then return {'foreign'} end\nif entry.state ~= 'open'",
     replace: "if entry.state ~= 'open'",
-    tests: ['redis/redis-store.test.ts', 'redis/clients.test.ts'],
+    tests: ['redis-smoke/redis-smoke.test.ts', 'redis/redis-store.test.ts', 'redis/clients.test.ts'],
   },
   {
     guard: 'the claim of a callback is held against its token',
