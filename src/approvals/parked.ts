@@ -1,19 +1,21 @@
-import { type ConfirmedDecision, showConfirmed } from '../model/confirmed-decision.js'
+import { type ConfirmedDecision, readConfirmed } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
-import type { Snapshot } from '../stores/store.js'
-import type { JsonValue } from '../util/json.js'
-import { showJson } from '../util/json.js'
+import type { ListedEntry, Page, PageQuery } from '../stores/store.js'
+import { type JsonValue, showJson } from '../util/json.js'
+import { formatVersion, readApproval } from './entry.js'
+import type { Records } from './records.js'
 
-/** A record that waits for a person. */
+/** An approval that waits for a person. */
 export interface ParkedApproval {
   readonly approvalId: string
+  /** Empty where the entry cannot be read. */
   readonly action: string
   readonly assistant: string | null
   readonly reason: ParkReason
   /** JSON Pointers of what was wrong, separated by spaces; empty where the reason says it all. */
   readonly note: string
-  /** Starts of its handler so far. */
-  readonly starts: number
+  /** Attempts of its handler so far. */
+  readonly attempts: number
   /** What was submitted; `null` where it cannot be read. */
   readonly details: JsonValue
   readonly context: JsonValue
@@ -21,21 +23,63 @@ export interface ParkedApproval {
   readonly decision: ConfirmedDecision | null
 }
 
-/** Reads a parked snapshot, damaged or not: a person must see it either way. */
-export function readParked(snapshot: Snapshot): readonly ParkedApproval[] {
-  if (snapshot.state !== 'parked') return []
-  const { record, reason, note, starts, sealed } = snapshot
+/** Reads an entry of the parked index, damaged or not: a person must see it either way. */
+export function readParked({ key, entry }: ListedEntry): readonly ParkedApproval[] {
+  const approvalId = key.slice(2)
+  const known = readApproval({ now: 0, entry, unreadable: entry === null ? '' : undefined })
+  if (known === 'unreadable' || known === null) {
+    const nothing = { details: null, context: null, decision: null }
+    return [{ approvalId, action: '', assistant: null, reason: 'corrupt', note: '', attempts: 0, ...nothing }]
+  }
+  if (known.kind !== 'open' || known.parked === null) return []
+  const { action, assistant, attempts, parked } = known
   return [
     {
-      approvalId: record.id,
-      action: record.action,
-      assistant: record.assistant,
-      reason,
-      note,
-      starts,
-      details: showJson(record.details),
-      context: showJson(record.context),
-      decision: showConfirmed(sealed),
+      approvalId,
+      action,
+      assistant,
+      ...parked,
+      attempts,
+      details: showJson(known.details),
+      context: showJson(known.context),
+      decision: readConfirmed(known.decision),
     },
   ]
+}
+
+/** How many due entries one call looks through for those that cannot be read. */
+const mostDue = 1_000
+/** In front of the cursor of a page that goes on in the due index. */
+const dueMark = 'due '
+
+/**
+ * One page of what waits for a person: the parked index, then the entries of the due index that cannot be read. A page may
+ * be short, since one call looks through 1,000 due entries at the most.
+ */
+export async function listParked(records: Records, { limit, cursor }: PageQuery): Promise<Page<ParkedApproval>> {
+  const items: ParkedApproval[] = []
+  let at = cursor
+  if (at === undefined || !at.startsWith(dueMark)) {
+    const page = await records.list('parked', { limit, cursor: at })
+    items.push(...page.items.flatMap(readParked))
+    if (page.cursor !== null) return { items, cursor: page.cursor }
+    at = dueMark
+  }
+  for (let seen = 0; seen < mostDue; ) {
+    const after = at.slice(dueMark.length)
+    const page = await records.list('due', { limit: 100, cursor: after === '' ? undefined : after })
+    items.push(...page.items.filter(isUnreadable).flatMap(readParked))
+    if (page.cursor === null) return { items, cursor: null }
+    at = `${dueMark}${page.cursor}`
+    seen += 100
+    if (items.length >= limit) break
+  }
+  return { items, cursor: at }
+}
+
+/** Whether an approval is there that this version cannot read, one of a newer version aside, which others can. */
+function isUnreadable({ key, entry }: ListedEntry): boolean {
+  if (!key.startsWith('a:')) return false
+  if (entry === null) return true
+  return entry.state['v'] === formatVersion && readApproval({ now: 0, entry }) === 'unreadable'
 }

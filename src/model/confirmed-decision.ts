@@ -1,7 +1,7 @@
-import { isJsonObject, type JsonObject, type JsonText } from '../util/json.js'
+import { isJsonObject, type JsonObject } from '../util/json.js'
 import type { DecisionStatus, Via } from './decision.js'
 
-/** The confirmed decision, written before the handler starts, so that a retry never asks again. */
+/** The confirmed decision, recorded before the handler starts, so that a retry never asks the API again. */
 export interface ConfirmedDecision {
   readonly status: DecisionStatus
   readonly modifiedDetails: JsonObject | null
@@ -11,29 +11,15 @@ export interface ConfirmedDecision {
   readonly via: Via
 }
 
-export function writeConfirmed(sealed: ConfirmedDecision): JsonText {
-  return JSON.stringify(sealed)
-}
-
-/** Reads what {@link writeConfirmed} wrote. Throws on anything else, so that damage never becomes a decision. */
-export function readConfirmed(text: JsonText): ConfirmedDecision {
-  const value: unknown = JSON.parse(text)
-  if (!isJsonObject(value)) throw new TypeError('a sealed decision is an object')
+/** What was recorded, or `null` where it is damaged: damage never becomes a decision. */
+export function readConfirmed(value: unknown): ConfirmedDecision | null {
+  if (!isJsonObject(value)) return null
   const { status, modifiedDetails, note, decidedAt, via } = value
-  if (status !== 'approved' && status !== 'rejected' && status !== 'expired') throw new TypeError('unknown status')
-  if (modifiedDetails !== null && !isJsonObject(modifiedDetails)) throw new TypeError('modifiedDetails')
-  if (!isTextOrNull(note) || !isTextOrNull(decidedAt)) throw new TypeError('note or decidedAt')
-  if (via !== 'callback' && via !== 'poll' && via !== 'inline' && via !== 'manual') throw new TypeError('via')
+  if (status !== 'approved' && status !== 'rejected' && status !== 'expired') return null
+  if (modifiedDetails !== null && !isJsonObject(modifiedDetails)) return null
+  if (!isTextOrNull(note) || !isTextOrNull(decidedAt)) return null
+  if (via !== 'callback' && via !== 'poll' && via !== 'inline' && via !== 'manual') return null
   return { status, modifiedDetails, note, decidedAt, via }
-}
-
-/** The same for those who only show it: `null` where it is damaged, or was not kept. */
-export function showConfirmed(text: JsonText | null): ConfirmedDecision | null {
-  try {
-    return text === null ? null : readConfirmed(text)
-  } catch {
-    return null
-  }
 }
 
 function isTextOrNull(value: unknown): value is string | null {

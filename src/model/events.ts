@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { DecisionStatus, Via } from './decision.js'
 import type { ErrorCode } from './errors.js'
 import type { ParkReason } from './park-reason.js'
@@ -27,8 +28,8 @@ export type ReleaseReason =
   | 'api-throttled'
   | 'api-key-refused'
   | 'assistant-unknown'
-  | 'no-handler'
-  | 'over-budget'
+  | 'no-free-slot'
+  | 'lease-too-short'
   | 'handler-failed'
   | 'closing'
 
@@ -36,9 +37,8 @@ export type ReleaseReason =
  * What happened, for logs and metrics. A closed union: switch over `type`. No event carries a key, a token, details,
  * a note or a payload. Listeners are called synchronously; one that throws harms nothing.
  *
- * `error` is what your handler or a store threw, with whatever text, causes and properties that has. It is not
- * enumerable: JSON, a copy, `console.log` and `util.inspect` of an event show nothing of it; `event.error` does, and so
- * does `showHidden`. Ids, names of actions and assistants, and names of keys in `paths` are shown.
+ * `error` is what your handler or a store threw, with whatever text, causes and properties that has; JSON of an event
+ * shows its name, code, message and stack. Ids, names of actions and assistants, and names of keys in `paths` are shown.
  */
 export type CheqpointEvent =
   | { readonly type: 'refused'; readonly reason: RefusalReason; readonly approvalId: string | null }
@@ -115,6 +115,10 @@ export type CheqpointEvent =
   | { readonly type: 'submission-unknown'; readonly ref: string }
   /** The API refused our key: nothing of this assistant can be confirmed until it is mended. */
   | { readonly type: 'api-key-refused'; readonly assistant: string | null }
+  /** This process has no handler for an action, and leaves its approvals to others; emitted once an action. */
+  | { readonly type: 'no-handler'; readonly approvalId: string; readonly action: string }
+  /** This process has no key for an assistant, and leaves its approvals to others; emitted once an assistant. */
+  | { readonly type: 'assistant-unknown'; readonly approvalId: string; readonly assistant: string | null }
   /** Nothing of this assistant is asked for a while. */
   | { readonly type: 'paused'; readonly assistant: string | null; readonly forMs: number }
   /** The lease of a running handler was lost; its `signal` aborted. Another run may follow. */
@@ -126,8 +130,6 @@ export type CheqpointEvent =
       readonly action: string
       readonly fence: number
     }
-  /** A decision was found by looking, after its callback had been refused for its token: something on the way may strip the token. */
-  | { readonly type: 'token-refused-but-decided'; readonly approvalId: string }
   /** Nothing looks for lost callbacks: neither `start()` nor `sweep: 'elsewhere'`. Emitted once. */
   | { readonly type: 'not-sweeping' }
   | {
@@ -137,6 +139,8 @@ export type CheqpointEvent =
       readonly undecided: number
       readonly failed: number
     }
+  /** The host's `waitUntil` threw or rejected; the response waits for the handler instead. */
+  | { readonly type: 'wait-until-failed'; readonly error: unknown }
   | { readonly type: 'store-failed'; readonly operation: string; readonly error: unknown }
   | { readonly type: 'store-warning'; readonly message: string }
 
@@ -144,27 +148,48 @@ export type CheqpointEvent =
 export type EventListener = (event: CheqpointEvent) => void
 
 /**
- * A word of somebody else's, fit for one line of a log: its first 64 characters, and as escapes those that a terminal
- * or a viewer would obey instead of showing them.
+ * A word of an outsider's, fit for one line of a log: its first characters, and as escapes those that a terminal or a
+ * viewer would obey instead of showing them.
  */
-export function printable(word: string): string {
-  return word.slice(0, 64).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)
+export function printable(word: string, most = 64): string {
+  return word.slice(0, most).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)
+}
+
+/** `toJSON` of an event: an Error would be shown as `{}`, and what else is thrown might not be JSON. */
+function toJSON(this: { readonly error?: unknown }): unknown {
+  return { ...this, error: readError(this.error) }
+}
+
+function readError(error: unknown): unknown {
+  try {
+    if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error)
+    const { name, message, stack } = error
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+    return { name, code, message, stack }
+  } catch {
+    return 'an error that cannot be read'
+  }
 }
 
 /**
- * Calls a listener so that nothing it does, now or later, reaches the caller. An `error` is not enumerable there, so
- * that an event written as JSON carries no text of a handler or a store.
+ * Calls a listener, and the log, so that nothing they do, now or later, reaches the caller. An `error` is shown with its
+ * message and stack where the event is written as JSON.
  */
-export function guardListener(listener: EventListener | undefined): EventListener {
-  if (listener === undefined) return () => {}
+export function guardListener(
+  listener: EventListener | undefined,
+  log: ((event: CheqpointEvent) => void) | null = null,
+): EventListener {
+  if (listener === undefined && log === null) return () => {}
   return (event) => {
-    try {
-      if ('error' in event) Object.defineProperty(event, 'error', { enumerable: false })
-      const returned: unknown = listener(event)
-      // A promise of any realm or library: one that nobody hears of would end the process.
-      if (returned !== undefined) Promise.resolve(returned).catch(() => {})
-    } catch {
-      // A broken listener must not change what happens to a decision.
+    if ('error' in event) Object.defineProperty(event, 'toJSON', { value: toJSON })
+    for (const each of [listener, log]) {
+      try {
+        const returned: unknown = each?.(event)
+        // A promise of any realm or library: one that nothing handles would end the process.
+        if (returned !== undefined && returned !== null) Promise.resolve(returned).catch(() => {})
+      } catch {
+        // A broken listener must not change what happens to a decision.
+      }
     }
   }
 }

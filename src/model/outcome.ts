@@ -56,6 +56,8 @@ export interface Waiting {
   readonly kind:
     | 'in-progress'
     | 'over-budget'
+    /** Every place for polls, or for handlers, is taken. */
+    | 'no-free-slot'
     | 'too-soon'
     /** A valid token whose submission has no id yet. */
     | 'awaiting-id'

@@ -1,235 +1,174 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type {
-  AddOptions,
-  ApprovalRecord,
-  ClaimAnswer,
-  ClaimOptions,
-  Draft,
-  NewRecord,
-  ParkReason,
-  Store,
-} from '../index.js'
+import type { Entry, JsonObject, ListedEntry, Store } from '../index.js'
 
 /** A store to test, empty and apart from every other. */
 export interface StoreUnderTest {
   readonly store: Store
   /**
-   * Moves the clock that the store reads by exactly so many milliseconds. With it every limit in time is tested one
-   * millisecond before, at and after it; without it the cases wait, and allow for a slow machine.
+   * Moves the store's clock by exactly so many milliseconds, and nothing else moves it. With it every limit in time is
+   * tested one millisecond before and at its end. Without it the cases wait in real time.
    */
-  readonly tick?: ((ms: number) => void | Promise<void>) | undefined
-  /** Frees what the store holds, after each case. */
-  readonly dispose?: (() => Promise<void>) | undefined
+  readonly advance?: ((ms: number) => Promise<void>) | undefined
+  /**
+   * Puts something under a key that the store cannot read, in both indexes if it can, as a defect or another program would.
+   * Without it the cases about unreadable entries check nothing.
+   */
+  readonly damage?: ((key: string) => Promise<void>) | undefined
+  /** Frees what the harness opened. Called after each case. */
+  readonly close?: (() => Promise<void>) | undefined
 }
 
-/** Makes the stores that `storeContract` tests. */
+/** Makes the stores that {@link storeContract} tests. */
 export interface StoreHarness {
-  /** Called once or more for each case. */
+  /** Called once for each case. */
   create(): Promise<StoreUnderTest>
 }
 
-/** A sentence that a store keeps, and how to see whether it does. */
-export type Case = readonly [name: string, body: (bench: Bench) => Promise<void>]
+/** Rules by their sentence, and how to see whether a store keeps them. */
+export type Rules = Readonly<Record<string, (bench: Bench) => Promise<void>>>
 
 /** A duration that ends during no case. */
-export const long = 600_000
+export const long = 3_600_000
 
-/** What real time lasted longer than it may for a check to mean something. */
-class TooSlow extends Error {}
-
-/** Runs a case on a store of its own. In real time it starts again with longer durations where the machine was too slow. */
+/** Runs a case on a store of its own. */
 export async function runCase(harness: StoreHarness, body: (bench: Bench) => Promise<void>): Promise<void> {
-  for (const span of [100, 500, 2_500]) {
-    const { store, tick, dispose } = await harness.create()
-    try {
-      return await body(new Bench(store, tick, tick === undefined ? span : 1_000))
-    } catch (error) {
-      if (!(error instanceof TooSlow) || span === 2_500) throw error
-    } finally {
-      await dispose?.()
-    }
-  }
+  const tested = await harness.create()
+  const failed = await body(new Bench(tested)).then(
+    (): unknown[] => [],
+    (error: unknown) => [error],
+  )
+  // The failure of the case is the one to report.
+  await tested.close?.().catch((error: unknown) => failed.push(error))
+  for (const error of failed) throw error
 }
 
-/** What cases are made of: the store, its time, and the usual first steps. */
+/** The store of a case, its time, and the usual steps. Nothing here depends on how fast the store is. */
 export class Bench {
   readonly store: Store
-  /** A duration that a case can wait for. */
-  readonly span: number
-  readonly #tick: StoreUnderTest['tick']
-  #passed = 0
+  readonly damage: StoreUnderTest['damage']
+  readonly #advance: StoreUnderTest['advance']
+  #written = 0
 
-  constructor(store: Store, tick: StoreUnderTest['tick'], span: number) {
+  constructor({ store, advance, damage }: StoreUnderTest) {
     this.store = store
-    this.span = span
-    this.#tick = tick
+    this.damage = damage
+    this.#advance = advance
   }
 
+  /** Whether nothing but the case moves the store's clock. */
   get exact(): boolean {
-    return this.#tick !== undefined
+    return this.#advance !== undefined
   }
 
-  /** The time that passed, in milliseconds; only differences mean something. */
-  now(): number {
-    return this.exact ? this.#passed : performance.now()
+  /** The store's time. */
+  async now(key = 'a:clock'): Promise<number> {
+    const { now } = await this.store.read(key)
+    assert.ok(Number.isSafeInteger(now), `read: now is a whole number of milliseconds, not ${now}`)
+    return now
+  }
+
+  /** Returns once the store's time is `time` or later; with `advance`, it is then exactly `time`. */
+  async until(time: number): Promise<void> {
+    const first = await this.now()
+    if (this.#advance !== undefined) {
+      if (time > first) await this.#advance(time - first)
+      assert.equal(await this.now(), Math.max(time, first), 'now is moved by what the clock was advanced by')
+      return
+    }
+    for (let before = first; before < time; ) {
+      // Not unref'd: nothing else may keep the process alive while a case waits.
+      await sleep(Math.min(time - before + 1, 2_000))
+      const now = await this.now()
+      assert.ok(now > before, `the store's time stands still at ${now}`)
+      before = now
+    }
   }
 
   async pass(ms: number): Promise<void> {
-    if (this.#tick === undefined) {
-      // Not unref'd: nothing else may keep the process alive while a case waits.
-      await sleep(ms + 10)
-      return
+    await this.until((await this.now()) + ms)
+  }
+
+  /** An entry that no other equals. In no index unless said otherwise. */
+  entry(change: Partial<Entry> = {}): Entry {
+    const stamp = `stamp-${++this.#written}`
+    const state: JsonObject = { of: stamp, list: [1, 'two', null] }
+    return { stamp, dueAt: null, parkedAt: null, state, ...change }
+  }
+
+  /** Writes a new entry under a key that has none. */
+  async put(key: string, change: Partial<Entry> = {}, options?: Parameters<Store['write']>[3]): Promise<Entry> {
+    const entry = this.entry(change)
+    assert.equal(await this.store.write(key, null, entry, options), true, `write(${key}) where nothing is stored`)
+    return entry
+  }
+
+  /** Writes over what is stored. */
+  async replace(key: string, stored: Entry, change: Partial<Entry> = {}): Promise<Entry> {
+    const entry = this.entry(change)
+    assert.equal(await this.store.write(key, stored.stamp, entry), true, `write(${key}) over the stored stamp`)
+    return entry
+  }
+
+  /** What is stored, which must be there. */
+  async stored(key: string): Promise<Entry> {
+    const { entry } = await this.store.read(key)
+    assert.ok(entry !== null, `read(${key}) finds the entry`)
+    return entry
+  }
+
+  /** Asserts that exactly this is stored; `null`: nothing is. */
+  async shows(key: string, expected: Entry | null): Promise<void> {
+    const { entry, unreadable } = await this.store.read(key)
+    assert.equal(unreadable, undefined, `read(${key}): nothing is unreadable`)
+    assert.deepEqual(entry, expected, `read(${key})`)
+    // What deepEqual does not tell apart, and a state must keep: the order of keys.
+    assert.equal(JSON.stringify(entry?.state), JSON.stringify(expected?.state), `read(${key}): the text of state`)
+  }
+
+  /** Takes everything that is due, in the order of the store, a few keys at a time. */
+  async takeAll(hideMs: number = long, limit = 10): Promise<string[]> {
+    const all: string[] = []
+    for (;;) {
+      const { keys } = await this.store.takeDue(limit, hideMs)
+      assert.ok(keys.length <= limit, `takeDue(${limit}) gives at most ${limit} keys, not ${keys.length}`)
+      if (keys.length === 0) return all
+      all.push(...keys)
+      assert.ok(all.length < 5_000, 'takeDue hands out the same keys again and again')
     }
-    this.#passed += ms
-    await this.#tick(ms)
   }
 
-  /** Remembers this moment. Take it before the call whose duration is measured. */
-  mark(): Mark {
-    return new Mark(this)
-  }
-
-  async add(id: string, options: Partial<NewRecord & AddOptions> = {}): Promise<void> {
-    const { dueInMs = long, sealed, parked, ...record } = options
-    assert.equal(await this.store.add(newRecord(id, record), { dueInMs, sealed, parked }), 'added', `add(${id})`)
-  }
-
-  async claim(id: string, token: string, leaseMs: number = long, options: ClaimOptions = {}): Promise<Claimed> {
-    const answer = await this.store.claim(id, token, leaseMs, options)
-    assert.equal(answer.kind, 'claimed', `claim(${id}) by ${token}`)
-    return answer as Claimed
-  }
-
-  /** A record whose holder let its lease run out, and was not followed by anybody. */
-  async lapse(id: string, token: string): Promise<void> {
-    await this.claim(id, token, 1)
-    await this.pass(1)
-  }
-
-  /** A record that `first` lost to `second`. */
-  async takeOver(id: string, first: string, second: string): Promise<void> {
-    await this.lapse(id, first)
-    await this.claim(id, second)
-  }
-
-  async finish(id: string, options: { result?: string | null; retentionMs?: number } = {}): Promise<void> {
-    const { result = null, retentionMs = long } = options
-    await this.claim(id, 'finisher', long, { force: true })
-    await this.store.seal(id, 'finisher', approved)
-    assert.equal(await this.store.complete(id, 'finisher', { outcome: 'approved', result }, retentionMs), 'done')
-  }
-
-  async park(id: string, reason: ParkReason = 'edit-invalid', note = 'see the amount'): Promise<void> {
-    await this.claim(id, 'parker', long, { force: true })
-    assert.equal(await this.store.park(id, 'parker', reason, note), 'parked', `park(${id})`)
-  }
-
-  async reserve(ref: string, dueInMs: number = long): Promise<void> {
-    const answer = await this.store.reserve(ref, newDraft({ ref }), { dueInMs })
-    assert.deepEqual(answer, { kind: 'reserved' }, `reserve(${ref})`)
-  }
-
-  async bind(ref: string, id: string, options: Partial<AddOptions> = {}): Promise<void> {
-    assert.equal(await this.store.bind(ref, id, { dueInMs: long, ...options }), 'bound', `bind(${ref}, ${id})`)
-  }
-
-  /** Everything that is due now, as `kind:key`, taken for a long time. */
-  async due(limit = 1_000): Promise<string[]> {
-    return (await this.store.takeDue(limit, long)).map((key) =>
-      key.kind === 'approval' ? `approval:${key.id}` : `reservation:${key.ref}`,
-    )
-  }
-
-  /** Time until this open record is due. */
-  async dueIn(id: string): Promise<number> {
-    const snapshot = await this.store.get(id)
-    assert.ok(snapshot?.state === 'pending' || snapshot?.state === 'claimed', `${id} is open`)
-    return snapshot.dueInMs
-  }
-}
-
-/** A moment that durations are counted from. */
-export class Mark {
-  readonly #bench: Bench
-  readonly #start: number
-
-  constructor(bench: Bench) {
-    this.#bench = bench
-    this.#start = bench.now()
-  }
-
-  get elapsed(): number {
-    return this.#bench.now() - this.#start
-  }
-
-  /** Checks the last millisecond before `ms` have passed; in real time some moment before. */
-  async before(ms: number, check: () => Promise<void>): Promise<void> {
-    if (this.#bench.exact) {
-      await this.#bench.pass(ms - 1 - this.elapsed)
-      await check()
-      return
+  /** Everything in an index, page by page, with `between` after each of them. */
+  async pages(
+    index: 'due' | 'parked',
+    limit = 100,
+    between: (seen: readonly string[]) => Promise<void> = async () => {},
+  ): Promise<ListedEntry[]> {
+    const all: ListedEntry[] = []
+    let cursor: string | undefined
+    for (let page = 0; page < 1_000; page++) {
+      const answer = await this.store.list(index, cursor === undefined ? { limit } : { limit, cursor })
+      assert.ok(answer.items.length <= limit, `list: at most ${limit} items on a page, not ${answer.items.length}`)
+      all.push(...answer.items)
+      if (answer.cursor === null) return all
+      cursor = answer.cursor
+      await between(answer.items.map(({ key }) => key))
     }
-    const failure = await check().catch((error: unknown) => ({ error }))
-    // A check that came too late failed, or passed, for no reason.
-    if (this.elapsed >= ms) throw new TooSlow(`a check took ${Math.round(this.elapsed)} ms, more than ${ms}`)
-    if (failure !== undefined) throw failure.error
+    throw new assert.AssertionError({ message: `list(${index}) does not come to a last page` })
   }
 
-  /** Checks the very moment when `ms` have passed; in real time a little later. */
-  async at(ms: number, check: () => Promise<void>): Promise<void> {
-    // In real time the store may have begun to count later than the mark.
-    await this.#bench.pass(this.#bench.exact ? Math.max(ms - this.elapsed, 0) : ms)
-    await check()
-  }
-
-  /** Checks the first millisecond after `ms` have passed; in real time a little later. */
-  async after(ms: number, check: () => Promise<void>): Promise<void> {
-    await this.at(ms + 1, check)
-  }
-
-  /** What a store says is left of a duration that began at this mark. */
-  left(actual: number, ms: number): void {
-    if (this.#bench.exact) assert.equal(actual, ms - this.elapsed)
-    else between(actual, ms - this.elapsed, ms)
-  }
-
-  /** What a store says has passed since this mark. */
-  age(actual: number): void {
-    if (this.#bench.exact) assert.equal(actual, this.elapsed)
-    else between(actual, 0, this.elapsed)
+  async keys(index: 'due' | 'parked', limit?: number): Promise<string[]> {
+    return (await this.pages(index, limit)).map(({ key }) => key)
   }
 }
 
-/** Allows for a store whose clock counts whole milliseconds. */
-function between(actual: number, least: number, most: number): void {
-  assert.ok(actual >= least - 2 && actual <= most + 2, `${actual} ms is not between ${least} and ${most} ms`)
+/** Asserts a duration or a time of the store that was measured between two moments. */
+export function assertBetween(actual: number | null, least: number, most: number, what: string): void {
+  const within = actual !== null && Number.isSafeInteger(actual) && actual >= least && actual <= most
+  assert.ok(within, `${what} is a whole number from ${least} to ${most}, not ${actual}`)
 }
 
-export type Claimed = Extract<ClaimAnswer, { kind: 'claimed' }>
-
-/** A sealed decision as a store sees it: a text. */
-export const approved = '{"status":"approved","modifiedDetails":null,"note":null,"decidedAt":null,"via":"poll"}'
-export const rejected = '{"status":"rejected","modifiedDetails":null,"note":null,"decidedAt":null,"via":"poll"}'
-
-export function newDraft(change: Partial<Draft> = {}): Draft {
-  return {
-    ref: null,
-    action: 'process_refund',
-    assistant: 'refunds',
-    expiresAt: 1_767_225_600_000,
-    details: '{"orderId":"8842","amount":120}',
-    context: '{"customer":"c-17"}',
-    ...change,
-  }
-}
-
-export function newRecord(id: string, change: Partial<NewRecord> = {}): NewRecord {
-  return { ...newDraft(change), id }
-}
-
-/** Asserts that a store gave back what was submitted. Which version it wrote is its own affair. */
-export function assertRecord({ version, ...record }: ApprovalRecord, submitted: NewRecord): void {
-  assert.deepEqual(record, submitted)
-  assert.ok(Number.isSafeInteger(version) && version > 0, `version ${version}`)
+/** `count` keys with a common start. */
+export function keysOf(count: number, start = 'a:apr-'): string[] {
+  return Array.from({ length: count }, (_, index) => `${start}${index}`)
 }

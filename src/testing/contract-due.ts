@@ -1,83 +1,151 @@
 import assert from 'node:assert/strict'
-import { type Case, long } from './contract-bench.js'
+import { assertBetween, type Bench, keysOf, long, type Rules } from './contract-bench.js'
 
-/** What is due, who gets it, and what happens when many want the same. */
-export const dueCases: readonly Case[] = [
-  [
-    'an empty store has nothing due',
-    async ({ store }) => {
-      assert.deepEqual(await store.takeDue(10, long), [])
-    },
-  ],
-  [
-    'what is due is handed out oldest first, as many as asked for',
-    async (bench) => {
-      await bench.add('apr-3', { dueInMs: bench.span })
-      await bench.reserve('ref-1', 0)
-      await bench.add('apr-4', { dueInMs: long })
-      await bench.add('apr-2', { dueInMs: bench.span / 2 })
-      await bench.pass(bench.span)
-      assert.deepEqual(await bench.due(2), ['reservation:ref-1', 'approval:apr-2'])
-      assert.deepEqual(await bench.due(2), ['approval:apr-3'])
-      assert.deepEqual(await bench.due(2), [])
-    },
-  ],
-  [
-    'a record is due when its time has come, and not earlier',
-    async (bench) => {
-      const start = bench.mark()
-      await bench.add('apr-1', { dueInMs: bench.span })
-      await start.before(bench.span, async () => assert.deepEqual(await bench.due(), []))
-      await start.at(bench.span, async () => assert.deepEqual(await bench.due(), ['approval:apr-1']))
-    },
-  ],
-  [
-    'a key that was handed out comes again when its taker has had so long for it, and not earlier',
-    async (bench) => {
-      await bench.add('apr-1', { dueInMs: 0 })
-      const start = bench.mark()
-      assert.deepEqual(await bench.store.takeDue(1, bench.span), [{ kind: 'approval', id: 'apr-1' }])
-      await start.before(bench.span, async () => assert.deepEqual(await bench.due(), []))
-      await start.at(bench.span, async () => assert.deepEqual(await bench.due(), ['approval:apr-1']))
-    },
-  ],
-  [
-    'handing out a key is no claim of the record',
-    async (bench) => {
-      await bench.add('apr-1', { dueInMs: 0 })
-      await bench.store.takeDue(1, long)
-      assert.equal((await bench.store.get('apr-1'))?.state, 'pending')
-      await bench.claim('apr-1', 'a')
-    },
-  ],
-  [
-    'a key that was handed out and then released is due when the release says',
-    async (bench) => {
-      await bench.add('apr-1', { dueInMs: 0 })
-      await bench.store.takeDue(1, long)
-      await bench.claim('apr-1', 'a')
-      const start = bench.mark()
-      await bench.store.release('apr-1', 'a', { dueInMs: bench.span, notBeforeMs: 0 })
-      await start.before(bench.span, async () => assert.deepEqual(await bench.due(), []))
-      await start.at(bench.span, async () => assert.deepEqual(await bench.due(), ['approval:apr-1']))
-    },
-  ],
-  [
-    'many records that move back and forth are each handed out once, in the end',
-    async (bench) => {
-      const ids = Array.from({ length: 60 }, (_, index) => `apr-${index}`)
-      for (const id of ids) await bench.add(id)
-      for (const [index, id] of ids.entries()) {
-        await bench.store.knock(id, { withinMs: long / 2 + index })
-        await bench.claim(id, 'a')
-        if (index % 3 === 0) await bench.store.complete(id, 'a', { outcome: 'expired', result: null }, long)
-        else if (index % 3 === 1) await bench.store.park(id, 'a', 'unconfirmed', '')
-        else await bench.store.release(id, 'a', { dueInMs: 0, notBeforeMs: 0 })
-      }
-      for (const [index, id] of ids.entries()) if (index % 6 === 1) await bench.store.retry(id)
-      const expected = ids.filter((_, index) => index % 3 === 2 || index % 6 === 1).map((id) => `approval:${id}`)
-      assert.deepEqual((await bench.due()).sort(), expected.sort())
-      assert.deepEqual(await bench.due(), [])
-    },
-  ],
-]
+/** A duration that cases wait for. */
+const short = 30
+
+/** The due index: what is handed out, to whom, when and in which order. */
+export const dueCases: Rules = {
+  async 'takeDue gives nothing, and null, where nothing is in the due index'(bench) {
+    await bench.put('a:apr-1')
+    await bench.put('a:apr-2', { parkedAt: 1 })
+    assert.deepEqual(await bench.store.takeDue(10, long), { keys: [], nextDueInMs: null })
+  },
+  async 'a key is handed out from the moment when it is due, and not before'(bench) {
+    const dueAt = (await bench.now()) + short
+    await bench.put('a:later', { dueAt: dueAt + long })
+    await bench.put('a:apr-1', { dueAt })
+    await notBefore(bench, dueAt, 'a:apr-1')
+  },
+  async 'due keys are handed out oldest first, and at most limit of them at a time'(bench) {
+    const now = await bench.now()
+    const keys = keysOf(12)
+    for (const [index, key] of keys.entries())
+      await bench.put(key, { dueAt: now - 12_000 + ((index * 5) % 12) * 1_000 })
+    const expected = keys.map((_, position) => keys[(position * 5) % 12])
+    const first = await bench.store.takeDue(5, long)
+    assert.deepEqual(first.keys, expected.slice(0, 5))
+    assert.deepEqual(await bench.takeAll(long, 3), expected.slice(5))
+  },
+  async 'a key that was handed out is hidden from other takers'(bench) {
+    const keys = keysOf(5)
+    for (const key of keys) await bench.put(key, { dueAt: 1 })
+    assert.deepEqual((await bench.takeAll()).sort(), keys)
+    assert.deepEqual((await bench.store.takeDue(10, long)).keys, [])
+  },
+  async 'a hidden key comes back when hideMs is over, and not before'(bench) {
+    await bench.put('a:apr-1', { dueAt: 1 })
+    const before = await bench.now()
+    assert.deepEqual((await bench.store.takeDue(10, short)).keys, ['a:apr-1'])
+    await notBefore(bench, (await bench.now()) + short, 'a:apr-1', before + short)
+  },
+  async 'hiding moves dueAt by hideMs from now, in what read and list show, and nothing else'(bench) {
+    const { dueAt: _, ...rest } = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 7 })
+    const before = await bench.now('a:apr-1')
+    await bench.store.takeDue(1, long)
+    const { now, entry } = await bench.store.read('a:apr-1')
+    const { dueAt = null, ...kept } = entry ?? {}
+    assertBetween(dueAt, before + long, now + long, 'dueAt after takeDue')
+    assert.deepEqual(kept, rest)
+    assert.deepEqual(await bench.pages('due'), [{ key: 'a:apr-1', entry }])
+  },
+  async 'a write over the stamp of a hidden entry succeeds, and its dueAt counts'(bench) {
+    const entry = await bench.put('a:apr-1', { dueAt: 1 })
+    assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
+    const next = await bench.replace('a:apr-1', entry, { dueAt: 2 })
+    await bench.shows('a:apr-1', next)
+    assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
+  },
+  async 'a key leaves the due index when an entry without dueAt is written, hidden or not'(bench) {
+    const visible = await bench.put('a:visible', { dueAt: 1 })
+    await bench.replace('a:visible', visible, { dueAt: null })
+    const hidden = await bench.put('a:hidden', { dueAt: 2 })
+    assert.deepEqual((await bench.store.takeDue(10, short)).keys, ['a:hidden'])
+    await bench.replace('a:hidden', hidden, { dueAt: null, parkedAt: 1 })
+    await bench.pass(short + 1)
+    assert.deepEqual(await bench.store.takeDue(10, long), { keys: [], nextDueInMs: null })
+    assert.deepEqual(await bench.keys('due'), [])
+  },
+  async 'an entry that is written with another dueAt is due then, earlier or later'(bench) {
+    const now = await bench.now()
+    const earlier = await bench.put('a:earlier', { dueAt: now + long })
+    const later = await bench.put('a:later', { dueAt: 1 })
+    await bench.replace('a:earlier', earlier, { dueAt: 2 })
+    await bench.replace('a:later', later, { dueAt: now + long })
+    assert.deepEqual(await bench.takeAll(), ['a:earlier'])
+  },
+  async 'many entries that move back and forth are each handed out once, in order'(bench) {
+    const keys = keysOf(40)
+    const now = await bench.now()
+    for (const [index, key] of keys.entries()) {
+      let entry = await bench.put(key, { dueAt: now + long })
+      for (const dueAt of [1, null, now + 2 * long, 1_000 - index]) entry = await bench.replace(key, entry, { dueAt })
+      if (index % 4 === 1) await bench.replace(key, entry, { dueAt: null })
+    }
+    const expected = keys.filter((_, index) => index % 4 !== 1).reverse()
+    assert.deepEqual(await bench.takeAll(long, 7), expected)
+    assert.deepEqual(await bench.takeAll(), [])
+  },
+  async 'nextDueInMs is the time until the next key is due'(bench) {
+    const before = await bench.now()
+    await bench.put('a:second', { dueAt: before + 2 * long })
+    await bench.put('a:first', { dueAt: before + long })
+    const { keys, nextDueInMs } = await bench.store.takeDue(10, long)
+    assert.deepEqual(keys, [])
+    assertBetween(nextDueInMs, before + long - (await bench.now()), long, 'nextDueInMs')
+  },
+  async 'nextDueInMs is 0 where limit left something that is due'(bench) {
+    for (const key of keysOf(3)) await bench.put(key, { dueAt: 1 })
+    const { keys, nextDueInMs } = await bench.store.takeDue(2, long)
+    assert.deepEqual([keys.length, nextDueInMs], [2, 0])
+  },
+  async 'takeDue with limit 0 hands out and hides nothing, and tells nextDueInMs'(bench) {
+    assert.deepEqual(await bench.store.takeDue(0, long), { keys: [], nextDueInMs: null })
+    const entry = await bench.put('a:apr-1', { dueAt: 1 })
+    assert.deepEqual(await bench.store.takeDue(0, long), { keys: [], nextDueInMs: 0 })
+    await bench.shows('a:apr-1', entry)
+    assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
+  },
+  async 'nextDueInMs counts what this call hid'(bench) {
+    const before = await bench.now()
+    await bench.put('a:apr-1', { dueAt: 1 })
+    await bench.put('a:apr-2', { dueAt: before + 2 * long })
+    const { keys, nextDueInMs } = await bench.store.takeDue(10, long)
+    assert.deepEqual(keys, ['a:apr-1'])
+    assertBetween(nextDueInMs, 0, long, 'nextDueInMs')
+    const { entry, now } = await bench.store.read('a:apr-1')
+    assertBetween(nextDueInMs, (entry?.dueAt ?? Number.NaN) - now, long, 'nextDueInMs')
+  },
+  async 'parallel takers get different keys, and together all of them'(bench) {
+    const keys = keysOf(60)
+    for (const [index, key] of keys.entries()) await bench.put(key, { dueAt: index % 10 })
+    const takes = await Promise.all(Array.from({ length: 20 }, () => bench.store.takeDue(5, long)))
+    const taken = takes.flatMap((take) => take.keys)
+    assert.equal(new Set(taken).size, taken.length, 'a key was handed out twice')
+    assert.deepEqual([...taken, ...(await bench.takeAll())].sort(), [...keys].sort())
+  },
+  async 'a take at the same time does not make a write lose'(bench) {
+    for (const key of keysOf(20)) {
+      const entry = await bench.put(key, { dueAt: 1 })
+      const next = bench.entry({ dueAt: null, parkedAt: 1 })
+      const [written] = await Promise.all([
+        bench.store.write(key, entry.stamp, next),
+        bench.store.takeDue(1, long),
+        bench.store.takeDue(1, long),
+      ])
+      assert.equal(written, true, 'write over the stored stamp, beside takeDue')
+      await bench.shows(key, next)
+    }
+    assert.deepEqual(await bench.keys('due'), [])
+  },
+}
+
+/** Takes the key at `time`, when it must be handed out, and before `earliest`, when it must not be. */
+async function notBefore(bench: Bench, time: number, key: string, earliest = time): Promise<void> {
+  if (bench.exact) await bench.until(earliest - 1)
+  const { keys } = await bench.store.takeDue(10, long)
+  // The take was before this read, so that it came early however slow the store is.
+  if ((await bench.now(key)) < earliest) assert.deepEqual(keys, [], 'handed out before it is due')
+  await bench.until(time)
+  if (keys.length === 0) assert.deepEqual((await bench.store.takeDue(10, long)).keys, [key])
+}

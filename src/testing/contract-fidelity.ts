@@ -1,186 +1,94 @@
 import assert from 'node:assert/strict'
-import { approved, type Case, long, newDraft, newRecord } from './contract-bench.js'
+import type { JsonObject, JsonValue } from '../index.js'
+import type { Rules } from './contract-bench.js'
 
-/** JSON that a store which decodes and encodes again would change. */
-const texts: readonly (readonly [name: string, text: string])[] = [
-  ['an empty array', '[]'],
-  ['an empty object', '{}'],
-  ['nested empty arrays and objects', '{"a":[],"b":{},"c":[[],{}]}'],
-  ['a number with an exponent', '1e21'],
-  ['fractions', '[0.1,0.30000000000000004,-0,1.0,5e-324]'],
-  ['integers above 2^53', '[9007199254740993,12345678901234567890]'],
-  ['white space', ' { "a" : 1 ,\r\n\t"b" : 2 }\n'],
-  ['repeated keys', '{"a":1,"a":2}'],
-  ['keys that are names of properties', '{"__proto__":{"polluted":true},"constructor":1,"toString":null}'],
-  ['characters of every plane', '"é 漢 😀 \u2028 \u2029 \u007f"'],
-  ['escapes, of half a surrogate pair among others', '"\\ud800 \\u0000 \\" \\\\ \\/ \\n"'],
-  ['null', 'null'],
-  ['an empty text', '""'],
-  ['a text that looks like a command', '"*3\\r\\n$3\\r\\nSET\\r\\n"'],
-  ['long text', `"${'0123456789abcdef'.repeat(8_192)}"`],
+const states: readonly (readonly [what: string, state: JsonObject])[] = [
+  ['an empty object', {}],
+  ['empty values', { none: null, no: false, text: '', list: [], object: {}, nested: [[], [{}]] }],
+  ['text beyond ASCII', { 'ключ 鍵 🔑': 'Größe, 金額, e\u0301, é, \u{1f469}\u200d\u{1f4bb}, \u2028\u2029\ufeff' }],
+  ['control characters and NUL', { 'a\u0000b': 'x\u0000y\u0001\b\t\n\r\u001f\u007f', '': '\u0000' }],
+  ['lone surrogates', { high: '\ud83d', low: '\ude00', swapped: '\ude00\ud83d', '\ud800': 'key' }],
+  ['what quoting might break', { text: `'"\\\`$1 ?{}[]%s \${x} --;/*` }],
+  // Written as text: in a literal, `__proto__` sets the prototype.
+  ['names of the prototype', JSON.parse('{"__proto__":{"a":1},"constructor":"c","toString":null}') as JsonObject],
+  ['big and small numbers', { list: [2 ** 53 - 1, -(2 ** 53 - 1), 1e308, 5e-324, 0.1, 1e21, 12345678901234567000] }],
+  ['text that looks like other types', { number: '007', date: '2026-01-01', null: 'null', json: '{"a":1}' }],
+  ['the order of keys', { z: 1, a: 2, Z: 3, aa: 4, '-1': 5 }],
+  ['80 levels', { deep: nested(80) }],
+  ['256 KiB of text', { text: 'aé金🔑'.repeat(30_000) }],
 ]
 
-const names: readonly string[] = [
-  '__proto__',
-  'constructor',
-  'toString',
-  'hasOwnProperty',
-  'valueOf',
-  'null',
-  'undefined',
-  'true',
-  '0',
-  '-1',
-  '1e3',
-  'a:b',
-  'a:apr-1',
-  'r:ref-1',
-  'due',
-  'parked',
-  '{a}',
-  '{}',
-  '{',
-  '}',
-  '*',
-  'a*',
-  '[a-z]',
-  '^$.|()',
-  ' ',
-  ' a ',
-  'A',
-  'a',
-  'é',
-  '😀',
-  'x'.repeat(128),
-  `${'x'.repeat(127)}y`,
+const keys: readonly string[] = [
+  ...'a:__proto__|r:__proto__|a:constructor|a:req_A|a:req_a|a:0|a:00|a: with spaces |a:with spaces'.split('|'),
+  ...`r:e\u0301|r:\u00e9|r:Größe 金額 🔑|r:'"\\\`;--/*|r:{tag}:b:*?[a]%_|r:line\nbreak\ttab`.split('|'),
+  ...[`a:${'x'.repeat(510)}`, `a:${'x'.repeat(509)}y`, `r:${'金'.repeat(510)}`],
 ]
 
-/** Texts and names come back as they went in. */
-export const fidelityCases: readonly Case[] = [
-  ...texts.map(
-    ([name, text]): Case => [
-      `${name} comes back byte for byte`,
-      async (bench) => {
-        const texts = { details: text, context: text }
-        await bench.add('apr-1', texts)
-        const { record } = await bench.claim('apr-1', 'a')
-        assert.deepEqual([record.details, record.context], [text, text])
-        const seal = await bench.store.seal('apr-1', 'a', text)
-        assert.equal(seal.kind === 'sealed' && seal.sealed, text)
-        await bench.store.release('apr-1', 'a', { dueInMs: 0, notBeforeMs: 0 })
-        const { sealed } = await bench.claim('apr-1', 'b')
-        assert.equal(sealed, text)
-        await bench.store.complete('apr-1', 'b', { outcome: 'approved', result: text }, long)
-        const done = await bench.store.get('apr-1')
-        assert.ok(done?.state === 'done')
-        assert.deepEqual([done.tombstone.sealed, done.tombstone.result], [text, text])
+const stamps: readonly string[] = [...'0|00|a|A| a|a |!"#$%&\'()*+,-./:;<=>?@[\\]^_`{}~'.split('|'), 'x'.repeat(64)]
 
-        await bench.store.reserve('ref-1', newDraft({ ref: 'ref-1', ...texts }), { dueInMs: long })
-        const draft = (await bench.store.reservation('ref-1'))?.draft
-        assert.deepEqual([draft?.details, draft?.context], [text, text])
-        await bench.bind('ref-1', 'apr-2', { sealed: text })
-        await bench.claim('apr-2', 'a')
-        await bench.store.park('apr-2', 'a', 'corrupt', text)
-        const parked = await bench.store.get('apr-2')
-        assert.ok(parked?.state === 'parked')
-        assert.deepEqual(
-          [parked.record.details, parked.record.context, parked.sealed, parked.note],
-          [text, text, text, text],
-        )
-      },
-    ],
-  ),
-  [
-    'what is missing and what only looks missing are told apart',
-    async (bench) => {
-      for (const [index, value] of [null, '', 'null', 'undefined', '0'].entries()) {
-        const [id, ref] = [`apr-${index}`, `ref-${index}`]
-        const expiresAt = value === null ? null : index
-        await bench.add(id, { ref: value, assistant: value, expiresAt, action: value ?? 'none' })
-        const { record } = await bench.claim(id, 'a')
-        assert.deepEqual(
-          { ref: record.ref, assistant: record.assistant, expiresAt: record.expiresAt, action: record.action },
-          { ref: value, assistant: value, expiresAt, action: value ?? 'none' },
-        )
-        await bench.store.park(id, 'a', 'edit-invalid', value ?? '')
-        const parked = await bench.store.get(id)
-        assert.equal(parked?.state === 'parked' && parked.note, value ?? '')
-        await bench.store.retry(id)
-        await bench.claim(id, 'b')
-        const result = value === '' ? '""' : value
-        await bench.store.complete(id, 'b', { outcome: 'approved', result }, long)
-        const done = await bench.store.get(id)
-        assert.ok(done?.state === 'done')
-        assert.deepEqual(
-          { ref: done.tombstone.ref, assistant: done.tombstone.assistant, result: done.tombstone.result },
-          { ref: value, assistant: value, result },
-        )
-        await bench.store.reserve(ref, newDraft({ ref, assistant: value, expiresAt }), { dueInMs: long })
-        assert.deepEqual((await bench.store.reservation(ref))?.draft, newDraft({ ref, assistant: value, expiresAt }))
-      }
-    },
-  ],
-  [
-    'moments come back to the millisecond',
-    async (bench) => {
-      for (const [index, expiresAt] of [0, 1, 999_999_999_999, 1_767_225_600_001, 8_640_000_000_000_000].entries()) {
-        await bench.add(`apr-${index}`, { expiresAt })
-        assert.equal((await bench.claim(`apr-${index}`, 'a')).record.expiresAt, expiresAt)
-      }
-    },
-  ],
-  [
-    'any text is as good an id as another, and no two are the same',
-    async (bench) => {
-      for (const id of names) {
-        assert.equal(await bench.store.get(id), null, id)
-        await bench.add(id, { dueInMs: 0, details: JSON.stringify(id) })
-      }
-      const due = await bench.due()
-      assert.deepEqual(due.sort(), names.map((id) => `approval:${id}`).sort())
-      for (const id of names) {
-        const { record } = await bench.claim(id, id)
-        assert.deepEqual([record.id, record.details], [id, JSON.stringify(id)])
-      }
-      for (const id of names) assert.equal(await bench.store.complete(id, 'other', end, long), 'lost', id)
-      for (const id of names) assert.equal(await bench.store.complete(id, id, end, long), 'done', id)
-      for (const id of names) {
-        const snapshot = await bench.store.get(id)
-        assert.equal(snapshot?.state === 'done' && snapshot.tombstone.id, id)
-      }
-    },
-  ],
-  [
-    'any text is as good a reference as another, and no two are the same',
-    async (bench) => {
-      for (const ref of names) await bench.reserve(ref, 0)
-      assert.deepEqual((await bench.due()).sort(), names.map((ref) => `reservation:${ref}`).sort())
-      for (const ref of names) assert.equal(await bench.store.hold(ref, ref), 'held', ref)
-      for (const ref of names) assert.deepEqual((await bench.store.reservation(ref))?.candidates, [ref])
-      for (const ref of names) await bench.bind(ref, `of ${ref}`, { sealed: approved })
-      for (const ref of names) {
-        const { record } = await bench.claim(`of ${ref}`, 'a', long, { ref })
-        assert.equal(record.ref, ref)
-        const again = await bench.store.reserve(ref, newDraft({ ref }), { dueInMs: 0 })
-        assert.deepEqual(again, { kind: 'bound', id: `of ${ref}` })
-      }
-    },
-  ],
-  [
-    'what the caller passed stays the caller’s: the store neither changes it nor follows its changes',
-    async (bench) => {
-      const record = Object.freeze(newRecord('apr-1'))
-      await bench.store.add(record, Object.freeze({ dueInMs: long }))
-      const draft = { ...newDraft({ ref: 'ref-1' }) }
-      await bench.store.reserve('ref-1', draft, Object.freeze({ dueInMs: long }))
-      Object.assign(draft, { details: 'changed' })
-      assert.equal((await bench.store.reservation('ref-1'))?.draft.details, newDraft().details)
-      const mine = { ...newRecord('apr-2') }
-      await bench.store.add(mine, { dueInMs: long })
-      Object.assign(mine, { details: 'changed' })
-      assert.equal((await bench.claim('apr-2', 'a')).record.details, newRecord('apr-2').details)
-    },
-  ],
-]
+/** Entries, keys, stamps and times come back as they were given. */
+export const fidelityCases: Rules = {
+  ...Object.fromEntries(states.map(([what, state]) => [`an entry comes back exactly: ${what}`, comesBack(state)])),
+  async 'keys are opaque text: each has an entry of its own, and comes back as it was given'(bench) {
+    const entries = new Map<string, Awaited<ReturnType<typeof bench.put>>>()
+    for (const [index, key] of keys.entries())
+      entries.set(key, await bench.put(key, { dueAt: index + 1, parkedAt: index + 1 }))
+    for (const [key, entry] of entries) await bench.shows(key, entry)
+    assert.deepEqual(await bench.keys('parked', 5), keys)
+    assert.deepEqual(await bench.takeAll(), keys)
+  },
+  async 'stamps are compared to the last character'(bench) {
+    for (const stamp of stamps) {
+      const key = `a:${stamps.indexOf(stamp)}`
+      const entry = await bench.put(key, { stamp })
+      await bench.shows(key, entry)
+      for (const other of stamps)
+        if (other !== stamp) assert.equal(await bench.store.write(key, other, bench.entry()), false, other)
+      await bench.replace(key, entry)
+    }
+  },
+  async 'dueAt and parkedAt come back exactly, in the past and far in the future'(bench) {
+    const now = await bench.now()
+    for (const time of [0, 1, now - 1, now, now + 1, now + 315_360_000_000]) {
+      const [due, parked] = [`a:due-${time}`, `a:parked-${time}`]
+      await bench.shows(due, await bench.put(due, { dueAt: time }))
+      await bench.shows(parked, await bench.put(parked, { parkedAt: time }))
+    }
+  },
+  async 'what the caller does to its object after a write changes nothing that is stored'(bench) {
+    const list: JsonValue[] = [1]
+    const entry = bench.entry({ state: { list } })
+    const expected = structuredClone(entry)
+    assert.equal(await bench.store.write('a:apr-1', null, entry), true)
+    list.push('changed')
+    Object.assign(entry, { stamp: 'changed', dueAt: 1 })
+    await bench.shows('a:apr-1', expected)
+    assert.deepEqual(await bench.keys('due'), [])
+  },
+  async 'what read and list handed out cannot change what is stored'(bench) {
+    const entry = await bench.put('a:apr-1', { dueAt: 1, state: { object: { amount: 1 } } })
+    const expected = structuredClone(entry)
+    const listed = (await bench.pages('due')).at(0)?.entry
+    for (const got of [await bench.stored('a:apr-1'), listed]) {
+      assert.ok(got)
+      // Reflect.set is false where the entry is frozen, which is as good as a copy.
+      Reflect.set(got, 'stamp', 'changed')
+      const { object } = got.state
+      if (typeof object === 'object' && object !== null) Reflect.set(object, 'amount', 1_000_000)
+    }
+    await bench.shows('a:apr-1', expected)
+  },
+}
 
-const end = { outcome: 'approved', result: null } as const
+function comesBack(state: JsonObject): Rules[string] {
+  return async (bench) => {
+    const entry = await bench.put('a:apr-1', { state, dueAt: 1, parkedAt: 2 })
+    await bench.shows('a:apr-1', entry)
+    assert.deepEqual(await bench.pages('due'), [{ key: 'a:apr-1', entry }])
+    assert.deepEqual(await bench.pages('parked'), [{ key: 'a:apr-1', entry }])
+  }
+}
+
+function nested(levels: number): JsonValue {
+  return levels === 0 ? 'bottom' : levels % 2 === 0 ? [nested(levels - 1)] : { in: nested(levels - 1) }
+}

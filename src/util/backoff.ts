@@ -1,4 +1,4 @@
-import type { Random } from './clock.js'
+import { longestTimer, type Random } from './clock.js'
 
 /*
  * When to look or try again. Pure functions of what is known; durations in milliseconds.
@@ -24,9 +24,9 @@ export function backoffMs(starts: number, [shortest, longest]: readonly [number,
   return Math.round(shortest + random() * (ceiling - shortest))
 }
 
-/** ±20 %, so that what started together does not stay together. */
+/** ±20 %, so that what started together does not stay together, and no longer than a timer can wait. */
 export function jitter(ms: number, random: Random): number {
-  return Math.round(ms * (0.8 + 0.4 * random()))
+  return Math.min(Math.round(ms * (0.8 + 0.4 * random())), longestTimer)
 }
 
 export function clamp(ms: number, least: number, most: number): number {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { types } from 'node:util'
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
@@ -78,4 +79,39 @@ export function sameJson(a: unknown, b: unknown): boolean {
     const right = b as Record<string, unknown>
     return Object.hasOwn(right, key) && sameJson(left[key], right[key])
   })
+}
+
+/** Whether an object is one of a literal, in whichever realm: `vm` and test runners have prototypes of their own. */
+export function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** Whether a value is a Date, in whichever realm. */
+export function isDate(value: unknown): value is Date {
+  return types.isDate(value)
+}
+
+/** JSON text that is the same for values that are equal, whatever the order of their keys. */
+export function canonicalJson(value: JsonValue): JsonText {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (!isJsonObject(value)) return JSON.stringify(value)
+  const parts = Object.keys(value)
+    .sort()
+    // Its own keys have values.
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`)
+  return `{${parts.join(',')}}`
+}
+
+/** Freezes a JSON value in depth, and returns it. What is frozen already is left as it is. */
+export function freezeJson<Value extends JsonValue>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const each of Object.values(value)) freezeJson(each)
+  return Object.freeze(value)
+}
+
+/** Whether nothing in a JSON value can change. */
+export function isFrozenJson(value: JsonValue): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return Object.isFrozen(value) && Object.values(value).every(isFrozenJson)
 }

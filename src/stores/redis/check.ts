@@ -1,147 +1,143 @@
+import { createHash, randomUUID } from 'node:crypto'
 import { CheqpointError, isCheqpointError } from '../../model/errors.js'
-import type { RedisKeys } from './keys.js'
-import type { RedisLink } from './link.js'
-import { asInteger, wrongReply } from './replies.js'
+import { redisEntries, writeEntry } from './entries.js'
+import { RedisKeys } from './keys.js'
+import { asArray, asInteger, asText, type RedisLink, wrongReply } from './link.js'
 import * as scripts from './scripts.js'
 
-export interface CheckRules {
-  readonly minReplicas: number
-  readonly allowEviction: boolean
-}
+/** What the options ask of a server. */
+type ServerRules = { readonly minReplicas: number; readonly allowEviction: boolean }
 
-type Info = ReadonlyMap<string, string>
-
-/** `Store.check` for Redis: looks at the node of each partition. */
-export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: CheckRules): Promise<readonly string[]> {
-  const warnings = new Set<string>()
-  const nodes = await Promise.all(keys.indexes().map(async ({ due }) => ({ key: due, info: await ask(link, due) })))
-  for (const { key, info } of nodes) {
-    if (info === null) {
-      warnings.add(
-        'Redis refuses INFO to this user: version, eviction policy, persistence and replicas were not checked; allow INFO',
-      )
-      continue
-    }
-    refuseUnfit(info, rules)
-    for (const warning of warningsOf(info, rules)) warnings.add(warning)
-    const sync = info.get('aof_enabled') === '1' ? await syncWarning(link, key) : null
-    if (sync !== null) warnings.add(sync)
-    if (rules.minReplicas > 0) await demandRouting(link, key, info)
+/** `Store.check` for Redis: tries every command on the node of each partition, and judges how the server is set up. */
+export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: ServerRules): Promise<readonly string[]> {
+  const checkNode = async (key: string, partition: number): Promise<readonly string[]> => {
+    const info = await probe(link, key)
+    const warnings = await judgeServer(link, key, info, rules)
+    if (rules.minReplicas > 0 && info !== null) await demandRouting(link, key, info)
+    // A full server may evict a key that it was just given, where its policy allows: one trial in five must end well.
+    for (let left = 4; !(await tryCommands(link, keys.trial(partition, randomUUID()))); left--)
+      if (left === 0)
+        throw new CheqpointError('store-answer', 'Redis did not give back what was written; sendCommand must use UTF-8')
+    return warnings
   }
+  const found = await Promise.all(keys.indexes.map(({ due }, partition) => checkNode(due, partition)))
   await agreeOnPartitions(link, keys)
-  return [...warnings]
+  return [...new Set(found.flat())]
 }
 
-/** What the node of this key says of itself, or `null` where it may not. Rejects where replies arrive changed. */
-async function ask(link: RedisLink, key: string): Promise<Info | null> {
-  const reply = await link.run(scripts.probe, [key], [])
-  reply.oneOf('probe')
-  if (reply.integer() !== 7) throw wrongReply(0, 'the integer 7')
-  if (reply.textOrNull() !== null) throw wrongReply('', 'null')
-  reply.emptyArray()
-  const info = reply.textOrNull()
-  return info === null ? null : parseInfo(info)
+/** What INFO says, or `null` where it is refused. Rejects where keys or replies arrive changed. */
+async function probe(link: RedisLink, key: string): Promise<string | null> {
+  // EVALSHA would not show that EVAL is refused.
+  const sent = await link.send(['EVAL', scripts.probe.source, '1', key], key)
+  const [name, seven, nil, empty, info] = asArray(sent)
+  if (asText(name) !== key) {
+    const fix = 'an update of it can move every key; leave keyPrefix out, and use the option prefix of redisStore'
+    throw unsuitable(`your client changes keys (keyPrefix); ${fix}`)
+  }
+  if (asInteger(seven) !== 7) throw wrongReply(0, 'the integer 7')
+  if (nil !== null) throw wrongReply(nil, 'null')
+  if (asArray(empty).length > 0) throw wrongReply(empty, 'an empty array')
+  return info === null ? null : asText(info)
 }
 
-function parseInfo(text: string): Info {
-  return new Map(
-    text.split(/\r?\n/).flatMap((line) => {
-      const colon = line.indexOf(':')
-      return line.startsWith('#') || colon < 0 ? [] : [[line.slice(0, colon), line.slice(colon + 1)] as const]
-    }),
-  )
+/** Sends every command that the store needs, on keys of its own that end by themselves. `false`: an answer was wrong. */
+async function tryCommands(link: RedisLink, keys: RedisKeys): Promise<boolean> {
+  const [key, { read, write, takeDue, list, count, remove }] = ['a:check', redisEntries(link, keys)]
+  const [, due, parked] = keys.of(key)
+  const first = { stamp: 'one', dueAt: 0, parkedAt: null, state: { text: 'ä€😀\u0000\ud800' } }
+  const last = { ...first, stamp: 'two', dueAt: null }
+  const written = await write(key, null, first, { keepMs: 60_000 })
+  const [taken, { entry }] = [await takeDue(1, 0), await read(key)]
+  const listed = await list('due', { limit: 1 })
+  const { open } = await count()
+  // Of a sorted set, the script compares a dump.
+  await link.run(scripts.inspect, [due, due, parked], [key, ''])
+  const ended = await write(key, 'one', last, { keepMs: 60_000 })
+  const removed = await remove(key, createHash('sha1').update(writeEntry(last)).digest('hex'))
+  const isListed = taken.keys[0] === key && listed.items.length === 1 && open === 1
+  return written && isListed && ended && removed && entry?.state['text'] === first.state.text
 }
 
-function refuseUnfit(info: Info, { allowEviction }: CheckRules): void {
+/** Another number of partitions would look for the same entries in other places. */
+async function agreeOnPartitions(link: RedisLink, keys: RedisKeys): Promise<void> {
+  const { number, indexes } = keys
+  const mine = indexes.length
+  const agree = async (replaced: string) =>
+    asInteger(await link.run(scripts.agree, [number, indexes[0]?.due ?? ''], [String(mine), replaced]))
+  const kept = await agree('')
+  if (kept === mine) return
+  const { open, parked } = await redisEntries(link, RedisKeys.under(keys.prefix, kept)).count()
+  if (open + parked === 0 && (await agree(String(kept))) === mine) return
+  const fix = 'set it back until nothing is open, or use another prefix'
+  throw unsuitable(`its entries were stored with partitions: ${kept}, and now it is ${mine}; ${fix}`)
+}
+
+const fileWarnings: Readonly<Record<string, string | undefined>> = {
+  everysec: 'Redis syncs its append-only file once a second: a power cut loses that much; set appendfsync always',
+  no: 'Redis never syncs its append-only file: a power cut may lose half a minute; set appendfsync always',
+  refused: 'Redis refuses CONFIG GET to this user: whether appendfsync is always was not checked',
+  'no file': 'Redis keeps no append-only file: a crash loses all since the last snapshot; set appendonly yes',
+}
+
+/** Judges how the node of a key is set up, by INFO (`null`: refused) and CONFIG GET. Resolves with warnings. */
+async function judgeServer(
+  link: RedisLink,
+  key: string,
+  infoText: string | null,
+  { minReplicas, allowEviction }: ServerRules,
+): Promise<readonly string[]> {
+  const info = parseInfo(infoText ?? '')
+  const warnings = infoText === null ? ['Redis refuses INFO to this user: version and replicas were not checked'] : []
   const version = info.get('redis_version') ?? ''
-  const [major = Number.NaN, minor = Number.NaN] = version.split('.').map(Number)
-  if (major < 6 || (major === 6 && minor < 2)) {
+  if (/^([0-5]|6\.[01])\./.test(version))
     throw unsuitable(`this is Redis ${version}, and 6.2 or newer is needed; upgrade the server`)
-  }
-  const policy = info.get('maxmemory_policy') ?? ''
-  if (policy.startsWith('allkeys') && !allowEviction) {
-    throw unsuitable(
-      `its maxmemory-policy is ${policy}, which silently drops open approvals when memory runs out; set it to noeviction, or to a volatile policy where it also is a cache`,
-    )
-  }
-  if (info.get('role') === 'slave') {
+  if (info.get('role') === 'slave')
     throw unsuitable('this node is a replica, which takes no writes; connect to its primary')
+  const count = info.get('connected_slaves') ?? minReplicas
+  const lacking = `it has ${count} connected replicas and minReplicas is ${minReplicas}`
+  if (Number(count) < minReplicas) throw unsuitable(`${lacking}; add replicas or lower minReplicas`)
+  const policy = info.get('maxmemory_policy') ?? (await setting(link, key, 'maxmemory-policy'))
+  if (policy === null)
+    warnings.push('Redis refuses INFO and CONFIG GET to this user: whether it evicts open approvals was not checked')
+  else if (!/^(noeviction|volatile-[a-z-]+)$/.test(policy)) {
+    const danger = `its maxmemory-policy is ${policy}, which silently drops open approvals when memory runs out`
+    if (!allowEviction) throw unsuitable(`${danger}; set noeviction, or a volatile policy where it also is a cache`)
+    warnings.push(`Redis may lose approvals: ${danger}; set noeviction`)
   }
+  const file = info.get('aof_enabled') ?? (await setting(link, key, 'appendonly'))
+  const sync = file === '0' || file === 'no' ? 'no file' : ((await setting(link, key, 'appendfsync')) ?? 'refused')
+  return [...warnings, ...[fileWarnings[sync]].filter((each) => each !== undefined)]
 }
 
-function warningsOf(info: Info, { minReplicas, allowEviction }: CheckRules): readonly string[] {
-  const warnings: string[] = []
-  const policy = info.get('maxmemory_policy') ?? ''
-  if (policy.startsWith('allkeys') && allowEviction) {
-    warnings.push(`Redis may drop open approvals when memory runs out: maxmemory-policy is ${policy}; set noeviction`)
-  }
-  if (info.get('aof_enabled') === '0') {
-    warnings.push(
-      'Redis keeps no append-only file: a crash loses every approval since its last snapshot; set appendonly yes',
-    )
-  }
-  const replicas = Number(info.get('connected_slaves') ?? Number.NaN)
-  if (replicas < minReplicas) {
-    warnings.push(
-      `Redis has ${replicas} connected replicas and minReplicas is ${minReplicas}: every write will be reported as failed; add replicas or lower minReplicas`,
-    )
-  }
-  return warnings
-}
-
-/** How much of the append-only file a power cut may take; `null` where none. */
-async function syncWarning(link: RedisLink, key: string): Promise<string | null> {
-  let reply: unknown
-  try {
-    reply = await link.send(['CONFIG', 'GET', 'appendfsync'], key)
-  } catch (error) {
-    if (isCheqpointError(error, 'store-unavailable')) throw error
-  }
-  const policy = Array.isArray(reply) ? reply[1] : undefined
-  switch (policy) {
-    case 'always':
-      return null
-    case 'everysec':
-      return 'Redis writes its append-only file to disk once a second: a power cut loses up to a second of acknowledged approvals; set appendfsync always'
-    case 'no':
-      return 'Redis leaves it to the system when to write its append-only file to disk: a power cut may lose half a minute of acknowledged approvals; set appendfsync always'
-  }
-  return 'Redis refuses CONFIG GET to this user: whether appendfsync is always was not checked'
-}
-
-/** WAIT counts for the connection that it arrives on: elsewhere it would confirm what nobody asked. */
-async function demandRouting(link: RedisLink, key: string, info: Info): Promise<void> {
+/** WAIT counts for the connection that it arrives on: on another one it would confirm nothing about the write. */
+async function demandRouting(link: RedisLink, key: string, infoText: string): Promise<void> {
   // A client that ignores the key picks any node each time, so it is asked more than once.
   for (let round = 0; round < 8; round++) {
-    const reply = await link.send(['INFO', 'server'], key)
-    if (typeof reply !== 'string') throw wrongReply(reply, 'a string')
-    if (parseInfo(reply).get('run_id') === info.get('run_id')) continue
-    throw unsuitable(
-      'minReplicas needs commands without keys to follow the key that sendCommand is given, and yours go to any node; use a client that can (ioredis cannot for a cluster), or leave minReplicas out',
-    )
+    const info = parseInfo(asText(await link.send(['INFO', 'server'], key)))
+    if (info.get('run_id') === parseInfo(infoText).get('run_id')) continue
+    const fix = 'use a client that can (ioredis cannot for a cluster), or leave minReplicas out'
+    throw unsuitable(`minReplicas needs commands without keys to follow the key that sendCommand is given; ${fix}`)
   }
 }
 
-/** The first store of a prefix fixes the number: another one would look for the same record in another place. */
-async function agreeOnPartitions(link: RedisLink, keys: RedisKeys): Promise<void> {
-  const mine = String(keys.partitions)
-  let full: unknown
-  try {
-    if ((await link.send(['SET', keys.meta, mine, 'NX'], keys.meta)) === 'OK') return
-  } catch (error) {
-    // A full server refuses this even where there is nothing to write; what it holds must be able to end.
-    if (!isCheqpointError(error, 'store-full')) throw error
-    full = error
-  }
-  const reply = await link.send(['GET', keys.meta], keys.meta)
-  if (reply === null && full !== undefined) throw full
-  const theirs = asInteger(reply)
-  if (theirs === keys.partitions) return
-  throw unsuitable(
-    `its records were stored with partitions: ${theirs}, and now it is ${mine}; set it back, or use another prefix`,
-  )
+function parseInfo(text: string): ReadonlyMap<string, string> {
+  return new Map([...text.matchAll(/^([a-z_]+):(.*?)\r?$/gm)].map(([, name = '', value = '']) => [name, value]))
 }
 
+/** One setting of the server, or `null` where it may not be asked. */
+async function setting(link: RedisLink, key: string, name: string): Promise<string | null> {
+  const reply = await link.send(['CONFIG', 'GET', name], key).catch((error: unknown) => {
+    if (isCheqpointError(error, 'store-unavailable')) throw error
+    return null
+  })
+  // By client: [name, value], [{ key, value }] (GLIDE), a Map, or an object.
+  const [first, second]: readonly unknown[] = Array.isArray(reply) ? reply : [reply]
+  const asObject: Readonly<Record<string, unknown>> = Object(first instanceof Map ? Object.fromEntries(first) : first)
+  const value = typeof first === 'string' ? second : (asObject[name] ?? asObject['value'])
+  return typeof value === 'string' ? value : null
+}
+
+/** The error for a server or a client that the store cannot work with. */
 function unsuitable(reason: string): CheqpointError {
   return new CheqpointError('store-unsuitable', `Redis must not be used as it is set up: ${reason}`)
 }

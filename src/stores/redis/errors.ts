@@ -1,74 +1,66 @@
 import { CheqpointError, type ErrorCode } from '../../model/errors.js'
 
-/**
- * The word that Redis starts an error with, or `null` where something else went wrong. Servers before 7.0 wrap the
- * errors of commands in scripts; the word is found there too.
- */
+/** The commands that the user of the store must be allowed, on keys that start with `{` and the prefix. */
+export const requiredCommands: readonly string[] =
+  'eval evalsha time get getex set del dump pttl pexpire zadd zrem zrange zscore zcard'.split(' ')
+
+/** What else is used: `wait` with `minReplicas`, the others by `check()`, which warns of what it may not ask. */
+export const optionalCommands: readonly string[] = ['wait', 'info', 'config|get']
+
+const known = [...requiredCommands, ...optionalCommands]
+const rights = known.map((name) => `+${name}`).join(' ')
+const cluster = 'it is a cluster; use a cluster client, and let the key that sendCommand is given choose the node'
+
+/** What Redis says in the first word, or what is thrown, and what it means. */
+const meanings: Readonly<Record<string, readonly [ErrorCode, string] | undefined>> = {
+  OOM: ['store-full', 'it is out of memory and takes no new entries; raise maxmemory'],
+  MISCONF: ['store-unavailable', 'it cannot write to its disk, and so takes no writes; free space there'],
+  READONLY: ['store-unavailable', 'this node is a replica, or was one just now; if that lasts, connect to its primary'],
+  NOAUTH: ['store-unsuitable', 'it wants a password; give it to your Redis client'],
+  WRONGPASS: ['store-unsuitable', 'user name or password are wrong; correct them in your Redis client'],
+  NOPERM: ['store-unsuitable', `its user may not; allow ${rights} on keys that start with { and the prefix`],
+  MOVED: ['store-unsuitable', cluster],
+  ASK: ['store-unsuitable', cluster],
+  CROSSSLOT: ['store-unsuitable', cluster],
+  WRONGTYPE: ['store-answer', 'a key of the prefix holds what this library did not write; choose another prefix'],
+}
+const notKnown = 'must be 6.2 or newer, and sendCommand must pass on every element of args, in order, and nothing else'
+const notCalled = 'hand the command to your Redis client as one of the lines in the documentation of redisStore does'
+
+/** Words that GLIDE has renamed. */
+const ofGlide = ['NoScriptError', 'PermissionDenied', 'ResponseError', 'ReadOnly']
+const ofRedis = ['NOSCRIPT', 'NOPERM', 'ERR', 'READONLY']
+
+/** The word that Redis starts an error with, or `null` where something else went wrong. */
 export function redisWord(error: unknown): string | null {
   if (!(error instanceof Error)) return null
-  const wrapped = /^ERR Error running script .*@user_script: ?\d+: -?([A-Z]{2,}) /s.exec(error.message)
-  return (wrapped ?? /^-?([A-Z]{2,})(?: |$)/.exec(error.message))?.[1] ?? null
+  const { message } = error
+  if (/ACL failure in script|executing the script can't|can't access at least one of the keys/.test(message))
+    return 'NOPERM'
+  // Servers before 7.0 wrap the errors of commands in scripts; GLIDE puts words of its own in front.
+  const text = message.replace(/^(ERR Error running script .*@user_script: ?\d+: |An error was signalled .*?: - )/s, '')
+  const word = /^-?([A-Za-z]{2,}):?(?: |$)/.exec(text)?.[1] ?? ''
+  return ofRedis[ofGlide.indexOf(word)] ?? (/^[A-Z]+$/.test(word) ? word : null)
 }
-
-const commands =
-  '+eval +evalsha +time +get +set +del +pttl +pexpire +zadd +zrem +zscore +zrank +zcard +zcount +zrange +wait +info +config|get'
-
-const clusterHint = 'use a cluster client, and let the key that sendCommand is given choose the node'
-
-const meanings: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
-  ['OOM', ['store-full', 'it is out of memory and takes no new records; raise maxmemory']],
-  ['NOAUTH', ['store-unsuitable', 'it wants a password; give it to your Redis client']],
-  ['WRONGPASS', ['store-unsuitable', 'user name or password are wrong; correct them in your Redis client']],
-  [
-    'NOPERM',
-    [
-      'store-unsuitable',
-      `its user lacks a command or a key; allow it ${commands} on keys that start with { and the prefix`,
-    ],
-  ],
-  [
-    'READONLY',
-    ['store-unavailable', 'this node is a replica, or was one a moment ago; if that lasts, connect to its primary'],
-  ],
-  ['MOVED', ['store-unsuitable', `it is a cluster; ${clusterHint}`]],
-  ['ASK', ['store-unsuitable', `it is a cluster; ${clusterHint}`]],
-  ['CROSSSLOT', ['store-unsuitable', `it is a cluster; ${clusterHint}`]],
-  ['WRONGTYPE', ['store-answer', 'a key of the prefix holds what this library did not write; choose another prefix']],
-])
 
 /**
- * What went wrong with a command, by what Redis or its client said. Anything that may pass is `store-unavailable`:
- * READONLY, LOADING, BUSY, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, lost connections, time-outs. The error of the client is
- * not passed on, because clients attach a command's arguments to it.
+ * What went wrong with a command, by what Redis or its client said. Anything that may pass is `store-unavailable`. The
+ * error of the client is not passed on, because clients attach a command's arguments to it.
  */
 export function storeError(error: unknown): CheqpointError {
+  const { message = '', code }: Partial<NodeJS.ErrnoException> = error instanceof Error ? error : {}
   const word = redisWord(error)
-  const meaning = word === null ? undefined : meanings.get(word)
-  if (meaning !== undefined) return new CheqpointError(meaning[0], `Redis answered ${word}: ${meaning[1]}`)
-  if (word === 'ERR') return replyError((error as Error).message)
-  if (word !== null) return new CheqpointError('store-unavailable', `Redis answered ${word}: it cannot do this for now`)
-  if (error instanceof TypeError) {
-    return new CheqpointError(
-      'store-unsuitable',
-      'sendCommand threw a TypeError: hand the command to your Redis client as one of the lines in the documentation of redisStore does',
-    )
+  if (word === null) {
+    if (error instanceof TypeError)
+      return new CheqpointError('store-unsuitable', `sendCommand threw a TypeError: ${notCalled}`)
+    // Words of programs, never text that could quote a command.
+    const name = error instanceof Error ? error.constructor.name : typeof error
+    const kind = code !== undefined && /^[A-Z][A-Z_]{1,40}$/.test(code) ? code : name
+    return new CheqpointError('store-unavailable', `Redis did not answer (${kind})`)
   }
-  return new CheqpointError('store-unavailable', `Redis did not answer (${kindOf(error)})`)
-}
-
-function replyError(message: string): CheqpointError {
-  if (!/unknown (redis )?command|wrong number of arguments|syntax error/i.test(message)) {
-    return new CheqpointError('store-unavailable', 'Redis answered ERR: it did not do this')
-  }
-  return new CheqpointError(
-    'store-unsuitable',
-    'Redis answered ERR: it does not know a command; it must be 6.2 or newer, and sendCommand must pass on every element of args, in order, and nothing else',
-  )
-}
-
-/** The code or class of a client's error: words of programs, never text that could quote a command. */
-function kindOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error
-  const code: unknown = 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[A-Z][A-Z_]{1,40}$/.test(code) ? code : error.constructor.name
+  if (word === 'ERR' && /unknown (redis )?command|wrong number of arguments|syntax error/i.test(message))
+    return new CheqpointError('store-unsuitable', `Redis answered ERR, and does not know a command: it ${notKnown}`)
+  const [meaning, text] = meanings[word] ?? ['store-unavailable', 'it cannot do this for now']
+  const refused = known.find((name) => word === 'NOPERM' && message.toLowerCase().includes(`'${name}'`))
+  return new CheqpointError(meaning, `Redis answered ${word}${refused ? ` to ${refused}` : ''}: ${text}`)
 }

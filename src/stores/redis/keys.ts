@@ -1,44 +1,36 @@
 import { createHash } from 'node:crypto'
-import type { Keys } from './link.js'
 
-/** Names of the keys. What belongs to one partition shares its hash tag, and so its node. */
+/** Names of the keys in Redis. What belongs to one partition shares its hash tag, and so its node. */
 export class RedisKeys {
-  readonly partitions: number
-  /** Where the number of partitions is kept. */
-  readonly meta: string
-  readonly #prefix: string
-
-  constructor(prefix: string, partitions: number) {
-    this.#prefix = prefix
-    this.partitions = partitions
-    this.meta = `{${prefix}}:meta`
-  }
-
-  /** Entry, due index and parked index of an approval. */
-  approval(id: string): Keys {
-    const tag = this.#tag(this.#partitionOf(id))
-    return [`${tag}:a:${id}`, `${tag}:due`, `${tag}:parked`]
-  }
-
-  /** Entry and due index of a reference. */
-  reference(ref: string): Keys {
-    const tag = this.#tag(this.#partitionOf(ref))
-    return [`${tag}:r:${ref}`, `${tag}:due`]
-  }
-
+  readonly prefix: string
+  /** Where the number of partitions is kept: on the first one, which every number has. */
+  readonly number: string
   /** Due and parked index of each partition. */
-  indexes(): readonly { readonly due: string; readonly parked: string }[] {
-    return Array.from({ length: this.partitions }, (_, partition) => ({
-      due: `${this.#tag(partition)}:due`,
-      parked: `${this.#tag(partition)}:parked`,
-    }))
+  readonly indexes: readonly { readonly due: string; readonly parked: string }[]
+  readonly #tags: readonly string[]
+
+  private constructor(prefix: string, tags: readonly string[], number: string) {
+    this.prefix = prefix
+    this.#tags = tags
+    this.number = number
+    this.indexes = tags.map((tag) => ({ due: `${tag}:due`, parked: `${tag}:parked` }))
   }
 
-  #tag(partition: number): string {
-    return `{${this.#prefix}:${partition}}`
+  static under(prefix: string, partitions: number): RedisKeys {
+    const tags = Array.from({ length: partitions }, (_, partition) => `{${prefix}:${partition}}`)
+    return new RedisKeys(prefix, tags, `${tags[0]}:partitions`)
   }
 
-  #partitionOf(key: string): number {
-    return this.partitions === 1 ? 0 : createHash('sha1').update(key).digest().readUInt32BE() % this.partitions
+  /** Keys of one partition's node that nothing else uses. The due index takes the place of the number, and so expires. */
+  trial(partition: number, name: string): RedisKeys {
+    const tag = `${this.#tags[partition]}:check:${name}`
+    return new RedisKeys(this.prefix, [tag], `${tag}:due`)
+  }
+
+  /** The entry of a key, and the due and the parked index of its partition. */
+  of(key: string): readonly [entry: string, due: string, parked: string] {
+    const count = this.#tags.length
+    const tag = this.#tags[count === 1 ? 0 : createHash('sha1').update(key).digest().readUInt32BE() % count]
+    return [`${tag}:${key}`, `${tag}:due`, `${tag}:parked`]
   }
 }

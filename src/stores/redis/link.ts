@@ -1,6 +1,5 @@
 import { CheqpointError } from '../../model/errors.js'
 import { redisWord, storeError } from './errors.js'
-import { asInteger, Reply } from './replies.js'
 import type { Script } from './scripts.js'
 
 /** A command and its operands. Not readonly, because the types of some clients demand that. */
@@ -8,79 +7,81 @@ export type Command = [name: string, ...operands: string[]]
 
 /**
  * Sends one command and resolves with the raw reply: strings, integers, `null`, and arrays of these; rejects with the
- * error of Redis or of the client. `key` is one of the command's keys, or stands in the place of the data that it is
- * about: a cluster client sends the command to that key's node.
+ * error of Redis or of the client. A cluster client sends the command to the primary of `key`.
  */
 export type SendCommand = (args: Command, key: string) => Promise<unknown>
 
-/** The keys of one script call. The first one leads to the node. */
-export type Keys = readonly [string, ...string[]]
+type Replicas = { readonly atLeast: number; readonly timeoutMs: number }
 
-export interface Replicas {
-  readonly atLeast: number
-  readonly timeoutMs: number
-}
-
-/** The way to Redis: runs scripts, and turns every failure into a coded error. */
+/** Runs scripts, and turns every failure into a coded error that holds no argument of the command. */
 export class RedisLink {
   readonly #send: SendCommand
   readonly #replicas: Replicas
 
   constructor(send: SendCommand, replicas: Replicas) {
-    this.#send = send
+    // Some clients hand an error over as a value.
+    this.#send = async (args, key) => {
+      const reply: unknown = await send(args, key)
+      if (reply instanceof Error) throw reply
+      return reply
+    }
     this.#replicas = replicas
   }
 
-  /** Sends one command. Rejects with a {@link CheqpointError} that holds none of its arguments. */
+  /** Sends one command. */
   async send(args: Command, key: string): Promise<unknown> {
-    try {
-      return replyOf(await this.#send(args, key))
-    } catch (error) {
-      throw storeError(error)
-    }
+    return this.#send(args, key).catch((error: unknown) => Promise.reject(storeError(error)))
   }
 
-  /** Runs a script: by its digest, and where the server does not know that one, once by its source. */
-  async run(script: Script, keys: Keys, args: readonly string[]): Promise<Reply> {
+  /** Runs a script, whose first key leads to the node: by its digest, and where that is not known there, by its source. */
+  async run(script: Script, keys: readonly [string, ...string[]], args: readonly string[]): Promise<unknown> {
     const operands = [String(keys.length), ...keys, ...args]
     try {
-      try {
-        return new Reply(replyOf(await this.#send(['EVALSHA', script.sha, ...operands], keys[0])))
-      } catch (error) {
-        // NOSCRIPT alone says for sure that nothing happened.
-        if (redisWord(error) !== 'NOSCRIPT') throw error
-        return new Reply(replyOf(await this.#send(['EVAL', script.source, ...operands], keys[0])))
-      }
+      return await this.#send(['EVALSHA', script.sha, ...operands], keys[0])
     } catch (error) {
-      if (error instanceof CheqpointError) throw error
-      if (redisWord(error) === 'WRONGTYPE') return new Reply(['unreadable'])
-      throw storeError(error)
+      // NOSCRIPT alone says for sure that nothing happened.
+      if (redisWord(error) !== 'NOSCRIPT') throw storeError(error)
+      return this.send(['EVAL', script.source, ...operands], keys[0])
     }
   }
 
-  /**
-   * Runs a script whose effect is acknowledged to the caller, and waits for as many replicas as were asked for.
-   * Rejects with `store-unavailable` where fewer have it in time; the effect may stand then, and the call be repeated.
-   */
-  write(script: Script, keys: Keys, args: readonly string[]): Promise<Reply> {
-    const reply = this.run(script, keys, args)
-    return this.#replicas.atLeast === 0 ? reply : this.#replicated(reply, keys[0])
-  }
-
-  async #replicated(written: Promise<Reply>, key: string): Promise<Reply> {
-    const reply = await written
+  /** Waits until enough replicas have what this connection wrote. Rejects with `store-unavailable`; the write may stand then. */
+  async replicate(key: string): Promise<void> {
     const { atLeast, timeoutMs } = this.#replicas
+    if (atLeast === 0) return
     const copies = asInteger(await this.send(['WAIT', String(atLeast), String(timeoutMs)], key))
-    if (copies >= atLeast) return reply
-    throw new CheqpointError(
-      'store-unavailable',
-      `${copies} of ${atLeast} replicas had a write within ${timeoutMs} ms; it may stand, and is repeated safely`,
-    )
+    if (copies >= atLeast) return
+    const had = `${copies} of ${atLeast} replicas had a write within ${timeoutMs} ms`
+    throw new CheqpointError('store-unavailable', `${had}; it may stand, and can be repeated`)
   }
 }
 
-/** Some clients hand an error over as a value. */
-function replyOf(reply: unknown): unknown {
-  if (reply instanceof Error) throw reply
-  return reply
+// Replies as what they must be. All of these throw `store-answer`: what the server never sends is the client's doing.
+
+export function asArray(reply: unknown): readonly unknown[] {
+  if (Array.isArray(reply)) return reply
+  throw wrongReply(reply, 'an array')
+}
+
+export function asText(item: unknown): string {
+  if (typeof item === 'string') return item
+  throw wrongReply(item, 'a string')
+}
+
+/** Clients can be set to give integers as text, or as bigint; both are as exact. */
+export function asInteger(item: unknown): number {
+  const isText = typeof item === 'string' && /^-?\d{1,16}$/.test(item)
+  const integer = isText || typeof item === 'bigint' ? Number(item) : item
+  if (typeof integer === 'number' && Number.isSafeInteger(integer)) return integer
+  throw wrongReply(item, 'an integer')
+}
+
+/** The error for a reply of the wrong shape. Never shows the reply. */
+export function wrongReply(item: unknown, wanted: string): CheqpointError {
+  let shape: string = item === null ? 'null' : `a ${typeof item}`
+  if (item === undefined) shape = 'nothing (return the promise of your client)'
+  else if (item instanceof Uint8Array) shape = 'bytes (use the method of your client that answers with strings)'
+  else if (Array.isArray(item)) shape = 'an array (return the reply alone, not a list of replies)'
+  else if (shape === 'a object') shape = 'a decoded object (return the raw reply of your client)'
+  return new CheqpointError('store-answer', `sendCommand gave back ${shape} where Redis answers ${wanted}`)
 }

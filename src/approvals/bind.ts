@@ -1,0 +1,67 @@
+import type { Stored } from '../stores/store.js'
+import { add } from './approval.js'
+import { approvalKey, type Beginning, type BindingReservation, reservationKey } from './entry.js'
+import type { Records } from './records.js'
+import { beginBind, endBind } from './reservation.js'
+
+export interface BindTimes {
+  /** When a binding that stops half-way is resumed. */
+  readonly resumeInMs: number
+  /** How often a keyed reference checks whether its approval is still remembered. */
+  readonly retentionMs: number
+}
+
+/**
+ * Joins a reference and the approval id that it got, in three writes: the reference takes the id, the approval is written,
+ * the reservation ends. Each may be repeated, and the sweep resumes one that stops in between.
+ * `conflict`: the reference has another id, or the id belongs to another reference. `unknown`: there is no reservation.
+ */
+export async function bind(
+  records: Records,
+  ref: string,
+  id: string,
+  beginning: Beginning,
+  times: BindTimes,
+): Promise<'bound' | 'conflict' | 'unknown'> {
+  const command = { id, beginning, dueInMs: times.resumeInMs }
+  for (;;) {
+    const begun = await records.change(reservationKey(ref), (stored) => beginBind(stored, command))
+    if (begun.kind === 'unknown') return 'unknown'
+    if (begun.kind === 'bound') return begun.id === id ? 'bound' : 'conflict'
+    const verdict = await finishBinding(records, ref, begun.reservation, times)
+    // Another id stood there, and is bound or refused now.
+    if (begun.reservation.id === id) return verdict
+  }
+}
+
+/** The second and the third write. */
+export async function finishBinding(
+  records: Records,
+  ref: string,
+  reservation: BindingReservation,
+  { resumeInMs, retentionMs }: BindTimes,
+): Promise<'bound' | 'conflict'> {
+  const { id } = reservation
+  const command = { ref, reservation, retentionMs }
+  const added = await records.change(approvalKey(id), (stored) => addBound(stored, command))
+  const bound =
+    added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref !== null && added.known.ref === ref)
+  const end = { id, bound, dueInMs: bound ? retentionMs : resumeInMs }
+  await records.change(reservationKey(ref), (stored) => endBind(stored, end))
+  return bound ? 'bound' : 'conflict'
+}
+
+/**
+ * Adds the approval of a binding. Where so long has passed that its tombstone may be gone already, nobody knows whether it
+ * was handled: it is parked for a person.
+ */
+export function addBound(
+  stored: Stored,
+  command: { readonly ref: string; readonly reservation: BindingReservation; readonly retentionMs: number },
+): ReturnType<typeof add> {
+  const { ref, reservation, retentionMs } = command
+  const { request, beginning, since } = reservation
+  const isOld = stored.now - since >= retentionMs
+  const parked = isOld ? (beginning.parked ?? 'attempt-unfinished') : beginning.parked
+  return add(stored, { by: ref, request, beginning: { ...beginning, parked }, since })
+}

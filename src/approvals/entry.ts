@@ -1,0 +1,257 @@
+import type { ConfirmedDecision } from '../model/confirmed-decision.js'
+import type { DecisionStatus } from '../model/decision.js'
+import type { ParkReason } from '../model/park-reason.js'
+import type { Stored } from '../stores/store.js'
+import { freezeJson, isJsonObject, type JsonObject, type JsonText, type JsonValue } from '../util/json.js'
+
+/*
+ * What is kept of an approval (`a:<approvalId>`) and of a submission without an id (`r:<ref>`), as plain JSON in the
+ * `state` of a store's entry. Times are store time in milliseconds.
+ */
+
+/** The version of this format. An entry of a newer version is unreadable to this one, and never removed by it. */
+export const formatVersion = 1
+
+/** What is kept of a request from before it is sent until a handler finished. */
+export interface TrackedRequest {
+  /** Our own reference, carried by the token in the callback URL; `null` for a request submitted elsewhere. */
+  readonly ref: string | null
+  readonly action: string
+  /** Name of the assistant whose key submitted the request, never the key; `null` where there is one key only. */
+  readonly assistant: string | null
+  /** After this moment (ms since the epoch) a fresh approval no longer runs. */
+  readonly expiresAt: number | null
+  /** The same as an age in store time, which no process's clock decides later on. */
+  readonly expiresAfterMs: number | null
+  readonly details: JsonText
+  readonly context: JsonText
+}
+
+/** An approval that waits, is worked on, or is parked. */
+export interface OpenApproval extends TrackedRequest {
+  readonly v: number
+  readonly kind: 'open'
+  /** The operation that added it. */
+  readonly addedBy: string
+  readonly since: number
+  /** Rises by one with every claim. */
+  readonly fence: number
+  readonly attempts: number
+  /** The token of the last holder, kept after the lease was given back. */
+  readonly holder: string | null
+  /** While claimed, the end of the lease. */
+  readonly leaseEnd: number | null
+  /** The token whose attempt was counted last. */
+  readonly countedFor: string | null
+  /** Nothing but a forced claim gets the approval before this time. */
+  readonly notBefore: number
+  /** A callback came that no poll has answered yet. */
+  readonly nudged: boolean
+  /** How many polls come at the minimum interval before back-off begins again. */
+  readonly quickPolls: number
+  readonly decision: ConfirmedDecision | null
+  readonly parked: { readonly reason: ParkReason; readonly note: string } | null
+}
+
+/** What is left of a finished approval until `until`. */
+export interface Tombstone {
+  readonly v: number
+  readonly kind: 'completed'
+  /** The token of the run, or of the operation, that ended it. */
+  readonly holder: string
+  readonly ref: string | null
+  readonly action: string
+  readonly assistant: string | null
+  readonly outcome: DecisionStatus | 'cancelled'
+  /** `null` after a cancel. */
+  readonly decision: ConfirmedDecision | null
+  /** What the handler returned; `null` where it returned nothing. */
+  readonly result: JsonText | null
+  readonly until: number
+}
+
+/** How an approval begins. */
+export interface Beginning {
+  readonly dueInMs: number
+  /** The decision, where the response to the submission held it. */
+  readonly decision: ConfirmedDecision | null
+  /** The approval waits for a person from the start. */
+  readonly parked: ParkReason | null
+}
+
+/** A submission whose approval id is not known yet. */
+export interface OpenReservation {
+  readonly v: number
+  readonly kind: 'reserved'
+  /** The operation that may send the request. */
+  readonly owner: string
+  /** Until then another submission under the same key finds this one in progress. */
+  readonly ownedUntil: number
+  /** The request may have been sent. */
+  readonly sent: boolean
+  readonly since: number
+  /** Digest of what was submitted under an idempotency key; `null` for a random reference. */
+  readonly digest: string | null
+  readonly request: TrackedRequest
+  /** Approval ids that callbacks with this reference's token named, oldest first. */
+  readonly candidates: readonly string[]
+}
+
+/** A reservation that has its id, while the approval may not be written yet. */
+export interface BindingReservation extends Omit<OpenReservation, 'kind'> {
+  readonly kind: 'binding'
+  readonly id: string
+  readonly beginning: Beginning
+}
+
+/** What is left of a reservation: the id that it got, or that it was discarded. */
+export type EndedReservation =
+  | { readonly v: number; readonly kind: 'bound'; readonly id: string; readonly digest: string | null }
+  | { readonly v: number; readonly kind: 'discarded'; readonly by: string }
+
+export type ApprovalState = OpenApproval | Tombstone
+export type ReservationState = OpenReservation | BindingReservation | EndedReservation
+
+/** What a step of the state machine answers, and what it writes; without `next` nothing is written. */
+export interface Step<Result> {
+  readonly result: Result
+  readonly next?: Next | undefined
+}
+
+/** What replaces an entry. The stamp is drawn by whoever writes it. */
+export interface Next {
+  readonly state: ApprovalState | ReservationState
+  readonly dueAt: number | null
+  readonly parkedAt: number | null
+  readonly keepMs?: number | undefined
+  readonly intake?: boolean | undefined
+}
+
+export function approvalKey(approvalId: string): string {
+  return `a:${approvalId}`
+}
+
+export function reservationKey(ref: string): string {
+  return `r:${ref}`
+}
+
+/** A state as it is stored: without what {@link readApproval} and {@link readReservation} fill in. */
+export function compact(state: ApprovalState | ReservationState): JsonObject {
+  // The states of this library are JSON.
+  const given = state as unknown as JsonObject
+  const kept: Record<string, JsonValue> = {}
+  for (const name of Object.keys(given)) {
+    const value = given[name] ?? null
+    if (value !== null && value !== false && value !== 0) kept[name] = freezeJson(value)
+  }
+  // What is written is read back: the step after this one needs no look at its fields.
+  known.set(kept, given)
+  return Object.freeze(kept)
+}
+
+/** What stands under `a:<approvalId>`: `null` where nothing does, `unreadable` where this version cannot tell. */
+export function readApproval(stored: Stored): ApprovalState | 'unreadable' | null {
+  const state = readState(stored)
+  if (state === null || state === 'unreadable') return state
+  // The fields are checked, and nothing but this module's types is ever written.
+  return fill(state, approvalKinds) as ApprovalState | 'unreadable'
+}
+
+/** The same for `r:<ref>`. */
+export function readReservation(stored: Stored): ReservationState | 'unreadable' | null {
+  const state = readState(stored)
+  if (state === null || state === 'unreadable') return state
+  // As above.
+  return fill(state, reservationKinds) as ReservationState | 'unreadable'
+}
+
+function readState({ entry, unreadable }: Stored): JsonObject | 'unreadable' | null {
+  if (entry === null) return unreadable === undefined ? null : 'unreadable'
+  return entry.state['v'] === formatVersion ? entry.state : 'unreadable'
+}
+
+/** What a field holds; a letter in front that it may be left out, and is `null`, `false` or 0 then. */
+type FieldType = 'text' | '?text' | 'number' | '?number' | '?flag' | 'object' | '?object' | 'texts'
+type Fields = Readonly<Record<string, FieldType>>
+
+/** A kind of state: its fields, and an object that has them all, since a copy of that costs less than adding each. */
+interface Kind {
+  readonly fields: readonly (readonly [name: string, type: FieldType])[]
+  readonly blank: Readonly<Record<string, unknown>>
+}
+
+function kindOf(fields: Fields): Kind {
+  const pairs = Object.entries(fields)
+  return { fields: pairs, blank: Object.fromEntries([['v', 0], ['kind', ''], ...pairs.map(([name]) => [name, null])]) }
+}
+
+const openFields: Fields = {
+  ...{ ref: '?text', action: 'text', assistant: '?text', expiresAt: '?number', expiresAfterMs: '?number' },
+  ...{ details: 'text', context: 'text', addedBy: 'text', since: 'number', fence: 'number', attempts: 'number' },
+  ...{ holder: '?text', leaseEnd: '?number', countedFor: '?text', notBefore: 'number', nudged: '?flag' },
+  ...{ quickPolls: 'number', decision: '?object', parked: '?object' },
+}
+const tombstoneFields: Fields = {
+  ...{ holder: 'text', ref: '?text', action: 'text', assistant: '?text', outcome: 'text' },
+  ...{ decision: '?object', result: '?text', until: 'number' },
+}
+const reservedFields: Fields = {
+  ...{ owner: 'text', ownedUntil: 'number', sent: '?flag', since: 'number', digest: '?text', request: 'object' },
+  candidates: 'texts',
+}
+const approvalKinds: ReadonlyMap<string, Kind> = new Map([
+  ['open', kindOf(openFields)],
+  ['completed', kindOf(tombstoneFields)],
+])
+const reservationKinds: ReadonlyMap<string, Kind> = new Map([
+  ['reserved', kindOf(reservedFields)],
+  ['binding', kindOf({ ...reservedFields, id: 'text', beginning: 'object' })],
+  ['bound', kindOf({ id: 'text', digest: '?text' })],
+  ['discarded', kindOf({ by: 'text' })],
+])
+
+/** States that were read before: one step looks at the same one several times. */
+const known = new WeakMap<object, unknown>()
+
+/** The state with what was left out, or that it is not one. */
+function fill(state: JsonObject, kinds: ReadonlyMap<string, Kind>): unknown {
+  const kind = kinds.get(String(state['kind']))
+  if (kind === undefined) return 'unreadable'
+  const before = known.get(state)
+  if (before !== undefined) return before
+  const filled: Record<string, unknown> = { ...kind.blank, v: state['v'], kind: state['kind'] }
+  for (const [name, type] of kind.fields) {
+    const value = state[name] ?? absent[type]
+    if (value === undefined || !isOfType(value, type)) return 'unreadable'
+    filled[name] = value
+  }
+  known.set(state, filled)
+  return filled
+}
+
+const absent: Readonly<Partial<Record<FieldType, JsonValue>>> = {
+  '?text': null,
+  '?number': null,
+  '?object': null,
+  '?flag': false,
+  number: 0,
+}
+
+function isOfType(value: JsonValue, type: FieldType): boolean {
+  if (value === null) return type.startsWith('?') && type !== '?flag'
+  switch (type) {
+    case 'text':
+    case '?text':
+      return typeof value === 'string'
+    case 'number':
+    case '?number':
+      return typeof value === 'number'
+    case '?flag':
+      return typeof value === 'boolean'
+    case 'object':
+    case '?object':
+      return isJsonObject(value)
+    case 'texts':
+      return Array.isArray(value) && value.every((each) => typeof each === 'string')
+  }
+}

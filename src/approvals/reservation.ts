@@ -1,0 +1,216 @@
+import type { Stored } from '../stores/store.js'
+import {
+  type Beginning,
+  type BindingReservation,
+  type EndedReservation,
+  formatVersion,
+  type Next,
+  type OpenReservation,
+  type ReservationState,
+  readReservation,
+  type Step,
+  type TrackedRequest,
+} from './entry.js'
+
+/*
+ * The state machine of a submission that has no approval id yet, as pure functions.
+ *
+ *   reserve ─► RESERVED ─markSent─► RESERVED, sent ─beginBind─► BINDING ─endBind─► BOUND
+ *                 └─────────────discard────────────► DISCARDED (for 15 minutes)
+ *
+ * `beginBind` and `endBind` stand on either side of the write of the approval, which has a key of its own. Whoever meets
+ * a BINDING reservation repeats that write and ends it.
+ */
+
+/** How many candidate ids a reservation remembers. */
+export const maxCandidates = 4
+
+/** How long a discarded reservation, and the reference of a bound one, is remembered at least. */
+export const keepEndedMs = 900_000
+
+/** How long the submission that reserved may take until it marks the request as sent. */
+export const ownedMs = 5_000
+
+export type Reserved =
+  | { readonly kind: 'reserved' }
+  /** The key was used for something else. */
+  | { readonly kind: 'key-reused' }
+  /** Another submission under this key is under way. */
+  | { readonly kind: 'in-progress' }
+  /** The request may have been sent, and no id is known. */
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'binding'; readonly reservation: BindingReservation }
+  | { readonly kind: 'bound'; readonly id: string }
+  | { readonly kind: 'unreadable' }
+
+/**
+ * Keeps a request under our own reference before it is sent. What was never sent may be taken over once its owner had
+ * time to send it; what may have been sent never is.
+ */
+export function reserve(
+  stored: Stored,
+  command: {
+    readonly owner: string
+    readonly request: TrackedRequest
+    readonly digest: string | null
+    readonly dueInMs: number
+    /** How long a submission that was sent counts as under way. */
+    readonly inFlightMs: number
+  },
+): Step<Reserved> {
+  const { now } = stored
+  const { owner, digest } = command
+  const known = readReservation(stored)
+  if (known === 'unreadable') return { result: { kind: 'unreadable' } }
+  if (known !== null && known.kind !== 'discarded') {
+    if (known.digest !== digest) return { result: { kind: 'key-reused' } }
+    if (known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
+    if (known.kind === 'binding') return { result: { kind: 'binding', reservation: known } }
+    if (known.sent) return { result: { kind: now < known.since + command.inFlightMs ? 'in-progress' : 'sent' } }
+    if (known.owner === owner) return { result: { kind: 'reserved' } }
+    if (now < known.ownedUntil) return { result: { kind: 'in-progress' } }
+  }
+  const state: OpenReservation = {
+    ...{ v: formatVersion, kind: 'reserved', owner, ownedUntil: now + ownedMs, sent: false, since: now, digest },
+    ...{ request: command.request, candidates: [] },
+  }
+  return { result: { kind: 'reserved' }, next: { ...open(state, now + command.dueInMs), intake: true } }
+}
+
+/** Says that the request is about to be sent. `lost`: another submission owns the reservation; nothing may be sent. */
+export function markSent(
+  stored: Stored,
+  { owner, dueInMs }: { readonly owner: string; readonly dueInMs: number },
+): Step<'sent' | 'lost'> {
+  const known = readReservation(stored)
+  if (!isOpen(known) || known.owner !== owner) return { result: 'lost' }
+  if (known.sent) return { result: 'sent' }
+  const { now } = stored
+  return { result: 'sent', next: open({ ...known, sent: true, since: now }, now + dueInMs) }
+}
+
+/** Remembers an id that a callback with this reference's token named. */
+export function addCandidate(
+  stored: Stored,
+  { id }: { readonly id: string },
+): Step<{ readonly kind: 'kept' | 'full' | 'unknown' } | { readonly kind: 'bound'; readonly id: string }> {
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable' || known.kind === 'discarded') return { result: { kind: 'unknown' } }
+  if (known.kind !== 'reserved') return { result: { kind: 'bound', id: known.id } }
+  if (known.candidates.includes(id)) return { result: { kind: 'kept' } }
+  if (known.candidates.length >= maxCandidates) return { result: { kind: 'full' } }
+  const state = { ...known, candidates: [...known.candidates, id] }
+  return { result: { kind: 'kept' }, next: open(state, stored.entry?.dueAt ?? stored.now) }
+}
+
+export type Bind =
+  | { readonly kind: 'binding'; readonly reservation: BindingReservation }
+  | { readonly kind: 'bound'; readonly id: string }
+  | { readonly kind: 'unknown' }
+
+/**
+ * Gives the reservation its id; the first one stands. Where a callback named this very id, the approval is due at once.
+ * The reservation stays due, so that a binding that stops half-way is resumed.
+ */
+export function beginBind(
+  stored: Stored,
+  { id, beginning, dueInMs }: { readonly id: string; readonly beginning: Beginning; readonly dueInMs: number },
+): Step<Bind> {
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable' || known.kind === 'discarded') return { result: { kind: 'unknown' } }
+  if (known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
+  if (known.kind === 'binding') return { result: { kind: 'binding', reservation: known } }
+  const wasNamed = known.candidates.includes(id)
+  const reservation: BindingReservation = {
+    ...known,
+    kind: 'binding',
+    id,
+    beginning: wasNamed ? { ...beginning, dueInMs: 0 } : beginning,
+  }
+  return { result: { kind: 'binding', reservation }, next: open(reservation, stored.now + dueInMs) }
+}
+
+/**
+ * Ends a binding after its approval was written, or found to belong to another reference: then the reservation is open
+ * again. A keyed reference is kept for as long as its approval; a random one is not needed any more.
+ */
+export function endBind(
+  stored: Stored,
+  { id, bound, dueInMs }: { readonly id: string; readonly bound: boolean; readonly dueInMs: number },
+): Step<Bind> {
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable' || known.kind === 'discarded') return { result: { kind: 'unknown' } }
+  if (known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
+  // It was ended as a conflict before, by another.
+  if (known.kind === 'reserved') return { result: { kind: 'unknown' } }
+  if (known.id !== id) return { result: { kind: 'binding', reservation: known } }
+  const { now } = stored
+  if (!bound) {
+    const { id: _, beginning: __, ...reservation } = known
+    return { result: { kind: 'unknown' }, next: open({ ...reservation, kind: 'reserved' }, now + dueInMs) }
+  }
+  const state: EndedReservation = { v: formatVersion, kind: 'bound', id, digest: known.digest }
+  return { result: { kind: 'bound', id }, next: known.digest === null ? ended(state) : open(state, now + dueInMs) }
+}
+
+/**
+ * Keeps a keyed reference for as long as its approval is remembered: due again after `dueInMs` while that is open
+ * (`keepMs: null`), and for `keepMs` more after that.
+ */
+export function keepBound(
+  stored: Stored,
+  { dueInMs, keepMs }: { readonly dueInMs: number; readonly keepMs: number | null },
+): Step<'kept' | 'unknown'> {
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable' || known.kind !== 'bound') return { result: 'unknown' }
+  const next = keepMs === null ? open(known, stored.now + dueInMs) : { ...ended(known), keepMs: Math.max(keepMs, 1) }
+  return { result: 'kept', next }
+}
+
+/** Frees a keyed reference whose approval is not remembered any more. */
+export function free(
+  stored: Stored,
+  { id, by }: { readonly id: string; readonly by: string },
+): Step<'freed' | 'unchanged'> {
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable' || known.kind !== 'bound' || known.id !== id)
+    return { result: 'unchanged' }
+  return { result: 'freed', next: ended({ v: formatVersion, kind: 'discarded', by }) }
+}
+
+/** Forgets a reservation whose request was refused, or that Cheqpoint does not have. */
+export function discard(stored: Stored, { by }: { readonly by: string }): Step<'discarded' | 'bound' | 'unknown'> {
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable') return { result: 'unknown' }
+  if (known.kind === 'discarded') return { result: known.by === by ? 'discarded' : 'unknown' }
+  if (known.kind !== 'reserved') return { result: 'bound' }
+  return { result: 'discarded', next: ended({ v: formatVersion, kind: 'discarded', by }) }
+}
+
+/** The same for one whose request was never sent. Its owner may mark it as sent at any moment, and then it stays. */
+export function discardUnsent(
+  stored: Stored,
+  command: { readonly by: string },
+): Step<'discarded' | 'bound' | 'sent' | 'unknown'> {
+  const known = readReservation(stored)
+  return isOpen(known) && known.sent ? { result: 'sent' } : discard(stored, command)
+}
+
+/** Makes an open reservation due in `dueInMs`. */
+export function postpone(stored: Stored, { dueInMs }: { readonly dueInMs: number }): Step<'postponed' | 'unknown'> {
+  const known = readReservation(stored)
+  if (!isOpen(known)) return { result: 'unknown' }
+  return { result: 'postponed', next: open(known, stored.now + dueInMs) }
+}
+
+function isOpen(known: ReservationState | 'unreadable' | null): known is OpenReservation {
+  return known !== null && known !== 'unreadable' && known.kind === 'reserved'
+}
+
+function open(state: ReservationState, dueAt: number): Next {
+  return { state, dueAt, parkedAt: null }
+}
+
+function ended(state: EndedReservation): Next {
+  return { state, dueAt: null, parkedAt: null, keepMs: keepEndedMs }
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import type { Entry } from '../index.js'
+import { assertBetween, type Bench, keysOf, long, type Rules } from './contract-bench.js'
+
+const indexes = ['due', 'parked'] as const
+
+/** What operators see: the pages of both indexes, counts, and entries that cannot be read. */
+export const listCases: Rules = {
+  ...indexRules('due', 'dueAt', 'parkedAt'),
+  ...indexRules('parked', 'parkedAt', 'dueAt'),
+  async 'an entry moves from one index to the other as it is written'(bench) {
+    let entry = await bench.put('a:apr-1', { dueAt: 1 })
+    const moves: readonly Partial<Entry>[] = [{ parkedAt: 2 }, { dueAt: 3, parkedAt: 4 }, { dueAt: 5 }, {}]
+    for (const { dueAt = null, parkedAt = null } of moves) {
+      entry = await bench.replace('a:apr-1', entry, { dueAt, parkedAt })
+      assert.deepEqual(await bench.keys('due'), dueAt === null ? [] : ['a:apr-1'])
+      assert.deepEqual(await bench.keys('parked'), parkedAt === null ? [] : ['a:apr-1'])
+    }
+  },
+  async 'count tells both indexes, which are empty at first, and how long the oldest due key has waited'(bench) {
+    assert.deepEqual(await bench.store.count(), { open: 0, parked: 0, overdueMs: 0 })
+    for (const index of indexes)
+      assert.deepEqual(await bench.store.list(index, { limit: 10 }), { items: [], cursor: null })
+    const before = await bench.now()
+    await bench.put('a:future', { dueAt: before + long })
+    await bench.put('a:parked-1', { parkedAt: 1 })
+    await bench.put('a:parked-2', { parkedAt: 2 })
+    await bench.put('a:none')
+    assert.deepEqual(await bench.store.count(), { open: 1, parked: 2, overdueMs: 0 })
+    await bench.put('a:due-1', { dueAt: before - 1_000 })
+    await bench.put('a:due-2', { dueAt: before - 5_000 })
+    const { overdueMs, ...counts } = await bench.store.count()
+    assert.deepEqual(counts, { open: 3, parked: 2 })
+    assertBetween(overdueMs, 5_000, (await bench.now()) - before + 5_000, 'overdueMs')
+    await bench.takeAll()
+    assert.deepEqual(await bench.store.count(), { open: 3, parked: 2, overdueMs: 0 })
+  },
+  async 'remove is false for a healthy entry and for nothing, and changes nothing'(bench) {
+    const entry = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
+    for (const digest of ['', entry.stamp, 'null', 'a'.repeat(64)]) {
+      assert.equal(await bench.store.remove('a:apr-1', digest), false)
+      assert.equal(await bench.store.remove('a:apr-2', digest), false)
+    }
+    await bench.shows('a:apr-1', entry)
+    await bench.shows('a:apr-2', null)
+    assert.deepEqual([await bench.keys('due'), await bench.keys('parked')], [['a:apr-1'], ['a:apr-1']])
+  },
+  async 'something unreadable is shown with the same digest each time, and is never written over'(bench) {
+    const entry = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
+    const digest = await damaged(bench, 'a:apr-1')
+    if (digest === null) return
+    for (const expected of [null, entry.stamp, digest])
+      assert.equal(await bench.store.write('a:apr-1', expected, bench.entry()), false, `expected ${expected}`)
+    const { entry: nothing, unreadable } = await bench.store.read('a:apr-1')
+    assert.deepEqual([nothing, unreadable], [null, digest])
+  },
+  async 'something unreadable is listed without an entry, among the readable ones'(bench) {
+    await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
+    const entry = await bench.put('a:apr-2', { dueAt: 1, parkedAt: 1 })
+    if ((await damaged(bench, 'a:apr-1')) === null) return
+    for (const index of indexes) {
+      const listed = new Map((await bench.pages(index)).map((item) => [item.key, item.entry]))
+      assert.deepEqual(Object.fromEntries(listed), { 'a:apr-1': null, 'a:apr-2': entry })
+    }
+  },
+  async 'remove takes away what is unreadable if the digest is its own, and the key is free again'(bench) {
+    await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
+    const digest = await damaged(bench, 'a:apr-1')
+    if (digest === null) return
+    assert.equal(await bench.store.remove('a:apr-1', `${digest}0`), false, 'remove with another digest')
+    assert.equal((await bench.store.read('a:apr-1')).unreadable, digest)
+    assert.equal(await bench.store.remove('a:apr-1', digest), true, 'remove with the digest that read showed')
+    assert.equal(await bench.store.remove('a:apr-1', digest), false, 'remove once more')
+    await bench.shows('a:apr-1', null)
+    assert.deepEqual([await bench.keys('due'), await bench.keys('parked')], [[], []])
+    await bench.shows('a:apr-1', await bench.put('a:apr-1'))
+  },
+}
+
+function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other: 'dueAt' | 'parkedAt'): Rules {
+  return {
+    async [`list gives the ${index} index oldest first, page by page, with what read shows`](bench) {
+      const now = await bench.now()
+      const keys = keysOf(10)
+      const entries = new Map<string, Entry>()
+      for (const [position, key] of keys.entries())
+        entries.set(key, await bench.put(key, { [field]: now - long + ((position * 3) % 10) * 1_000 }))
+      await bench.put('a:other', { [other]: now })
+      await bench.put('a:none')
+      const expected = keys.map((_, position) => keys[(position * 7) % 10] ?? '')
+      for (const limit of [1, 3, 10, 500]) {
+        const items = await bench.pages(index, limit)
+        assert.deepEqual(
+          items,
+          expected.map((key) => ({ key, entry: entries.get(key) })),
+          `limit ${limit}`,
+        )
+      }
+    },
+    async [`each entry that stays in the ${index} index is listed once, while others come, leave and move`](bench) {
+      // Many share a time, so that a page may end among equals.
+      const at = (position: number): number => Math.floor(position / 6) * 1_000
+      const keys = keysOf(24)
+      const entries = new Map<string, Entry>()
+      for (const [position, key] of keys.entries()) entries.set(key, await bench.put(key, { [field]: at(position) }))
+      const leave = async (key: string | undefined): Promise<void> => {
+        const entry = key === undefined ? undefined : entries.get(key)
+        if (key === undefined || entry === undefined) return
+        entries.delete(key)
+        await bench.replace(key, entry, { [field]: key.endsWith('1') ? long : null })
+      }
+      let page = 0
+      const listed = await bench.pages(index, 4, async (seen) => {
+        // What was shown leaves, the last one of the page included, and so does one that is still to come.
+        await leave(seen.at(-1))
+        await leave(seen.at(0))
+        await leave(keys.at(-1 - page))
+        await bench.put(`a:new-${page}`, { [field]: at(page * 6) })
+        page++
+      })
+      for (const key of entries.keys())
+        assert.equal(listed.filter((item) => item.key === key).length, 1, `how often ${key} is listed`)
+    },
+    async [`a cursor of the other list, or one that no page gave, is refused with argument-invalid: ${index}`](bench) {
+      for (const key of keysOf(4)) await bench.put(key, { dueAt: 1, parkedAt: 1 })
+      const { cursor } = await bench.store.list(index === 'due' ? 'parked' : 'due', { limit: 2 })
+      assert.ok(cursor !== null, 'a page before the last has a cursor')
+      for (const wrong of [cursor, '', 'next', '1', '🔑', 'a:apr-1', 'x'.repeat(5_000)])
+        await assert.rejects(
+          () => bench.store.list(index, { limit: 2, cursor: wrong }),
+          { code: 'argument-invalid' },
+          `list(${index}) with cursor ${wrong.slice(0, 40)}`,
+        )
+    },
+  }
+}
+
+/** Damages what is stored under a key. The digest that `read` shows of it; `null` where the harness cannot do this. */
+async function damaged(bench: Bench, key: string): Promise<string | null> {
+  if (bench.damage === undefined) return null
+  await bench.damage(key)
+  const { entry, unreadable } = await bench.store.read(key)
+  assert.equal(entry, null, 'read: no entry where something unreadable is stored')
+  assert.ok(typeof unreadable === 'string' && unreadable !== '', 'read: a digest of what is unreadable')
+  return unreadable
+}
