@@ -1,110 +1,14 @@
-import type { Dispatcher } from 'undici'
 import { CheqpointError, type ErrorCode, isCheqpointError } from '../model/errors.js'
 import { group, invalid, number, optionalFunction } from '../options/option-checks.js'
-import { jitter, retryAfterMs } from '../util/backoff.js'
-import { type Clock, longestTimer, type Random, systemClock, systemRandom } from '../util/clock.js'
-import { parseJson } from '../util/json.js'
-import { SharedTimer } from '../util/shared-timer.js'
+import { jitter } from '../util/backoff.js'
+import { longestTimer, type Random, systemClock, systemRandom } from '../util/clock.js'
+import type { CallOptions, Client, ClientOptions, SubmitRequest, WaitOptions } from './client-types.js'
+import type { ApiRequest, ApiResponse } from './exchange.js'
 import { idMatcher } from './ids.js'
 import { readKeys, unknownAssistant } from './keys.js'
-import { type ApiRequest, type ApiResponse, createTransport } from './transport.js'
-import { type ApiApproval, parseApproval } from './wire.js'
-
-/** What {@link createClient} takes. Durations are milliseconds. */
-export interface ClientOptions {
-  /** Connection Key, or several during a rotation, tried in order when the API refuses one. This or `apiKeys`. */
-  readonly apiKey?: string | readonly string[] | undefined
-  /** Keys by assistant. Each call then names its `assistant`. */
-  readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
-  /**
-   * Default `https://app.cheqpoint.co`. May have a path. Plain http is allowed for loopback only. Certificates are
-   * checked even under `NODE_TLS_REJECT_UNAUTHORIZED=0`; for an authority of your own set `NODE_EXTRA_CA_CERTS`.
-   */
-  readonly baseUrl?: string | undefined
-  /**
-   * What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. Whatever it says, an id is printable
-   * ASCII without `/ \ % ? #`, not dots alone, of at most 512 characters.
-   */
-  readonly idPattern?: RegExp | undefined
-  /** For one GET, from connecting to the last byte; a second key that is tried has as long again. Default 5,000. */
-  readonly timeoutMs?: number | undefined
-  /** The same for one submission. More than its `maxWaitMs`. Default 15,000. */
-  readonly submitTimeoutMs?: number | undefined
-  /** A longer answer is unreadable. Default 1,048,576. */
-  readonly maxResponseBytes?: number | undefined
-  /** An undici dispatcher to send with, for proxies and tests. Never give one that follows redirects or retries. */
-  readonly dispatcher?: Dispatcher | undefined
-  readonly clock?: Clock | undefined
-  readonly random?: Random | undefined
-}
-
-/** What may be said of each call. */
-export interface CallOptions {
-  /** Whose key to use. Required with `apiKeys`, unknown with `apiKey`. */
-  readonly assistant?: string | null | undefined
-  /** Ends the call with `aborted`. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** How long and how often to look for a decision. */
-export interface WaitOptions extends CallOptions {
-  /** Rejects with `wait-timeout` after so long. */
-  readonly timeoutMs: number
-  /** Between two looks, ±20 %. Default 5,000, the pace that Cheqpoint advises. */
-  readonly intervalMs?: number | undefined
-}
-
-/** A request for approval, with every field that Cheqpoint documents. */
-export interface SubmitRequest {
-  readonly action: string
-  /** One line for the reviewer. */
-  readonly summary: string
-  /** What is to be approved; JSON. */
-  readonly details: object
-  readonly riskLevel?: 'low' | 'medium' | 'high' | undefined
-  /** From 0 to 1. */
-  readonly riskScore?: number | undefined
-  readonly justification?: string | undefined
-  readonly priority?: 'low' | 'normal' | 'urgent' | undefined
-  /** Shown instead of the assistant's own name. */
-  readonly agentName?: string | undefined
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-  /** How long Cheqpoint holds the call for a decision, in milliseconds; it caps this at 10,000. `inbound` only. */
-  readonly maxWaitMs?: number | undefined
-  /** Where Cheqpoint posts the decision. `inbound` only. */
-  readonly callbackUrl?: string | undefined
-  /** Sent as an ISO 8601 date. */
-  readonly expiresAt?: Date | string | number | undefined
-}
-
-/** An answer about exactly the approval that was asked for. */
-export type FetchedApproval = ApiApproval & { readonly id: string }
-
-/**
- * The three documented endpoints. Nothing is ever sent twice, but to the next key after a 401 or 403.
- *
- * Every call rejects with a `CheqpointError`: `api-key-refused` (401, 403), `api-not-found` (404), `api-throttled`
- * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-broken-off`, `api-timeout`,
- * `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. None of them carries a key or a payload.
- */
-export interface Client {
-  /** Names of the assistants that have keys; `null` where one key serves all. */
-  readonly assistants: ReadonlySet<string> | null
-  /** `GET /api/approvals/{id}`. Rejects with `id-invalid` before anything is sent. */
-  get(id: string, options?: CallOptions): Promise<FetchedApproval>
-  /** `POST /api/approvals/request`. Rejects with `not-json` or `argument-invalid` before anything is sent. */
-  request(request: SubmitRequest, options?: CallOptions): Promise<ApiApproval>
-  /** `POST /api/webhooks/inbound`: may decide while it waits, and knows `callbackUrl`. Rejects like `request`. */
-  inbound(request: SubmitRequest, options?: CallOptions): Promise<ApiApproval>
-  /**
-   * Asks until there is a decision. Goes on through lost connections, time-outs, 429, 5xx and unreadable answers, and
-   * heeds Retry-After; any other failure rejects at once. Keeps the process alive while it waits.
-   * Rejects with `wait-timeout`, or with `argument-invalid` for a duration that is none.
-   */
-  waitForDecision(id: string, options: WaitOptions): Promise<FetchedApproval>
-  /** Lets running exchanges end, then closes its connections. A dispatcher that was given stays open. Twice is fine. */
-  close(): Promise<void>
-}
+import { type FetchedApproval, isKeyRefused, readAbout, readReply, refusal } from './read-response.js'
+import { createTransport } from './transport.js'
+import type { ApiApproval } from './wire.js'
 
 const names = [
   'apiKey',
@@ -151,10 +55,10 @@ export function createClient(options: ClientOptions): Client {
   if (options.dispatcher !== undefined && typeof options.dispatcher?.dispatch !== 'function') {
     throw invalid('dispatcher', options.dispatcher, 'an undici dispatcher')
   }
-  const getting = { headers: [...commonHeaders, 'cache-control', 'no-cache'], alarm: new SharedTimer(timeoutMs, clock) }
+  const getting = { headers: [...commonHeaders, 'cache-control', 'no-cache'], timeoutMs }
   const posting = {
     headers: [...commonHeaders, 'content-type', 'application/json'],
-    alarm: new SharedTimer(submitTimeoutMs, clock),
+    timeoutMs: submitTimeoutMs,
   }
   const transport = createTransport({
     baseUrl: options.baseUrl ?? 'https://app.cheqpoint.co',
@@ -182,7 +86,7 @@ export function createClient(options: ClientOptions): Client {
       reply = await transport.send(question, key, signal)
       if (!isKeyRefused(reply)) keyring.best = key
     }
-    if (reply.status >= 300) throw refusal(reply, clock)
+    if (reply.status >= 300) throw refusal(reply, keyring.keys, clock)
     return read(reply)
   }
 
@@ -243,52 +147,6 @@ export function createClient(options: ClientOptions): Client {
       return closing
     },
   }
-}
-
-function readAbout(reply: ApiResponse, id: string): FetchedApproval {
-  const answer = readReply(reply)
-  if (!isAbout(answer, id)) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
-  return answer
-}
-
-function isAbout(answer: ApiApproval, id: string): answer is FetchedApproval {
-  return answer.id === id
-}
-
-function isKeyRefused({ status }: ApiResponse): boolean {
-  return status === 401 || status === 403
-}
-
-/** What a status of 300 and above means. */
-function refusal(reply: ApiResponse, clock: Clock): CheqpointError {
-  const { status, retryAfter, redirectHost } = reply
-  const info = { httpStatus: status, retryAfterMs: retryAfterMs(retryAfter, clock.now()) ?? undefined }
-  if (status < 400) {
-    const target = redirectHost === undefined ? '' : ` to ${redirectHost}`
-    return new CheqpointError(
-      'api-redirect',
-      `the API answered with a redirect (${status})${target}; not followed`,
-      info,
-    )
-  }
-  if (isKeyRefused(reply)) return new CheqpointError('api-key-refused', `the API refused the key (${status})`, info)
-  if (status === 404) return new CheqpointError('api-not-found', 'the API does not know this approval (404)', info)
-  if (status === 429) return new CheqpointError('api-throttled', 'the API asks to slow down (429)', info)
-  if (status < 500) return new CheqpointError('api-refused', `the API refused the request (${status})`, info)
-  return new CheqpointError('api-failed', `the API failed (${status})`, info)
-}
-
-function readReply({ status, text }: ApiResponse): ApiApproval {
-  let answer: ApiApproval | null = null
-  try {
-    answer = parseApproval(parseJson(text))
-  } catch {
-    // What the parser says quotes the answer.
-  }
-  if (answer === null) {
-    throw new CheqpointError('api-unreadable', 'the answer has not the documented shape', { httpStatus: status })
-  }
-  return answer
 }
 
 function writeBody(request: SubmitRequest): string {

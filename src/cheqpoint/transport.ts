@@ -1,33 +1,12 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'
-import { CheqpointError, type ErrorCode } from '../model/errors.js'
-import { readUtf8 } from '../util/json.js'
-import type { SharedTimer } from '../util/shared-timer.js'
+import { CheqpointError } from '../model/errors.js'
+import { type ApiRequest, type ApiResponse, Exchange, StaleConnection } from './exchange.js'
 
 /*
  * Where questions go, and one exchange at a time: what is sent, what is accepted as an answer, when we stop listening.
- * Nothing here follows a redirect, undoes a content coding or sends anything twice.
+ * Nothing here follows a redirect or undoes a content coding. Nothing is sent twice, a GET aside that failed on a reused
+ * connection before any byte of its response: servers close idle connections at any time.
  */
-
-export interface ApiRequest {
-  readonly method: 'GET' | 'POST'
-  /** Appended to the base URL as it is. */
-  readonly path: string
-  /** Names and values in turn, the key aside. */
-  readonly headers: readonly string[]
-  readonly body: string | null
-  /** Bounds the whole exchange, from waiting for a connection to the last byte. */
-  readonly alarm: SharedTimer
-}
-
-export interface ApiResponse {
-  readonly status: number
-  /** The body of a 2xx; of no other status is it read. */
-  readonly text: string
-  readonly retryAfter: string | undefined
-  /** The host that a redirect names, never its path or query. */
-  readonly redirectHost: string | undefined
-}
 
 export interface Transport {
   /**
@@ -52,6 +31,8 @@ export function createTransport(options: TransportOptions): Transport {
   const { origin, prefix } = readBaseUrl(options.baseUrl)
   const { dispatcher, connectTimeoutMs, maxResponseBytes } = options
   let pool: Pool | undefined
+  /** Responses so far: without one no connection is a reused one. */
+  let answered = 0
 
   function open(): Dispatcher {
     if (dispatcher !== undefined) return dispatcher
@@ -61,24 +42,39 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   return {
-    send({ method, path, headers: others, body, alarm }, key, signal) {
-      return new Promise((resolve, reject) => {
-        const exchange = new Exchange(maxResponseBytes, resolve, reject)
-        if (signal?.aborted) return exchange.stop('aborted', 'the signal was aborted')
-        exchange.listen(alarm, signal)
-        // The alarm bounds the sum of all parts, so the parts need no time-outs of their own.
-        const headers = ['x-api-key', key, ...others]
-        const request = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
-        try {
-          open().dispatch(request, exchange)
-        } catch (error) {
-          exchange.fail(error)
-        }
-      })
+    async send(request, key, signal) {
+      try {
+        const response = await exchange(request, key, signal)
+        answered++
+        return response
+      } catch (error) {
+        if (request.method !== 'GET' || !(error instanceof StaleConnection)) throw error
+        return exchange(request, key, signal)
+      }
     },
     async close() {
       await pool?.close()
     },
+  }
+
+  function exchange(
+    { method, path, headers: others, body, timeoutMs }: ApiRequest,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<ApiResponse> {
+    return new Promise((resolve, reject) => {
+      const exchange = new Exchange(maxResponseBytes, () => answered > 0, resolve, reject)
+      if (signal?.aborted) return exchange.stop('aborted', 'the signal was aborted')
+      exchange.listen(timeoutMs, signal)
+      // This time-out bounds the sum of all parts, so the parts need no time-outs of their own.
+      const headers = ['x-api-key', key, ...others]
+      const request = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
+      try {
+        open().dispatch(request, exchange)
+      } catch (error) {
+        exchange.fail(error)
+      }
+    })
   }
 }
 
@@ -92,137 +88,12 @@ function readBaseUrl(value: unknown): { readonly origin: string; readonly prefix
       'option baseUrl must be an https URL, or http on a loopback host, without credentials, query and fragment',
     )
   }
+  // The paths of the API begin with /api themselves.
+  if (/(^|\/)api\/*$/.test(url.pathname)) {
+    const fix = `leave out /api at the end, which is part of every path`
+    throw new CheqpointError('option-invalid', `option baseUrl must be where Cheqpoint is; ${fix}`)
+  }
   return { origin: url.origin, prefix: url.pathname.replace(/\/+$/, '') }
 }
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
-
-const empty = Buffer.alloc(0)
-
-const nothing = (): void => {}
-
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #maxBytes: number
-  readonly #resolve: (reply: ApiResponse) => void
-  readonly #reject: (error: CheqpointError) => void
-  readonly #chunks: Buffer[] = []
-  #bytes = 0
-  #head: Omit<ApiResponse, 'text'> | undefined
-  #controller: Dispatcher.DispatchController | undefined
-  #unlisten = nothing
-  #over = false
-
-  constructor(maxBytes: number, resolve: (reply: ApiResponse) => void, reject: (error: CheqpointError) => void) {
-    this.#maxBytes = maxBytes
-    this.#resolve = resolve
-    this.#reject = reject
-  }
-
-  listen(alarm: SharedTimer, signal: AbortSignal | undefined): void {
-    const disarm = alarm.start(() => {
-      if (this.#controller === undefined) this.stop('api-unreachable', 'there was no connection to the API in time')
-      else this.stop('api-timeout', 'the API did not answer in time')
-    })
-    this.#unlisten = disarm
-    if (signal === undefined) return
-    const onAbort = () => this.stop('aborted', 'the signal was aborted')
-    signal.addEventListener('abort', onAbort)
-    this.#unlisten = () => {
-      disarm()
-      signal.removeEventListener('abort', onAbort)
-    }
-  }
-
-  /** Ends the exchange and its connection. Where the head was answer enough already, that answer stands. */
-  stop(code: ErrorCode, message: string): void {
-    if (this.#over) return
-    this.#end()
-    const error = new CheqpointError(code, message, { httpStatus: this.#head?.status })
-    this.#reject(error)
-    this.#controller?.abort(error)
-  }
-
-  fail(error: unknown): void {
-    const words = errorWords(error)
-    const known = words.find((word) => failureCodes.has(word)) ?? ''
-    const code = failureCodes.get(known) ?? (this.#controller === undefined ? 'api-unreachable' : 'api-broken-off')
-    this.stop(code, `the exchange with the API failed (${words[0] ?? 'no code'})`)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    // Given up while it waited for a connection: a submission must not go out after that.
-    if (this.#over) controller.abort(new CheqpointError('aborted', 'given up before it was sent'))
-  }
-
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return
-    const { location, 'retry-after': retryAfter } = headers
-    this.#head = { status, retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
-    if (status >= 300) {
-      // Its body says nothing that we act on. It still flows, within the same bounds, so that the connection can be kept.
-      this.#resolve({ text: '', ...this.#head })
-    } else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
-      this.stop('api-unreadable', 'the answer is encoded, and identity was asked for')
-    } else if (Number(headers['content-length']) > this.#maxBytes) {
-      this.#stopTooLarge()
-    }
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#maxBytes) this.#stopTooLarge()
-    else if (this.#head !== undefined && this.#head.status < 300) this.#chunks.push(chunk)
-  }
-
-  onResponseEnd(): void {
-    if (this.#head === undefined) return
-    const [first = empty, ...more] = this.#chunks
-    const text = readUtf8(more.length === 0 ? first : Buffer.concat(this.#chunks))
-    if (text === null) {
-      this.stop('api-unreadable', 'the answer is not UTF-8')
-      return
-    }
-    this.#end()
-    this.#resolve({ text, ...this.#head })
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.fail(error)
-  }
-
-  #stopTooLarge(): void {
-    this.stop('api-unreadable', `the answer is larger than ${this.#maxBytes} bytes`)
-  }
-
-  #end(): void {
-    this.#over = true
-    this.#unlisten()
-  }
-}
-
-/** Failures below HTTP that are no mere lack of a connection. */
-const failureCodes: ReadonlyMap<string, ErrorCode> = new Map([
-  ['HTTPParserError', 'api-unreadable'],
-  ['UND_ERR_HEADERS_TIMEOUT', 'api-timeout'],
-  ['UND_ERR_BODY_TIMEOUT', 'api-timeout'],
-  ['UND_ERR_HEADERS_OVERFLOW', 'api-unreadable'],
-  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'api-unreadable'],
-  ['UND_ERR_RES_EXCEEDED_MAX_SIZE', 'api-unreadable'],
-])
-
-/** Code and name of an error. All that is kept of it, because such errors may hold headers and bodies. */
-function errorWords(error: unknown): readonly string[] {
-  if (!(error instanceof Error)) return []
-  const words = ['code' in error ? error.code : undefined, error.name]
-  return words.filter((word): word is string => typeof word === 'string' && /^\w{1,64}$/.test(word))
-}
-
-/** The value of a header; one that was sent several times is none. */
-function single(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : undefined
-}
-
-function hostOf(location: string | undefined): string | undefined {
-  return location !== undefined && URL.canParse(location) ? new URL(location).host : undefined
-}

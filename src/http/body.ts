@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Refusal } from '../model/outcome.js'
 import { readUtf8 } from '../util/json.js'
-import type { SharedTimer } from '../util/shared-timer.js'
+import type { UnreadBodies } from './unread-bodies.js'
 
 /**
  * The body of a request, as the host left it: a stream that nobody read, what a parser made of it, or nothing because
@@ -14,12 +14,12 @@ export type CallbackBody =
       readonly whole?: (() => Promise<ArrayBuffer>) | undefined
     }
   | { readonly parsed: unknown }
-  | { readonly drained: true }
+  | { readonly alreadyRead: true }
 
 export interface BodyLimits {
   readonly maxBytes: number
-  /** Rings when the body has taken too long. */
-  readonly alarm: SharedTimer
+  /** Bounds how many bodies are waited for, and for how long. */
+  readonly unread: UnreadBodies
 }
 
 /**
@@ -31,7 +31,7 @@ export function readBody(
   limits: BodyLimits,
   lengthKnown = false,
 ): Parsed | Refusal | Promise<Parsed | Refusal> {
-  if ('drained' in body) return { kind: 'body-already-read' }
+  if ('alreadyRead' in body) return { kind: 'body-already-read' }
   if ('parsed' in body) return parse(readParsed(body.parsed), limits)
   return readUnread(body, limits, lengthKnown).then((read) => parse(read, limits))
 }
@@ -69,7 +69,7 @@ function readUnread(
   return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits)
 }
 
-function readWhole(whole: () => Promise<ArrayBuffer>, { alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
+function readWhole(whole: () => Promise<ArrayBuffer>, { unread }: BodyLimits): Promise<Uint8Array | Refusal> {
   return new Promise((resolve) => {
     const finish = (read: Uint8Array | Refusal): void => {
       disarm()
@@ -78,7 +78,7 @@ function readWhole(whole: () => Promise<ArrayBuffer>, { alarm }: BodyLimits): Pr
     // A TypeError is the Fetch standard's word for a body that something else has read.
     const fail = (error: unknown): void =>
       finish({ kind: error instanceof TypeError ? 'body-already-read' : 'body-aborted' })
-    const disarm = alarm.start(() => finish({ kind: 'body-too-slow' }))
+    const disarm = unread.start(() => finish({ kind: 'body-too-slow' }))
     try {
       whole().then((bytes) => finish(new Uint8Array(bytes)), fail)
     } catch (error) {
@@ -87,7 +87,7 @@ function readWhole(whole: () => Promise<ArrayBuffer>, { alarm }: BodyLimits): Pr
   })
 }
 
-function readNode(stream: Readable, { maxBytes, alarm }: BodyLimits): Promise<Uint8Array | Refusal> {
+function readNode(stream: Readable, { maxBytes, unread }: BodyLimits): Promise<Uint8Array | Refusal> {
   if (stream.readableDidRead) return Promise.resolve({ kind: 'body-already-read' })
   // An empty body can end without having been read.
   if (stream.readableEnded) return Promise.resolve(new Uint8Array())
@@ -110,14 +110,14 @@ function readNode(stream: Readable, { maxBytes, alarm }: BodyLimits): Promise<Ui
     }
     const onEnd = (): void => finish(joined(chunks, size))
     const onAbort = (): void => finish({ kind: 'body-aborted' })
-    const disarm = alarm.start(() => finish({ kind: 'body-too-slow' }))
+    const disarm = unread.start(() => finish({ kind: 'body-too-slow' }))
     stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData)
   })
 }
 
 async function readWeb(
   stream: ReadableStream<Uint8Array>,
-  { maxBytes, alarm }: BodyLimits,
+  { maxBytes, unread }: BodyLimits,
 ): Promise<Uint8Array | Refusal> {
   if (stream.locked) return { kind: 'body-already-read' }
   const reader = stream.getReader()
@@ -125,7 +125,7 @@ async function readWeb(
   let size = 0
   let tooSlow = false
   const stop = (): void => void reader.cancel().catch(() => {}) // a source that fails while being cancelled is over all the same
-  const disarm = alarm.start(() => {
+  const disarm = unread.start(() => {
     tooSlow = true
     stop()
   })

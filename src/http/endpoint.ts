@@ -1,36 +1,39 @@
 import { LRUCache } from 'lru-cache'
 import { contradictions } from '../cheqpoint/wire.js'
+import { CheqpointError } from '../model/errors.js'
 import { type EventListener, type RefusalReason, refusalReasons } from '../model/events.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Clock } from '../util/clock.js'
-import type { SharedTimer } from '../util/shared-timer.js'
+import { isRequest } from './hosts.js'
 import {
   type Callback,
   checkMethod,
   checkRequest,
+  isCallback,
   type PlausibleCallback,
   type RequestRules,
 } from './request-checks.js'
-import { type CallbackResponse, toResponse } from './responses.js'
+import { type CallbackResponse, toResponse, withoutConnection } from './responses.js'
 
 export interface EndpointDeps {
-  readonly intake: RequestRules
-  readonly pipeline: Pipeline
+  readonly rules: RequestRules
+  readonly pipeline: Pick<Pipeline, 'process'>
   readonly emit: EventListener
   readonly clock: Clock
   readonly maxInFlight: number
-  /** Rings when a callback has waited long enough for its handler. */
-  readonly ack: SharedTimer
+  /** How long a callback waits for its handler. */
+  readonly ackAfterMs: number
+  readonly minIntervalMs: number
   readonly isClosing: () => boolean
   readonly isSwept: () => boolean
-  /** Resolves when the store has been looked at; rejects while it must not be used. */
+  /** Resolves when the store was checked; rejects while it must not be used. */
   readonly ready: () => Promise<void> | undefined
 }
 
 /** What a host offers while a callback is handled. */
 export interface HandleOptions {
-  /** Keeps a serverless host alive for the given work, so that a slow handler need not hold up the answer. */
+  /** Keeps a serverless host alive for the given work, so that a slow handler need not hold up the response. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
@@ -39,11 +42,17 @@ const refusals: ReadonlySet<string> = new Set(refusalReasons)
 /** Ids of callbacks that came before their request was registered; it is due at once when it is. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
-/** Where callbacks come in: checks, then the pipeline, then the answer from the one table. */
+/** How much later than planned the minimum interval may end: a holder takes the store's time for later than it is. */
+const skewMs = 250
+
+/** Where callbacks come in: checks, then the pipeline, then the response from the one table. */
 export class Endpoint {
   readonly #deps: EndpointDeps
   readonly #early: LRUCache<string, true>
+  /** Approvals that a callback waits for until their minimum interval is over. */
+  readonly #waiting = new Set<string>()
   #inFlight = 0
+  #tokensRefused = 0
 
   constructor(deps: EndpointDeps) {
     this.#deps = deps
@@ -51,9 +60,14 @@ export class Endpoint {
     this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => deps.clock.elapsed() + 1 } })
   }
 
-  /** Callbacks not yet answered. */
+  /** Callbacks under way that have a body or a valid token. */
   get inFlight(): number {
     return this.#inFlight
+  }
+
+  /** Callbacks refused for their token since the receiver was made. */
+  get tokensRefused(): number {
+    return this.#tokensRefused
   }
 
   /** Whether a callback for this id was refused as unknown a moment ago. */
@@ -63,60 +77,103 @@ export class Endpoint {
     return early
   }
 
-  /** Never rejects. */
+  /** Rejects only with `argument-invalid`, for what is no callback. */
   async handle(callback: Callback, options: HandleOptions = {}): Promise<CallbackResponse> {
-    const { emit, isClosing, maxInFlight, intake, ready } = this.#deps
+    if (!isCallback(callback)) throw notACallback(callback)
+    const response = await this.#handle(callback, options)
+    return (callback.httpMajor ?? 1) < 2 ? response : withoutConnection(response)
+  }
+
+  async #handle(callback: Callback, options: HandleOptions): Promise<CallbackResponse> {
+    const { isClosing, maxInFlight, rules } = this.#deps
     const refused = checkMethod(callback)
-    if (refused !== null) return this.#answer(refused, null)
-    if (isClosing()) return this.#answer({ kind: 'closing' }, null)
-    if (this.#inFlight >= maxInFlight) return this.#answer({ kind: 'overloaded' }, null)
-    this.#inFlight++
+    if (refused !== null) return this.#respond(refused, null)
+    if (isClosing()) return this.#respond({ kind: 'closing' }, null)
+    if (this.#inFlight >= maxInFlight) return this.#respond({ kind: 'overloaded' }, null)
+    let isIn = false
+    const enter = (): void => {
+      if (!isIn) this.#inFlight++
+      isIn = true
+    }
     try {
-      const plausible = await checkRequest(callback, intake)
-      if (plausible.kind !== 'plausible') return this.#answer(plausible, null)
-      const looking = ready()
-      if (looking !== undefined) await looking
-      const work = this.#deps.pipeline.resolve(plausible.payload.id, 'callback', plausible.ref)
-      const outcome = await this.#acknowledge(plausible, work, options)
-      // Answered, but what the handler's end tells of the callback is still worth knowing. It cannot reject.
-      if (outcome.kind === 'running') void work.then((ended) => this.#report(plausible, ended))
-      return this.#report(plausible, outcome)
+      const plausible = await checkRequest(callback, rules, enter)
+      if (plausible.kind !== 'plausible') return this.#respond(plausible, null)
+      // Others may have taken the last place while the body came.
+      if (!isIn && this.#inFlight >= maxInFlight) return this.#respond({ kind: 'overloaded' }, null)
+      enter()
+      return await this.#resolve(plausible, options)
     } catch (error) {
-      emit({ type: 'store-failed', operation: 'handle', error })
-      return this.#answer({ kind: 'store-unavailable', error }, null)
+      this.#deps.emit({ type: 'store-failed', operation: 'handle', error })
+      return this.#respond({ kind: 'store-unavailable', error }, null)
     } finally {
-      this.#inFlight--
+      if (isIn) this.#inFlight--
     }
   }
 
-  /** The outcome, or that it is still to come where something else looks after it. */
-  #acknowledge(callback: PlausibleCallback, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
-    const { isSwept, ack } = this.#deps
-    if (waitUntil !== undefined) keepAlive(waitUntil, work)
-    if (!isSwept() && waitUntil === undefined) return work
+  async #resolve(callback: PlausibleCallback, options: HandleOptions): Promise<CallbackResponse> {
+    const checked = this.#deps.ready()
+    if (checked !== undefined) await checked
+    const work = this.#process(callback)
+    const outcome = await this.#acknowledge(callback, work, options)
+    // Answered, but what the handler's end says of the callback is still worth reporting. It cannot reject.
+    if (outcome.kind === 'running') void work.then((ended) => this.#report(callback, ended))
+    return this.#report(callback, outcome)
+  }
+
+  async #process({ payload, ref }: PlausibleCallback): Promise<Outcome> {
+    const { pipeline, isSwept, minIntervalMs } = this.#deps
+    const { id: approvalId } = payload
+    const trigger = { approvalId, via: 'callback', ref } as const
+    const outcome = await pipeline.process(trigger)
+    if (outcome.kind !== 'too-soon' || isSwept() || outcome.retryAfterMs > minIntervalMs + skewMs) return outcome
+    // Nothing polls later, and the sender may not come again: one callback waits, and its copies are sent away.
+    if (this.#waiting.has(approvalId)) return outcome
+    this.#waiting.add(approvalId)
+    try {
+      // A timer may fire a fraction of a millisecond early.
+      const waitMs = Math.ceil(outcome.retryAfterMs) + 1
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      return await pipeline.process(trigger)
+    } finally {
+      this.#waiting.delete(approvalId)
+    }
+  }
+
+  /** The outcome, or that it is still to come where something else takes care of it. */
+  #acknowledge({ payload }: PlausibleCallback, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
+    const { isSwept, ackAfterMs, emit } = this.#deps
     return new Promise((resolve) => {
-      const disarm = ack.start(() => resolve({ kind: 'running', approvalId: callback.payload.id }))
+      let timer: NodeJS.Timeout | undefined
+      // A host that does not take the work counts as one without `waitUntil`.
+      const onRefused = (error: unknown): void => {
+        emit({ type: 'wait-until-failed', error })
+        if (!isSwept()) clearTimeout(timer)
+      }
+      if (isSwept() || waitUntil !== undefined)
+        timer = setTimeout(() => resolve({ kind: 'running', approvalId: payload.id }), ackAfterMs).unref()
+      if (waitUntil !== undefined) keepAlive(waitUntil, work, onRefused)
       // It cannot reject.
       void work.then((outcome) => {
-        disarm()
+        clearTimeout(timer)
         resolve(outcome)
       })
     })
   }
 
-  #report(callback: PlausibleCallback, outcome: Outcome): CallbackResponse {
-    const { id } = callback.payload
+  #report({ payload }: PlausibleCallback, outcome: Outcome): CallbackResponse {
+    const { id } = payload
     if (outcome.kind === 'unknown-approval') this.#early.set(id, true)
     if ('confirmed' in outcome && outcome.confirmed !== null) {
-      const fields = contradictions(callback.payload, outcome.confirmed)
+      const fields = contradictions(payload, outcome.confirmed)
       if (fields.length > 0) this.#deps.emit({ type: 'mismatch', approvalId: id, fields })
     }
-    return this.#answer(outcome, id)
+    return this.#respond(outcome, id)
   }
 
   /** From the one table. */
-  #answer(outcome: Outcome, approvalId: string | null): CallbackResponse {
+  #respond(outcome: Outcome, approvalId: string | null): CallbackResponse {
     const { kind } = outcome
+    if (kind === 'token-refused') this.#tokensRefused++
     if (isRefusal(kind)) this.#deps.emit({ type: 'refused', reason: kind, approvalId })
     return toResponse(outcome, { swept: this.#deps.isSwept() })
   }
@@ -126,12 +183,22 @@ function isRefusal(kind: string): kind is RefusalReason {
   return refusals.has(kind)
 }
 
-/** A host whose `waitUntil` throws or rejects loses the early answer's safety net, not the answer. */
-function keepAlive(waitUntil: (work: Promise<unknown>) => void, work: Promise<unknown>): void {
+function keepAlive(
+  waitUntil: (work: Promise<unknown>) => void,
+  work: Promise<unknown>,
+  onRefused: (error: unknown) => void,
+): void {
   try {
     const returned: unknown = waitUntil(work)
-    Promise.resolve(returned).catch(() => {})
-  } catch {
-    // The lease and the sweep repair what a frozen host leaves behind.
+    Promise.resolve(returned).catch(onRefused)
+  } catch (error) {
+    onRefused(error)
   }
+}
+
+function notACallback(given: unknown): CheqpointError {
+  const fix = isRequest(given)
+    ? 'call receiver.fetch(request) for a Web-standard request'
+    : 'use an adapter, or make one with fromIncoming(request) or fromRequest(request)'
+  return new CheqpointError('argument-invalid', `receiver.handle() takes a Callback; ${fix}`)
 }

@@ -22,7 +22,14 @@ export function fromIncoming(request: IncomingMessage, { url, parsed }: Incoming
     url: url ?? request.url ?? '',
     header: (name) => headerOf(request, name),
     body: bodyOf(request, parsed),
+    httpMajor: request.httpVersionMajor,
   }
+}
+
+/** Whether a value is a Web-standard request, of whichever realm or library. */
+export function isRequest(value: unknown): value is Request {
+  const { headers, method }: { readonly headers?: unknown; readonly method?: unknown } = Object(value)
+  return typeof method === 'string' && typeof Object(headers).get === 'function'
 }
 
 /** What a host knows of a Web-standard request beside the request. */
@@ -40,7 +47,7 @@ export function fromRequest(request: Request, { whole }: RequestParts = {}): Cal
       const value = request.headers.get(name)
       return value === null ? [] : [value]
     },
-    body: request.bodyUsed ? { drained: true } : new UnreadBody(request, whole),
+    body: request.bodyUsed ? { alreadyRead: true } : new UnreadBody(request, whole),
   }
 }
 

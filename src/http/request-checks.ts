@@ -2,8 +2,8 @@ import { type CallbackPayload, parseCallback } from '../cheqpoint/wire.js'
 import type { Refusal } from '../model/outcome.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
 import { onceEach } from '../util/once-each.js'
-import { SharedTimer } from '../util/shared-timer.js'
 import { type BodyLimits, type CallbackBody, type Parsed, readBody } from './body.js'
+import { UnreadBodies } from './unread-bodies.js'
 
 /** An HTTP request, independent of any framework. */
 export interface Callback {
@@ -13,13 +13,25 @@ export interface Callback {
   /** Every value that was sent under this name, in lower case; a host that joins them gives the joined text. */
   header(name: string): readonly string[]
   readonly body: CallbackBody
+  /** Over HTTP/2 and later no response may have a `connection` header. Default 1. */
+  readonly httpMajor?: number | undefined
+}
+
+/** Whether this is a {@link Callback}, and not the request of a host, some of which have a `header` function too. */
+export function isCallback(value: unknown): value is Callback {
+  const { header, body, rawHeaders }: { header?: unknown; body?: unknown; rawHeaders?: unknown } = Object(value)
+  if (typeof header !== 'function' || rawHeaders !== undefined || typeof body !== 'object' || body === null)
+    return false
+  return 'stream' in body || 'parsed' in body || 'alreadyRead' in body
 }
 
 export interface RequestRules extends BodyLimits {
   readonly agents: ReadonlySet<string>
   readonly isId: (id: string) => boolean
-  /** Reads our reference from the token in the URL; absent where no secret is configured. */
+  /** Reads our reference from the token in the URL, or `null`; absent where tokens are not read. */
   readonly readRef?: ((url: string) => string | null) | undefined
+  /** Whether a callback without a valid token is refused; otherwise it is merely unproven. */
+  readonly needsToken: boolean
   /** Called with an agent header that is refused. */
   readonly onOtherAgent: (agent: string) => void
 }
@@ -28,7 +40,7 @@ export interface RequestRules extends BodyLimits {
 export interface PlausibleCallback {
   readonly kind: 'plausible'
   readonly payload: CallbackPayload
-  /** The reference that its token proved; `undefined` where no secret is configured. */
+  /** The reference that its token proved; `undefined` where none was. */
   readonly ref: string | undefined
 }
 
@@ -39,19 +51,21 @@ export function checkMethod(callback: Callback): Refusal | null {
 
 /**
  * Everything that can be said of a callback without asking anybody: agent, token, content type and coding, length,
- * body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it.
+ * body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it. `onProven` is
+ * called before the body is read, where the token is valid.
  */
 export function checkRequest(
   callback: Callback,
   rules: RequestRules,
+  onProven: () => void = () => {},
 ): PlausibleCallback | Refusal | Promise<PlausibleCallback | Refusal> {
   const agent = single(callback.header('user-agent'))
   if (agent === undefined || !rules.agents.has(agent)) {
     if (agent !== undefined) rules.onOtherAgent(agent)
     return { kind: 'agent-refused' }
   }
-  const ref = rules.readRef?.(callback.url)
-  if (ref === null) return { kind: 'token-refused' }
+  const ref = rules.readRef?.(callback.url) ?? undefined
+  if (ref === undefined && rules.needsToken) return { kind: 'token-refused' }
   if (!isPlainJson(callback)) return { kind: 'media-type-refused' }
   const length = callback.header('content-length')
   if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
@@ -62,6 +76,7 @@ export function checkRequest(
     const payload = parseCallback(body.value)
     return payload === null || !rules.isId(payload.id) ? { kind: 'malformed' } : { kind: 'plausible', payload, ref }
   }
+  if (ref !== undefined) onProven()
   const body = readBody(callback.body, rules, lengthKnown)
   return body instanceof Promise ? body.then(read) : read(body)
 }
@@ -91,19 +106,19 @@ const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/
 
 /** What a callback is held against before the pipeline. */
 export function requestRules(
-  { agents, callbacks, clock, emit }: ResolvedPipelineOptions,
+  { agents, callbacks, emit }: ResolvedPipelineOptions,
   isId: (id: string) => boolean,
-  readRef?: RequestRules['readRef'],
+  tokens: Pick<RequestRules, 'readRef' | 'needsToken'>,
 ): RequestRules {
-  const tellVersion = onceEach(16, (agent) => emit({ type: 'agent-version', agent }))
+  const onVersion = onceEach(16, (agent) => emit({ type: 'agent-version', agent }))
   return {
+    ...tokens,
     agents,
     isId,
-    readRef,
     maxBytes: callbacks.maxBodyBytes,
-    alarm: new SharedTimer(callbacks.bodyTimeoutMs, clock),
+    unread: new UnreadBodies(callbacks.maxUnreadBodies, callbacks.bodyTimeoutMs),
     onOtherAgent: (agent) => {
-      if (otherVersion.test(agent)) tellVersion(agent)
+      if (otherVersion.test(agent)) onVersion(agent)
     },
   }
 }

@@ -28,6 +28,7 @@ const rows: Readonly<Record<Outcome['kind'], Row>> = {
   running: { swept: 202, alone: 202, title: 'Still running' },
   'in-progress': { swept: 202, alone: 409, title: 'Another delivery is at work' },
   'over-budget': { swept: 202, alone: 429, title: 'Too many requests to confirm' },
+  'no-free-slot': { swept: 202, alone: 503, title: 'No place is free' },
   'too-soon': { swept: 202, alone: 409, title: 'Asked a moment ago' },
   'awaiting-id': { swept: 202, alone: 409, title: 'The submission has no id yet' },
   undecided: { swept: 202, alone: 409, title: 'Not decided yet' },
@@ -70,6 +71,12 @@ export function toResponse(
     ...answer,
     headers: { ...answer.headers, 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfterMs / 1000))) },
   }
+}
+
+/** For HTTP/2, which knows no `connection` header. */
+export function withoutConnection({ headers, ...rest }: CallbackResponse): CallbackResponse {
+  const { connection: _, ...others } = headers
+  return { ...rest, headers: others }
 }
 
 const sweptResponses = responsesOf('swept')

@@ -11,13 +11,16 @@ export type Modifications = 'replace' | 'merge' | 'refuse'
 
 /** What is known of an action besides its handler. */
 export interface ActionRules {
-  /** Schema of the details, original and edited alike. One that throws, or takes longer than 5 s, refuses. */
+  /**
+   * Schema of the details, original and edited alike. It sees a copy. One that throws, rejects or takes longer than 5 s
+   * is a failed attempt, and is tried again.
+   */
   readonly details?: StandardSchema | undefined
   /** Schema of the context. */
   readonly context?: StandardSchema | undefined
   /**
-   * Default: `replace`, but an edit that lacks keys of the original is refused as ambiguous where there is no schema
-   * to judge it, since the vendor's own samples contradict each other.
+   * Default: `replace`, but an edit that lacks keys of the original is parked as `edit-ambiguous`, with a schema or
+   * without, since the vendor's own samples contradict each other.
    */
   readonly modifications?: Modifications | undefined
 }

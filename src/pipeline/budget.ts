@@ -8,8 +8,6 @@ import type { Clock } from '../util/clock.js'
 export class Budget {
   readonly #perSecond: number
   readonly #burst: number
-  /** Tokens that only {@link take} and {@link reserve} get at. */
-  readonly #kept: number
   readonly #clock: Clock
   readonly #buckets = new Map<string | null, { tokens: number; at: number }>()
 
@@ -17,21 +15,18 @@ export class Budget {
     // More than any process can ask for stands for no bound, and keeps the arithmetic finite.
     this.#perSecond = Math.min(perSecond, 1e9)
     this.#burst = Math.max(1, this.#perSecond)
-    this.#kept = Math.min(this.#burst / 2, this.#burst - 1)
     this.#clock = clock
   }
 
-  /** Takes a token if there is one. Otherwise answers how many milliseconds one is away. */
-  take(assistant: string | null): 0 | number {
-    return this.#takeAbove(0, assistant)
+  /** Takes a token if there is one. Otherwise takes nothing, and returns how many milliseconds one is away. */
+  take(assistant: string | null): number {
+    const bucket = this.#bucket(assistant)
+    const waitMs = this.#waitMs(bucket.tokens)
+    if (waitMs === 0) bucket.tokens -= 1
+    return waitMs
   }
 
-  /** The same, leaving half of what the bucket holds to {@link take}, or nothing where it holds one token only. */
-  takeSpare(assistant: string | null): 0 | number {
-    return this.#takeAbove(this.#kept, assistant)
-  }
-
-  /** Takes a token, ahead of its time if need be, and answers how many milliseconds to wait before using it. */
+  /** Takes a token, ahead of its time if need be, and returns how many milliseconds to wait before using it. */
   reserve(assistant: string | null): number {
     const bucket = this.#bucket(assistant)
     const waitMs = this.#waitMs(bucket.tokens)
@@ -39,22 +34,10 @@ export class Budget {
     return waitMs
   }
 
-  /** The same, unless the wait would be longer than `withinMs`: then takes nothing, and answers `null`. */
-  reserveWithin(withinMs: number, assistant: string | null): number | null {
-    return this.#waitMs(this.#bucket(assistant).tokens) > withinMs ? null : this.reserve(assistant)
-  }
-
   /** Gives back a token that was not used. */
   giveBack(assistant: string | null): void {
-    // Held to the burst when it is read next.
+    // Held to the burst when the bucket is read next.
     this.#bucket(assistant).tokens += 1
-  }
-
-  #takeAbove(kept: number, assistant: string | null): 0 | number {
-    const bucket = this.#bucket(assistant)
-    const waitMs = this.#waitMs(bucket.tokens - kept)
-    if (waitMs === 0) bucket.tokens -= 1
-    return waitMs
   }
 
   #waitMs(tokens: number): number {
@@ -75,55 +58,116 @@ export class Budget {
   }
 }
 
-// With `max` the cache would take all of its room at once, for each receiver.
-const latecomerOptions = { maxSize: 10_000, sizeCalculation: () => 1, ttl: 600_000, ttlResolution: 0 }
+/** How many approvals can wait for their turn, and how much later than planned they may come. */
+const mostTurns = 50_000
+const turnGraceMs = 120_000
+/** How much before its turn an approval may come: the store's clock and this process's are two. */
+const turnSkewMs = 5
 
 /**
- * Ids of callbacks that found no more to spare in the budget, and left off coming back for less than ten minutes since.
- * Of more than 10,000 the latest.
+ * The sweep's budget. An approval that finds no token is given a turn: its token is taken ahead of time, and it comes
+ * again when the token is there.
  */
-export class Latecomers {
-  readonly #ids: LRUCache<string, true>
+export class Turns {
+  readonly #budget: Budget
+  readonly #clock: Clock
+  /** By approval id, of those whose token is taken: when their turn comes, by the clock's elapsed time. */
+  readonly #taken: LRUCache<string, number>
 
-  constructor(clock: Clock) {
-    // To lru-cache an entry stored at 0 is one without a time.
-    this.#ids = new LRUCache({ ...latecomerOptions, perf: { now: () => clock.elapsed() + 1 } })
+  constructor(budget: Budget, clock: Clock) {
+    this.#budget = budget
+    this.#clock = clock
+    // Bounded by size alone: for a count, lru-cache would allocate all room at once. An entry stored at 0 never ends.
+    const options = { maxSize: mostTurns, sizeCalculation: () => 1, ttlResolution: 0 }
+    this.#taken = new LRUCache({ ...options, perf: { now: () => clock.elapsed() + 1 } })
   }
 
-  /** `true` where the id was not among them. */
-  add(id: string): boolean {
-    const fresh = !this.#ids.has(id)
-    this.#ids.set(id, true)
-    return fresh
+  /** 0 where the approval may be polled now; otherwise in how many milliseconds its turn comes. */
+  take(approvalId: string, assistant: string | null): number {
+    const now = this.#clock.elapsed()
+    const turn = this.#taken.get(approvalId)
+    if (turn !== undefined) {
+      // A callback may have made it due before: the token is not there yet.
+      if (turn > now + turnSkewMs) return Math.ceil(turn - now)
+      this.#taken.delete(approvalId)
+      return 0
+    }
+    const waitMs = this.#budget.reserve(assistant)
+    if (waitMs > 0) this.#taken.set(approvalId, now + waitMs, { ttl: waitMs + turnGraceMs })
+    return waitMs
   }
 
-  has(id: string): boolean {
-    return this.#ids.has(id)
+  giveBack(assistant: string | null): void {
+    this.#budget.giveBack(assistant)
   }
 }
 
-/** Assistants that the API told to wait, or whose key it refused: nothing is asked for them until their time is up. */
+/** Why an assistant is not asked about for a while. */
+export type PauseReason = 'api-throttled' | 'api-key-refused'
+
+/** Assistants that the API told to wait, or whose key it refused: nothing is sent for them until their time is up. */
 export class Pauses {
   readonly #clock: Clock
-  readonly #until = new Map<string | null, number>()
+  readonly #until = new Map<string | null, { at: number; reason: PauseReason }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
   /** Never shortens a pause. `true` where the assistant was not paused before. */
-  pause(assistant: string | null, ms: number): boolean {
-    const fresh = this.leftMs(assistant) === 0
-    this.#until.set(assistant, Math.max(this.#until.get(assistant) ?? 0, this.#clock.elapsed() + ms))
-    return fresh
+  pause(assistant: string | null, ms: number, reason: PauseReason): boolean {
+    const current = this.current(assistant)
+    const at = this.#clock.elapsed() + ms
+    if (current === null || at > this.#clock.elapsed() + current.leftMs) this.#until.set(assistant, { at, reason })
+    return current === null
   }
 
-  leftMs(assistant: string | null): number {
+  /** The pause of an assistant, or `null`. */
+  current(assistant: string | null): { readonly leftMs: number; readonly reason: PauseReason } | null {
     const until = this.#until.get(assistant)
-    if (until === undefined) return 0
-    const left = Math.ceil(until - this.#clock.elapsed())
-    if (left > 0) return left
+    if (until === undefined) return null
+    const leftMs = Math.ceil(until.at - this.#clock.elapsed())
+    if (leftMs > 0) return { leftMs, reason: until.reason }
     this.#until.delete(assistant)
-    return 0
+    return null
   }
+}
+
+/** Places for work that goes on at the same time. */
+export class Slots {
+  readonly #count: number
+  #taken = 0
+
+  constructor(count: number) {
+    this.#count = count
+  }
+
+  get isFull(): boolean {
+    return this.free <= 0
+  }
+
+  /** How many places are left. */
+  get free(): number {
+    return this.#count - this.#taken
+  }
+
+  /** Takes a place if there is one, and if so many are left after it. */
+  take(leave = 0): boolean {
+    if (this.free <= leave) return false
+    this.#taken++
+    return true
+  }
+
+  /** A share of all places, for {@link take} to leave to others: none where there is one place only. */
+  share(part: number): number {
+    return Math.min(Math.ceil(this.#count * part), this.#count - 1)
+  }
+
+  giveBack(): void {
+    this.#taken--
+    if (this.#taken === this.#count - 1) this.onFree()
+  }
+
+  /** Called when a place is free again and none was. */
+  onFree: () => void = () => {}
 }

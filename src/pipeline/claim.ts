@@ -1,109 +1,119 @@
-import type { ConfirmedDecision } from '../model/confirmed-decision.js'
-import type { Decision } from '../model/decision.js'
+import * as steps from '../approvals/approval.js'
+import { approvalKey, type OpenApproval, readApproval, reservationKey, type Step } from '../approvals/entry.js'
+import { parkUnheld } from '../approvals/operator.js'
+import { addCandidate } from '../approvals/reservation.js'
+import { CheqpointError } from '../model/errors.js'
+import type { Outcome } from '../model/outcome.js'
 import type { ParkReason } from '../model/park-reason.js'
-import type { Store } from '../stores/store.js'
+import type { Stored } from '../stores/store.js'
+import { type Admission, type Denial, nudgedWithinMs } from './admission.js'
+import type { PipelineContext, Trigger } from './context.js'
+import { Lease } from './lease.js'
 
-export interface ClaimState {
-  readonly token: string
-  readonly claimedAt: number
-  readonly fence: number
-  readonly attempt: number
-  readonly decision: Decision<unknown, unknown>
-  readonly confirmed: ConfirmedDecision
-}
+/** When a callback that came before its submission's response is worth sending again. */
+const awaitingIdRetryMs = 5_000
 
-/** What a claim needs of its surroundings. */
-export interface ClaimDeps {
-  readonly store: Store
-  readonly leaseMs: number
-  readonly retentionMs: number
-  /** Wait before this decision runs again. */
-  readonly backoffMs: () => number
-}
-
-/** How a claim is given back. */
-export interface ClaimReleaseOptions {
-  readonly waitMs?: number | undefined
-  readonly giveAttemptBack?: boolean | undefined
-}
+type Answer =
+  | ReturnType<typeof steps.claim>['result']
+  | { readonly kind: 'denied'; readonly denial: Denial }
+  | { readonly kind: 'limit-reached'; readonly reason: ParkReason; readonly action: string }
 
 /**
- * The right to act on one confirmed decision, as long as the lease is extended. Every write is fenced: `lost` means
- * that somebody took over after the lease ran out, and that nothing was written. Each may be sent again after a
- * rejection.
+ * Takes the lease of an approval, in one read and one write, if this process can serve it. Otherwise what became of the
+ * trigger.
  */
-export class Claim {
-  readonly approvalId: string
-  readonly decision: Decision<unknown, unknown>
-  /** The decision as it stands sealed in the store. */
-  readonly confirmed: ConfirmedDecision
-  /** When the claim was asked for, by the clock's `elapsed()`: its first lease ends no earlier than one lease after. */
-  readonly claimedAt: number
-  readonly attempt: number
-  readonly fence: number
-  readonly idempotencyKey: string
-  readonly #token: string
-  readonly #deps: ClaimDeps
-  #controller: AbortController | undefined
-  #aborted: Error | undefined
-
-  constructor(facts: ClaimState, deps: ClaimDeps) {
-    this.approvalId = facts.decision.approvalId
-    this.decision = facts.decision
-    this.confirmed = facts.confirmed
-    this.claimedAt = facts.claimedAt
-    this.attempt = facts.attempt
-    this.fence = facts.fence
-    this.idempotencyKey = `cheqpoint:${this.approvalId}`
-    this.#token = facts.token
-    this.#deps = deps
+export async function claim(
+  trigger: Trigger,
+  admission: Admission,
+  context: PipelineContext,
+): Promise<Lease | Outcome> {
+  const { approvalId, ref } = trigger
+  const { records, emit } = context
+  const token = records.newToken()
+  const { result, held } = await records.begin(approvalKey(approvalId), (stored) =>
+    step(stored, token, trigger, admission, context),
+  )
+  switch (result.kind) {
+    case 'claimed':
+      return new Lease(approvalId, token, result.approval, held, context)
+    case 'denied':
+      return result.denial.outcome
+    case 'unknown':
+      return ref === undefined ? { kind: 'unknown-approval' } : awaitId(trigger, ref, admission, context)
+    case 'token-mismatch':
+      return { kind: 'token-refused' }
+    case 'in-progress':
+      return { kind: 'in-progress', approvalId, retryAfterMs: Math.min(result.forMs, 30_000) }
+    case 'too-soon':
+      return { kind: 'too-soon', approvalId, retryAfterMs: result.inMs }
+    case 'parked':
+      return { kind: 'parked', approvalId, reason: result.reason }
+    case 'limit-reached':
+      emit({ type: 'parked', approvalId, action: result.action, reason: result.reason, paths: [] })
+      return { kind: 'parked', approvalId, reason: result.reason }
+    case 'completed':
+      emit({ type: 'duplicate', approvalId })
+      return { kind: 'completed', approvalId, confirmed: result.tombstone.decision }
+    case 'unreadable': {
+      const message = 'the store holds an entry that this version cannot read; it is left alone'
+      emit({
+        type: 'store-failed',
+        operation: 'claim',
+        error: new CheqpointError('store-answer', message, { approvalId }),
+      })
+      return { kind: 'parked', approvalId, reason: 'corrupt' }
+    }
   }
+}
 
-  /** Aborts when the claim is lost or `abort` is called. Made on first use: most handlers never look. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted)
-    return this.#controller.signal
+function step(
+  stored: Stored,
+  token: string,
+  trigger: Trigger,
+  admission: Admission,
+  context: PipelineContext,
+): Step<Answer> {
+  const { ref, via } = trigger
+  const command = { token, leaseMs: context.runs.leaseMs, ref, force: via === 'manual', nudge: via === 'callback' }
+  const claimed = steps.claim(stored, command)
+  const approval = readApproval(stored)
+  if (claimed.result.kind !== 'claimed' || claimed.next === undefined) return claimed
+  if (approval === null || approval === 'unreadable' || approval.kind !== 'open') return claimed
+  const reason = limitReached(approval, context)
+  if (reason !== null) {
+    const { next } = parkUnheld(stored, { token, reason })
+    return { result: { kind: 'limit-reached', reason, action: approval.action }, next }
   }
+  const denial = admission.admit(approval)
+  return denial === null ? claimed : { result: { kind: 'denied', denial }, ...written(stored, denial) }
+}
 
-  /** Aborts {@link signal} for this reason. Writes nothing: the claim is given back, or runs out, as otherwise. */
-  abort(reason: Error): void {
-    this.#aborted ??= reason
-    this.#controller?.abort(this.#aborted)
-  }
+function written(stored: Stored, { write, dueInMs = nudgedWithinMs }: Denial): Pick<Step<never>, 'next'> {
+  if (write === 'nothing') return {}
+  const { next } = write === 'nudge' ? steps.nudge(stored, { withinMs: dueInMs }) : steps.defer(stored, { dueInMs })
+  return { next }
+}
 
-  /** Moves the end of the lease to a whole lease from now. */
-  async extend(): Promise<'extended' | 'lost'> {
-    const answer = await this.#deps.store.extend(this.approvalId, this.#token, this.#deps.leaseMs)
-    if (answer === 'lost') this.abort(new Error('the lease was lost'))
-    return answer
-  }
+function limitReached({ attempts }: OpenApproval, { guarantee, runs }: PipelineContext): ParkReason | null {
+  if (guarantee === 'at-most-once' && attempts > 0) return 'attempt-unfinished'
+  return attempts >= runs.maxAttempts ? 'too-many-attempts' : null
+}
 
-  /** Records that the decision was acted on. `result` is JSON text, kept for whoever waits. */
-  complete(result: string | null = null): Promise<'done' | 'lost'> {
-    const end = { outcome: this.confirmed.status, result }
-    return this.#deps.store.complete(this.approvalId, this.#token, end, this.#deps.retentionMs)
-  }
-
-  /** A fresh wait for {@link release}, by the number of starts. */
-  backoffMs(): number {
-    return this.#deps.backoffMs()
-  }
-
-  /**
-   * Gives the decision back to run again after `waitMs`. With `giveAttemptBack` this start is not counted, because it did
-   * not get to matter.
-   */
-  release({
-    waitMs = this.backoffMs(),
-    giveAttemptBack = false,
-  }: ClaimReleaseOptions = {}): Promise<'released' | 'lost'> {
-    const options = { dueInMs: waitMs, notBeforeMs: waitMs, giveAttemptBack }
-    return this.#deps.store.release(this.approvalId, this.#token, options)
-  }
-
-  /** Leaves the decision to a person. */
-  park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
-    return this.#deps.store.park(this.approvalId, this.#token, reason, paths.join(' '))
-  }
+/** A valid token, and an id that is not known: the submission may not have its response yet, or have lost it. */
+async function awaitId(
+  trigger: Trigger,
+  ref: string,
+  admission: Admission,
+  context: PipelineContext,
+): Promise<Lease | Outcome> {
+  const { approvalId } = trigger
+  const { records } = context
+  const kept = await records.change(reservationKey(ref), (stored) => addCandidate(stored, { id: approvalId }))
+  if (kept.kind === 'kept') return { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }
+  // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is a stranger's.
+  if (kept.kind !== 'bound' || kept.id !== approvalId) return { kind: 'unknown-approval' }
+  const { entry } = await records.read(approvalKey(approvalId))
+  return entry === null
+    ? { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }
+    : claim(trigger, admission, context)
 }

@@ -1,6 +1,12 @@
-import { issuePaths, pointer, type StandardSchema } from '../model/standard-schema.js'
+import {
+  issuePaths,
+  pointer,
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+} from '../model/standard-schema.js'
 import type { ActionRules } from '../options/actions.js'
-import { isJsonObject, type JsonObject, type JsonValue, sameJson } from '../util/json.js'
+import { isJsonObject, type JsonObject, type JsonValue, readJson, sameJson } from '../util/json.js'
 
 export type Effective =
   | { readonly ok: true; readonly details: unknown; readonly changedPaths: readonly string[] }
@@ -11,7 +17,10 @@ export type Effective =
       readonly paths: readonly string[]
     }
 
-/** What an approval allows to be done: the original or the edit, as the action's rules read them. */
+/**
+ * What an approval allows to be done: the original or the edit, as the action's rules read them. Rejects where a schema
+ * throws or rejects.
+ */
 export function effectiveDetails(
   rules: ActionRules,
   original: JsonValue,
@@ -19,7 +28,7 @@ export function effectiveDetails(
 ): Effective | Promise<Effective> {
   if (modified !== null) {
     if (rules.modifications === 'refuse') return { ok: false, reason: 'edit-refused', paths: [] }
-    if (rules.modifications === undefined && rules.details === undefined) {
+    if (rules.modifications === undefined) {
       const lacking = lackingPaths(original, modified)
       if (lacking.length > 0) return { ok: false, reason: 'edit-ambiguous', paths: lacking }
     }
@@ -41,24 +50,38 @@ export type Validated =
 const schemaTimeoutMs = 5_000
 
 /**
- * Runs a schema, where there is one. A schema that throws refuses, and so does one that takes too long: whoever waits
- * for it holds a place of the sweep.
+ * Runs a schema, where there is one, on a copy of the value. Rejects where the schema throws, rejects or takes longer than
+ * 5 s: that says nothing about the value.
  */
-export function validate(schema: StandardSchema | undefined, value: unknown): Validated | Promise<Validated> {
-  return schema === undefined ? { ok: true, value } : runSchema(schema, value)
+export function validate(schema: StandardSchema | undefined, value: JsonValue): Validated | Promise<Validated> {
+  return schema === undefined ? { ok: true, value } : runSchema(schema, readJson(JSON.stringify(value)))
 }
 
-async function runSchema(schema: StandardSchema, value: unknown): Promise<Validated> {
-  try {
-    const answer = schema['~standard'].validate(value)
-    // Most schemas answer at once, and need no time-out.
-    const result = 'then' in answer ? await inTime(answer) : answer
-    return result.issues === undefined
-      ? { ok: true, value: result.value }
-      : { ok: false, paths: issuePaths(result.issues) }
-  } catch {
-    return { ok: false, paths: [''] }
-  }
+async function runSchema(schema: StandardSchema, copy: JsonValue): Promise<Validated> {
+  const answer = validateOnce(schema, copy)
+  // Most schemas answer at once, and need no time-out.
+  const result = 'then' in answer ? await inTime(answer) : answer
+  return result.issues === undefined
+    ? { ok: true, value: result.value }
+    : { ok: false, paths: issuePaths(result.issues) }
+}
+
+/** What zod's own asynchronous parser answers. */
+type ZodResult =
+  | { readonly success: true; readonly data: unknown }
+  | { readonly success: false; readonly error: { readonly issues: readonly SchemaIssue[] } }
+
+/**
+ * Through the standard interface zod 4 runs asynchronous refinements twice, and the first one that rejects ends the process
+ * as an unhandled rejection (colinhacks/zod#6610). Its own parser runs them once.
+ */
+function validateOnce(schema: StandardSchema, value: unknown): SchemaResult<unknown> | Promise<SchemaResult<unknown>> {
+  const { safeParseAsync }: { readonly safeParseAsync?: unknown } = Object(schema)
+  if (schema['~standard'].vendor !== 'zod' || typeof safeParseAsync !== 'function')
+    return schema['~standard'].validate(value)
+  // Documented so by zod 3 and 4.
+  const parsing = safeParseAsync.call(schema, value) as Promise<ZodResult>
+  return parsing.then((parsed) => (parsed.success ? { value: parsed.data } : { issues: parsed.error.issues }))
 }
 
 function inTime<Result>(answer: PromiseLike<Result>): Promise<Result> {

@@ -1,66 +1,113 @@
-import type { EventListener } from '../model/events.js'
-import type { Clock } from '../util/clock.js'
-import type { SharedTimer } from '../util/shared-timer.js'
-import type { Claim } from './claim.js'
+import type { OpenApproval, Step } from '../approvals/entry.js'
+import type { HeldEntry } from '../approvals/held-entry.js'
+import * as steps from '../approvals/holder.js'
+import type { ConfirmedDecision } from '../model/confirmed-decision.js'
+import type { ParkReason } from '../model/park-reason.js'
+import type { Completion, Stored } from '../stores/store.js'
+import type { JsonText } from '../util/json.js'
+import type { PipelineContext } from './context.js'
 
-/** What keeping a lease takes. */
-export interface LeaseDeps {
-  readonly emit: EventListener
-  readonly clock: Clock
-  readonly leaseMs: number
-  /** Rings every third of a lease; shared by all claims. */
-  readonly renewal: SharedTimer
-}
+type LeaseDeps = Pick<PipelineContext, 'clock' | 'runs' | 'retentionMs'>
 
-/** Extends the lease of a claim every third of it until it is stopped; aborts the run when the lease is lost. */
-export class LeaseRenewal {
-  readonly #claim: Claim
+/**
+ * The right to work on one approval until the lease ends. Every write is fenced: `lost` means that another holder took
+ * over, and nothing was written. Each may be sent again after a rejection.
+ */
+export class Lease {
+  readonly approvalId: string
+  readonly #held: HeldEntry
+  readonly #token: string
   readonly #deps: LeaseDeps
-  #heldUntil: number
-  #unanswered = false
-  #stopped = false
-  #disarm: (() => void) | undefined
+  #approval: OpenApproval
+  #renewedAt: number
 
-  constructor(claim: Claim, deps: LeaseDeps) {
-    this.#claim = claim
+  constructor(approvalId: string, token: string, approval: OpenApproval, held: HeldEntry, deps: LeaseDeps) {
+    this.approvalId = approvalId
+    this.#token = token
+    this.#held = held
+    this.#approval = approval
+    // Where the claim had landed before this read, what is left of its lease is less than a whole one.
+    const endsInMs = (approval.leaseEnd ?? held.stored.now) - held.stored.now
+    this.#renewedAt = Math.min(held.readAt, deps.clock.elapsed() + endsInMs - deps.runs.leaseMs)
     this.#deps = deps
-    this.#heldUntil = claim.claimedAt + deps.leaseMs
-    // Confirming may have taken most of the first lease.
-    if (deps.clock.elapsed() - claim.claimedAt < deps.leaseMs / 3) this.#arm()
-    else void this.#renew() // it cannot reject
   }
 
-  stop(): void {
-    this.#stopped = true
-    this.#disarm?.()
+  /** The approval as it was written last. */
+  get approval(): OpenApproval {
+    return this.#approval
   }
 
-  #arm(): void {
-    this.#disarm = this.#deps.renewal.start(() => void this.#renew()) // it cannot reject
+  /** Time since the approval was registered, by the store's clock. */
+  get ageMs(): number {
+    return this.#held.stored.now - this.#approval.since
   }
 
-  async #renew(): Promise<void> {
-    const { emit, clock, leaseMs } = this.#deps
-    this.#arm()
-    const askedAt = clock.elapsed()
-    // A store that gives no answer must not keep the run from learning that its time is over.
-    if (this.#unanswered && askedAt >= this.#heldUntil) return this.#lose()
-    this.#unanswered = true
-    try {
-      if ((await this.#claim.extend()) === 'lost') return this.#lose()
-      this.#heldUntil = Math.max(this.#heldUntil, askedAt + leaseMs)
-      this.#unanswered = false
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'extend', error })
-      if (clock.elapsed() >= this.#heldUntil) this.#lose()
+  /** How much of the lease is left, in milliseconds, at least. */
+  get leftMs(): number {
+    return this.#deps.runs.leaseMs - (this.#deps.clock.elapsed() - this.#renewedAt)
+  }
+
+  async extend(): Promise<'extended' | 'lost'> {
+    const { clock, runs } = this.#deps
+    const sentAt = clock.elapsed()
+    const answer = await this.#change((stored) => steps.extend(stored, { token: this.#token, leaseMs: runs.leaseMs }))
+    if (answer === 'extended') this.#renewedAt = Math.max(this.#renewedAt, sentAt)
+    return answer
+  }
+
+  /** See `recordDecision` of the state machine. `false` where the lease was lost. */
+  async recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Promise<boolean> {
+    const { clock, runs } = this.#deps
+    const sentAt = clock.elapsed()
+    const command = { token: this.#token, leaseMs: runs.leaseMs, decision, countAttempt }
+    const answer = await this.#change((stored) => steps.recordDecision(stored, command))
+    if (answer.kind === 'lost') return false
+    this.#approval = answer.approval
+    this.#renewedAt = sentAt
+    return true
+  }
+
+  release(dueInMs: number, notBeforeMs: number, giveAttemptBack = false): Promise<'released' | 'lost'> {
+    const command = { token: this.#token, dueInMs, notBeforeMs, giveAttemptBack }
+    return this.#change((stored) => steps.release(stored, command))
+  }
+
+  park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
+    const command = { token: this.#token, reason, note: paths.join(' ') }
+    return this.#change((stored) => steps.park(stored, command))
+  }
+
+  complete(result: JsonText | null): Promise<'completed' | 'lost'> {
+    return this.#change((stored) => steps.complete(stored, this.#completion(result)))
+  }
+
+  /** What the store says became of it: `open` where it is still this lease's. */
+  async check(): Promise<'completed' | 'open' | 'lost'> {
+    return this.#change((stored) => {
+      const completed = steps.complete(stored, this.#completion(null))
+      return { result: completed.next === undefined ? completed.result : ('open' as const) }
+    })
+  }
+
+  /** What a SQL store writes in the caller's transaction. The same write each time, until something else is stored. */
+  transaction(result: JsonText | null): Pick<Completion, 'key' | 'step'> {
+    const complete = (stored: Stored): Step<'completed' | 'lost'> => steps.complete(stored, this.#completion(result))
+    const first = this.#held.prepare(complete)
+    const written = (prepared: typeof first): ReturnType<Completion['step']> => {
+      const { expected, entry, keepMs } = prepared
+      return expected === null || entry === null || keepMs === undefined ? null : { expected, entry, keepMs }
+    }
+    return {
+      key: this.#held.key,
+      step: (stored) => written(stored === undefined ? first : this.#held.prepare(complete, stored)),
     }
   }
 
-  #lose(): void {
-    if (this.#stopped) return
-    this.stop()
-    const { approvalId, decision, fence } = this.#claim
-    this.#claim.abort(new Error('the lease was lost'))
-    this.#deps.emit({ type: 'lease-lost', approvalId, action: decision.action, fence })
+  #completion(result: JsonText | null): Parameters<typeof steps.complete>[1] {
+    return { token: this.#token, result, keepMs: this.#deps.retentionMs }
+  }
+
+  #change<Result>(step: (stored: Stored) => Step<Result>): Promise<Result> {
+    return this.#held.change(step)
   }
 }

@@ -1,130 +1,65 @@
-import type { Via } from '../model/decision.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Handler } from '../options/actions.js'
 import type { PipelineContext, Trigger } from './context.js'
 import { resolve } from './resolve.js'
-import { type RunDeps, run } from './run-handler.js'
-
-export interface PipelineDeps extends RunDeps {
-  readonly core: PipelineContext
-  readonly handlerFor: (action: string) => Handler | null
-  /** Whether something looks after what is left open. */
-  readonly isSwept: () => boolean
-}
-
-/** What is left of a flight, so that a table of flights that is garbage keeps nothing else from being freed. */
-const over: Promise<Outcome> = Promise.resolve({ kind: 'closing' })
-
-/** One look at an approval, and what came of it, for all who asked meanwhile. */
-class Flight implements Trigger {
-  readonly via: Via
-  readonly ref: string | undefined
-  /** The handler has been called. */
-  running = false
-  outcome = over
-  /** Another callback joined since the record was last told. */
-  #knocked = false
-
-  constructor(via: Via, ref: string | undefined) {
-    this.via = via
-    this.ref = ref
-  }
-
-  knock(): void {
-    this.#knocked = true
-  }
-
-  knocked(): boolean {
-    const knocked = this.#knocked
-    this.#knocked = false
-    return knocked
-  }
-}
+import { runHandler } from './run-handler.js'
+import type { Verified } from './verified-claim.js'
 
 /**
- * From any trigger to a recorded completion. In one process there is one flight for an approval at a time: whoever
- * comes meanwhile shares it, and its outcome.
+ * From any trigger to a recorded completion:
+ *
+ *   admit ─► claim (lease) ─► confirm (GET) ─► record ─► run handler ─┬ returned → complete (tombstone)
+ *                                                                     ├ threw    → release, retry later; park after maxAttempts
+ *                                                                     └ bad edit → park for a person
  */
 export class Pipeline {
-  readonly #deps: PipelineDeps
-  readonly #flights = new Map<string, Flight>()
+  readonly #context: PipelineContext
+  readonly #handlerFor: (action: string) => Handler | null
+  readonly #inProgress = new Set<Promise<unknown>>()
 
-  constructor(deps: PipelineDeps) {
-    this.#deps = deps
+  constructor(context: PipelineContext, handlerFor: (action: string) => Handler | null) {
+    this.#context = context
+    this.#handlerFor = handlerFor
   }
 
-  /** Approvals being worked on in this process. */
+  /** Triggers being worked on in this process. */
   get size(): number {
-    return this.#flights.size
+    return this.#inProgress.size
   }
 
   /** Resolves once nothing is being worked on. */
   async idle(): Promise<void> {
-    while (this.#flights.size > 0) await Promise.allSettled([...this.#flights.values()].map(({ outcome }) => outcome))
+    while (this.#inProgress.size > 0) await Promise.allSettled(this.#inProgress)
   }
 
-  /**
-   * Never rejects. Those with another `ref` do not share: a token must be that of the record. Asked by hand while the
-   * handler is at work it answers `running`, for it may be the handler that asks, and would wait for itself.
-   */
-  resolve(id: string, via: Via, ref?: string): Promise<Outcome> {
-    const key = flightKey(id, ref)
-    const current = this.#flights.get(key)
-    if (current !== undefined) {
-      if (via === 'callback') current.knock()
-      if (via === 'manual' && current.running) return Promise.resolve({ kind: 'running', approvalId: id })
-      return current.outcome
-    }
-    const flight = new Flight(via, ref)
-    this.#flights.set(key, flight)
-    flight.outcome = this.#fly(id, flight)
-    return flight.outcome
+  /** The whole way. Never rejects. */
+  process(trigger: Trigger): Promise<Outcome> {
+    return this.#track(this.#process(trigger))
   }
 
-  async #fly(id: string, flight: Flight): Promise<Outcome> {
-    const { core, isSwept, handlerFor } = this.#deps
-    const { via, ref } = flight
-    try {
-      let found = await resolve(id, flight, core)
-      if (
-        found.kind === 'too-soon' &&
-        via === 'callback' &&
-        !isSwept() &&
-        found.retryAfterMs <= core.confirm.minIntervalMs
-      ) {
-        // Nobody else will look, and the sender may not come again: wait the gap out.
-        // A timer may ring a fraction of a millisecond early.
-        const minIntervalMs = Math.ceil(found.retryAfterMs) + 1
-        await new Promise((resolve) => setTimeout(resolve, minIntervalMs))
-        found = await resolve(id, flight, core)
-      }
-      if (found.kind === 'ok') {
-        const handler = handlerFor(found.claim.decision.action)
-        flight.running = true
-        // A claim is only verified where there are rules for its action, and rules come with a handler.
-        return handler === null ? { kind: 'no-handler', approvalId: id } : await run(found.claim, handler, this.#deps)
-      }
-      // Where the store failed, everybody is told that nobody has the rest; asking it again would only hold that up.
-      while (found.kind !== 'store-unavailable' && flight.knocked()) await this.#passOnKnock(id, ref)
-      return found
-    } finally {
-      // In the step of the last check: a callback that joined in between would be told of a look that is over.
-      this.#flights.delete(flightKey(id, ref))
-      flight.outcome = over
-    }
+  /** The way up to the handler, and what runs that: for the sweep, whose places are for polls alone. Never rejects. */
+  async begin(trigger: Trigger): Promise<() => Promise<Outcome>> {
+    const resolved = await this.#track(resolve(trigger, this.#context))
+    return () => this.#track(this.#run(resolved))
   }
 
-  /** Tells the store of callbacks that joined too late to be told with the release. */
-  async #passOnKnock(id: string, ref: string | undefined): Promise<void> {
-    const { core, emit } = this.#deps
-    try {
-      await core.store.knock(id, { ref, withinMs: core.confirm.minIntervalMs })
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'knock', error })
-    }
+  async #process(trigger: Trigger): Promise<Outcome> {
+    return this.#run(await resolve(trigger, this.#context))
   }
-}
 
-function flightKey(id: string, ref: string | undefined): string {
-  return ref === undefined ? id : `${id} ${ref}`
+  async #run(resolved: Verified | Outcome): Promise<Outcome> {
+    if (resolved.kind !== 'ok') return resolved
+    const { claim } = resolved
+    const handler = this.#handlerFor(claim.decision.action)
+    // A claim is only made where there is a handler.
+    return handler === null
+      ? { kind: 'no-handler', approvalId: claim.approvalId }
+      : runHandler(claim, handler, this.#context)
+  }
+
+  #track<Value>(work: Promise<Value>): Promise<Value> {
+    this.#inProgress.add(work)
+    void work.finally(() => this.#inProgress.delete(work)) // it cannot reject
+    return work
+  }
 }

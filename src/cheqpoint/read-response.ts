@@ -1,0 +1,82 @@
+import { CheqpointError, connectionKeys } from '../model/errors.js'
+import { printable } from '../model/events.js'
+import { retryAfterMs } from '../util/backoff.js'
+import type { Clock } from '../util/clock.js'
+import { parseJson } from '../util/json.js'
+import type { ApiResponse } from './exchange.js'
+import { type ApiApproval, parseApproval } from './wire.js'
+
+/** A response about exactly the approval that was asked for. */
+export type FetchedApproval = ApiApproval & {
+  readonly id: string
+  /** When the API sent it, by its own clock (ms since the epoch); `null` where it did not say. */
+  readonly servedAt: number | null
+}
+
+export function readAbout(reply: ApiResponse, id: string): FetchedApproval {
+  const answer = readReply(reply)
+  if (answer.id !== id) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
+  const servedAt = Date.parse(reply.date ?? '')
+  return { ...answer, id, servedAt: Number.isNaN(servedAt) ? null : servedAt }
+}
+
+export function isKeyRefused({ status }: ApiResponse): boolean {
+  return status === 401 || status === 403
+}
+
+/** What a status of 300 and above means. */
+export function refusal(reply: ApiResponse, keys: readonly string[], clock: Clock): CheqpointError {
+  const { status, retryAfter, redirectHost } = reply
+  const info = {
+    httpStatus: status,
+    retryAfterMs: retryAfterMs(retryAfter, clock.now()) ?? undefined,
+    apiMessage: messageOf(reply.text, keys),
+  }
+  if (status < 400) {
+    const target = redirectHost === undefined ? '' : ` to ${redirectHost}`
+    return new CheqpointError(
+      'api-redirect',
+      `the API answered with a redirect (${status})${target}; not followed`,
+      info,
+    )
+  }
+  if (isKeyRefused(reply)) return new CheqpointError('api-key-refused', `the API refused the key (${status})`, info)
+  if (status === 404) return new CheqpointError('api-not-found', 'the API does not know this approval (404)', info)
+  if (status === 429) return new CheqpointError('api-throttled', 'the API asks to slow down (429)', info)
+  if (status < 500) return new CheqpointError('api-refused', `the API refused the request (${status})`, info)
+  return new CheqpointError('api-failed', `the API failed (${status})`, info)
+}
+
+/** The token of a callback URL, which the API may say back. */
+const urlTokens = /[\w-]{1,64}\.[0-9a-z]{1,12}\.[\w-]{43}/g
+
+/** What the API says of a refusal, fit for one line of a log: at most 200 characters, without keys or payloads. */
+function messageOf(text: string, keys: readonly string[]): string | undefined {
+  let said = text
+  try {
+    const { error, message }: { readonly error?: unknown; readonly message?: unknown } = Object(JSON.parse(text))
+    said = [message, error].find((each) => typeof each === 'string') ?? ''
+  } catch {
+    // A page is made for browsers, and says nothing in one line.
+    if (text.trimStart().startsWith('<')) return undefined
+  }
+  const safe = keys
+    .reduce((left, key) => left.replaceAll(key, '…'), said)
+    .replace(connectionKeys, 'cq_live_…')
+    .replace(urlTokens, '…')
+  const line = printable(safe.trim(), 200)
+  return line === '' ? undefined : line
+}
+
+export function readReply({ status, text }: ApiResponse): ApiApproval {
+  let answer: ApiApproval | null = null
+  try {
+    answer = parseApproval(parseJson(text))
+  } catch {
+    // What the parser says quotes the answer.
+  }
+  if (answer === null) {
+    throw new CheqpointError('api-unreadable', 'the answer has not the documented shape', { httpStatus: status })
+  }
+  return answer
+}

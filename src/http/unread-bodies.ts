@@ -1,0 +1,32 @@
+/**
+ * Bodies that are waited for: each for so long, and only so many at a time. When there are more the oldest gives way, so
+ * that senders who never finish cannot displace those who do.
+ */
+export class UnreadBodies {
+  readonly #max: number
+  readonly #timeoutMs: number
+  /** In the order in which they began. */
+  readonly #waiting = new Set<() => void>()
+
+  constructor(max: number, timeoutMs: number) {
+    this.#max = max
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Calls `giveUp` once when the time is up or the place is needed, unless the returned function is called before. */
+  start(giveUp: () => void): () => void {
+    const timer = setTimeout(() => stop(), this.#timeoutMs).unref()
+    const end = (): void => {
+      clearTimeout(timer)
+      this.#waiting.delete(stop)
+    }
+    const stop = (): void => {
+      end()
+      giveUp()
+    }
+    this.#waiting.add(stop)
+    const [oldest] = this.#waiting
+    if (this.#waiting.size > this.#max) oldest?.()
+    return end
+  }
+}

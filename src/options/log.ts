@@ -1,0 +1,70 @@
+import type { CheqpointEvent } from '../model/events.js'
+import type { Clock } from '../util/clock.js'
+import { invalid } from './option-checks.js'
+
+/** Where the few things go that must not be missed: `console` fits. */
+export interface Log {
+  error(text: string): void
+}
+
+/** At most one line for each kind in this time; the next one counts those that were left out. */
+const quietMs = 10_000
+
+/**
+ * A listener that writes one line for each event that needs a person: failed runs, parked approvals, failing stores,
+ * refused keys, a receiver that does not sweep. Never a secret, details or a payload. Default: `console`, unless events
+ * are listened to.
+ */
+export function createLog(
+  option: unknown,
+  hasListener: boolean,
+  clock: Clock,
+): ((event: CheqpointEvent) => void) | null {
+  const log = option === undefined ? (hasListener ? false : console) : option
+  if (log === false) return null
+  if (typeof Object(log).error !== 'function') throw invalid('log', option, 'an object with error(text), or false')
+  // The check above is all that can be told before it is called.
+  const { error } = log as Log
+  const last = new Map<string, { at: number; leftOut: number }>()
+  return (event) => {
+    const line = lineOf(event)
+    if (line === null) return
+    const before = last.get(event.type)
+    if (before !== undefined && clock.elapsed() - before.at < quietMs) {
+      before.leftOut++
+      return
+    }
+    const more = before === undefined || before.leftOut === 0 ? '' : ` (and ${before.leftOut} more since the last line)`
+    last.set(event.type, { at: clock.elapsed(), leftOut: 0 })
+    error.call(log, `cheqpoint-callback: ${line}${more}`)
+  }
+}
+
+function lineOf(event: CheqpointEvent): string | null {
+  switch (event.type) {
+    case 'run-failed': {
+      const { approvalId, action, attempt, timedOut, error } = event
+      return `the handler of ${action} ${timedOut ? 'took too long' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`
+    }
+    case 'parked':
+      return `${event.approvalId} (${event.action}) is parked: ${event.reason}; see receiver.parked(), retry() and cancel()`
+    case 'store-failed':
+      return `the store failed (${event.operation}): ${textOf(event.error)}`
+    case 'api-key-refused':
+      return `Cheqpoint refused the key${event.assistant === null ? '' : ` of assistant ${event.assistant}`}; check it, and whether it was rotated`
+    case 'not-sweeping':
+      return `nothing finds decisions whose callback is lost; call receiver.start(), or set sweep: 'elsewhere' where another process does`
+    case 'refused':
+      return event.reason === 'body-already-read'
+        ? 'something read the body of a callback and left nothing of it; see docs/errors.md, body-already-read'
+        : null
+    default:
+      return null
+  }
+}
+
+/** Name and message of an error, on one line. */
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, 500)
+}
