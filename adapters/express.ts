@@ -1,9 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express'
-import { fromIncoming, type Receiver } from '../src/index.js'
+import { CheqpointError, fromIncoming, type Receiver } from '../src/index.js'
 
 /**
  * Express middleware that answers Cheqpoint callbacks. Works under `app.post`, `app.all` and `app.use`, at any path,
- * with any body parser before it or none. Never calls `next` and never rejects.
+ * with any body parser before it or none. Never calls `next` and never rejects. Throws `argument-invalid` for something
+ * that is no receiver.
  *
  * @example
  * ```ts
@@ -11,6 +12,10 @@ import { fromIncoming, type Receiver } from '../src/index.js'
  * ```
  */
 export function expressCallback(receiver: Pick<Receiver, 'handle'>): RequestHandler {
+  if (typeof receiver?.handle !== 'function') {
+    const fix = 'pass what createReceiver(options) returned'
+    throw new CheqpointError('argument-invalid', `expressCallback() takes a receiver; ${fix}`)
+  }
   return async function cheqpointCallback(request: Request, response: Response): Promise<void> {
     // Another body than a parser's may stand there: the types of Express call it `any`.
     const parsed: unknown = request.body

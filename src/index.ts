@@ -1,81 +1,55 @@
-// The receiver: what most users need.
-export { createReceiver } from './receiver/create-receiver.js'
-export type { CloseOptions, Receiver, Stats, SubmitAs, SubmitOptionsFor, TrackedAs } from './receiver/receiver-types.js'
-export type { Action, Actions, ReceiverOptions } from './receiver/receiver-options.js'
-export type {
-  CallbackOptions,
-  ConfirmOptions,
-  PipelineOptions,
-  PollingOptions,
-  RunOptions,
-} from './options/pipeline-options.js'
-export type { Modifications } from './options/actions.js'
-export type { CallbackUrl } from './submit/callback-url.js'
-export type { ParkedApproval } from './approvals/parked.js'
-export type { UnconfirmedSubmission } from './submit/unconfirmed.js'
-export type { Tracked } from './submit/tracked-request.js'
-export type { DecidedSubmission, PendingSubmission, Submission } from './submit/submission.js'
-export type { SubmitOptions } from './submit/submitter.js'
-export type { ReconcileOptions, ReconcileReport, SweepReport } from './sweep/sweeper.js'
-export type { Completed, WaitForOptions } from './submit/wait.js'
+/*
+ * The public names, at most 60, each group with its reason. What is not here may change without notice: state machine,
+ * pipeline, transport. Stores with a client of their own, adapters, simulator and test helpers are subpaths, so that an
+ * app loads only what it uses. Types of a single argument have no name of their own: `Parameters<Receiver['wait']>[1]`.
+ */
 
-// What a handler is given.
-export type { ApprovedDecision, Decision, DecisionStatus, RefusedDecision, Run, Via } from './model/decision.js'
+// The receiver, which is all that most apps need.
+export { createReceiver } from './receiver/create-receiver.js'
+export { type Action, action, type ReceiverOptions } from './receiver/receiver-options.js'
+export type { Receiver, Stats, TypedReceiver } from './receiver/receiver-types.js'
+export type { CallbackUrl } from './submit/callback-url.js'
+
+// What its handlers are given.
+export type { ApprovedDecision, Decision, RefusedDecision, Run } from './model/decision.js'
 export type { JsonObject, JsonValue } from './util/json.js'
 
-// The core alone, for those who bring their own runner or framework.
-export { type VerifyOptions, verifyAndResolve } from './receiver/verify-and-resolve.js'
+// What its methods take and resolve with, for those who pass it on.
+export type { ParkedApproval } from './approvals/parked.js'
+export type { ConfirmedDecision } from './model/confirmed-decision.js'
+export type { ParkReason } from './model/park-reason.js'
+export type { Submission } from './submit/submission.js'
+export type { SubmitOptions } from './submit/submit-arguments.js'
+export type { Tracked } from './submit/tracked-request.js'
+export type { UnconfirmedSubmission } from './submit/unconfirmed.js'
+export type { Completed } from './submit/wait.js'
+export type { ReconcileReport } from './sweep/sweeper.js'
+
+// The core alone, for apps that bring their own runner.
+export type { Claim } from './pipeline/verified-claim.js'
+export { register, type VerifiedDecision, type VerifyOptions, verifyAndResolve } from './receiver/verify-and-resolve.js'
+export { createCallbackUrl } from './submit/callback-url.js'
+
+// HTTP, for hosts without an adapter.
+export type { HandleOptions } from './http/endpoint.js'
+export { fromIncoming, fromRequest, toWebResponse } from './http/hosts.js'
+export type { Callback } from './http/request-checks.js'
 export { type CallbackResponse, toResponse } from './http/responses.js'
 export type { Outcome } from './model/outcome.js'
-export { fromIncoming, fromRequest, type IncomingParts, type RequestParts, toWebResponse } from './http/hosts.js'
-export type { ActionRules } from './options/actions.js'
-export type { CallbackBody } from './http/body.js'
-export type { Claim, ClaimReleaseOptions } from './pipeline/claim.js'
-export type { Verified } from './pipeline/context.js'
-export type { HandleOptions } from './http/endpoint.js'
-export type { Callback } from './http/request-checks.js'
 
-// The API.
-export {
-  type CallOptions,
-  type Client,
-  type ClientOptions,
-  type FetchedApproval,
-  createClient,
-  type SubmitRequest,
-  type WaitOptions,
-} from './cheqpoint/client.js'
-export type { ApiApproval } from './cheqpoint/wire.js'
+// The API of Cheqpoint, for scripts and for the core.
+export { createClient } from './cheqpoint/client.js'
+export type { Client, ClientOptions, SubmitRequest } from './cheqpoint/client-types.js'
+export type { FetchedApproval } from './cheqpoint/read-response.js'
 
-// Stores: the one that is built in, and what it takes to write another.
-export { type MemoryStoreOptions, memoryStore } from './stores/memory/memory-store.js'
-export { maxCandidates, quickPolls } from './stores/store.js'
-export type {
-  AddOptions,
-  ClaimAnswer,
-  ClaimOptions,
-  Completion,
-  DueKey,
-  DueOptions,
-  KnockOptions,
-  ListQuery,
-  Page,
-  PageQuery,
-  ReleaseOptions,
-  Reservation,
-  ReserveAnswer,
-  SealAnswer,
-  Snapshot,
-  Store,
-  StoreStats,
-} from './stores/store.js'
-export type { ApprovalRecord, Draft, NewRecord, Tombstone } from './stores/record.js'
-export type { JsonText } from './util/json.js'
-export type { ParkReason } from './model/park-reason.js'
-export type { ConfirmedDecision } from './model/confirmed-decision.js'
+// The store that needs nothing else, and the types to write another one with.
+export { memoryStore } from './stores/memory/memory-store.js'
+export type { Entry, ListedEntry, Page, PageQuery, Store, Stored } from './stores/store.js'
 
-// Errors, events, time and schemas.
-export { CheqpointError, type ErrorCode, type ErrorInfo, errorCodes, isCheqpointError } from './model/errors.js'
-export type { CheqpointEvent, EventListener, RefusalReason, ReleaseReason } from './model/events.js'
+// Errors and events, by code and type.
+export { CheqpointError, type ErrorCode, errorCodes, isCheqpointError } from './model/errors.js'
+export type { CheqpointEvent, EventListener } from './model/events.js'
+
+// What can be replaced in tests, and the schemas of any library.
+export type { StandardSchema } from './model/standard-schema.js'
 export type { Clock, Random } from './util/clock.js'
-export type { SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, StandardSchema } from './model/standard-schema.js'

@@ -1,37 +1,37 @@
-import { readParked } from '../approvals/parked.js'
-import { createClient, type SubmitRequest } from '../cheqpoint/client.js'
+import { approvalKey } from '../approvals/entry.js'
+import { cancel, retry } from '../approvals/operator.js'
+import { listParked } from '../approvals/parked.js'
+import { Records } from '../approvals/records.js'
+import { createClient } from '../cheqpoint/client.js'
+import type { SubmitRequest } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
-import { Endpoint, type HandleOptions } from '../http/endpoint.js'
-import { fromRequest, toWebResponse } from '../http/hosts.js'
-import type { Callback } from '../http/request-checks.js'
+import { Endpoint } from '../http/endpoint.js'
+import { fromRequest, isRequest, toWebResponse } from '../http/hosts.js'
 import { requestRules } from '../http/request-checks.js'
-import type { CallbackResponse } from '../http/responses.js'
 import { CheqpointError } from '../model/errors.js'
 import type { EventListener } from '../model/events.js'
-import type { ActionRules, Handler } from '../options/actions.js'
+import { argumentGroup, argumentNumber } from '../options/option-checks.js'
 import { createContext } from '../pipeline/context.js'
 import { Pipeline } from '../pipeline/pipeline.js'
-import type { Stop } from '../pipeline/run-handler.js'
-import { boundedStore, storeTimeoutMs } from '../stores/bounded-store.js'
-import type { Store } from '../stores/store.js'
-import { createCallbackUrls } from '../submit/callback-url.js'
+import type { PageQuery } from '../stores/store.js'
 import { settleReservation } from '../submit/orphaned-submission.js'
-import { makeCallbackUrl, Submitter } from '../submit/submitter.js'
-import { writeDraft } from '../submit/tracked-request.js'
+import { randomRef } from '../submit/refs.js'
+import { Submitter } from '../submit/submitter.js'
+import { track } from '../submit/track.js'
+import { type RequestLimits, trackedNames } from '../submit/tracked-request.js'
 import { readUnconfirmed } from '../submit/unconfirmed.js'
 import { CompletionWaits } from '../submit/wait.js'
 import { Sweeper } from '../sweep/sweeper.js'
-import { nextPollMs } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
 import { onceEach } from '../util/once-each.js'
-import { SharedTimer } from '../util/shared-timer.js'
-import { type ResolvedReceiverOptions, readReceiverOptions } from './read-receiver-options.js'
+import { within } from '../util/within.js'
+import { checkOnce } from './check-once.js'
+import { readReceiverOptions } from './read-receiver-options.js'
 import type { ReceiverOptions } from './receiver-options.js'
-import type { Receiver } from './receiver-types.js'
-import { watchTokens } from './stripped-tokens.js'
+import type { TypedReceiver } from './receiver-types.js'
 
 /** How long aborted runs get to end before `close` resolves all the same. */
-const abortGraceMs = 1_000
+const abortGraceMs = 900
 
 /**
  * Creates a receiver. Checks every option and does no I/O.
@@ -50,9 +50,9 @@ const abortGraceMs = 1_000
  */
 export function createReceiver<const Details = Record<never, never>, const Context = Record<never, never>>(
   options: ReceiverOptions<Details, Context>,
-): Receiver<Details, Context> {
-  const settings = readReceiverOptions(options)
-  const { clock, random, confirm, polling, runs, callbacks, sweep, guarantee } = settings
+): TypedReceiver<Details, Context> {
+  const resolved = readReceiverOptions(options)
+  const { clock, random, confirm, callbacks, sweep, urls, callbackTokens, actions, fallback } = resolved
   const client = createClient({
     apiKey: options.apiKey,
     apiKeys: options.apiKeys,
@@ -60,80 +60,59 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     dispatcher: options.dispatcher,
     idPattern: options.idPattern,
     timeoutMs: confirm.timeoutMs,
-    submitTimeoutMs: settings.submitTimeoutMs,
+    submitTimeoutMs: resolved.submitTimeoutMs,
     maxResponseBytes: confirm.maxResponseBytes,
     clock,
     random,
   })
   const isId = idMatcher(options.idPattern)
-  const { assistants } = client
-  const stop: Stop & { stopped: boolean } = { stopped: false }
-  const timeout = new SharedTimer(runs.timeoutMs, clock)
-  const store = boundedStore(settings.store, new SharedTimer(storeTimeoutMs, clock))
   let closing: Promise<void> | undefined
+  let isStopped = false
   const isClosing = (): boolean => closing !== undefined
 
-  const urls =
-    settings.callbackUrl === null
-      ? null
-      : createCallbackUrls(settings.callbackUrl, settings.callbackSecrets, () => clock.now())
-  const rulesFor = (action: string): ActionRules | null =>
-    settings.actions.get(action) ?? (settings.fallback === null ? null : {})
-  const watch = watchTokens(settings.emit)
   const emit: EventListener = (event) => {
-    settings.emit(event)
-    watch(event)
-    if (event.type === 'completed' || event.type === 'parked') waits.tell(event.approvalId)
+    resolved.emit(event)
+    if (event.type === 'completed' || event.type === 'parked') waits.notify(event.approvalId)
   }
-  const core = createContext(
-    { ...settings, emit },
-    { store, client, manyAssistants: assistants !== null, rulesFor, isClosing },
+  const records = new Records({ store: resolved.store, clock, random })
+  const rulesFor = (action: string) => actions.get(action) ?? (fallback === null ? null : {})
+  const context = createContext(
+    { ...resolved, emit },
+    { records, client, rulesFor, isClosing, isStopped: () => isStopped },
   )
-  const pipeline = new Pipeline({
-    core,
-    emit,
-    clock,
-    guarantee,
-    maxAttempts: runs.maxAttempts,
-    leaseMs: runs.leaseMs,
-    renewal: new SharedTimer(runs.leaseMs / 3, clock),
-    timeout,
-    grace: new SharedTimer(runs.leaseMs, clock),
-    stop,
-    handlerFor: (action) => handlerFor(action, settings),
-    isSwept: () => isSwept(),
-  })
+  const pipeline = new Pipeline(context, (action) => actions.get(action)?.handler ?? fallback)
   const sweeper = new Sweeper({
-    ...{ store, pipeline, emit, clock, random },
-    concurrency: polling.concurrency,
-    leaseMs: runs.leaseMs,
-    settle: (ref) =>
-      settleReservation(ref, { core, client, adopt: settings.adopt, submitTimeoutMs: settings.submitTimeoutMs }),
+    context,
+    pipeline,
+    settleReservation: (ref) => settleReservation(ref, { context, submitTimeoutMs: resolved.submitTimeoutMs }),
   })
   const isSwept = (): boolean => sweep === 'elsewhere' || sweeper.running
-  const ready = checkOnce(store, emit)
-  const noticeNoSweep = onceEach(1, () => emit({ type: 'not-sweeping' }))
+  const waits = new CompletionWaits(context, pipeline, isSwept)
+  const ready = checkOnce(records, emit)
+  const onNotSweeping = onceEach(1, () => emit({ type: 'not-sweeping' }))
+  const noticeNoSweep = (): void => {
+    if (!isSwept()) onNotSweeping('')
+  }
+  const needsToken = callbackTokens === 'required'
+  const readRef = urls === null || callbackTokens === 'off' ? undefined : urls.read
   const endpoint = new Endpoint({
-    ...{ pipeline, emit, clock, isClosing, isSwept, ready },
-    intake: requestRules(settings, isId, urls?.read),
+    ...{ pipeline, emit, clock, isClosing, isSwept, ready, minIntervalMs: confirm.minIntervalMs },
+    rules: requestRules(resolved, isId, { readRef, needsToken }),
     maxInFlight: callbacks.maxInFlight,
-    ack: new SharedTimer(callbacks.ackAfterMs, clock),
+    ackAfterMs: callbacks.ackAfterMs,
   })
-
-  const waits = new CompletionWaits(core, pipeline, isSwept)
+  const limits = (): RequestLimits => ({
+    assistants: client.assistants,
+    now: clock.now(),
+    expiresAfterMs: resolved.expiresAfterMs,
+    maxDetailsBytes: resolved.maxDetailsBytes,
+  })
   const submitter = new Submitter({
-    ...{ core, client, pipeline, isId, urls, rulesFor, assistants },
-    expiresAfterMs: settings.expiresAfterMs,
-    retentionMs: settings.retentionMs,
-    submitTimeoutMs: settings.submitTimeoutMs,
+    ...{ context, client, pipeline, isId, urls, limits, submitTimeoutMs: resolved.submitTimeoutMs },
     cameEarly: (id) => endpoint.cameEarly(id),
   })
 
-  const handle = (callback: Callback, handleOptions?: HandleOptions): Promise<CallbackResponse> => {
-    if (!isSwept()) noticeNoSweep('')
-    return endpoint.handle(callback, handleOptions)
-  }
-  const checkId = (approvalId: string): void => {
+  const checkId = (approvalId: unknown): void => {
     if (typeof approvalId !== 'string' || !isId(approvalId))
       throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
   }
@@ -147,125 +126,127 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   }
 
   return {
-    handle,
-    fetch: async (request, handleOptions) => toWebResponse(await handle(fromRequest(request), handleOptions)),
+    async handle(callback, handleOptions) {
+      noticeNoSweep()
+      return endpoint.handle(callback, handleOptions)
+    },
+    async fetch(request, handleOptions) {
+      if (!isRequest(request))
+        throw new CheqpointError('argument-invalid', 'receiver.fetch() takes a Web-standard Request')
+      noticeNoSweep()
+      return toWebResponse(await endpoint.handle(fromRequest(request), handleOptions))
+    },
     async track(approvalId, tracked) {
       checkId(approvalId)
-      const draft = writeDraft(tracked, assistants, clock.now() + settings.expiresAfterMs)
+      const given = argumentGroup(tracked ?? null, 'track()', trackedNames)
       await usable()
-      if (!isSwept()) noticeNoSweep('')
-      const dueInMs = endpoint.cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
-      const added = (await store.add({ ...draft, id: approvalId }, { dueInMs })) === 'added'
-      // A callback that came while this was being written was refused, and may not come again.
-      if (endpoint.cameEarly(approvalId)) await store.knock(approvalId, { withinMs: 0 })
+      noticeNoSweep()
+      const added = await track(approvalId, given, { context, limits, cameEarly: (id) => endpoint.cameEarly(id) })
+      sweeper.expectWork()
       return added
     },
-    async submit(request, ...[submitOptions]) {
+    async submit(request, ...[submitOptions = {}]) {
       await usable()
-      if (!isSwept()) noticeNoSweep('')
+      noticeNoSweep()
       // Whatever the schema takes, the details are an object: `submit` of the submitter checks that at run time.
-      return submitter.submit(request as SubmitRequest, submitOptions ?? {})
+      const submission = await submitter.submit(request as SubmitRequest, submitOptions)
+      if (submission.status === 'pending') sweeper.expectWork()
+      return submission
     },
-    callbackUrl() {
+    callbackUrl(of) {
+      const { assistant } = argumentGroup(of, 'callbackUrl()', ['assistant'])
+      const assistants = client.assistants ?? new Set()
+      if (assistant !== undefined && (typeof assistant !== 'string' || !assistants.has(assistant)))
+        throw new CheqpointError('argument-invalid', 'assistant must be one of those in apiKeys')
       if (urls === null)
         throw new CheqpointError('option-missing', 'option callbackUrl is required to make callback URLs')
-      return makeCallbackUrl(urls, clock.now() + settings.expiresAfterMs + settings.retentionMs)
+      const ref = randomRef()
+      const until = clock.now() + resolved.expiresAfterMs + resolved.retentionMs
+      return { url: urls.write(ref, until, assistant ?? null), ref }
     },
     async wait(approvalId, waitOptions = {}) {
       checkId(approvalId)
       await usable()
       return waits.wait(approvalId, waitOptions)
     },
-    async unconfirmed({ limit = 100, cursor } = {}) {
-      const page = await store.reservations({ limit, cursor })
-      return { items: page.items.map(readUnconfirmed), cursor: page.cursor }
+    async unconfirmed(query) {
+      const page = await records.list('due', readPage(query, 'unconfirmed()'))
+      return { items: page.items.flatMap(readUnconfirmed), cursor: page.cursor }
     },
     async discard(ref) {
-      return store.discard(ref)
+      if (typeof ref !== 'string' || ref === '')
+        throw new CheqpointError('argument-invalid', 'discard() takes the ref of a submission')
+      return submitter.discard(ref)
     },
     async resolve(approvalId) {
       checkId(approvalId)
       await usable()
-      return pipeline.resolve(approvalId, 'manual')
+      return pipeline.process({ approvalId, via: 'manual' })
     },
     async reconcile(reconcileOptions) {
+      const bounds = Sweeper.readOptions(reconcileOptions)
       await usable()
-      return sweeper.reconcile(reconcileOptions)
+      return sweeper.reconcile(bounds)
     },
-    async start() {
+    async start(startOptions) {
+      const { unref = false } = argumentGroup(startOptions, 'start()', ['unref'])
+      if (typeof unref !== 'boolean') throw new CheqpointError('argument-invalid', 'unref must be true or false')
       await usable()
-      if (sweep === 'here') sweeper.start()
+      if (sweep === 'here') sweeper.start({ unref })
     },
-    close({ drainMs = 10_000 } = {}) {
-      closing ??= (async () => {
-        waits.close()
-        // A store that does not answer must not hold this up.
-        await within(
-          sweeper.stop().then(async () => {
-            await submitter.idle()
-            await pipeline.idle()
-          }),
-          Math.min(drainMs, longestTimer),
-        )
-        stop.stopped = true
-        timeout.fireAll()
-        await within(pipeline.idle(), abortGraceMs)
-        await client.close()
-      })()
+    async close(closeOptions) {
+      const { drainMs } = argumentGroup(closeOptions, 'close()', ['drainMs'])
+      const most = argumentNumber(drainMs, 'drainMs', 10_000, 0, longestTimer)
+      closing ??= close(most)
       return closing
     },
     async stats() {
       return {
-        ...(await store.stats()),
+        ...(await records.count()),
         inFlight: endpoint.inFlight,
         working: pipeline.size,
         sweeping: sweeper.running,
+        tokensRefused: endpoint.tokensRefused,
       }
     },
-    async parked({ limit = 100, cursor } = {}) {
-      const page = await store.list({ state: 'parked', limit, cursor })
-      return { items: page.items.flatMap(readParked), cursor: page.cursor }
+    async parked(query) {
+      return listParked(records, readPage(query, 'parked()'))
     },
     async retry(approvalId) {
       checkId(approvalId)
-      return store.retry(approvalId)
+      const by = records.newToken()
+      const answer = await records.change(approvalKey(approvalId), (stored) => retry(stored, { by }))
+      if (answer === 'pending') sweeper.wake()
+      return answer
     },
     async cancel(approvalId) {
       checkId(approvalId)
-      return store.cancel(approvalId, settings.retentionMs)
+      const by = records.newToken()
+      const key = approvalKey(approvalId)
+      const { unreadable } = await records.read(key)
+      if (unreadable !== undefined) return (await records.remove(key, unreadable)) ? 'cancelled' : 'unknown'
+      return records.change(key, (stored) => cancel(stored, { by, keepMs: resolved.retentionMs }))
     },
   }
-}
 
-function handlerFor(action: string, { actions, fallback }: ResolvedReceiverOptions): Handler | null {
-  return actions.get(action)?.handler ?? fallback
-}
-
-/** Looks at the store before its first use, and again until it answers. Nothing to wait for once it has. */
-function checkOnce(store: Store, emit: EventListener): () => Promise<void> | undefined {
-  let checked = false
-  let checking: Promise<void> | undefined
-  const check = async (): Promise<void> => {
-    try {
-      for (const message of await store.check()) emit({ type: 'store-warning', message })
-      checked = true
-    } finally {
-      checking = undefined
-    }
-  }
-  return () => {
-    if (checked) return undefined
-    checking ??= check()
-    return checking
+  async function close(drainMs: number): Promise<void> {
+    waits.close()
+    // What hangs, a store or the API, must not hold this up.
+    const drained = sweeper.stop().then(async () => {
+      await submitter.idle()
+      await pipeline.idle()
+    })
+    await within(drained, drainMs)
+    isStopped = true
+    for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
+    await within(pipeline.idle(), abortGraceMs)
+    void client.close() // it resolves once its exchanges are over, and rejects with none
   }
 }
 
-/** Resolves with the promise, or after so long without it. */
-async function within(promise: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([promise, late])
-  clearTimeout(timer)
+function readPage(query: unknown, method: string): PageQuery {
+  const { limit, cursor } = argumentGroup(query, method, ['limit', 'cursor'])
+  if (cursor !== undefined && typeof cursor !== 'string')
+    throw new CheqpointError('argument-invalid', 'cursor must be one that the page before gave')
+  return { limit: argumentNumber(limit, 'limit', 100, 1, 1_000), cursor }
 }

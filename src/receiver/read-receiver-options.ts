@@ -1,3 +1,4 @@
+import { readKeys } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
 import { type Handlers, readHandlers } from '../options/actions.js'
 import { group, invalid, number, oneOf } from '../options/option-checks.js'
@@ -7,25 +8,30 @@ import {
   readClock,
   readPipelineOptions,
 } from '../options/read-pipeline-options.js'
-import { memoryStore } from '../stores/memory/memory-store.js'
+import { isMemoryStore, memoryStore } from '../stores/memory/memory-store.js'
 import type { Store } from '../stores/store.js'
-import type { CallbackUrl } from '../submit/callback-url.js'
+import {
+  type CallbackUrl,
+  type CallbackUrls,
+  createCallbackUrls,
+  keysOfApiKeys,
+  keysOfSecrets,
+} from '../submit/callback-url.js'
 import { longestTimer } from '../util/clock.js'
 import type { ReceiverOptions } from './receiver-options.js'
 
-/** The same for a receiver. */
+/** Options of a receiver with every default filled in and every value checked. */
 export interface ResolvedReceiverOptions extends ResolvedPipelineOptions, Handlers {
   readonly sweep: 'here' | 'elsewhere' | 'off'
   readonly store: Store
-  readonly callbackUrl: CallbackUrl | null
-  readonly callbackSecrets: readonly string[]
+  /** `null` where decisions are found by polling alone. */
+  readonly urls: CallbackUrls | null
+  readonly callbackTokens: 'optional' | 'required' | 'off'
   readonly submitTimeoutMs: number
-  readonly adopt: 'park' | 'run'
   readonly expiresAfterMs: number
 }
 
 const day = 86_400_000
-const shortestSecret = 16
 
 const names = [
   ...pipelineOptionNames,
@@ -39,10 +45,10 @@ const names = [
   'store',
   'callbackUrl',
   'callbackSecret',
+  'callbackTokens',
   'submitTimeoutMs',
-  'adopt',
   'expiresAfterMs',
-]
+] satisfies (keyof ReceiverOptions)[]
 
 /**
  * Checks every option and fills in the defaults; what concerns the API is checked by the client.
@@ -52,46 +58,70 @@ export function readReceiverOptions<Details, Context>(
   options: ReceiverOptions<Details, Context>,
 ): ResolvedReceiverOptions {
   const all = group(options ?? null, '', names)
+  const pipeline = readPipelineOptions(options, options.callbackUrl === undefined ? 5_000 : 15_000)
+  const store =
+    options.store === undefined ? memoryStore({ clock: readClock(options.clock) }) : readStore(options.store)
+  const sweep = oneOf(options.sweep, 'sweep', ['here', 'elsewhere', 'off'])
+  if (sweep === 'elsewhere' && isMemoryStore(store)) {
+    const fix = 'no other process sees a memoryStore(); use a store that several processes share, or call start()'
+    throw new CheqpointError('option-invalid', `option sweep must not be 'elsewhere' with a memory store: ${fix}`)
+  }
   return {
-    ...readPipelineOptions(options, options.callbackUrl === undefined ? 5_000 : 15_000),
+    ...pipeline,
     ...readHandlers(options.onDecision, all['actions']),
-    sweep: oneOf(options.sweep, 'sweep', ['here', 'elsewhere', 'off']),
-    store: options.store === undefined ? memoryStore({ clock: readClock(options.clock) }) : readStore(options.store),
-    ...readCallbackUrl(options.callbackUrl, options.callbackSecret),
+    sweep,
+    store,
+    ...readCallbackUrl(options, () => pipeline.clock.now()),
     submitTimeoutMs: number(options.submitTimeoutMs, 'submitTimeoutMs', 15_000, 1, longestTimer),
-    adopt: oneOf(options.adopt, 'adopt', ['park', 'run']),
     expiresAfterMs: number(options.expiresAfterMs, 'expiresAfterMs', 7 * day, 1_000, 400 * day),
   }
 }
 
-function readCallbackUrl(
-  target: unknown,
-  secret: unknown,
-): Pick<ResolvedReceiverOptions, 'callbackUrl' | 'callbackSecrets'> {
-  const secrets: readonly unknown[] = secret === undefined ? [] : Array.isArray(secret) ? secret : [secret]
-  const texts = secrets.filter((each) => typeof each === 'string' && each.length >= shortestSecret)
-  if (texts.length < secrets.length || (secret !== undefined && secrets.length === 0)) {
-    throw new CheqpointError(
-      'option-invalid',
-      `option callbackSecret must be a text of at least ${shortestSecret} characters, or a list of them`,
-    )
+function readCallbackUrl<Details, Context>(
+  options: ReceiverOptions<Details, Context>,
+  now: () => number,
+): Pick<ResolvedReceiverOptions, 'urls' | 'callbackTokens'> {
+  const { callbackUrl: target, callbackSecret: secret } = options
+  const words = ['optional', 'required', 'off'] as const
+  const callbackTokens =
+    options.callbackTokens === undefined && secret !== undefined
+      ? 'required'
+      : oneOf(options.callbackTokens, 'callbackTokens', words)
+  const keys = secret === undefined ? keysOfApiKeys(keyringsOf(options)) : keysOfSecrets(secret)
+  if (target === undefined) {
+    const given = secret !== undefined ? 'callbackSecret' : callbackTokens === 'required' ? 'callbackTokens' : null
+    if (given !== null)
+      throw new CheqpointError(
+        'option-missing',
+        `option callbackUrl is required with ${given}: the token travels in it`,
+      )
+    return { urls: null, callbackTokens: 'off' }
   }
-  if (target === undefined && secrets.length > 0) {
-    throw new CheqpointError(
-      'option-missing',
-      'option callbackUrl is required with callbackSecret: the token travels in it',
-    )
-  }
-  if (target !== undefined && typeof target !== 'string' && typeof target !== 'function')
+  if (typeof target !== 'string' && typeof target !== 'function')
     throw invalid('callbackUrl', target, 'a URL, or a function that makes one of a token')
-  // Its form is checked by making one; both casts follow from the checks above.
-  return { callbackUrl: (target as CallbackUrl | undefined) ?? null, callbackSecrets: texts as readonly string[] }
+  // Its form is checked by making one.
+  const urls = createCallbackUrls(target as CallbackUrl, keys, now)
+  if (callbackTokens !== 'off') return { urls, callbackTokens }
+  if (typeof target !== 'string')
+    throw new CheqpointError('option-invalid', "option callbackUrl must be a text with callbackTokens: 'off'")
+  return { urls: { write: () => target, read: () => null }, callbackTokens }
+}
+
+function keyringsOf(
+  options: Pick<ReceiverOptions, 'apiKey' | 'apiKeys'>,
+): ReadonlyMap<string | null, readonly string[]> {
+  return new Map([...readKeys(options)].map(([assistant, { keys }]) => [assistant, keys]))
 }
 
 /** A store, as far as that can be told without asking it. */
 export function readStore(value: unknown): Store {
-  if (typeof value !== 'object' || value === null || !('claim' in value))
-    throw invalid('store', value, 'a store, such as memoryStore()')
+  const methods = ['read', 'write', 'takeDue', 'list', 'count', 'remove'] satisfies (keyof Store)[]
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !methods.every((name) => typeof Reflect.get(value, name) === 'function')
+  )
+    throw invalid('store', value, `a store, such as memoryStore(): an object with ${methods.join(', ')}`)
   // A store is told by its contract suite, not by its looks; this check only catches a client passed by mistake.
   return value as Store
 }

@@ -57,26 +57,25 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
   readonly dispatcher?: Dispatcher | undefined
 
   /**
-   * Where Cheqpoint shall post decisions of requests sent with `submit`; a function gets the token and puts it where it
-   * likes. Without one, decisions are found by looking.
+   * Where Cheqpoint posts decisions of requests sent with `submit`; a function gets the token and puts it where it
+   * likes. Without one, decisions are found by polling.
    */
   readonly callbackUrl?: CallbackUrl | undefined
   /**
-   * Signs the token in each callback URL; several, newest first, during a rotation. At least 16 characters. With it,
-   * every callback needs the token of its record.
+   * Signs the token in each callback URL; several, newest first, during a rotation. At least 16 characters. Default: keys
+   * derived from the API keys.
    */
   readonly callbackSecret?: string | readonly string[] | undefined
+  /**
+   * What a callback needs to prove. `required`: a valid token, or it gets 401; the default with `callbackSecret`.
+   * `optional`: one without a valid token pays from the budget of `confirm`; the default otherwise. `off`: no tokens.
+   */
+  readonly callbackTokens?: 'optional' | 'required' | 'off' | undefined
   /** For one submission, from connecting to the last byte; Cheqpoint may hold it for 10,000. Default 15,000. */
   readonly submitTimeoutMs?: number | undefined
   /**
-   * What becomes of the decision of a submission that was lost and found by its callback. `park` (default): a person
-   * looks at it. `run`: it runs.
-   */
-  readonly adopt?: 'park' | 'run' | undefined
-
-  /**
-   * Who looks for decisions whose callback was lost. `here` (default): this process, between `start()` and `close()`.
-   * `elsewhere`: another process on the same store. `off`: nobody.
+   * Which process finds decisions whose callback was lost. `here` (default): this one, between `start()` and `close()`.
+   * `elsewhere`: another process on the same store. `off`: none.
    */
   readonly sweep?: 'here' | 'elsewhere' | 'off' | undefined
 
@@ -85,3 +84,28 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
   /** A request without an `expiresAt` of its own expires so long after it was registered. Default 7 days. */
   readonly expiresAfterMs?: number | undefined
 }
+
+/**
+ * An entry of `actions`, written apart from the receiver with its types inferred. Returns what it is given.
+ *
+ * @example
+ * ```ts
+ * const refund = action({
+ *   details: z.object({ amount: z.number() }),
+ *   onDecision: (decision) => (decision.status === 'approved' ? decision.details.amount : null),
+ * })
+ * const receiver = createReceiver({ apiKey, actions: { refund } })
+ * ```
+ */
+export function action<const Details = unknown, const Context = unknown>(
+  entry: Action<Details, Context>,
+): WithoutUnknown<Details, Context> {
+  // Only the type of the entry changes: it has no property for a schema that was not given.
+  return entry as WithoutUnknown<Details, Context>
+}
+
+/** An action without properties for schemas that were not given, or the receiver would infer any schema. */
+type WithoutUnknown<Details, Context> = Omit<
+  Action<Details, Context>,
+  (unknown extends Details ? 'details' : never) | (unknown extends Context ? 'context' : never)
+>

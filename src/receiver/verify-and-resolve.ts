@@ -1,42 +1,88 @@
-import type { Client } from '../cheqpoint/client.js'
+import type { IncomingMessage } from 'node:http'
+import { Records } from '../approvals/records.js'
+import type { Client } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
-import { type Callback, checkMethod, checkRequest, type RequestRules, requestRules } from '../http/request-checks.js'
+import { fromIncoming, fromRequest, isRequest } from '../http/hosts.js'
+import {
+  type Callback,
+  checkMethod,
+  checkRequest,
+  isCallback,
+  type RequestRules,
+  requestRules,
+} from '../http/request-checks.js'
+import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
-import type { ActionRules } from '../options/actions.js'
-import { readActionRules } from '../options/actions.js'
-import { group, invalid } from '../options/option-checks.js'
+import { type ActionRules, readActionRules } from '../options/actions.js'
+import { argumentGroup, group, invalid } from '../options/option-checks.js'
 import type { PipelineOptions } from '../options/pipeline-options.js'
 import { pipelineOptionNames, readPipelineOptions } from '../options/read-pipeline-options.js'
-import { createContext, type PipelineContext, type Verified } from '../pipeline/context.js'
+import { createContext, type PipelineContext } from '../pipeline/context.js'
 import { resolve } from '../pipeline/resolve.js'
-import { boundedStore, storeTimeoutMs } from '../stores/bounded-store.js'
+import type { Claim } from '../pipeline/verified-claim.js'
 import type { Store } from '../stores/store.js'
-import { SharedTimer } from '../util/shared-timer.js'
+import { readTokens } from '../submit/callback-url.js'
+import { track } from '../submit/track.js'
+import { type Tracked, trackedNames } from '../submit/tracked-request.js'
+import type { JsonObject, JsonValue } from '../util/json.js'
 import { readStore } from './read-receiver-options.js'
+import type { OutputOr } from './receiver-options.js'
+
+/** Schemas and policies by action, for {@link verifyAndResolve}. */
+export type CoreActions = Readonly<Record<string, ActionRules>>
 
 /** What {@link verifyAndResolve} works with. Make it once and pass the same object each time. */
-export interface VerifyOptions extends PipelineOptions {
+export interface VerifyOptions<Actions extends CoreActions = CoreActions> extends PipelineOptions {
   readonly store: Store
   readonly client: Pick<Client, 'get' | 'assistants'>
-  /** Schemas and policies by action. An action without an entry is taken as it comes. */
-  readonly actions?: Readonly<Record<string, ActionRules>> | undefined
+  /** An action without an entry is taken as it comes. */
+  readonly actions?: Actions | undefined
+  /**
+   * What the tokens of {@link createCallbackUrl} were signed with, several during a rotation. With it every callback needs
+   * the token of its approval; without it none is read, for a client shows no keys to derive a secret from.
+   */
+  readonly callbackSecret?: string | readonly string[] | undefined
 }
 
-/** Options read before, so that budgets, alarms and reports outlive a single callback. */
-const prepared = new WeakMap<VerifyOptions, { readonly core: PipelineContext; readonly intake: RequestRules }>()
+/** A claim on the decision of one of these actions, its details and context typed by their schemas. */
+export type ClaimOf<Actions extends CoreActions> = CoreActions extends Actions
+  ? Claim<JsonObject, JsonValue>
+  : {
+      [Name in keyof Actions & string]: Claim<
+        OutputOr<Actions[Name]['details'], JsonObject>,
+        OutputOr<Actions[Name]['context'], JsonValue>
+      > & { readonly decision: { readonly action: Name } }
+    }[keyof Actions & string]
+
+/** A confirmed decision with the right to act on it. */
+export interface VerifiedDecision<Actions extends CoreActions = CoreActions> {
+  readonly kind: 'ok'
+  readonly claim: ClaimOf<Actions>
+}
+
+interface Prepared {
+  readonly context: PipelineContext
+  readonly rules: RequestRules
+  readonly isId: (id: string) => boolean
+}
+
+/** Options read before: budgets, pauses and reports belong to the store, and outlive a single callback. */
+const prepared = new WeakMap<object, { readonly options: object; readonly made: Prepared }>()
+
+const names = [...pipelineOptionNames, 'store', 'client', 'actions', 'callbackSecret'] satisfies (keyof VerifyOptions)[]
 
 /**
- * The core alone, for those who bring their own runner: checks, claim, confirm, seal. On `ok` the decision is
- * confirmed and sealed, its start is counted, and the claim is yours: extend it while you work, then complete,
- * release or park it. On anything else nothing is held; `toResponse` has the HTTP answer to either.
- * It reads no token in the URL and leaves `store.check()` to you.
+ * The core alone, for those who bring their own runner: checks, claim, confirm, record. `input` is a `Request`, an
+ * `IncomingMessage`, parsed or not, or a `Callback`. On `ok` the decision is confirmed and recorded, its attempt is
+ * counted, and the claim is yours: it renews itself until you complete, release or park it, and for `runs.timeoutMs` at
+ * most. On anything else nothing is held. `toResponse` has the HTTP response to either. `store.check()` is yours to call.
  * Rejects for options that are not allowed, with the codes of `createReceiver`, and for nothing else.
  *
  * @example
  * ```ts
  * const options = { store: memoryStore(), client: createClient({ apiKey }) }
  *
- * const outcome = await verifyAndResolve(fromRequest(request), options)
+ * const outcome = await verifyAndResolve(request, options)
  * if (outcome.kind === 'ok') {
  *   await jobs.add(outcome.claim.decision, { key: outcome.claim.idempotencyKey })
  *   await outcome.claim.complete()
@@ -44,36 +90,87 @@ const prepared = new WeakMap<VerifyOptions, { readonly core: PipelineContext; re
  * return toWebResponse(toResponse(outcome, { swept: false }))
  * ```
  */
-export async function verifyAndResolve(callback: Callback, options: VerifyOptions): Promise<Verified | Outcome> {
-  const { core, intake } = prepare(options)
+export async function verifyAndResolve<const Actions extends CoreActions = CoreActions>(
+  input: Request | IncomingMessage | Callback,
+  options: VerifyOptions<Actions>,
+): Promise<VerifiedDecision<Actions> | Outcome> {
+  const { context, rules } = prepare(options)
+  const callback = toCallback(input)
   const refused = checkMethod(callback)
   if (refused !== null) return refused
-  const plausible = await checkRequest(callback, intake)
+  const plausible = await checkRequest(callback, rules)
   if (plausible.kind !== 'plausible') return plausible
-  return resolve(plausible.payload.id, { via: 'callback', ref: plausible.ref, knocked: () => false }, core)
+  const { payload, ref } = plausible
+  // The rules of the action made the decision what its schemas say.
+  return resolve({ approvalId: payload.id, via: 'callback', ref }, context) as Promise<
+    VerifiedDecision<Actions> | Outcome
+  >
 }
 
-function prepare(options: VerifyOptions): { readonly core: PipelineContext; readonly intake: RequestRules } {
-  const known = prepared.get(options)
-  if (known !== undefined) return known
-  group(options ?? null, '', [...pipelineOptionNames, 'store', 'client', 'actions'])
-  const settings = readPipelineOptions(options)
+/**
+ * Follows a request that was submitted elsewhere, so that {@link verifyAndResolve} knows it. `false` where its id is known
+ * already. Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the
+ * store does.
+ *
+ * @example
+ * ```ts
+ * const { url, ref } = createCallbackUrl('https://app.example.com/webhooks/cheqpoint', secret)
+ * const { id } = await client.inbound({ action: 'refund', summary: 'Refund $120', details, callbackUrl: url })
+ * if (id !== null) await register(id, { action: 'refund', details, ref }, options)
+ * ```
+ */
+export async function register(approvalId: string, tracked: Tracked, options: VerifyOptions): Promise<boolean> {
+  const { context, isId } = prepare(options)
+  if (typeof approvalId !== 'string' || !isId(approvalId))
+    throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+  const given = argumentGroup(tracked ?? null, 'register()', trackedNames)
+  const { client, clock, maxDetailsBytes } = context
+  const limits = () => ({ assistants: client.assistants, now: clock.now(), expiresAfterMs, maxDetailsBytes })
+  return track(approvalId, given, { context, limits, cameEarly: () => false })
+}
+
+/** When a request without an `expiresAt` of its own expires. */
+const expiresAfterMs = 7 * 86_400_000
+
+function prepare(options: VerifyOptions): Prepared {
+  const given: { readonly store?: unknown } = Object(options)
+  const key = typeof given.store === 'object' && given.store !== null ? given.store : null
+  const known = key === null ? undefined : prepared.get(key)
+  if (known !== undefined && known.options === options) return known.made
+  group(options ?? null, '', names)
+  const resolved = readPipelineOptions(options)
+  const store = readStore(options.store)
   const actions = readActionRules(options.actions)
-  const client = readClient(options.client)
-  const core = createContext(settings, {
-    store: boundedStore(readStore(options.store), new SharedTimer(storeTimeoutMs, settings.clock)),
-    client,
-    manyAssistants: client.assistants !== null,
+  const { clock, random } = resolved
+  const context = createContext(resolved, {
+    records: new Records({ store, clock, random }),
+    client: readClient(options.client),
     rulesFor: (action) => actions.get(action) ?? {},
     isClosing: () => false,
+    isStopped: () => false,
   })
-  const made = { core, intake: requestRules(settings, idMatcher(options.idPattern)) }
-  prepared.set(options, made)
+  const { callbackSecret: secret } = options
+  const readRef = secret === undefined ? undefined : readTokens(secret, () => clock.now())
+  const isId = idMatcher(options.idPattern)
+  const made = { context, isId, rules: requestRules(resolved, isId, { readRef, needsToken: secret !== undefined }) }
+  prepared.set(store, { options, made })
   return made
 }
 
+function toCallback(input: Request | IncomingMessage | Callback): Callback {
+  if (isCallback(input)) return input
+  if (isRequest(input)) return fromRequest(input)
+  const { rawHeaders, headers }: { readonly rawHeaders?: unknown; readonly headers?: unknown } = Object(input)
+  if (Array.isArray(rawHeaders) || headers !== undefined) {
+    // What has the headers of an IncomingMessage is one, or a platform's imitation; Express keeps the whole path apart.
+    const request = input as IncomingMessage & { readonly originalUrl?: string; readonly body?: unknown }
+    return fromIncoming(request, { url: request.originalUrl, parsed: request.body })
+  }
+  throw new CheqpointError('argument-invalid', 'verifyAndResolve() takes a Request, an IncomingMessage or a Callback')
+}
+
 function readClient(value: unknown): VerifyOptions['client'] {
-  if (typeof value !== 'object' || value === null || !('get' in value))
+  if (typeof value !== 'object' || value === null || !('get' in value) || !('assistants' in value))
     throw invalid('client', value, 'a client, such as createClient() makes')
   // As with a store, this only catches something else passed by mistake.
   return value as VerifyOptions['client']

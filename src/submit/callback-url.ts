@@ -1,7 +1,8 @@
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { CheqpointError } from '../model/errors.js'
+import { randomRef } from './refs.js'
 
-/** Where Cheqpoint shall post decisions. A function puts the token where it likes, as a path segment or a query value of its own. */
+/** Where Cheqpoint posts decisions. A function puts the token where it likes, as a path segment or a query value of its own. */
 export type CallbackUrl = string | ((token: string) => string)
 
 /**
@@ -9,47 +10,105 @@ export type CallbackUrl = string | ((token: string) => string)
  * seconds (base 36), and an HMAC-SHA-256 over both. It says nothing of the decision; it only keeps strangers out.
  */
 export interface CallbackUrls {
-  /** The URL for a request; without a secret, the plain URL. */
-  write(ref: string, expiresAtMs: number): string
-  /** The reference that a URL proves at this moment; `null` where it proves none. Absent without a secret. */
-  readonly read: ((url: string) => string | null) | undefined
+  /** The URL for a request of this assistant. */
+  write(ref: string, expiresAtMs: number, assistant: string | null): string
+  /** The reference that a URL proves at this moment; `null` where it proves none. */
+  read(url: string): string | null
 }
 
+/** What tokens are signed with, by assistant, and every key that a valid token may be signed with. */
+export interface TokenKeys {
+  readonly signing: (assistant: string | null) => KeyObject
+  readonly verifying: readonly KeyObject[]
+}
+
+const shortestSecret = 16
 const parameter = 'cq'
 // Anchored, or a stranger's long URL would be searched from each of its characters on.
-const token = /^[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.[A-Za-z0-9_-]{43}$/
+const tokenForm = /^[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.[A-Za-z0-9_-]{43}$/
+
+/** Keys of secrets, newest first: signs with the first, verifies with all. Throws `option-invalid` for a short one. */
+export function keysOfSecrets(secret: unknown): TokenKeys {
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
+  const verifying = secrets.map((each) => {
+    if (typeof each !== 'string' || each.length < shortestSecret) {
+      const allowed = `a text of at least ${shortestSecret} characters, or a list of them`
+      throw new CheqpointError('option-invalid', `option callbackSecret must be ${allowed}`)
+    }
+    return createSecretKey(Buffer.from(each))
+  })
+  const [newest] = verifying
+  if (newest === undefined)
+    throw new CheqpointError('option-invalid', 'option callbackSecret must not be an empty list')
+  return { signing: () => newest, verifying }
+}
 
 /**
- * Throws `option-invalid` for a URL that is none, that uses the parameter `cq` itself, or that loses the token.
- * Signs with the first secret, accepts all of them.
+ * Keys derived from the API keys, where no secret is given (HKDF-SHA-256 with a label of our own): signs with the first
+ * key of the request's assistant, verifies with every one.
  */
-export function createCallbackUrls(target: CallbackUrl, secrets: readonly string[], now: () => number): CallbackUrls {
+export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, readonly string[]>): TokenKeys {
+  const derived = new Map(
+    [...keyrings].map(([assistant, keys]) => [
+      assistant,
+      keys.map((key) =>
+        createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'cheqpoint-callback url token v1', 32))),
+      ),
+    ]),
+  )
+  const verifying = [...derived.values()].flat()
+  return {
+    verifying,
+    signing(assistant) {
+      const key = derived.get(assistant)?.[0] ?? verifying[0]
+      if (key === undefined)
+        throw new CheqpointError('option-missing', 'there is no API key to sign callback URLs with')
+      return key
+    },
+  }
+}
+
+/** Throws `option-invalid` for a URL that is none, that uses the parameter `cq` itself, or that loses the token. */
+export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: () => number): CallbackUrls {
   const build = typeof target === 'string' ? addParameter(target) : target
-  const keys = secrets.map((secret) => createSecretKey(Buffer.from(secret)))
-  const [newest] = keys
-  if (newest === undefined) {
-    const plain =
-      typeof target === 'string' ? target : refuse('a text where no callbackSecret is given: there is no token')
-    return { write: () => plain, read: undefined }
-  }
-  const mac = (key: typeof newest, signed: string): string =>
-    createHmac('sha256', key).update(signed).digest('base64url')
-  const write = (ref: string, expiresAtMs: number): string => {
-    const signed = `${ref}.${Math.ceil(expiresAtMs / 1000).toString(36)}`
-    return build(`${signed}.${mac(newest, signed)}`)
-  }
   const find = typeof target === 'string' ? fromParameter : fromAnywhere
+  const write = (ref: string, expiresAtMs: number, assistant: string | null): string => {
+    const signed = `${ref}.${Math.ceil(expiresAtMs / 1000).toString(36)}`
+    return build(`${signed}.${mac(keys.signing(assistant), signed)}`)
+  }
   const read = (url: string): string | null => {
     const found = find(url)
-    if (found === null) return null
-    const [ref = '', expiry = '', given = ''] = found.split('.')
-    const genuine = keys.some((key) => equal(mac(key, `${ref}.${expiry}`), given))
-    return genuine && Number.parseInt(expiry, 36) * 1000 >= now() ? ref : null
+    return found === null ? null : verify(found, keys.verifying, now())
   }
-  const sample = write('sample', now() + 60_000)
-  if (!isUrl(sample) || read(sample) !== 'sample')
+  const sample = write('sample', now() + 60_000, null)
+  // A server sees the path and the query alone, and never a fragment, a user or a password.
+  const sent = isUrl(sample) ? new URL(sample) : null
+  if (sent === null || read(`${sent.pathname}${sent.search}`) !== 'sample')
     refuse('a function that returns a URL with the token as a path segment or a query value of its own')
   return { write, read }
+}
+
+/**
+ * A callback URL with a token of its own, for `verifyAndResolve`, and the reference to `register` the request with.
+ * `expiresAt`: when the token ends; default 14 days from now. Throws as `createReceiver` does.
+ */
+export function createCallbackUrl(
+  url: CallbackUrl,
+  secret: string | readonly string[],
+  { expiresAt }: { readonly expiresAt?: Date | undefined } = {},
+): { readonly url: string; readonly ref: string } {
+  const urls = createCallbackUrls(url, keysOfSecrets(secret), Date.now)
+  const ref = randomRef()
+  return { url: urls.write(ref, expiresAt?.getTime() ?? Date.now() + 14 * 86_400_000, null), ref }
+}
+
+/** Reads tokens anywhere in a URL, for those who made them with {@link createCallbackUrl}. */
+export function readTokens(secret: unknown, now: () => number): (url: string) => string | null {
+  const { verifying } = keysOfSecrets(secret)
+  return (url) => {
+    const found = fromAnywhere(url)
+    return found === null ? null : verify(found, verifying, now())
+  }
 }
 
 function addParameter(target: string): (text: string) => string {
@@ -70,24 +129,35 @@ function fromParameter(url: string): string | null {
   if (query < 0) return null
   const values = new URLSearchParams(url.slice(query)).getAll(parameter)
   const [value] = values
-  return values.length === 1 && value !== undefined && token.test(value) ? value : null
+  return values.length === 1 && value !== undefined && tokenForm.test(value) ? value : null
 }
 
 /** The one token in a URL, between characters that are not of a token. */
 function fromAnywhere(url: string): string | null {
-  const found = url.split(/[^A-Za-z0-9_.-]/).filter((part) => token.test(part))
+  const found = url.split(/[^A-Za-z0-9_.-]/).filter((part) => tokenForm.test(part))
   const [only] = found
   return found.length === 1 && only !== undefined ? only : null
 }
 
-function equal(a: string, b: string): boolean {
+/** The reference of a token that one of the keys signed and that has not ended. */
+function verify(token: string, keys: readonly KeyObject[], now: number): string | null {
+  const [ref = '', expiry = '', given = ''] = token.split('.')
+  const isGenuine = keys.some((key) => isEqual(mac(key, `${ref}.${expiry}`), given))
+  return isGenuine && Number.parseInt(expiry, 36) * 1000 >= now ? ref : null
+}
+
+function mac(key: KeyObject, signed: string): string {
+  return createHmac('sha256', key).update(signed).digest('base64url')
+}
+
+function isEqual(a: string, b: string): boolean {
   const left = Buffer.from(a)
   const right = Buffer.from(b)
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
-function isUrl(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+function isUrl(text: unknown): text is string {
+  return typeof text === 'string' && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
 function refuse(allowed: string): never {

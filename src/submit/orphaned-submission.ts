@@ -1,81 +1,151 @@
-import type { Client } from '../cheqpoint/client.js'
-import { writeConfirmed } from '../model/confirmed-decision.js'
-import { type Confirmation, confirm } from '../pipeline/confirm.js'
-import { heedFailure, type PipelineContext } from '../pipeline/context.js'
-import { recordVersion } from '../stores/record.js'
-import type { Reservation } from '../stores/store.js'
+import { bind, finishBinding } from '../approvals/bind.js'
+import {
+  approvalKey,
+  type EndedReservation,
+  type OpenReservation,
+  readApproval,
+  readReservation,
+  reservationKey,
+} from '../approvals/entry.js'
+import * as steps from '../approvals/reservation.js'
+import type { FetchedApproval } from '../cheqpoint/read-response.js'
+import type { ConfirmedDecision } from '../model/confirmed-decision.js'
+import { heedFailure, type Judgement, judge, readFailure } from '../pipeline/confirm.js'
+import type { PipelineContext } from '../pipeline/context.js'
 import { nextPollMs } from '../util/backoff.js'
 import { readDate } from '../util/dates.js'
 
 export interface OrphanDeps {
-  readonly core: PipelineContext
-  readonly client: Pick<Client, 'get'>
-  readonly adopt: 'park' | 'run'
+  readonly context: PipelineContext
   readonly submitTimeoutMs: number
 }
 
 /** What the API said of a candidate that may be the reservation's. */
-type Adoptable = Extract<Confirmation, { kind: 'decided' }> & { readonly id: string }
+interface Match {
+  readonly id: string
+  readonly decision: ConfirmedDecision
+  /** Approved, but after `expiresAt`. */
+  readonly late: boolean
+}
 
 /** How far the clocks of Cheqpoint and of the store may differ. */
 const clockSkewMs = 5_000
 
 /**
- * Looks after a reservation that got no id within the submit time-out. If exactly one of the ids that callbacks with
- * its token named confirms, decided after the reservation was made and bound to nothing else, and none of the others
- * is undecided, the reservation adopts it: parked for a person, or run. Otherwise it is reported and looked at again
- * later. Rejects where the store fails.
+ * Takes care of a reference that is due: resumes a binding, forgets what was never sent, keeps a keyed reference as long
+ * as its approval, and looks for the approval of a submission whose response was lost. Rejects where the store fails.
  */
 export async function settleReservation(ref: string, deps: OrphanDeps): Promise<void> {
-  const { core, submitTimeoutMs } = deps
-  const reservation = await core.store.reservation(ref)
-  if (reservation === null) return
-  const { ageMs, candidates } = reservation
-  if (ageMs < submitTimeoutMs) {
-    await core.store.postpone(ref, submitTimeoutMs - ageMs)
+  const { context, submitTimeoutMs } = deps
+  const { records, runs, retentionMs } = context
+  const stored = await records.read(reservationKey(ref))
+  const known = readReservation(stored)
+  if (known === null || known === 'unreadable' || known.kind === 'discarded') return
+  if (known.kind === 'binding') {
+    await finishBinding(records, ref, known, { resumeInMs: runs.leaseMs, retentionMs })
+    const { id: approvalId, beginning } = known
+    const bound = readApproval(await records.read(approvalKey(approvalId)))
+    if (bound === null || bound === 'unreadable' || bound.kind !== 'open') return
+    const reason = bound.ref === ref && beginning.parked === null ? bound.parked?.reason : undefined
+    // So late that it may have been handled and forgotten.
+    if (reason !== undefined) context.emit({ type: 'parked', approvalId, action: bound.action, reason, paths: [] })
     return
   }
-  const found = await Promise.all(candidates.map((id) => askAbout(id, reservation, deps)))
+  if (known.kind === 'bound') return keepBound(ref, known, context)
+  const ageMs = stored.now - known.since
+  const waitMs = submitTimeoutMs + runs.leaseMs - ageMs
+  if (waitMs > 0) return postpone(ref, waitMs, context)
+  if (known.sent) return findApproval(ref, known, ageMs, context)
+  // Its process ended before it sent anything.
+  const by = records.newToken()
+  await records.change(reservationKey(ref), (now) => steps.discardUnsent(now, { by }))
+}
+
+/**
+ * If exactly one of the ids that callbacks with the reference's token named confirms, decided after the reservation was
+ * made and bound to nothing else, and none of the others is undecided, it is the approval of the submission: it is
+ * parked as `adopted`, for a person. Otherwise the submission is reported, and the ids are asked about again later.
+ */
+async function findApproval(
+  ref: string,
+  reservation: OpenReservation,
+  ageMs: number,
+  context: PipelineContext,
+): Promise<void> {
+  const { emit, polling, random } = context
+  const found = await Promise.all(reservation.candidates.map((id) => askAbout(id, reservation, ageMs, context)))
   const [only, another] = found.filter((each) => typeof each !== 'string')
   // A candidate that cannot be judged yet may turn out to be the one.
-  if (only !== undefined && another === undefined && !found.includes('later')) return adoptOne(reservation, only, deps)
-  core.emit({ type: 'submission-unknown', ref })
-  await core.store.postpone(ref, nextPollMs(ageMs, core.polling, core.random))
+  if (only !== undefined && another === undefined && !found.includes('later'))
+    return adopt(ref, reservation, only, context)
+  emit({ type: 'submission-unknown', ref })
+  await postpone(ref, nextPollMs(ageMs, polling, random), context)
 }
 
 /** The decision on a candidate that may be this reservation's, or that it is not, or not known yet. */
 async function askAbout(
   id: string,
-  { draft, ageMs }: Reservation,
-  { core, client }: OrphanDeps,
-): Promise<Adoptable | 'no' | 'later'> {
-  const { store, pauses, sweepBudget, clock } = core
-  const { assistant } = draft
-  if ((await store.get(id)) !== null) return 'no'
-  if (pauses.leftMs(assistant) > 0) return 'later'
-  const waitMs = sweepBudget.reserve(assistant)
-  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-  const madeAt = clock.now() - ageMs
-  // Judged as of then: a candidate that is still undecided has not expired, it may be somebody else's.
-  const found = await confirm({ ...draft, id, version: recordVersion }, 'poll', client, () => madeAt)
-  if (found.kind === 'decided') {
-    const decidedAt = readDate(found.sealed.decidedAt)?.getTime()
-    return decidedAt !== undefined && decidedAt >= madeAt - clockSkewMs ? { ...found, id } : 'no'
+  { request, since }: OpenReservation,
+  ageMs: number,
+  context: PipelineContext,
+): Promise<Match | 'no' | 'later'> {
+  const { records, pauses, turns, client, clock } = context
+  const { assistant } = request
+  if ((await records.read(approvalKey(id))).entry !== null) return 'no'
+  if (pauses.current(assistant) !== null || turns.take(id, assistant) > 0) return 'later'
+  let fetched: FetchedApproval
+  try {
+    fetched = await client.get(id, { assistant })
+  } catch (error) {
+    const failure = readFailure(error)
+    heedFailure(failure, assistant, context)
+    return failure.code === 'api-not-found' ? 'no' : 'later'
   }
-  if (found.kind === 'undecided') return 'later'
-  heedFailure(core, assistant, found)
-  return found.code === 'api-not-found' ? 'no' : 'later'
+  // A candidate that is still undecided has not expired: it may be another request's.
+  const isUndecided = fetched.status === 'pending' || fetched.status === 'unknown'
+  const judged: Judgement | null = isUndecided ? null : judge(fetched, request, 'poll', ageMs)
+  if (judged?.kind !== 'decided') return 'later'
+  const decidedAt = readDate(judged.decision.decidedAt)?.getTime()
+  // By the wall clock of the API, as far as it is known here.
+  const madeAt = (fetched.servedAt ?? clock.now()) - ageMs
+  const isAfter = decidedAt !== undefined && decidedAt >= Math.min(madeAt, since) - clockSkewMs
+  return isAfter ? { id, decision: judged.decision, late: judged.late } : 'no'
 }
 
-async function adoptOne({ ref, draft }: Reservation, found: Adoptable, { core, adopt }: OrphanDeps): Promise<void> {
-  const { store, emit } = core
-  const { id: approvalId, sealed, late } = found
-  const { action } = draft
-  const parked = adopt === 'park' ? 'adopted' : undefined
-  const bound = await store.bind(ref, approvalId, { dueInMs: 0, sealed: writeConfirmed(sealed), parked })
-  if (bound !== 'bound') return
+async function adopt(
+  ref: string,
+  { request }: OpenReservation,
+  { id: approvalId, decision, late }: Match,
+  { records, runs, retentionMs, emit }: PipelineContext,
+): Promise<void> {
+  const { action } = request
+  const beginning = { dueInMs: 0, decision, parked: 'adopted' } as const
+  const times = { resumeInMs: runs.leaseMs, retentionMs }
+  if ((await bind(records, ref, approvalId, beginning, times)) !== 'bound') return
   if (late) emit({ type: 'late', approvalId, action })
-  emit({ type: 'confirmed', approvalId, action, status: sealed.status, via: 'poll' })
+  emit({ type: 'confirmed', approvalId, action, status: decision.status, via: 'poll' })
   emit({ type: 'adopted', approvalId, ref })
-  if (parked !== undefined) emit({ type: 'parked', approvalId, action, reason: parked, paths: [] })
+  emit({ type: 'parked', approvalId, action, reason: 'adopted', paths: [] })
+}
+
+async function keepBound(
+  ref: string,
+  { id }: Extract<EndedReservation, { kind: 'bound' }>,
+  { records, retentionMs }: PipelineContext,
+): Promise<void> {
+  const stored = await records.read(approvalKey(id))
+  const known = readApproval(stored)
+  const keepMs = keepsFor(known, stored.now)
+  const command = { dueInMs: retentionMs, keepMs }
+  await records.change(reservationKey(ref), (now) => steps.keepBound(now, command))
+}
+
+async function postpone(ref: string, dueInMs: number, { records }: PipelineContext): Promise<void> {
+  await records.change(reservationKey(ref), (stored) => steps.postpone(stored, { dueInMs }))
+}
+
+/** How long a reference is kept that is bound to this approval; `null` while that is open. */
+function keepsFor(known: ReturnType<typeof readApproval>, now: number): number | null {
+  if (known === null) return steps.keepEndedMs
+  return known === 'unreadable' || known.kind === 'open' ? null : known.until - now
 }

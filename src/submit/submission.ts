@@ -1,18 +1,17 @@
-import { type ConfirmedDecision, showConfirmed } from '../model/confirmed-decision.js'
+import type { ApprovalState } from '../approvals/entry.js'
+import { type ConfirmedDecision, readConfirmed } from '../model/confirmed-decision.js'
 import type { DecisionStatus } from '../model/decision.js'
-import type { Snapshot } from '../stores/store.js'
 import { readDate } from '../util/dates.js'
-import type { JsonObject, JsonValue } from '../util/json.js'
-import { showJson } from '../util/json.js'
+import { type JsonObject, type JsonValue, showJson } from '../util/json.js'
 
 /** What became of a submission. */
 export type Submission = PendingSubmission | DecidedSubmission
 
-/** A submission that waits for its decision, or for a person who looks at it where it is parked. */
+/** A submission that waits for its decision, or for a person where it is parked. */
 export interface PendingSubmission {
   readonly status: 'pending'
   readonly approvalId: string
-  /** Where a person decides, if Cheqpoint said. */
+  /** Where a reviewer decides, if Cheqpoint said. */
   readonly reviewUrl: string | null
 }
 
@@ -29,16 +28,16 @@ export interface DecidedSubmission {
 }
 
 /** What the store says of a submission that is bound; what is known without it where it does not. */
-export function summarize(known: Submission, kept: Snapshot | null): Submission {
+export function summarize(known: Submission, kept: ApprovalState | 'unreadable' | null): Submission {
   const { approvalId } = known
+  if (kept === null || kept === 'unreadable') return known
   // Parked, it is a person's to decide, whatever the API said.
-  if (kept?.state === 'parked') return pending(approvalId)
-  if (kept?.state === 'done') {
-    const { outcome, sealed, result } = kept.tombstone
-    const confirmed = showConfirmed(sealed)
+  if (kept.kind === 'open' && kept.parked !== null) return pending(approvalId)
+  const confirmed = readConfirmed(kept.decision)
+  if (kept.kind === 'completed') {
+    const { outcome, result } = kept
     return decided(approvalId, { ...nothingMore, ...confirmed, status: outcome }, result)
   }
-  const confirmed = showConfirmed(kept?.sealed ?? null)
   return confirmed === null ? known : decided(approvalId, confirmed, null)
 }
 

@@ -1,68 +1,55 @@
-import { createHash, randomBytes } from 'node:crypto'
-import type { Client, FetchedApproval, SubmitRequest } from '../cheqpoint/client.js'
+import { add } from '../approvals/approval.js'
+import { bind } from '../approvals/bind.js'
+import { approvalKey, type Beginning, reservationKey, type TrackedRequest } from '../approvals/entry.js'
+import * as steps from '../approvals/reservation.js'
+import type { Client, SubmitRequest } from '../cheqpoint/client-types.js'
+import type { FetchedApproval } from '../cheqpoint/read-response.js'
 import type { ApiApproval } from '../cheqpoint/wire.js'
-import { writeConfirmed } from '../model/confirmed-decision.js'
 import { CheqpointError, type ErrorInfo, isCheqpointError } from '../model/errors.js'
-import type { ActionRules } from '../options/actions.js'
 import { judge } from '../pipeline/confirm.js'
 import type { PipelineContext } from '../pipeline/context.js'
-import { validate } from '../pipeline/effective-details.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Draft } from '../stores/record.js'
-import type { AddOptions, Snapshot } from '../stores/store.js'
 import { nextPollMs } from '../util/backoff.js'
-import type { JsonObject } from '../util/json.js'
-import { readJson } from '../util/json.js'
+import { type JsonObject, readJson } from '../util/json.js'
 import type { CallbackUrls } from './callback-url.js'
+import { persist } from './persist.js'
+import { readKnown } from './read-known.js'
+import { keyedRef, randomRef } from './refs.js'
+import { reserve } from './reserve.js'
 import { decided, pending, type Submission, summarize } from './submission.js'
-import { type Tracked, writeDraft, writeJson } from './tracked-request.js'
-
-/** What is said of a submission beside the request. An `expiresAt` is sent to Cheqpoint; the default one is not. */
-export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | 'assistant'> {
-  /**
-   * How long Cheqpoint may hold the call for a decision, less than `submitTimeoutMs`; Cheqpoint caps it at 10,000.
-   * Default: not at all.
-   */
-  readonly maxWaitMs?: number | undefined
-  /**
-   * The same key gives the first submission's approval back instead of a second request: for an agent's step that may
-   * be executed again. Known for as long as the record or its tombstone is.
-   */
-  readonly idempotencyKey?: string | undefined
-}
+import { demand, digestOf, isRefusal, keyReused, unknown } from './submission-rules.js'
+import { checkSubmission, type SubmitOptions } from './submit-arguments.js'
+import { type RequestLimits, writeJson, writeRequest } from './tracked-request.js'
 
 export interface SubmitDeps {
-  readonly core: PipelineContext
+  readonly context: PipelineContext
   readonly client: Pick<Client, 'inbound'>
-  readonly pipeline: Pipeline
+  readonly pipeline: Pick<Pipeline, 'process'>
   readonly isId: (id: string) => boolean
-  /** `null` where no callback URL is configured: decisions are found by looking. */
+  /** `null` where no callback URL is configured: decisions are found by polling. */
   readonly urls: CallbackUrls | null
-  readonly rulesFor: (action: string) => ActionRules | null
-  readonly assistants: ReadonlySet<string> | null
-  readonly expiresAfterMs: number
-  readonly retentionMs: number
+  readonly limits: () => RequestLimits
   readonly submitTimeoutMs: number
   /** Whether a callback for this id came a moment ago and was refused as unknown. */
   readonly cameEarly: (id: string) => boolean
 }
 
-/** Answers that say for certain that Cheqpoint did not take the request. */
-const refusedStatuses: ReadonlySet<number> = new Set([
-  400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431,
-])
-/** The longest that Cheqpoint holds a submission. */
-const longestHoldMs = 10_000
-/** The longest wait between two tries of a write that must not be given up at once: six tries in six seconds. */
-const longestRetryMs = 3_200
+/** How long an inline decision is left to the process that got it. */
+const inlineHeadStartMs = 5_000
+
+/** A submission under way, for those who ask for the same one in this process. */
+interface UnderWay {
+  readonly digest: string | null
+  readonly submission: Promise<Submission>
+}
 
 /**
- * Submits requests so that none is lost and none is sent twice: reserve under our own reference, send with the
- * reference in the callback URL, bind the id that comes back.
+ * Submits requests so that none is lost and none is sent twice: reserve under our own reference, mark as sent, send with
+ * the reference in the callback URL, bind the id that comes back.
  */
 export class Submitter {
   readonly #deps: SubmitDeps
-  readonly #underWay = new Map<string, Promise<Submission>>()
+  readonly #underWay = new Map<string, UnderWay>()
 
   constructor(deps: SubmitDeps) {
     this.#deps = deps
@@ -70,194 +57,156 @@ export class Submitter {
 
   /** Resolves once no submission is under way. */
   async idle(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay.values())
+    while (this.#underWay.size > 0)
+      await Promise.allSettled([...this.#underWay.values()].map(({ submission }) => submission))
   }
 
   /** See `Receiver.submit`. */
-  async submit(request: SubmitRequest, options: SubmitOptions): Promise<Submission> {
-    const { core, urls, assistants, expiresAfterMs, retentionMs, rulesFor, submitTimeoutMs } = this.#deps
-    const { idempotencyKey, assistant, context, expiresAt, maxWaitMs } = options
-    checkWait(maxWaitMs, submitTimeoutMs)
-    if (idempotencyKey === '') throw new CheqpointError('argument-invalid', 'idempotencyKey must not be empty')
-    const ref = idempotencyKey === undefined ? randomRef() : derivedRef(assistant ?? null, idempotencyKey)
-    const { action, details } = request
-    const tracked = { action, details, context, expiresAt, assistant, ref }
-    const now = core.clock.now()
-    const draft = writeDraft(tracked, assistants, now + expiresAfterMs)
+  async submit(given: SubmitRequest, givenOptions: SubmitOptions): Promise<Submission> {
+    const { context, urls, limits, submitTimeoutMs } = this.#deps
+    checkSubmission(given, givenOptions, submitTimeoutMs)
+    const { idempotencyKey, assistant, context: kept, expiresAt, maxWaitMs } = givenOptions
     // A copy: what is checked, kept and sent is the same, whatever the caller does to the request meanwhile.
     // JSON of a request is a request.
-    const copy = readJson(writeJson(request, 'request')) as JsonObject & SubmitRequest
-    const rules = rulesFor(action)
-    if (rules === null)
-      throw new CheqpointError(
-        'argument-invalid',
-        `nobody handles action '${action}'; give it an entry in actions, or give onDecision`,
-      )
-    await demand(rules.details, copy.details, 'details')
-    await demand(rules.context, readJson(draft.context), 'context')
-    // Those who ask in one process share one submission; in several, the reservation tells them apart.
+    const request = readJson(writeJson(given, 'request')) as JsonObject & SubmitRequest
+    const ref = idempotencyKey === undefined ? randomRef() : keyedRef(assistant ?? null, idempotencyKey)
+    const { action, details } = request
+    const startedAt = context.clock.elapsed()
+    const tracked = writeRequest({ action, details, context: kept, expiresAt, assistant, ref }, limits())
+    await this.#demand(tracked)
+    const digest = idempotencyKey === undefined ? null : digestOf(tracked)
     const current = this.#underWay.get(ref)
-    if (current !== undefined) return current
+    if (current !== undefined) {
+      if (current.digest !== digest) throw keyReused(ref)
+      return current.submission
+    }
     // Repeated callbacks of an old decision shall still be recognized, so the token outlives the request.
-    const callbackUrl = urls?.write(ref, (draft.expiresAt ?? now) + retentionMs)
-    const sent = { ...copy, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl }
-    const submission = this.#submit(ref, draft, sent, idempotencyKey !== undefined)
-    this.#underWay.set(ref, submission)
+    const until = (tracked.expiresAt ?? context.clock.now()) + context.retentionMs
+    const callbackUrl = urls?.write(ref, until, tracked.assistant)
+    const sent = { ...request, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl }
+    const submission = this.#submit(ref, tracked, digest, sent, startedAt)
+    this.#underWay.set(ref, { digest, submission })
     return submission.finally(() => this.#underWay.delete(ref))
   }
 
-  async #submit(ref: string, draft: Draft, request: SubmitRequest, isShared: boolean): Promise<Submission> {
-    const { core, submitTimeoutMs, isId } = this.#deps
-    const reserved = await core.store.reserve(ref, draft, { dueInMs: submitTimeoutMs + core.runs.leaseMs })
-    if (reserved.kind === 'bound') return summarize(pending(reserved.id), await this.#read(reserved.id))
-    // A random reference can be reserved by us alone: a client of the store that sends a call again after a lost answer.
-    if (reserved.kind === 'open' && isShared)
-      throw unknown('an earlier submission with this key is not settled', { ref })
-    const answer = await this.#send(ref, draft, request)
-    if (answer.id === null || !isId(answer.id))
-      throw this.#lost('the answer names no approval id that can be confirmed', { ref })
-    return this.#settle(ref, draft, { ...answer, id: answer.id })
+  async #demand({ action, details, context }: TrackedRequest): Promise<void> {
+    const rules = this.#deps.context.rulesFor(action)
+    if (rules === null) {
+      const fix = 'give it an entry in actions, or give onDecision'
+      throw new CheqpointError('argument-invalid', `no handler is configured for action '${action}'; ${fix}`)
+    }
+    await demand(rules.details, details, 'details')
+    await demand(rules.context, context, 'context')
   }
 
-  async #send(ref: string, draft: Draft, request: SubmitRequest): Promise<ApiApproval> {
-    const { core, client } = this.#deps
+  async #submit(
+    ref: string,
+    tracked: TrackedRequest,
+    digest: string | null,
+    request: SubmitRequest,
+    startedAt: number,
+  ): Promise<Submission> {
+    const { context, submitTimeoutMs } = this.#deps
+    const owner = context.records.newToken()
+    const reserved = await reserve(context, { ref, request: tracked, digest, owner, inFlightMs: submitTimeoutMs })
+    if (reserved !== null) return reserved
+    await this.#markSent(ref, owner)
+    const answer = await this.#send(ref, tracked, request)
+    if (answer.id === null || !this.#deps.isId(answer.id))
+      throw this.#lost('the response names no approval id that can be confirmed', { ref })
+    const ageMs = context.clock.elapsed() - startedAt
+    return this.#settle(ref, tracked, { ...answer, id: answer.id, servedAt: null }, ageMs)
+  }
+
+  async #markSent(ref: string, owner: string): Promise<void> {
+    const { context, submitTimeoutMs } = this.#deps
+    const command = { owner, dueInMs: submitTimeoutMs + context.runs.leaseMs }
+    const marked = await persist(this.#deps.context, 'markSent', () =>
+      context.records.change(reservationKey(ref), (stored) => steps.markSent(stored, command)),
+    )
+    if (marked === 'lost')
+      throw new CheqpointError('submission-in-progress', 'another submission with this idempotencyKey took over', {
+        ref,
+      })
+  }
+
+  async #send(ref: string, tracked: TrackedRequest, request: SubmitRequest): Promise<ApiApproval> {
+    const { client } = this.#deps
     try {
-      return await client.inbound(request, { assistant: draft.assistant })
+      return await client.inbound(request, { assistant: tracked.assistant })
     } catch (cause) {
       const why = isCheqpointError(cause) ? cause.message : 'the call failed'
-      const { httpStatus, retryAfterMs } = isCheqpointError(cause) ? cause : {}
-      const info = { ref, httpStatus, retryAfterMs, cause }
+      const { httpStatus, retryAfterMs, apiMessage } = isCheqpointError(cause) ? cause : {}
+      const info = { ref, httpStatus, retryAfterMs, apiMessage, cause }
       if (!isRefusal(cause)) throw this.#lost(`whether Cheqpoint took the request is unknown: ${why}`, info)
-      // What cannot be forgotten stays listed; refused it is all the same.
-      await this.#persist('discard', () => core.store.discard(ref)).catch(() => {})
+      // What cannot be forgotten stays listed; it is refused all the same.
+      await persist(this.#deps.context, 'discard', () => this.discard(ref)).catch(() => {})
       const refused = httpStatus === undefined ? 'the request was not sent' : 'Cheqpoint refused the request'
       throw new CheqpointError('submission-refused', `${refused}, and nothing was kept: ${why}`, info)
     }
   }
 
-  async #settle(ref: string, draft: Draft, answer: FetchedApproval): Promise<Submission> {
-    const { core, pipeline, cameEarly } = this.#deps
+  /** See `Receiver.discard`. */
+  discard(ref: string): Promise<'discarded' | 'bound' | 'unknown'> {
+    const { records } = this.#deps.context
+    const by = records.newToken()
+    return records.change(reservationKey(ref), (stored) => steps.discard(stored, { by }))
+  }
+
+  async #settle(ref: string, tracked: TrackedRequest, answer: FetchedApproval, ageMs: number): Promise<Submission> {
+    const { context, pipeline, cameEarly } = this.#deps
+    const { polling, random, emit, onUnknownWord } = context
     const { id: approvalId, reviewUrl } = answer
-    const { action } = draft
+    const { action } = tracked
     // Undecided it may be old by the time it is here, so only a GET can tell that a request has expired.
     const isOpen = answer.status === 'pending' || answer.status === 'unknown'
-    const found = isOpen ? null : judge(answer, draft.expiresAt, 'inline', core.clock.now())
+    const found = isOpen ? null : judge(answer, tracked, 'inline', ageMs)
     if (found?.kind !== 'decided') {
-      if (answer.status === 'unknown') core.onUnknownWord(answer.word, approvalId)
-      const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, core.polling, core.random)
-      await this.#bind(ref, draft, approvalId, { dueInMs })
-      const kept = await this.#read(approvalId)
+      if (answer.status === 'unknown') onUnknownWord(answer.word, approvalId)
+      const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
+      await this.#bind(ref, tracked, approvalId, { dueInMs, decision: null, parked: null })
       const known = { status: 'pending', approvalId, reviewUrl } as const
-      if (kept?.state !== 'pending' || kept.dueInMs > 0) return summarize(known, kept)
-      // A callback was here before the id was, and nobody may send it again.
-      await pipeline.resolve(approvalId, 'poll')
-      return summarize(known, await this.#read(approvalId))
+      const { kept, isDue } = await readKnown(context, approvalId)
+      if (!isDue) return summarize(known, kept)
+      // A callback came before the id did, and may not come again.
+      await pipeline.process({ approvalId, via: 'poll' })
+      return summarize(known, (await readKnown(context, approvalId)).kept)
     }
-    // Ours to run first, so that it has run when this resolves; another process may after a lease.
-    await this.#bind(ref, draft, approvalId, { dueInMs: core.runs.leaseMs, sealed: writeConfirmed(found.sealed) })
-    if (found.late) core.emit({ type: 'late', approvalId, action })
-    core.emit({ type: 'confirmed', approvalId, action, status: found.sealed.status, via: 'inline' })
-    const outcome = await pipeline.resolve(approvalId, 'inline')
+    // Ours to run first, so that it has run when this resolves; the sweep may where that takes too long to begin.
+    await this.#bind(ref, tracked, approvalId, { dueInMs: inlineHeadStartMs, decision: found.decision, parked: null })
+    if (found.late) emit({ type: 'late', approvalId, action })
+    emit({ type: 'confirmed', approvalId, action, status: found.decision.status, via: 'inline' })
+    const outcome = await pipeline.process({ approvalId, via: 'inline' })
     const known = outcome.kind === 'handled' ? decided(approvalId, outcome.confirmed, null) : pending(approvalId)
-    return summarize(known, await this.#read(approvalId))
+    return summarize(known, (await readKnown(context, approvalId)).kept)
   }
 
   /** Joins reference and id, through a short outage of the store: the id is known only here. */
-  async #bind(ref: string, draft: Draft, approvalId: string, options: AddOptions): Promise<void> {
-    const { store } = this.#deps.core
+  async #bind(ref: string, request: TrackedRequest, approvalId: string, beginning: Beginning): Promise<void> {
+    const { records, runs, retentionMs } = this.#deps.context
+    const times = { resumeInMs: runs.leaseMs, retentionMs }
     try {
-      const bound = await this.#persist('bind', () => store.bind(ref, approvalId, options))
+      const bound = await persist(this.#deps.context, 'bind', () => bind(records, ref, approvalId, beginning, times))
       if (bound === 'bound') return
       // The reservation is gone, and the request is not: follow it as one that was submitted elsewhere.
-      const add = () => store.add({ ...draft, id: approvalId }, options)
-      if (bound === 'unknown' && (await this.#persist('add', add)) === 'added') return
+      if (bound === 'unknown') {
+        const step = { by: ref, request, beginning }
+        const added = await persist(this.#deps.context, 'add', () =>
+          records.change(approvalKey(approvalId), (s) => add(s, step)),
+        )
+        if (added.kind === 'added') return
+        if (added.known !== 'unreadable' && added.known.ref === ref) return
+      }
     } catch (error) {
-      // What another than our own stores throws may quote what was written. The event `store-failed` has it.
+      // What a store that is not ours throws may quote what was written. The event `store-failed` has it.
       const cause = isCheqpointError(error) && error.cause === undefined ? error : undefined
       throw this.#lost('the store did not take the approval id', { ref, approvalId, cause })
     }
     throw this.#lost('the approval id belongs to another request', { ref, approvalId })
   }
 
-  /** Repeats a write through a short outage of the store. */
-  async #persist<Value>(operation: string, write: () => Promise<Value>): Promise<Value> {
-    for (let waitMs = 200; ; waitMs *= 2) {
-      try {
-        return await write()
-      } catch (error) {
-        this.#deps.core.emit({ type: 'store-failed', operation, error })
-        if (waitMs > longestRetryMs) throw error
-        await new Promise((resolve) => setTimeout(resolve, waitMs))
-      }
-    }
-  }
-
-  /** Never rejects: the request is with Cheqpoint, and a failure would look as if it were not. */
-  async #read(approvalId: string): Promise<Snapshot | null> {
-    const { store, emit } = this.#deps.core
-    try {
-      return await store.get(approvalId)
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'submit', error })
-      return null
-    }
-  }
-
   #lost(why: string, info: ErrorInfo & { readonly ref: string }): CheqpointError {
-    this.#deps.core.emit({ type: 'submission-unknown', ref: info.ref })
+    this.#deps.context.emit({ type: 'submission-unknown', ref: info.ref })
     return unknown(why, info)
   }
-}
-
-/** A URL and its reference, for a request that somebody else submits. */
-export function makeCallbackUrl(
-  urls: CallbackUrls,
-  expiresAtMs: number,
-): { readonly url: string; readonly ref: string } {
-  const ref = randomRef()
-  return { url: urls.write(ref, expiresAtMs), ref }
-}
-
-function randomRef(): string {
-  return randomBytes(18).toString('base64url')
-}
-
-/** The same key of the same assistant gives the same reference in every process. */
-function derivedRef(assistant: string | null, key: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify(['idempotency', assistant, key]))
-    .digest('base64url')
-}
-
-/** Nothing was sent, or the answer was a documented no. */
-function isRefusal(error: unknown): boolean {
-  if (!isCheqpointError(error)) return false
-  const { code, httpStatus } = error
-  // `aborted` is what a closed client says before it sends anything.
-  return (
-    code === 'api-unreachable' || code === 'aborted' || (httpStatus !== undefined && refusedStatuses.has(httpStatus))
-  )
-}
-
-function unknown(why: string, info: ErrorInfo): CheqpointError {
-  return new CheqpointError('submission-unknown', why, info)
-}
-
-/** A submission that we give up before Cheqpoint answers would be unknown each time. */
-function checkWait(maxWaitMs: number | undefined, submitTimeoutMs: number): void {
-  if (maxWaitMs === undefined) return
-  if (Number.isInteger(maxWaitMs) && maxWaitMs >= 0 && Math.min(maxWaitMs, longestHoldMs) < submitTimeoutMs) return
-  throw new CheqpointError(
-    'argument-invalid',
-    `maxWaitMs must be a whole number of milliseconds, less than submitTimeoutMs (${submitTimeoutMs})`,
-  )
-}
-
-async function demand(schema: ActionRules['details'], value: unknown, name: string): Promise<void> {
-  const checked = await validate(schema, value)
-  if (!checked.ok)
-    throw new CheqpointError(
-      'argument-invalid',
-      `${name} do not pass the schema of the action at ${checked.paths.map((path) => path || 'the top').join(', ')}`,
-    )
 }

@@ -1,7 +1,6 @@
+import type { TrackedRequest } from '../approvals/entry.js'
 import { CheqpointError } from '../model/errors.js'
-import type { Draft } from '../stores/record.js'
-import type { JsonText } from '../util/json.js'
-import { maxDepth } from '../util/json.js'
+import { isDate, isPlainObject, type JsonText, maxDepth } from '../util/json.js'
 
 /** What is said of a request that is to be followed. */
 export interface Tracked {
@@ -18,6 +17,23 @@ export interface Tracked {
   readonly ref?: string | undefined
 }
 
+export const trackedNames: readonly (keyof Tracked)[] = [
+  'action',
+  'details',
+  'context',
+  'expiresAt',
+  'assistant',
+  'ref',
+]
+
+export interface RequestLimits {
+  readonly assistants: ReadonlySet<string> | null
+  /** The wall clock now. */
+  readonly now: number
+  readonly expiresAfterMs: number
+  readonly maxDetailsBytes: number
+}
+
 /** JSON text of a value that must survive a restart. Throws `not-json` and names the first place that would not. */
 export function writeJson(value: unknown, name: string): JsonText {
   const fault = findFault(value, name, new Set())
@@ -25,13 +41,17 @@ export function writeJson(value: unknown, name: string): JsonText {
   return JSON.stringify(value)
 }
 
-/** The draft of a request. Throws `argument-invalid`, `not-json` or `assistant-unknown`. */
-export function writeDraft(tracked: Tracked, assistants: ReadonlySet<string> | null, defaultExpiry: number): Draft {
+/**
+ * A request as it is kept. Throws `argument-invalid`, `not-json`, `details-too-large` or `assistant-unknown`, and names
+ * what is wrong.
+ */
+export function writeRequest(tracked: Tracked, limits: RequestLimits): TrackedRequest {
   const { action, details, context = null, expiresAt, assistant, ref } = tracked
+  const { assistants, now, maxDetailsBytes } = limits
   if (typeof action !== 'string' || action === '') throw argument('action', 'a text that is not empty')
   if (typeof details !== 'object' || details === null || Array.isArray(details)) throw argument('details', 'an object')
-  if (expiresAt !== undefined && (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())))
-    throw argument('expiresAt', 'a valid Date')
+  if (ref !== undefined && (typeof ref !== 'string' || !/^[\w-]{1,64}$/.test(ref)))
+    throw argument('ref', 'the reference that callbackUrl() gave')
   if (assistants === null && assistant !== undefined)
     throw argument('assistant', 'left out, since there is one key for all')
   if (assistants !== null && assistant === undefined)
@@ -39,14 +59,36 @@ export function writeDraft(tracked: Tracked, assistants: ReadonlySet<string> | n
   if (assistant !== undefined && assistants?.has(assistant) === false) {
     throw new CheqpointError('assistant-unknown', `no key is configured for assistant '${assistant}'`)
   }
+  const kept = { details: writeJson(details, 'details'), context: writeJson(context, 'context') }
+  const bytes = Buffer.byteLength(kept.details) + Buffer.byteLength(kept.context)
+  if (bytes > maxDetailsBytes) {
+    const fix = 'keep large data elsewhere and pass its id, or raise maxDetailsBytes'
+    throw new CheqpointError(
+      'details-too-large',
+      `details and context are ${bytes} bytes of JSON, ${maxDetailsBytes} are allowed; ${fix}`,
+    )
+  }
+  const expiry = readExpiry(expiresAt, limits)
   return {
     ref: ref ?? null,
     action,
     assistant: assistant ?? null,
-    expiresAt: expiresAt?.getTime() ?? defaultExpiry,
-    details: writeJson(details, 'details'),
-    context: writeJson(context, 'context'),
+    ...kept,
+    expiresAt: expiry,
+    expiresAfterMs: expiry - now,
   }
+}
+
+function readExpiry(expiresAt: unknown, { now, expiresAfterMs }: RequestLimits): number {
+  if (expiresAt === undefined) return now + expiresAfterMs
+  const time = isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
+  if (Number.isNaN(time)) throw argument('expiresAt', 'a valid Date')
+  if (time <= now) {
+    // A moment in seconds, taken for milliseconds, is in January 1970.
+    const hint = time < 1e11 && time > 0 ? '; it looks like seconds, and a Date takes milliseconds' : ''
+    throw new CheqpointError('argument-invalid', `expiresAt is in the past${hint}`)
+  }
+  return time
 }
 
 function argument(name: string, allowed: string): CheqpointError {
@@ -60,9 +102,7 @@ function findFault(value: unknown, at: string, above: Set<object>): string | nul
   if (typeof value !== 'object') return `${at} is of type ${typeof value}, which JSON does not have`
   if (above.has(value)) return `${at} contains itself`
   if (above.size >= maxDepth) return `${at} is nested deeper than ${maxDepth} levels`
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
-    return `${at} is not a plain object`
+  if (!Array.isArray(value) && !isPlainObject(value)) return `${at} is not a plain object`
   above.add(value)
   // The entries of a list include its holes, which JSON would fill.
   for (const [key, each] of Array.isArray(value) ? value.entries() : Object.entries(value)) {

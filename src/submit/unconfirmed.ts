@@ -1,7 +1,8 @@
-import type { Reservation } from '../stores/store.js'
+import { type OpenReservation, readReservation } from '../approvals/entry.js'
+import type { ListedEntry } from '../stores/store.js'
 import { type JsonValue, showJson } from '../util/json.js'
 
-/** A submission of which nobody knows whether Cheqpoint took it. */
+/** A submission that Cheqpoint may have taken, and whose approval id is not known. */
 export interface UnconfirmedSubmission {
   /** Our own reference: what `submission-unknown` carried, and what `discard` takes. */
   readonly ref: string
@@ -9,13 +10,22 @@ export interface UnconfirmedSubmission {
   readonly assistant: string | null
   readonly details: JsonValue
   readonly context: JsonValue
-  readonly ageMs: number
+  /** When it was sent, by the store's clock (ms since the epoch). */
+  readonly sentAt: number
   /** Approval ids that callbacks with its token named. */
   readonly candidates: readonly string[]
 }
 
-export function readUnconfirmed({ ref, draft, ageMs, candidates }: Reservation): UnconfirmedSubmission {
-  const { action, assistant } = draft
-  const details = showJson(draft.details)
-  return { ref, action, assistant, details, context: showJson(draft.context), ageMs, candidates }
+/** Reads an entry of the due index; nothing where it is no submission without an id. */
+export function readUnconfirmed({ key, entry }: ListedEntry): readonly UnconfirmedSubmission[] {
+  if (!key.startsWith('r:') || entry === null) return []
+  const known = readReservation({ now: 0, entry })
+  if (known === null || known === 'unreadable' || known.kind !== 'reserved' || !known.sent) return []
+  return [show(key.slice(2), known)]
+}
+
+function show(ref: string, { request, since, candidates }: OpenReservation): UnconfirmedSubmission {
+  const { action, assistant } = request
+  const details = showJson(request.details)
+  return { ref, action, assistant, details, context: showJson(request.context), sentAt: since, candidates }
 }

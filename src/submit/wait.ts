@@ -1,15 +1,14 @@
-import { showConfirmed } from '../model/confirmed-decision.js'
+import { type ApprovalState, approvalKey, readApproval, type Tombstone } from '../approvals/entry.js'
+import { readConfirmed } from '../model/confirmed-decision.js'
 import type { DecisionStatus } from '../model/decision.js'
 import { CheqpointError } from '../model/errors.js'
+import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Tombstone } from '../stores/record.js'
-import type { Snapshot } from '../stores/store.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
 import { readDate } from '../util/dates.js'
-import type { JsonObject, JsonValue } from '../util/json.js'
-import { showJson } from '../util/json.js'
+import { type JsonObject, type JsonValue, showJson } from '../util/json.js'
 
 /** How long to wait. */
 export interface WaitForOptions {
@@ -33,98 +32,88 @@ export interface Completed {
 }
 
 interface Waiter {
-  readonly approvalId: string
-  readonly signal: AbortSignal | undefined
   /** Ends the wait; once it is over, changes nothing. */
   readonly end: (result: Completed | CheqpointError) => void
 }
 
-/** Between two looks into the store; a completion in this process is seen at once. */
-const lookEveryMs = 500
-/** Records read from the store at a time. */
+/** Between two reads of the store; a completion in this process is noticed at once. */
+const readEveryMs = 500
+/** Approvals read from the store at a time. */
 const batch = 64
 
-/** Waits for completions: one loop for all who wait, reading each awaited record once a round. */
+/** Waits for completions: one loop for all who wait, reading each awaited approval once a round. */
 export class CompletionWaits {
-  readonly #core: PipelineContext
-  readonly #pipeline: Pipeline
+  readonly #context: PipelineContext
+  readonly #pipeline: Pick<Pipeline, 'process'>
   readonly #isSwept: () => boolean
   readonly #waiting = new Map<string, Set<Waiter>>()
-  /** Approvals that somebody began to wait for, and that were not looked at since. */
+  /** Approvals that a wait began for, and that were not read since. */
   readonly #fresh = new Set<string>()
-  /** By their signal, which has one listener however many share it. */
-  readonly #bySignal = new Map<EventTarget | null, Set<Waiter>>()
   #timer: NodeJS.Timeout | undefined
+  #isClosed = false
 
-  constructor(core: PipelineContext, pipeline: Pipeline, isSwept: () => boolean) {
-    this.#core = core
+  constructor(context: PipelineContext, pipeline: Pick<Pipeline, 'process'>, isSwept: () => boolean) {
+    this.#context = context
     this.#pipeline = pipeline
     this.#isSwept = isSwept
   }
 
   /** See `Receiver.wait`. */
-  wait(approvalId: string, { timeoutMs, signal }: WaitForOptions): Promise<Completed> {
+  async wait(approvalId: string, options: WaitForOptions): Promise<Completed> {
+    const given = argumentGroup(options, 'wait()', ['timeoutMs', 'signal'])
+    const timeoutMs =
+      given['timeoutMs'] === undefined ? undefined : argumentNumber(given['timeoutMs'], 'timeoutMs', 0, 0, longestTimer)
+    const signal = argumentSignal(given['signal'])
+    if (this.#isClosed) throw closed(approvalId)
+    if (signal?.aborted === true) throw givenUp(approvalId)
     return new Promise((resolve, reject) => {
-      checkTimeout(timeoutMs)
-      if (signal?.aborted) throw givenUp(approvalId)
-      const end: Waiter['end'] = (result) => {
-        this.#remove(waiter)
-        clearTimeout(timer)
-        if (result instanceof CheqpointError) reject(result)
-        else resolve(result)
+      const waiter: Waiter = {
+        end: (result) => {
+          clearTimeout(timer)
+          signal?.removeEventListener('abort', onAbort)
+          this.#remove(approvalId, waiter)
+          if (result instanceof CheqpointError) reject(result)
+          else resolve(result)
+        },
       }
+      const onAbort = (): void => waiter.end(givenUp(approvalId))
       const onTimeout = (): void =>
-        end(new CheqpointError('wait-timeout', `no completion within ${timeoutMs} ms`, { approvalId }))
+        waiter.end(new CheqpointError('wait-timeout', `no completion within ${timeoutMs} ms`, { approvalId }))
       const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs)
-      const waiter: Waiter = { approvalId, signal, end }
-      this.#add(waiter)
+      signal?.addEventListener('abort', onAbort)
+      this.#add(approvalId, waiter)
     })
   }
 
   /** A completion happened in this process. */
-  tell(approvalId: string): void {
-    void this.#look(approvalId) // it cannot reject
+  notify(approvalId: string): void {
+    void this.#read(approvalId) // it cannot reject
   }
 
-  /** Rejects everybody who waits. */
+  /** Rejects every wait, now and from now on. */
   close(): void {
-    for (const [approvalId, waiters] of this.#waiting) {
-      const error = new CheqpointError('receiver-closed', 'the receiver was closed', { approvalId })
-      for (const { end } of waiters) end(error)
-    }
+    this.#isClosed = true
+    for (const [approvalId, waiters] of this.#waiting) for (const { end } of waiters) end(closed(approvalId))
   }
 
-  #add(waiter: Waiter): void {
-    const { approvalId, signal } = waiter
-    put(this.#waiting, approvalId, waiter)
-    if (signal !== undefined) {
-      put(this.#bySignal, signal, waiter)
-      // The same function again is no other listener.
-      signal.addEventListener('abort', this.#onAbort)
-    }
-    // All who begin to wait in this turn are looked at together.
-    if (this.#fresh.size === 0) queueMicrotask(() => void this.#lookAtFresh()) // it cannot reject
+  #add(approvalId: string, waiter: Waiter): void {
+    this.#waiting.set(approvalId, (this.#waiting.get(approvalId) ?? new Set()).add(waiter))
+    // All waits that begin in this turn are read together.
+    if (this.#fresh.size === 0) queueMicrotask(() => void this.#readFresh()) // it cannot reject
     this.#fresh.add(approvalId)
     this.#timer ??= this.#schedule()
   }
 
-  #remove(waiter: Waiter): void {
-    const { approvalId, signal } = waiter
-    take(this.#waiting, approvalId, waiter)
-    if (signal !== undefined) {
-      take(this.#bySignal, signal, waiter)
-      if (!this.#bySignal.has(signal)) signal.removeEventListener('abort', this.#onAbort)
-    }
+  #remove(approvalId: string, waiter: Waiter): void {
+    const all = this.#waiting.get(approvalId)
+    all?.delete(waiter)
+    if (all?.size === 0) this.#waiting.delete(approvalId)
     if (this.#waiting.size === 0) this.#rest()
   }
 
-  readonly #onAbort = ({ target }: Event): void => {
-    for (const { approvalId, end } of this.#bySignal.get(target) ?? []) end(givenUp(approvalId))
-  }
-
-  /** Holds the process: somebody waits for an answer and may have nothing else running. */
+  /** Keeps the process alive: the caller waits for an answer and may have nothing else running. */
   #schedule(): NodeJS.Timeout {
-    return setTimeout(() => void this.#round(), jitter(lookEveryMs, this.#core.random)) // it cannot reject
+    return setTimeout(() => void this.#round(), jitter(readEveryMs, this.#context.random)) // it cannot reject
   }
 
   #rest(): void {
@@ -133,35 +122,37 @@ export class CompletionWaits {
   }
 
   async #round(): Promise<void> {
-    await this.#lookAt([...this.#waiting.keys()])
+    await this.#readAll([...this.#waiting.keys()])
     this.#rest()
     if (this.#waiting.size > 0) this.#timer = this.#schedule()
   }
 
-  async #lookAtFresh(): Promise<void> {
+  async #readFresh(): Promise<void> {
     const ids = [...this.#fresh]
     this.#fresh.clear()
-    await this.#lookAt(ids)
+    await this.#readAll(ids)
   }
 
-  async #lookAt(ids: readonly string[]): Promise<void> {
+  async #readAll(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += batch) {
-      await Promise.all(ids.slice(at, at + batch).map((id) => this.#look(id)))
+      await Promise.all(ids.slice(at, at + batch).map((id) => this.#read(id)))
     }
   }
 
-  async #look(approvalId: string): Promise<void> {
-    const { store, emit } = this.#core
-    // Those who come later have a look of their own: what this one reads may be old by then.
+  async #read(approvalId: string): Promise<void> {
+    const { records, emit } = this.#context
+    // Later waits have a read of their own: what this one finds may be old by then.
     const waiters = [...(this.#waiting.get(approvalId) ?? [])]
     if (waiters.length === 0) return
     try {
-      const found = await store.get(approvalId)
-      if (found?.state === 'pending' && found.dueInMs <= 0 && !this.#isSwept()) {
-        // Nobody else looks, so whoever waits does. Not waited for, or one slow handler would hold up all the others.
-        void this.#pipeline.resolve(approvalId, 'poll') // it cannot reject
+      const stored = await records.read(approvalKey(approvalId))
+      const known = readApproval(stored)
+      const dueAt = stored.entry?.dueAt ?? Number.POSITIVE_INFINITY
+      if (dueAt <= stored.now && !this.#isSwept()) {
+        // Nothing else polls, so the wait does. Not awaited, or one slow handler would hold up all the others.
+        void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
       }
-      const result = readResult(approvalId, found)
+      const result = readResult(approvalId, known)
       if (result !== null) for (const { end } of waiters) end(result)
     } catch (error) {
       emit({ type: 'store-failed', operation: 'wait', error })
@@ -169,40 +160,31 @@ export class CompletionWaits {
   }
 }
 
-function put<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): void {
-  waiters.set(key, (waiters.get(key) ?? new Set()).add(waiter))
-}
-
-function take<Key>(waiters: Map<Key, Set<Waiter>>, key: Key, waiter: Waiter): void {
-  const all = waiters.get(key)
-  all?.delete(waiter)
-  if (all?.size === 0) waiters.delete(key)
-}
-
-function checkTimeout(timeoutMs: number | undefined): void {
-  if (timeoutMs === undefined || (Number.isInteger(timeoutMs) && timeoutMs >= 0 && timeoutMs <= longestTimer)) return
-  throw new CheqpointError('argument-invalid', `timeoutMs must be a whole number from 0 to ${longestTimer}`)
-}
-
 function givenUp(approvalId: string): CheqpointError {
   return new CheqpointError('aborted', 'the wait was given up', { approvalId })
 }
 
-/** How the wait ends; `null` where it goes on. */
-function readResult(approvalId: string, found: Snapshot | null): Completed | CheqpointError | null {
-  if (found === null)
-    return new CheqpointError('approval-unknown', 'no such approval is being followed', { approvalId })
-  if (found.state === 'parked') {
-    const message = `the approval is parked (${found.reason}) and waits for a person`
-    return new CheqpointError('parked', message, { approvalId })
-  }
-  return found.state === 'done' ? readCompleted(found.tombstone) : null
+function closed(approvalId: string): CheqpointError {
+  return new CheqpointError('receiver-closed', 'the receiver was closed', { approvalId })
 }
 
-function readCompleted({ id, action, outcome, sealed, result }: Tombstone): Completed {
-  const confirmed = showConfirmed(sealed)
+/** How the wait ends; `null` where it goes on. */
+function readResult(approvalId: string, known: ApprovalState | 'unreadable' | null): Completed | CheqpointError | null {
+  if (known === null)
+    return new CheqpointError('approval-unknown', 'no approval with this id is tracked', { approvalId })
+  if (known === 'unreadable') return parked(approvalId, 'corrupt')
+  if (known.kind === 'completed') return readCompleted(approvalId, known)
+  return known.parked === null ? null : parked(approvalId, known.parked.reason)
+}
+
+function parked(approvalId: string, reason: string): CheqpointError {
+  return new CheqpointError('parked', `the approval is parked (${reason}) and waits for a person`, { approvalId })
+}
+
+function readCompleted(approvalId: string, { action, outcome, decision, result }: Tombstone): Completed {
+  const confirmed = readConfirmed(decision)
   return {
-    approvalId: id,
+    approvalId,
     action,
     status: outcome,
     modifiedDetails: confirmed?.modifiedDetails ?? null,

@@ -1,35 +1,8 @@
-import type { EventListener } from '../model/events.js'
-import type { Outcome } from '../model/outcome.js'
-import type { Pipeline } from '../pipeline/pipeline.js'
-import type { DueKey, Store } from '../stores/store.js'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
 import { clamp, jitter } from '../util/backoff.js'
-import type { Clock, Random } from '../util/clock.js'
-
-export interface SweepDeps {
-  readonly store: Store
-  readonly pipeline: Pipeline
-  readonly emit: EventListener
-  readonly clock: Clock
-  readonly random: Random
-  /** Approvals at a time. */
-  readonly concurrency: number
-  /** How long a taken key is nobody else's. */
-  readonly leaseMs: number
-  /** Looks after a reservation whose submission never got an id. */
-  readonly settle: (ref: string) => Promise<void>
-}
-
-/** What one sweep did. */
-export interface SweepReport {
-  /** Due keys that were looked into. */
-  readonly taken: number
-  /** Of these: handled to the end, now or before. */
-  readonly decided: number
-  /** Still undecided, or somebody else's. */
-  readonly undecided: number
-  /** Could not be confirmed or run; due again later. */
-  readonly failed: number
-}
+import { longestTimer } from '../util/clock.js'
+import { batch, Round, type SweepDeps, type SweepReport } from './round.js'
 
 /** What one sweep did, and when the next one is worth while. */
 export interface ReconcileReport extends SweepReport {
@@ -39,7 +12,7 @@ export interface ReconcileReport extends SweepReport {
 
 /** Bounds of one sweep. */
 export interface ReconcileOptions {
-  /** Keys to look into at the most. Default: 1,000. */
+  /** Keys to take at the most. Default: 1,000. */
   readonly limit?: number | undefined
   /** Takes no new key after so long; what is under way ends. Default: 25,000. */
   readonly timeoutMs?: number | undefined
@@ -47,10 +20,15 @@ export interface ReconcileOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Keys taken from the store at a time. */
-const batch = 32
+/** How often one sweep looks whether those that wait for a token of its budget are due. */
+const turnMs = 50
 const shortestIdleMs = 10
 const longestIdleMs = 1_000
+/** How long to wait for room at most; it is noticed at once when this process makes some. */
+const fullIdleMs = 100
+
+/** Handlers that a sweep starts run in no caller's asynchronous context. */
+const inModuleContext = AsyncLocalStorage.snapshot()
 
 /**
  * The guarantee, where callbacks are the courtesy: takes what is due and sends each key through the pipeline. Any
@@ -60,21 +38,35 @@ export class Sweeper {
   readonly #deps: SweepDeps
   #running = false
   #stopped = false
+  #keepsAlive = true
   #loop: Promise<void> | undefined
   #wake: () => void = () => {}
+  #timer: NodeJS.Timeout | undefined
 
   constructor(deps: SweepDeps) {
     this.#deps = deps
+  }
+
+  /** Throws `argument-invalid` for bounds that are not allowed. */
+  static readOptions(options: unknown): ReconcileOptions {
+    const given = argumentGroup(options, 'reconcile()', ['limit', 'timeoutMs', 'signal'])
+    return {
+      limit: argumentNumber(given['limit'], 'limit', 1_000, 1, 1_000_000),
+      timeoutMs: argumentNumber(given['timeoutMs'], 'timeoutMs', 25_000, 0, longestTimer),
+      signal: argumentSignal(given['signal']),
+    }
   }
 
   get running(): boolean {
     return this.#running
   }
 
-  start(): void {
+  /** With `unref` the sweep does not keep the process alive while something is open. */
+  start({ unref }: { readonly unref: boolean }): void {
     if (this.#running || this.#stopped) return
     this.#running = true
-    this.#loop = this.#run()
+    this.#keepsAlive = !unref
+    this.#loop = inModuleContext(() => this.#run())
   }
 
   /** Takes no new key, for good; resolves when the loop has ended. What it started is the pipeline's. */
@@ -85,107 +77,101 @@ export class Sweeper {
     await this.#loop
   }
 
+  /** Sweeps now: something may be due earlier than was known. */
+  wake(): void {
+    this.#wake()
+  }
+
+  /** Something is open from now on, and keeps the process alive. */
+  expectWork(): void {
+    if (this.#keepsAlive) this.#timer?.ref()
+  }
+
   /** One sweep. Rejects where the store does not answer. */
-  async reconcile({ limit = 1_000, timeoutMs = 25_000, signal }: ReconcileOptions = {}): Promise<ReconcileReport> {
-    const { clock, store, emit } = this.#deps
-    const until = clock.elapsed() + timeoutMs
-    const round = new Round(this.#deps)
+  async reconcile({ limit = 1_000, timeoutMs = 25_000, signal }: ReconcileOptions): Promise<ReconcileReport> {
+    const { context } = this.#deps
+    const until = context.clock.elapsed() + timeoutMs
+    const awaitingTurns = new Set<string>()
+    const round = new Round(this.#deps, () => {}, awaitingTurns)
     let left = limit
-    while (left > 0 && !this.#stopped && clock.elapsed() < until && signal?.aborted !== true) {
-      const taken = await round.take(left)
-      left -= taken
-      if (taken === 0 && round.active.size === 0) break
-      await Promise.race(round.active)
+    let nextDueInMs: number | null = null
+    while (!this.#stopped && context.clock.elapsed() < until && signal?.aborted !== true) {
+      if (left > 0 && round.hasRoom) {
+        const taken = await round.take(left)
+        nextDueInMs = taken.nextDueInMs
+        left -= taken.count
+        if (taken.count > 0) continue
+      }
+      left += round.giveDeferredBack()
+      // What is under way may make more due, or make room.
+      if (round.size > 0) await round.next()
+      else if (awaitingTurns.size === 0 || left === 0 || nextDueInMs === null) break
+      else await new Promise((resolve) => setTimeout(resolve, turnMs))
     }
-    await Promise.all(round.active)
+    await round.idle()
     const report = round.report()
-    emit({ type: 'swept', ...report })
-    return { ...report, nextDueInMs: await store.nextDueInMs() }
+    context.emit({ type: 'swept', ...report })
+    // Handlers took their time: ask again, for nothing.
+    if (left > 0) nextDueInMs = (await context.records.takeDue(0, 1)).nextDueInMs
+    return { ...report, nextDueInMs }
   }
 
   async #run(): Promise<void> {
-    const { emit, store, concurrency, random } = this.#deps
-    const round = new Round(this.#deps, () => this.#wake())
+    const { context } = this.#deps
+    const { emit, random } = context
+    const wake = (): void => this.#wake()
+    const round = new Round(this.#deps, wake)
+    context.polls.onFree = wake
+    context.handlers.onFree = wake
     while (this.#running) {
-      let idleMs = longestIdleMs
+      let idleMs: number | null = longestIdleMs
       try {
-        // With places left, an empty hand means that nothing is due; otherwise more may be.
-        while (this.#running && (await round.take(batch)) > 0);
-        idleMs = clamp((await store.nextDueInMs()) ?? longestIdleMs, shortestIdleMs, longestIdleMs)
+        idleMs = await this.#takeAll(round)
       } catch (error) {
         emit({ type: 'store-failed', operation: 'sweep', error })
       }
       const report = round.report()
       if (report.taken > 0) emit({ type: 'swept', ...report })
-      if (this.#running) await this.#rest(round.active.size < concurrency ? jitter(idleMs, random) : null)
+      const isOpen = round.size > 0 || (idleMs !== null && idleMs <= longestWaitMs(context))
+      if (this.#running)
+        await this.#rest(jitter(clamp(idleMs ?? longestIdleMs, shortestIdleMs, longestIdleMs), random), isOpen)
     }
   }
 
-  /** Waits for so long, or until a place is free where there is none. */
-  async #rest(ms: number | null): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
+  /** Takes what is due as long as this process can serve it. Returns when the next key is due. */
+  async #takeAll(round: Round): Promise<number | null> {
+    for (;;) {
+      if (!this.#running) return longestIdleMs
+      if (!round.hasRoom) return fullIdleMs
+      const { count, nextDueInMs } = await round.take(batch)
+      if (count === 0 || (nextDueInMs !== null && nextDueInMs > 0) || nextDueInMs === null) return nextDueInMs
+      // A long row of due keys must not keep everything else in this process from its turn.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Waits for so long, or until there is room again where there is none. */
+  async #rest(ms: number, isOpen: boolean): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#wake = ms === null || !this.#running ? resolve : () => this.#running || resolve()
-      if (ms !== null) timer = setTimeout(resolve, ms).unref()
+      this.#wake = resolve
+      if (!this.#running) return resolve()
+      this.#timer = setTimeout(resolve, ms)
+      // While something is open the process must not end for want of other work.
+      if (!isOpen || !this.#keepsAlive) this.#timer.unref()
     })
-    clearTimeout(timer)
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#wake = () => {}
   }
 }
 
-/** Keys under way, and how those that ended did so. */
-class Round {
-  readonly active: Set<Promise<void>> = new Set()
-  readonly #deps: SweepDeps
-  readonly #onEnd: () => void
-  #ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
-
-  constructor(deps: SweepDeps, onEnd: () => void = () => {}) {
-    this.#deps = deps
-    this.#onEnd = onEnd
-  }
-
-  /** Starts as many due keys as there are places for, and answers how many. */
-  async take(most: number): Promise<number> {
-    const { store, concurrency, leaseMs } = this.#deps
-    const places = Math.min(concurrency - this.active.size, batch, most)
-    if (places <= 0) return 0
-    const keys = await store.takeDue(places, leaseMs)
-    for (const key of keys) {
-      const work: Promise<void> = this.#lookInto(key).finally(() => {
-        this.active.delete(work)
-        this.#onEnd()
-      })
-      this.active.add(work)
-    }
-    return keys.length
-  }
-
-  /** What ended since the last report. */
-  report(): SweepReport {
-    const report = this.#ended
-    this.#ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
-    return report
-  }
-
-  async #lookInto(key: DueKey): Promise<void> {
-    const { pipeline, settle, emit } = this.#deps
-    try {
-      if (key.kind === 'approval') {
-        // In its own step: a report while we wait takes the counts away.
-        const outcome = await pipeline.resolve(key.id, 'poll')
-        this.#ended[column(outcome)]++
-      } else await settle(key.ref)
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'sweep', error })
-    }
-    this.#ended.taken++
-  }
+/**
+ * Nothing that is polled or retried is due later than this. The reference of a finished approval's idempotency key is, and
+ * need not keep a process alive.
+ */
+function longestWaitMs({ polling, runs }: SweepDeps['context']): number {
+  return 2 * Math.max(polling.maxMs, runs.backoffMs[1], longestPauseMs)
 }
 
-function column({ kind }: Outcome): 'decided' | 'undecided' | 'failed' {
-  if (kind === 'handled' || kind === 'completed' || kind === 'edit-refused') return 'decided'
-  return kind === 'undecided' || kind === 'in-progress' || kind === 'too-soon' || kind === 'over-budget'
-    ? 'undecided'
-    : 'failed'
-}
+/** As long as a Retry-After is heeded. */
+const longestPauseMs = 900_000

@@ -1,0 +1,31 @@
+import { add, nudge } from '../approvals/approval.js'
+import { approvalKey } from '../approvals/entry.js'
+import type { PipelineContext } from '../pipeline/context.js'
+import { nextPollMs } from '../util/backoff.js'
+import { type RequestLimits, type Tracked, writeRequest } from './tracked-request.js'
+
+export interface TrackDeps {
+  readonly context: Pick<PipelineContext, 'records' | 'polling' | 'random'>
+  readonly limits: () => RequestLimits
+  /** Whether a callback for this id came a moment ago and was refused as unknown. */
+  readonly cameEarly: (id: string) => boolean
+}
+
+/**
+ * Follows a request whose approval id is known. `false` where the id is known already, and nothing changed.
+ * Rejects with `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the store does.
+ */
+export async function track(approvalId: string, tracked: object, deps: TrackDeps): Promise<boolean> {
+  const { context, limits, cameEarly } = deps
+  const { records, polling, random } = context
+  // Its fields are checked as they are written.
+  const request = writeRequest(tracked as Tracked, limits())
+  const key = approvalKey(approvalId)
+  const by = records.newToken()
+  const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
+  const beginning = { dueInMs, decision: null, parked: null }
+  const added = await records.change(key, (stored) => add(stored, { by, request, beginning }))
+  // A callback that came while this was being written was refused, and may not come again.
+  if (cameEarly(approvalId)) await records.change(key, (stored) => nudge(stored, { withinMs: 0 }))
+  return added.kind === 'added'
+}

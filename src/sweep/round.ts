@@ -1,0 +1,160 @@
+import type { Outcome } from '../model/outcome.js'
+import type { PipelineContext } from '../pipeline/context.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { jitter } from '../util/backoff.js'
+
+export interface SweepDeps {
+  readonly context: PipelineContext
+  readonly pipeline: Pick<Pipeline, 'begin'>
+  /** Takes care of a reference that is due. */
+  readonly settleReservation: (ref: string) => Promise<void>
+}
+
+/** What one sweep did. */
+export interface SweepReport {
+  /** Due keys that were taken. One that found no token of the budget counts when its turn has come. */
+  readonly taken: number
+  /** Of these: handled to the end, now or before. */
+  readonly decided: number
+  /** Still undecided, or not this process's to serve now. */
+  readonly undecided: number
+  /** Could not be confirmed or run; due again later. */
+  readonly failed: number
+}
+
+/** Keys taken from the store at a time. */
+export const batch = 32
+/** How long a taken key is hidden from other sweepers, ±20 %: what cannot be served here returns by itself. */
+const hideMs = 5_000
+
+/** How long a process that met what it cannot serve lets others take what is due next, unless there is a backlog. */
+const yieldMs = 1_000
+
+/** Keys under way up to their handler, and how those that ended did so. */
+export class Round {
+  readonly #deps: SweepDeps
+  readonly #onRoom: () => void
+  readonly #resolving = new Set<Promise<void>>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #awaitingTurns: Set<string> | null
+  #deferred = 0
+  /** The last key needed a handler, and every one was at work. */
+  #wasFull = false
+  /** Until then this process leaves what is due to others. */
+  #yieldsUntil = Number.NEGATIVE_INFINITY
+  #wasBacklog = false
+  #ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
+
+  /** `awaitingTurns` gets the approvals that found no token of the budget, until they are taken again. */
+  constructor(deps: SweepDeps, onRoom: () => void = () => {}, awaitingTurns: Set<string> | null = null) {
+    this.#deps = deps
+    this.#onRoom = onRoom
+    this.#awaitingTurns = awaitingTurns
+  }
+
+  /** Keys under way, handlers included. */
+  get size(): number {
+    return this.#resolving.size + this.#running.size
+  }
+
+  /** Whether this process could serve another key. */
+  get hasRoom(): boolean {
+    return this.#places > 0
+  }
+
+  /** How many found no token since this was asked last: they count when they are taken again. */
+  giveDeferredBack(): number {
+    const deferred = this.#deferred
+    this.#deferred = 0
+    return deferred
+  }
+
+  /** Begins with as many due keys as there is room for. */
+  async take(most: number): Promise<{ readonly count: number; readonly nextDueInMs: number | null }> {
+    const { records, random } = this.#deps.context
+    this.#wasFull = false
+    const wanted = Math.min(this.#places, most)
+    const { keys, nextDueInMs } = await records.takeDue(wanted, jitter(hideMs, random))
+    this.#wasBacklog = keys.length === wanted
+    for (const key of keys) this.#begin(key)
+    return { count: keys.length, nextDueInMs }
+  }
+
+  /**
+   * A key may need a poll or a handler, and only its entry tells. So there are never more keys under way than polls could
+   * serve; while every handler is at work it is one key at a time, and none for a moment after one that needed a handler.
+   */
+  get #places(): number {
+    const { polls, handlers, polling, clock } = this.#deps.context
+    if (clock.elapsed() < this.#yieldsUntil) return 0
+    const places = Math.min(batch, polls.free, polling.concurrency - this.#resolving.size)
+    if (!handlers.isFull) return Math.min(places, Math.max(handlers.free, 1))
+    return this.#wasFull ? 0 : Math.min(places, 1 - this.#resolving.size)
+  }
+
+  /** Resolves once one of the keys under way has ended, or its handler begun. */
+  async next(): Promise<void> {
+    await Promise.race([...this.#resolving, ...this.#running])
+  }
+
+  /** Resolves once no key is under way. */
+  async idle(): Promise<void> {
+    while (this.size > 0) await Promise.all([...this.#resolving, ...this.#running])
+  }
+
+  /** What ended since the last report. */
+  report(): SweepReport {
+    const report = this.#ended
+    this.#ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
+    return report
+  }
+
+  #begin(key: string): void {
+    const work = this.#resolve(key).finally(() => {
+      this.#resolving.delete(work)
+      this.#onRoom()
+    })
+    this.#resolving.add(work)
+  }
+
+  async #resolve(key: string): Promise<void> {
+    const { pipeline, settleReservation, context } = this.#deps
+    try {
+      if (key.startsWith('r:')) {
+        this.#ended.taken++
+        return await settleReservation(key.slice(2))
+      }
+      this.#awaitingTurns?.delete(key)
+      const run = await pipeline.begin({ approvalId: key.slice(2), via: 'poll' })
+      const running = run().then((outcome) => {
+        if (outcome.kind === 'over-budget') {
+          this.#deferred++
+          this.#awaitingTurns?.add(key)
+        } else {
+          // Counted together, so that no report has the one without the other.
+          this.#ended.taken++
+          this.#ended[column(outcome)]++
+        }
+        this.#wasFull ||= outcome.kind === 'no-free-slot'
+        if (isOwnTrouble(outcome) && !this.#wasBacklog) this.#yieldsUntil = context.clock.elapsed() + yieldMs
+        this.#running.delete(running)
+        this.#onRoom()
+      })
+      this.#running.add(running)
+    } catch (error) {
+      context.emit({ type: 'store-failed', operation: 'sweep', error })
+    }
+  }
+}
+
+/** Whether another process may serve what this one could not. */
+function isOwnTrouble({ kind }: Outcome): boolean {
+  return kind === 'no-handler' || kind === 'api-key-refused' || kind === 'assistant-unknown'
+}
+
+function column({ kind }: Outcome): 'decided' | 'undecided' | 'failed' {
+  if (kind === 'handled' || kind === 'completed' || kind === 'edit-refused') return 'decided'
+  return kind === 'undecided' || kind === 'in-progress' || kind === 'too-soon' || kind === 'no-free-slot'
+    ? 'undecided'
+    : 'failed'
+}
