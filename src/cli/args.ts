@@ -1,13 +1,23 @@
 import { parseArgs } from 'node:util'
+import { closest } from '../util/closest.js'
 import { type Command, type Given, isValued, type Options, type Valued } from './command.js'
 import { CliError } from './failure.js'
 import { plain } from './terminal.js'
 
 /** Options that every command has. */
-export const common: Options = { json: { about: 'print JSON, errors included' }, help: { about: 'print this' } }
+export const common: Options = {
+  json: { about: 'print JSON, errors too' },
+  help: { about: 'print this help (also -h)' },
+}
 
 export function operandOf(options: Options): string | undefined {
   return Object.entries(options).find(([, option]) => isValued(option) && option.operand)?.[0]
+}
+
+/** Whether JSON is wanted: `--json`, unless it stands after `--`, where it is a value. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return args.slice(0, end < 0 ? args.length : end).includes('--json')
 }
 
 /** Reads what follows the name of a command, by its table. `null` where help is asked for. */
@@ -17,17 +27,17 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
   const help = `cheqpoint-callback ${command.name} --help`
   const refusal = (code: string, message: string, fix = help): CliError => new CliError(2, code, message, fix)
   const given = new Map<string, string | true>()
-  for (const token of tokensOf(args, table)) {
+  const tokens = tokensOf(args, table)
+  for (const token of tokens) {
     if (token.kind === 'option-terminator') continue
-    const name = token.kind === 'option' ? token.name : (operand ?? '')
+    // `-help` is read as several options of one letter each.
+    const name = token.kind === 'positional' ? (operand ?? '') : args[token.index] === '-h' ? 'help' : token.name
     const option = Object.hasOwn(table, name) ? table[name] : undefined
     if (token.kind === 'positional') {
       if (option === undefined || given.has(name)) throw refusal('argument-unknown', 'there is one value too many')
       given.set(name, token.value)
     } else if (option === undefined || name === operand) {
-      const like = closest(name, Object.keys(table))
-      const fix = like === undefined || like === operand ? help : `did you mean --${like}?`
-      throw refusal('option-unknown', `${command.name} has no option ${plain(token.rawName)}`, fix)
+      throw unknownOption(args[token.index] ?? token.rawName, name)
     } else if (!isValued(option)) {
       if (token.value !== undefined) throw refusal('option-invalid', `--${name} takes no value`)
       given.set(name, true)
@@ -36,20 +46,67 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
     } else given.set(name, token.value)
   }
   if (given.has('help')) return null
-  const values = Object.entries(table).map(([name, option]) => {
+  checkGroups()
+  const entries = Object.entries(table).map(([name, option]) => {
     const value = given.get(name)
-    return [name, isValued(option) ? read(name, option, value === true ? undefined : value) : value === true]
+    return [name, isValued(option) ? read(name, option, value === true ? undefined : value) : value === true] as const
   })
-  return Object.fromEntries(values)
+  const values: Readonly<Record<string, unknown>> = Object.fromEntries(entries)
+  for (const [name, option] of Object.entries(table)) {
+    const needed = isValued(option) ? option.only : undefined
+    if (needed !== undefined && given.has(name) && values[needed] === undefined) {
+      throw refusal('option-invalid', `--${name} is for --${needed} alone`, `leave --${name} out, or give --${needed}`)
+    }
+  }
+  // Each value was read by its own row of the table.
+  return values as Given<Options>
+
+  function unknownOption(written: string, name: string): CliError {
+    const shown = plain(written.replace(/=.*/s, ''))
+    const like = closest(name, Object.keys(table))
+    const guess = like === undefined || like === operand ? undefined : `did you mean --${like}?`
+    const isMissing = operand !== undefined && !tokens.some(({ kind }) => kind === 'positional')
+    // It may be the value that is missing: ids may start with a dash.
+    const way = `a value that starts with - goes last, after --: cheqpoint-callback ${command.name} -- ${shown}`
+    const fix = isMissing ? (guess === undefined || !written.startsWith('--') ? way : `${guess} Or ${way}`) : guess
+    return refusal('option-unknown', `${command.name} has no option ${shown}`, fix)
+  }
+
+  /** Of a group one option may be given; where none is, one of its variables may be set. */
+  function checkGroups(): void {
+    const members = Object.entries(table).flatMap(([name, option]) =>
+      isValued(option) && option.group !== undefined ? [{ name, option, group: option.group }] : [],
+    )
+    for (const group of new Set(members.map((each) => each.group))) {
+      const all = members.filter((each) => each.group === group)
+      const named = all.filter(({ name }) => given.has(name)).map(({ name }) => `--${name}`)
+      if (named.length > 1) throw refusal('option-invalid', `${named.join(' and ')} exclude each other`, 'give one')
+      const set = all.filter(({ option }) => inEnvironment(option) !== undefined)
+      if (named.length === 1 || set.length < 2) continue
+      const message = `${set.map(({ option }) => option.env).join(' and ')} are both set`
+      const ways = set.map(({ name, option }) => `--${name} "$${option.env}"`).join(' or ')
+      throw refusal('option-invalid', `${message}, and one ${group} is meant`, `give ${ways}`)
+    }
+  }
+
+  function inEnvironment({ env: name, envPattern = /./ }: Valued<unknown>): string | undefined {
+    const value = name === undefined ? undefined : env[name]
+    return value !== undefined && envPattern.test(value) ? value : undefined
+  }
+
+  /** Another option of the group was given. */
+  function isVoid({ group }: Valued<unknown>): boolean {
+    const rivals = Object.entries(table).filter(([, each]) => isValued(each) && each.group === group)
+    return group !== undefined && rivals.some(([name]) => given.has(name))
+  }
 
   function read(name: string, option: Valued<unknown>, value: string | undefined): unknown {
     const shown = option.operand ? `<${name}>` : `--${name}`
-    const fromEnv = (option.env && env[option.env]) || undefined
+    const fromEnv = isVoid(option) ? undefined : inEnvironment(option)
     const text = value ?? fromEnv ?? option.default
     if (text === undefined) {
       if (!option.required) return undefined
-      const fix = option.env === undefined ? help : `give ${shown} or set ${option.env}`
-      throw refusal('option-missing', `${command.name} needs ${shown}`, fix)
+      throw refusal('option-missing', `${command.name} needs ${shown}`)
     }
     try {
       return option.read(text)
@@ -68,15 +125,4 @@ function tokensOf(args: readonly string[], table: Options) {
   )
   const options = Object.fromEntries(entries.map(([name, type]) => [name, { type }]))
   return parseArgs({ args: [...args], options, strict: false, tokens: true }).tokens
-}
-
-/** The known word that was probably meant: one that shares most of its pairs of letters. */
-export function closest(word: string, known: readonly string[]): string | undefined {
-  const pairs = (text: string): readonly string[] => [...`^${text}`].map((letter, at) => letter + (text[at] ?? '$'))
-  const likeness = (each: string): number => {
-    const own = pairs(each)
-    return (2 * pairs(word).filter((pair) => own.includes(pair)).length) / (own.length + word.length + 1)
-  }
-  const [best] = [...known].sort((a, b) => likeness(b) - likeness(a))
-  return best !== undefined && likeness(best) >= 0.5 ? best : undefined
 }

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../index.js'
 import type { Answered, Sent } from './exchange.js'
 
-/** The header by which Cheqpoint's callbacks can be told, and that anybody can send. */
+/** The User-Agent of Cheqpoint's callbacks, which anybody can send. */
 export const genuineAgent = 'Cheqpoint-Callback/1.0'
 
 /** What the body of a callback says. */
@@ -19,7 +19,7 @@ export function callback(body: Claimed | Buffer | string, change: Readonly<Recor
   return { method: 'POST', headers, body: bytes }
 }
 
-/** The word for the outcome in the answer of a receiver; `null` where the answer is nobody's that this library knows. */
+/** The word for the outcome in the response of a receiver; `null` where it is none of this library. */
 export function wordOf({ status, body, headers }: Pick<Answered, 'status' | 'body' | 'headers'>): string | null {
   const type = status < 300 ? 'application/json' : 'application/problem+json'
   if (!String(headers['content-type']).startsWith(type)) return null

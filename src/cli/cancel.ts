@@ -1,25 +1,25 @@
 import { type Command, command } from './command.js'
+import { changeReport } from './entries.js'
 import { text } from './readers.js'
-import { changeReport, storeOptions, withStore } from './store.js'
-
-/** How long the outcome is remembered: the default of a receiver. */
-const retentionMs = 604_800_000
+import { storeOptions, withStore } from './store.js'
 
 const meanings = {
-  cancelled: 'it ended without a run; at Cheqpoint nothing changed',
-  held: 'a receiver works on it now; try again in a moment',
-  done: 'it had ended before',
-  unknown: 'never registered here, or done and forgotten',
+  cancelled: 'it ended without a run; nothing changed at Cheqpoint',
+  'in-progress': 'a receiver works on it now; try again in a moment',
+  completed: 'it had ended before',
+  unknown: 'it was never registered here, is completed and forgotten, or cannot be read by this version',
 }
 
 export const cancel: Command = command({
   name: 'cancel',
   summary: 'end a parked or pending approval without a run',
-  notes: 'Cheqpoint is not told: a reviewer can still decide, and nothing will run. It cannot be undone.',
+  notes:
+    'A damaged one is removed. Cheqpoint is not informed: a reviewer can still decide, and nothing runs. It cannot be undone. Put an id that starts with - last, after --.',
+  examples: ['req_abc123 --redis redis://localhost:6379'],
   options: { id: { operand: true, required: true, value: 'ID', read: text, about: 'approval id' }, ...storeOptions },
   run: ({ id, ...choice }, terminal) =>
-    withStore(choice, async (store) => {
-      const result = await store.cancel(id, retentionMs)
+    withStore(choice, async ({ receiver }) => {
+      const result = await receiver.cancel(id)
       return changeReport({ approvalId: id }, result, meanings[result], result === 'cancelled', terminal)
     }),
 })

@@ -33,7 +33,7 @@ export async function checkApi(baseUrl: URL, key: string | undefined): Promise<C
   return { group: 'api', target: shownUrl(baseUrl), checks }
 }
 
-const noKey = found('key', 'skipped', 'there is none to check', 'set CHEQPOINT_CONNECTION_KEY')
+const noKey = found('key', 'skipped', 'not given', 'set CHEQPOINT_CONNECTION_KEY')
 
 function reachable({ status, headers, ms }: Answered): Check {
   if (status >= 300 && status < 400) {
@@ -42,9 +42,9 @@ function reachable({ status, headers, ms }: Answered): Check {
     const message = `it redirects (${status}), which is never followed`
     return found('reachable', 'failure', message, `set baseUrl to ${to}`)
   }
-  if (status >= 500) return found('reachable', 'failure', `fails (${status})`, 'wait, or look at the proxy in between')
+  if (status >= 500) return found('reachable', 'failure', `fails (${status})`, 'wait, or check the proxy in between')
   if (ms <= slowMs) return found('reachable', 'ok', `answers in ${ms} ms`)
-  const fix = 'look for a slow proxy or DNS, or raise confirm.timeoutMs'
+  const fix = 'check proxy and DNS, or raise confirm.timeoutMs'
   return found('reachable', 'warning', `answers in ${ms} ms`, fix)
 }
 
@@ -52,18 +52,18 @@ function reachable({ status, headers, ms }: Answered): Check {
 function encryption({ protocol }: URL): Check {
   if (protocol === 'http:') return found('encryption', 'ok', 'none, on this machine')
   if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return found('encryption', 'ok', 'TLS, certificate verified')
-  const message = 'certificates are not verified: whoever stands in between can approve anything'
+  const message = 'certificates are not verified: a man in the middle can approve anything'
   return found('encryption', 'failure', message, 'unset NODE_TLS_REJECT_UNAUTHORIZED')
 }
 
 /** The date of an answer is cut to a second and took a while to arrive, so small differences say nothing. */
 function clock({ headers }: Answered): Check {
   const aheadMs = Date.now() - Date.parse(String(headers['date'])) - 500
-  if (Number.isNaN(aheadMs)) return found('clock', 'skipped', 'the API names no date to compare with')
+  if (Number.isNaN(aheadMs)) return found('clock', 'skipped', 'the API sends no date to compare with')
   const size = Math.abs(aheadMs)
   if (size <= 5_000) return found('clock', 'ok', 'agrees with the API')
   const message = `this machine is ${Math.round(size / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the API`
-  const fix = 'synchronise it (NTP): expiresAt is compared with the time of the decision'
+  const fix = 'synchronise it (NTP): expiresAt and callback tokens are checked by this clock'
   return found('clock', size <= 60_000 ? 'warning' : 'failure', message, fix)
 }
 

@@ -6,21 +6,21 @@ import { type Answered, exchange, type Sent } from './exchange.js'
 import { meaningOf } from './meanings.js'
 import { shownUrl } from './terminal.js'
 
-/** Posts what a receiver must refuse, each for another reason, and holds its answers against the table of answers. */
+/** Posts what a receiver must refuse, each for another reason, and compares its responses with the table of responses. */
 export async function checkCallback(url: URL | undefined): Promise<Checkup> {
   const checks: Check[] = []
-  if (url === undefined) checks.push(found('reachable', 'skipped', 'not looked at', 'give --callback-url'))
-  else await look(url, checks).catch((error: unknown) => checks.push(failed('reachable', error)))
+  if (url === undefined) checks.push(found('reachable', 'skipped', 'not checked', 'give --callback-url'))
+  else await check(url, checks).catch((error: unknown) => checks.push(failed('reachable', error)))
   return { group: 'callback', target: url === undefined ? '' : shownUrl(url), checks }
 }
 
-async function look(url: URL, checks: Check[]): Promise<void> {
+async function check(url: URL, checks: Check[]): Promise<void> {
   const answer = await exchange(url, callback(claimed))
   const word = wordOf(answer)
   checks.push(found('reachable', 'ok', `answers in ${answer.ms} ms`), encryption(url))
   if (word !== 'unknown-approval' && word !== 'token-refused') {
     const message = `${answer.status}: ${meaningOf(answer).meaning}`
-    checks.push(found('unknown id', 'failure', message, 'a receiver answers 404, or 401 where it wants a token'))
+    checks.push(found('unknown id', 'failure', message, 'a receiver answers 404, or 401 if it requires a token'))
     return
   }
   checks.push(found('unknown id', 'ok', `${answer.status} ${word}`), caching(answer))
@@ -44,40 +44,40 @@ const probes: readonly Probe[] = [
     check: 'other agent',
     sent: callback(claimed, { 'user-agent': 'Mozilla/5.0' }),
     expected: 403,
-    otherwise: ['failure', 'any User-Agent is let in', 'leave the option agents as it is'],
+    otherwise: ['failure', 'any User-Agent is accepted', 'leave the option agents at its default'],
   },
   {
     check: 'malformed',
     sent: callback('{"approvalId":'),
     expected: 400,
-    otherwise: ['failure', 'what is no JSON was taken', 'look at what reads bodies before the receiver'],
+    otherwise: ['failure', 'a body that is no JSON was accepted', 'check what parses bodies before the receiver'],
   },
   {
     check: 'encoded',
     sent: callback(gzipSync(body), { 'content-encoding': 'gzip' }),
     expected: 415,
-    otherwise: ['failure', 'an encoded body was taken', 'look at what unpacks bodies before the receiver'],
+    otherwise: ['failure', 'an encoded body was accepted', 'check what decompresses bodies before the receiver'],
   },
   {
     check: 'too large',
     sent: callback(body.padEnd(300_000)),
     expected: 413,
-    otherwise: ['warning', 'a body of 300,000 bytes was read', 'lower callbacks.maxBodyBytes, unless it is meant so'],
+    otherwise: ['warning', 'a body of 300,000 bytes was read', 'lower callbacks.maxBodyBytes, unless this is intended'],
   },
 ]
 
 function judge({ check, expected, otherwise }: Probe, answer: Answered, tokenFirst: boolean): Check {
   const { status } = answer
   const word = wordOf(answer)
-  if (status === expected) return found(check, 'ok', `${status} ${word ?? 'from what stands before the receiver'}`)
+  if (status === expected) return found(check, 'ok', `${status} ${word ?? 'from something in front of the receiver'}`)
   if (tokenFirst && word === 'token-refused') {
-    return found(check, 'skipped', 'the token is looked at first', 'give the URL that receiver.callbackUrl() makes')
+    return found(check, 'skipped', 'the token is checked first', 'give a URL made by receiver.callbackUrl()')
   }
   const [severity, message, fix] = otherwise
-  return found(check, severity, `${status} where ${expected} is right: ${message}`, fix)
+  return found(check, severity, `${status} instead of ${expected}: ${message}`, fix)
 }
 
-/** Where a framework routes POST alone to the receiver, it answers for the others itself. */
+/** Where a framework routes POST alone to the receiver, it answers the others itself. */
 function method(answer: Answered): Check {
   const { status, headers } = answer
   if (wordOf(answer) === 'method-not-allowed') return found('GET', 'ok', `405, Allow: ${headers['allow']}`)
@@ -88,11 +88,11 @@ function method(answer: Answered): Check {
 
 function caching({ headers }: Answered): Check {
   if (String(headers['cache-control']).includes('no-store')) return found('caching', 'ok', 'no-store')
-  return found('caching', 'warning', 'cache-control: no-store was lost', 'look at the proxy before the receiver')
+  return found('caching', 'warning', 'cache-control: no-store was lost', 'check the proxy in front of the receiver')
 }
 
 function encryption({ protocol, hostname }: URL): Check {
   if (protocol === 'https:') return found('encryption', 'ok', 'TLS, certificate verified')
   if (/^(localhost|127\.|\[::1\]$)/.test(hostname)) return found('encryption', 'ok', 'none, on this machine')
-  return found('encryption', 'warning', 'none: the token in the URL can be read on the way', 'use https')
+  return found('encryption', 'warning', 'none: others on the network can read the token in the URL', 'use https')
 }

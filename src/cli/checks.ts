@@ -2,7 +2,7 @@ import { asFailure } from './failure.js'
 
 export type Status = 'ok' | 'warning' | 'failure' | 'skipped'
 
-/** One thing that was looked at. */
+/** One thing that was checked. */
 export interface Check {
   readonly check: string
   readonly status: Status
@@ -12,8 +12,8 @@ export interface Check {
 
 /** Checks of one thing. What could not be reached fails the check `reachable`. */
 export interface Checkup {
-  readonly group: 'api' | 'callback' | 'redis'
-  /** What was looked at, without secrets; empty where nothing was given. */
+  readonly group: 'api' | 'callback' | 'store'
+  /** What was checked, without secrets; empty where nothing was given. */
   readonly target: string
   readonly checks: readonly Check[]
 }
@@ -22,7 +22,7 @@ export function found(check: string, status: Status, message: string, fix: strin
   return { check, status, message, fix }
 }
 
-/** A failure as an error tells it. */
+/** A failure, as an error describes it. */
 export function failed(check: string, error: unknown): Check {
   const { message, fix, exit } = asFailure(error)
   return found(exit === 3 ? 'reachable' : check, 'failure', message, fix)

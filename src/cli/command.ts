@@ -6,20 +6,27 @@ export interface Flag {
   readonly about: string
 }
 
-/** An option with a value, or the operand of a command, which stands on the command line without its name. */
+/** An option with a value, or the operand of a command, which is given without a name. */
 export interface Valued<Value> extends Flag {
   /** What stands for the value in help texts. */
   readonly value: string
   /** Throws with what is allowed, to be read after "must be". */
   readonly read: (text: string) => Value
   readonly default?: string
+  /** What happens without the option, in words. */
+  readonly otherwise?: string
   /** Environment variable that is read where the option is not given. */
   readonly env?: string
+  /** The variable counts only if its value matches: other programs use the same one. */
+  readonly envPattern?: RegExp
   readonly required?: true
   readonly operand?: true
+  /** Of the options of one group, one may be given; it makes the environment variables of the others void. */
+  readonly group?: string
+  /** Name of the option without which this one means nothing. */
+  readonly only?: string
 }
 
-export type Needed<Value> = Valued<Value> & { readonly required: true }
 export type Defaulted<Value> = Valued<Value> & { readonly default: string }
 export type Options = Readonly<Record<string, Flag | Valued<unknown>>>
 
@@ -32,11 +39,11 @@ export type Given<Table extends Options> = {
     : boolean
 }
 
-/** What a command has to say: the text is for people, the document for programs. */
+/** What a command prints: the text is for people, the document for programs. */
 export interface Report {
   readonly text: string
   readonly document: unknown
-  /** 0 where it is left out. */
+  /** Default 0. */
   readonly exit?: ExitCode
 }
 
@@ -44,8 +51,10 @@ export interface Report {
 export interface Command<Table extends Options = Options> {
   readonly name: string
   readonly summary: string
-  /** What else there is to know. */
+  /** What else there is to know; empty for nothing. */
   readonly notes: string
+  /** Arguments, one example each. */
+  readonly examples: readonly string[]
   readonly options: Table
   run(given: Given<Table>, terminal: Terminal): Promise<Report>
 }

@@ -1,19 +1,20 @@
 import { checkApi } from './check-api.js'
 import { checkCallback } from './check-callback.js'
-import { checkRedis } from './check-redis.js'
+import { checkStore } from './check-store.js'
 import type { Checkup, Status } from './checks.js'
 import { type Command, command } from './command.js'
 import { httpUrl, text } from './readers.js'
 import { storeOptions } from './store.js'
 import { plain, type Style, type Terminal } from './terminal.js'
 
-const { required: _, ...redis } = storeOptions.redis
+const { partitions: _, ...anyStore } = storeOptions
 
 export const doctor: Command = command({
   name: 'doctor',
-  summary: 'check key, API, callback URL and Redis, and say what to change',
+  summary: 'check key, API, callback URL and store, and say what to change',
   notes:
-    'It changes nothing: it asks the API for an approval that cannot exist, posts callbacks that a receiver refuses, and only reads from Redis. The API is always looked at, the rest where it is given. Give the key in the environment: others on this machine can read a command line.',
+    'It changes nothing that a receiver uses: it asks the API for an approval that cannot exist, posts callbacks that a receiver refuses, and tries the store on a key of its own, which it removes. The API is always checked, the rest if it is given. Pass the key in the environment: others on this machine can read a command line.',
+  examples: ['--callback-url https://app.example.com/webhooks/cheqpoint', '--redis redis://localhost:6379 --json'],
   options: {
     'api-key': { value: 'KEY', read: text, env: 'CHEQPOINT_CONNECTION_KEY', about: 'the Connection Key' },
     'base-url': {
@@ -21,22 +22,21 @@ export const doctor: Command = command({
       read: httpUrl,
       env: 'CHEQPOINT_BASE_URL',
       default: 'https://app.cheqpoint.co',
-      about: 'where the API is',
+      about: 'address of the API',
     },
-    'callback-url': { value: 'URL', read: httpUrl, about: 'where a receiver is; with a token more is checked' },
-    redis,
-    prefix: storeOptions.prefix,
+    'callback-url': { value: 'URL', read: httpUrl, about: 'address of a receiver; with a token more is checked' },
+    ...anyStore,
   },
   async run(given, terminal) {
     const checkups = [
       await checkApi(given['base-url'], given['api-key']),
       await checkCallback(given['callback-url']),
-      await checkRedis(given.redis, given.prefix),
+      await checkStore(given),
     ]
     const checks = checkups.flatMap(({ group, checks }) => checks.map((each) => ({ group, ...each })))
     const failures = checks.filter(({ status }) => status === 'failure')
     const count = (status: Status): number => checks.filter((each) => each.status === status).length
-    const verdict = `${failures.length} failed, ${count('warning')} to look at, ${count('skipped')} not checked`
+    const verdict = `failures: ${failures.length}, warnings: ${count('warning')}, not checked: ${count('skipped')}`
     return {
       text: [...checkups.map((each) => textOf(each, terminal)), verdict].join('\n\n'),
       document: { ok: failures.length === 0, checks },
@@ -45,7 +45,7 @@ export const doctor: Command = command({
   },
 })
 
-const titles = { api: 'API', callback: 'Callback URL', redis: 'Redis' }
+const titles = { api: 'API', callback: 'Callback URL', store: 'Store' }
 const signs: Readonly<Record<Status, readonly [sign: string, style: Style]>> = {
   ok: ['✓', 'green'],
   warning: ['!', 'yellow'],

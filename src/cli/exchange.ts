@@ -64,10 +64,10 @@ function unreachable(url: URL, code: string): CliError {
 }
 
 const reasons: readonly (readonly [code: RegExp, reason: string, fix: string])[] = [
-  [/^TIMEOUT$/, `no answer within ${timeoutMs / 1_000} s`, 'check firewalls, proxies, and what handles the route'],
+  [/^TIMEOUT$/, `no answer within ${timeoutMs / 1_000} s`, 'check firewalls, proxies, and the handler of the route'],
   [/REFUSED/, 'nothing listens there', 'start what should, or correct host and port'],
-  [/NOTFOUND|EAI_AGAIN/, 'its name is not known', 'correct the host name, or the DNS of this machine'],
-  [/CERT|SIGNATURE|ISSUER|ALTNAME/, 'its certificate is not trusted', 'mend it, or name its CA in NODE_EXTRA_CA_CERTS'],
+  [/NOTFOUND|EAI_AGAIN/, 'its name cannot be resolved', 'correct the host name, or the DNS of this machine'],
+  [/CERT|SIGNATURE|ISSUER|ALTNAME/, 'its certificate is not trusted', 'fix it, or name its CA in NODE_EXTRA_CA_CERTS'],
   [/HTTPParser|ERR_SSL|EPROTO/, 'it speaks another protocol', 'check host, port, and https against http'],
-  [/RESET|EPIPE|UND_ERR_SOCKET/, 'the connection was cut', 'check host, port, and what stands in between'],
+  [/RESET|EPIPE|UND_ERR_SOCKET/, 'the connection was cut', 'check host, port, and proxies in between'],
 ]

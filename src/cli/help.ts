@@ -6,24 +6,45 @@ import { columns, type Terminal } from './terminal.js'
 
 export function overview({ paint }: Terminal): string {
   return [
-    `${paint('bold', 'cheqpoint-callback')}  try, check and operate a receiver of Cheqpoint callbacks`,
+    'Try, check and operate a receiver of Cheqpoint callbacks.',
     '',
-    paint('dim', 'Commands (each has --json and --help)'),
+    `${paint('bold', 'Usage:')} cheqpoint-callback <command> [options]`,
+    '',
+    paint('bold', 'Commands:'),
     ...columns(commands.map((each) => [`  ${usage(each)}`, each.summary])),
     '',
-    paint('dim', 'Exit codes'),
+    paint('bold', 'Options:'),
+    '  --help, -h     print help, of a command too',
+    '  --version, -v  print the version',
+    '  --json         print JSON, errors too',
+    '',
+    paint('bold', 'Exit codes:'),
     ...Object.entries(exitCodes).map(([code, meaning]) => `  ${code}  ${meaning}`),
+    '',
+    paint('bold', 'Examples:'),
+    '  cheqpoint-callback simulator',
+    '  cheqpoint-callback doctor --callback-url https://app.example.com/webhooks/cheqpoint',
   ].join('\n')
 }
 
 export function helpOf(command: Command, { paint }: Terminal): string {
   const rows = optionRows(command).map(([name, about, otherwise]) => [
     `  ${name}`,
-    otherwise === '' ? about : `${about} (${otherwise})`,
+    otherwise === '' ? about : `${about} (default: ${otherwise})`,
   ])
-  const notes = command.notes === '' ? [] : ['', wrapped(command.notes)]
-  const title = paint('bold', `cheqpoint-callback ${usage(command)}`)
-  return [`${title} [options]`, command.summary, '', ...columns(rows), ...notes].join('\n')
+  const notes = command.notes === '' ? [] : [wrapped(command.notes), '']
+  return [
+    `${paint('bold', 'Usage:')} cheqpoint-callback ${usage(command)} [options]`,
+    '',
+    wrapped(`${command.summary.charAt(0).toUpperCase()}${command.summary.slice(1)}.`),
+    '',
+    ...notes,
+    paint('bold', 'Options:'),
+    ...columns(rows),
+    '',
+    paint('bold', 'Examples:'),
+    ...command.examples.map((each) => `  cheqpoint-callback ${command.name} ${each}`.trimEnd()),
+  ].join('\n')
 }
 
 /** Each option with what it is about, and what holds where it is not given. */
@@ -32,8 +53,9 @@ export function optionRows({
 }: Command): readonly (readonly [name: string, about: string, otherwise: string])[] {
   return Object.entries({ ...options, ...common }).map(([name, option]) => {
     if (!isValued(option)) return [`--${name}`, option.about, '']
-    const otherwise = [option.env && `$${option.env}`, option.default].filter((each) => each !== undefined)
-    return [option.operand ? `<${name}>` : `--${name} ${option.value}`, option.about, otherwise.join(' or ')]
+    const otherwise = [option.env && `$${option.env}`, option.default ?? option.otherwise]
+    const words = otherwise.filter((each) => each !== undefined).join(' or ')
+    return [option.operand ? `<${name}>` : `--${name} ${option.value}`, option.about, words]
   })
 }
 

@@ -1,15 +1,16 @@
 import { type Command, command } from './command.js'
-import { entriesOf } from './record.js'
-import { pageOptions, pageReport, withStore } from './store.js'
+import { pageOptions, pageReport, shownPage } from './entries.js'
+import { storeOptions, withStore } from './store.js'
 
 export const pending: Command = command({
   name: 'pending',
-  summary: 'list open approvals, those that are due first',
-  notes: 'An approval that stays due for long is one that nothing looks after: no receiver sweeps.',
-  options: pageOptions,
+  summary: 'list open approvals, those due first on top',
+  notes:
+    'An approval that stays due for minutes is one that nothing works on: no receiver sweeps this store, or none has a handler for its action.',
+  examples: ['--redis redis://localhost:6379', '--sqlite approvals.db --details', '--limit 100 --json'],
+  options: { ...pageOptions, ...storeOptions },
   run: ({ limit, cursor, details, ...choice }, terminal) =>
-    withStore(choice, async (store) => {
-      const page = await store.list({ state: 'open', limit, cursor })
-      return pageReport({ ...page, items: entriesOf(page.items) }, 'No approval is open.', details, terminal)
-    }),
+    withStore(choice, async ({ store }) =>
+      pageReport(await shownPage(store, 'due', { limit, cursor }), 'No approval is open.', details, terminal),
+    ),
 })

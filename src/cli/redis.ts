@@ -1,8 +1,7 @@
 import type { SendCommand } from '../stores/redis/redis-store.js'
 import { CliError } from './failure.js'
+import { inTime, timeoutMs } from './in-time.js'
 import { shownUrl } from './terminal.js'
-
-const timeoutMs = 5_000
 
 export interface Connection {
   readonly client: 'redis' | 'ioredis'
@@ -74,7 +73,7 @@ function ioRedis({ Redis, Cluster }: Pick<typeof import('ioredis'), 'Redis' | 'C
   }
 }
 
-/** What a client says of a connection that is gone already is of no interest. */
+/** What a client says about a connection that is gone does not matter. */
 function quietly(disconnect: () => unknown): () => Promise<void> {
   return async () => {
     try {
@@ -108,13 +107,4 @@ async function reach(url: URL, opening: Opening): Promise<Connection> {
     const fix = 'check that it runs, its host and port, and rediss:// against redis://'
     throw new CliError(3, 'store-unavailable', `no Redis answers at ${shownUrl(url)}`, fix)
   }
-}
-
-/** Ends a wait that a client would not end. */
-async function inTime<Value>(work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { closest, parse } from './args.js'
+import { closest } from '../util/closest.js'
+import { parse, wantsJson } from './args.js'
 import type { Report } from './command.js'
 import { commands } from './commands.js'
 import { asFailure, CliError, type ExitCode } from './failure.js'
 import { helpOf, overview } from './help.js'
 import { createTerminal, type Output, plain, type Terminal } from './terminal.js'
 
-/** What a command line knows of its process. */
+/** What a command line is given of its process. */
 export interface World {
   readonly stdout: Output
   readonly stderr: Output
@@ -15,20 +16,29 @@ export interface World {
 }
 
 /** Runs one command line, and resolves with its exit code. Never rejects. */
-export async function run(args: readonly string[], { stdout, stderr, env }: World): Promise<ExitCode> {
-  const json = args.includes('--json')
+export async function run(args: readonly string[], world: World): Promise<ExitCode> {
+  const { stdout, env } = world
   try {
-    const terminal = createTerminal(stdout, env, json)
+    const terminal = createTerminal(stdout, env, wantsJson(args))
     const report = await reportOf(args[0] === '--json' ? args.slice(1) : args, env, terminal)
     terminal.print(report)
     return report.exit ?? 0
   } catch (error) {
-    const { code, message, fix, exit } = asFailure(error)
-    const { print, paint } = createTerminal(stderr, env, json)
-    const text = `${paint('red', 'error')}  ${plain(message)} (${code})\n${paint('dim', `  fix  ${plain(fix)}`)}`
-    print({ text, document: { error: { code, message, fix } } })
-    return exit
+    const failure = asFailure(error)
+    printFailure(args, failure, world)
+    return failure.exit
   }
+}
+
+/** Prints what went wrong, and what to do about it. */
+export function printFailure(
+  args: readonly string[],
+  { code, message, fix }: CliError,
+  { stderr, env }: Pick<World, 'stderr' | 'env'>,
+): void {
+  const { print, paint } = createTerminal(stderr, env, wantsJson(args))
+  const text = `${paint('red', 'error')}  ${plain(message)} (${code})\n${paint('dim', `  fix  ${plain(fix)}`)}`
+  print({ text, document: { error: { code, message, fix } } })
 }
 
 async function reportOf(
@@ -38,6 +48,9 @@ async function reportOf(
 ): Promise<Report> {
   const help = (text: string): Report => ({ text, document: { help: text } })
   if (name === undefined) return { ...help(overview(terminal)), exit: 2 }
+  if (name === 'help' && rest[0] !== undefined && rest[0] !== '--json') {
+    return reportOf([rest[0], '--help'], env, terminal)
+  }
   if (name === '--help' || name === '-h' || name === 'help') return help(overview(terminal))
   if (name === '--version' || name === '-v') return { text: version(), document: { version: version() } }
   const command = commands.find((each) => each.name === name)

@@ -8,18 +8,23 @@ import { plain, shownUrl } from './terminal.js'
 
 export const send: Command = command({
   name: 'send',
-  summary: 'post a callback to an endpoint, and say what its answer means',
+  summary: 'post a callback to an endpoint, and explain its response',
   notes:
-    'A token is part of the URL: give it as a request has it. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it believed a callback. Exits with 0 where a receiver took it with a 2xx, and with 1 where one refused it, or no receiver answered.',
+    'A token is part of the URL: give the URL of a request unchanged. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it trusts callbacks. Exits with 0 if a receiver accepted it with a 2xx, or refused a stranger: a random id, or another User-Agent.',
+  examples: [
+    'http://localhost:3000/webhooks/cheqpoint',
+    'http://localhost:3000/webhooks/cheqpoint --id req_abc123 --forged',
+    'http://localhost:3000/webhooks/cheqpoint --id req_abc123 --duplicate 9',
+  ],
   options: {
     url: { operand: true, required: true, value: 'URL', read: httpUrl, about: 'where to post it' },
-    id: { value: 'ID', read: text, about: 'approval id; one that nobody knows where it is left out' },
-    status: { value: 'WORD', read: text, default: 'approved', about: 'what it claims: approved, rejected' },
-    note: { value: 'TEXT', read: text, about: "the reviewer's note" },
-    modified: { value: 'JSON', read: jsonObject, about: 'the edited details' },
+    id: { value: 'ID', read: text, otherwise: 'a random unknown id', about: 'approval id' },
+    status: { value: 'WORD', read: text, default: 'approved', about: 'claimed status: approved, rejected' },
+    note: { value: 'TEXT', read: text, otherwise: 'no note', about: "the reviewer's note" },
+    modified: { value: 'JSON', read: jsonObject, otherwise: 'no edit', about: 'the edited details' },
     forged: { about: 'claim what no reviewer decided' },
-    duplicate: { value: 'N', read: whole(0, 100), default: '0', about: 'so many copies more, at the same time' },
-    count: { value: 'N', read: whole(1, 1_000), default: '1', about: 'all that so many times, one after the other' },
+    duplicate: { value: 'N', read: whole(0, 100), default: '0', about: 'extra copies to send at the same time' },
+    count: { value: 'N', read: whole(1, 1_000), default: '1', about: 'how often to send it all, one after the other' },
     agent: { value: 'TEXT', read: text, default: genuineAgent, about: 'the User-Agent' },
   },
   async run(given, { paint }) {
@@ -27,33 +32,34 @@ export const send: Command = command({
     const approvalId = given.id ?? `req_nobody_${randomBytes(4).toString('hex')}`
     const modifiedDetails = given.modified ?? (forged ? { forged: true } : null)
     const claimed = { approvalId, status, modifiedDetails, decisionNote: given.note ?? null }
+    const isStranger = given.id === undefined || given.agent !== genuineAgent
     const copies = Array.from({ length: 1 + given.duplicate }, () => callback(claimed, { 'user-agent': given.agent }))
     const answers: Answered[] = []
     for (let round = 0; round < given.count; round++) {
       answers.push(...(await Promise.all(copies.map((copy) => exchange(url, copy)))))
     }
-    const told = answers.map((answer) => {
+    const explained = answers.map((answer) => {
       const { status, ms, body } = answer
       return { status, ms, body: body.slice(0, 1_000), ...meaningOf(answer) }
     })
     const lines = [paint('dim', `POST ${shownUrl(url)}`), paint('dim', plain(JSON.stringify(claimed)))]
-    for (const [at, { status, ms, body, meaning, worry }] of told.entries()) {
+    for (const [at, { status, ms, body, meaning, worry }] of explained.entries()) {
       const style = worry ? 'red' : status < 300 ? 'green' : 'yellow'
-      const news = meaning !== told[at - 1]?.meaning
+      const news = meaning !== explained[at - 1]?.meaning
       lines.push(...(news ? ['', meaning] : []))
       lines.push(`  ${paint(style, String(status))} in ${ms} ms  ${paint('dim', plain(body.slice(0, 160)))}`)
     }
-    const verdict = forged ? verdictOn(told.map(({ word }) => word)) : null
+    const verdict = forged ? verdictOn(explained.map(({ word }) => word)) : null
     return {
       text: [...lines, ...(verdict === null ? [] : ['', verdict])].join('\n'),
-      document: { approvalId, sent: claimed, answers: told, verdict },
-      exit: told.every(({ status, worry }) => status < 300 && !worry) ? 0 : 1,
+      document: { approvalId, sent: claimed, responses: explained, verdict },
+      exit: explained.every(({ status, worry }) => !worry && (status < 300 || isStranger)) ? 0 : 1,
     }
   },
 })
 
 function verdictOn(words: readonly (string | null)[]): string {
-  if (words.includes(null)) return 'It was forged, and what that endpoint did with it is not known here.'
+  if (words.includes(null)) return 'It was forged, and what the endpoint did with it is unknown.'
   if (!words.includes('handled')) return 'It was forged, and nothing ran because of what it says.'
   return 'It was forged. The API has a decision of its own, and that one is what the handler saw.'
 }

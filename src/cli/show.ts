@@ -1,37 +1,29 @@
+import { approvalKey } from '../approvals/entry.js'
 import { type Command, command } from './command.js'
+import { changeReport, detailsOption, payloadRows, shownApproval } from './entries.js'
 import { text } from './readers.js'
-import { entryOf } from './record.js'
-import { changeReport, detailsOption, payloadRows, storeOptions, withStore } from './store.js'
+import { storeOptions, withStore } from './store.js'
 import { columns, fact } from './terminal.js'
 
 export const show: Command = command({
   name: 'show',
   summary: 'show one approval',
-  notes: '',
+  notes: 'Put an id that starts with - last, after --.',
+  examples: ['req_abc123 --redis redis://localhost:6379', '--details --sqlite approvals.db -- -an-id-with-a-dash'],
   options: {
     id: { operand: true, required: true, value: 'ID', read: text, about: 'approval id' },
     details: detailsOption,
     ...storeOptions,
   },
   run: ({ id, details, ...choice }, terminal) =>
-    withStore(choice, async (store) => {
-      const found = await store.get(id)
-      if (found === null) {
-        return changeReport(
-          { approvalId: id },
-          'unknown',
-          'never registered here, or done and forgotten',
-          false,
-          terminal,
-        )
+    withStore(choice, async ({ store }) => {
+      const shown = shownApproval(id, await store.read(approvalKey(id)))
+      if (shown === null) {
+        const meaning = 'it was never registered here, or is completed and forgotten'
+        return changeReport({ approvalId: id }, 'unknown', meaning, false, terminal)
       }
-      const entry = entryOf(id, found)
-      const rows = Object.entries(entry.facts).map(([name, value]) => fact(name, value))
-      return {
-        text: columns([...rows.filter(([, value]) => value !== '-'), ...(details ? payloadRows(entry) : [])]).join(
-          '\n',
-        ),
-        document: { ...entry.facts, ...(details ? entry.payloads : {}) },
-      }
+      const rows = Object.entries(shown.facts).map(([name, value]) => fact(name, value))
+      const lines = columns([...rows.filter(([, value]) => value !== '-'), ...(details ? payloadRows(shown) : [])])
+      return { text: lines.join('\n'), document: { ...shown.facts, ...(details ? shown.payloads : {}) } }
     }),
 })

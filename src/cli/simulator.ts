@@ -6,19 +6,25 @@ import { CliError } from './failure.js'
 import { httpUrl, text, whole } from './readers.js'
 import { plain, shownKey, shownUrl, type Terminal } from './terminal.js'
 
-/** A key for everybody, which opens nothing but a simulator. */
+/** A well-known key, which opens nothing but a simulator. */
 const localKey = 'cq_live_local'
 
 export const simulator: Command = command({
   name: 'simulator',
   summary: 'run a local Cheqpoint, until Ctrl-C',
   notes:
-    'It knows the documented endpoints, and sends callbacks to where a request names. With --json each line is a document. What it knows is forgotten when it ends.',
+    'It has the documented endpoints, and sends callbacks to the URL that a request names. With --json each line is a document. It forgets everything when it ends.',
+  examples: ['', '--port 0 --verbose', '--callback-url http://localhost:3000/webhooks/cheqpoint'],
   options: {
-    port: { value: 'PORT', read: whole(0, 65_535), default: '4010', about: 'where it listens; 0 for any free port' },
-    key: { value: 'KEY', read: text, default: localKey, about: 'the key that it accepts' },
-    'callback-url': { value: 'URL', read: httpUrl, about: 'goes into the curl command that is printed' },
-    verbose: { about: 'print API calls, and what was sent and answered' },
+    port: { value: 'PORT', read: whole(0, 65_535), default: '4010', about: 'port to listen on; 0 for any free one' },
+    key: { value: 'KEY', read: text, default: localKey, about: 'the key to accept' },
+    'callback-url': {
+      value: 'URL',
+      read: httpUrl,
+      otherwise: 'none',
+      about: 'callback URL in the printed curl command',
+    },
+    verbose: { about: 'print API calls and bodies too' },
   },
   async run({ port, key, verbose, ...given }, terminal) {
     const ended = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
@@ -26,7 +32,7 @@ export const simulator: Command = command({
     narrate(local, verbose, terminal)
     const { url } = await local.listen(port).catch((error: unknown) => {
       if (!isCheqpointError(error, 'argument-invalid')) throw error
-      throw new CliError(1, 'port-taken', `port ${port} cannot be listened on`, 'stop what does, or give --port 0')
+      throw new CliError(1, 'port-taken', `port ${port} is taken`, 'stop what listens there, or give --port 0')
     })
     terminal.print(greeting(url, key, given['callback-url'], terminal))
     await ended
@@ -66,7 +72,7 @@ function greeting(url: string, key: string, callbackUrl: URL | undefined, { pain
   return { text: text.join('\n'), document: { type: 'listening', url, page: `${url}/`, key: shown } }
 }
 
-/** What happened, in one line; `body` is payloads, and stays away unless it is asked for. */
+/** What happened, in one line. `body` holds payloads, and is there only if asked for. */
 interface Event {
   readonly type: 'request' | 'decision' | 'callback' | 'call'
   readonly at: string

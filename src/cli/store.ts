@@ -1,118 +1,153 @@
-import type { Page, Store } from '../index.js'
+import { createReceiver, type Receiver, type Store } from '../index.js'
 import { RedisKeys } from '../stores/redis/keys.js'
-import { RedisLink } from '../stores/redis/link.js'
+import { RedisLink, type SendCommand } from '../stores/redis/link.js'
 import { redisStore } from '../stores/redis/redis-store.js'
-import type { Defaulted, Flag, Needed, Report, Valued } from './command.js'
+import { type PostgresQuery, postgresStore } from '../stores/sql/postgres-store.js'
+import { sqliteStore } from '../stores/sql/sqlite-store.js'
+import type { Defaulted, Report, Valued } from './command.js'
 import { CliError } from './failure.js'
+import { connectPostgres } from './postgres.js'
 import { text, urlOf, whole } from './readers.js'
-import { type Connection, connect } from './redis.js'
-import { columns, fact, plain, type Terminal } from './terminal.js'
+import { connect } from './redis.js'
+import { fileMissing, hasTable, openSqlite } from './sqlite.js'
+import { plain } from './terminal.js'
 
 const redisUrl = urlOf('redis://127.0.0.1:6379, or rediss:// with TLS', 'redis:', 'rediss:')
+const envPattern = /^postgres(ql)?:/
+const group = 'store'
 
 /** Which store a command is about. */
 export const storeOptions: {
-  readonly redis: Needed<URL>
+  readonly redis: Valued<URL>
+  readonly postgres: Valued<URL>
+  readonly sqlite: Valued<string>
   readonly prefix: Defaulted<string>
   readonly partitions: Valued<number>
+  readonly table: Defaulted<string>
 } = {
-  redis: { value: 'URL', read: redisUrl, env: 'REDIS_URL', required: true, about: 'where Redis is' },
-  prefix: { value: 'TEXT', read: text, default: 'cheqpoint', about: 'the prefix of the store' },
-  partitions: { value: 'N', read: whole(1, 1024), about: 'only where Redis does not know them' },
+  redis: { value: 'URL', read: redisUrl, env: 'REDIS_URL', group, about: 'the Redis of redisStore' },
+  postgres: {
+    value: 'URL',
+    read: postgresUrl,
+    ...{ env: 'DATABASE_URL', envPattern, group, about: 'the database of postgresStore' },
+  },
+  sqlite: { value: 'FILE', read: text, group, about: 'the file of sqliteStore' },
+  prefix: { value: 'TEXT', read: text, default: 'cheqpoint', only: 'redis', about: 'the prefix in Redis' },
+  partitions: {
+    value: 'N',
+    read: whole(1, 1024),
+    otherwise: 'what Redis has kept of it',
+    only: 'redis',
+    about: 'number of partitions in Redis',
+  },
+  table: { value: 'NAME', read: text, default: 'cheqpoint_entries', only: 'postgres', about: 'the table in Postgres' },
 }
 
-export const detailsOption: Flag = { about: 'show what was submitted and decided too' }
-
-export const pageOptions: typeof storeOptions & {
-  readonly limit: Defaulted<number>
-  readonly cursor: Valued<string>
-  readonly details: Flag
-} = {
-  limit: { value: 'N', read: whole(1, 1000), default: '20', about: 'so many at most' },
-  cursor: { value: 'TEXT', read: text, about: 'go on where the page before ended' },
-  details: detailsOption,
-  ...storeOptions,
+/** Its host may be left out: that of a socket is in the query. */
+function postgresUrl(given: string): URL {
+  if (envPattern.test(given) && URL.canParse(given)) return new URL(given)
+  throw new RangeError('a URL such as postgres://user:password@127.0.0.1:5432/database')
 }
 
 export interface StoreChoice {
-  readonly redis: URL
+  readonly redis?: URL | undefined
+  readonly postgres?: URL | undefined
+  readonly sqlite?: string | undefined
   readonly prefix: string
   readonly partitions?: number | undefined
+  readonly table: string
 }
 
-/** Lends a store to a command. Writes nothing by itself. */
-export async function withStore(choice: StoreChoice, use: (store: Store) => Promise<Report>): Promise<Report> {
-  const { redis, prefix, partitions } = choice
-  const connection = await connect(redis)
+/** What a command works with: the entries as they are stored, and a receiver that changes them. */
+export interface OpenStore {
+  readonly store: Store
+  readonly receiver: Receiver
+}
+
+interface Connected {
+  readonly store: Store
+  readonly close: () => unknown
+}
+
+/** Lends a store to a command, and changes nothing by itself. */
+export async function withStore(choice: StoreChoice, use: (open: OpenStore) => Promise<Report>): Promise<Report> {
+  const { store, close } = await open(choice)
   try {
-    const kept = await keptPartitions(connection, prefix)
+    const receiver = createReceiver({
+      ...{ apiKey: 'unused', store, sweep: 'off', onDecision() {}, onEvent() {} },
+      // As wide as a receiver's own can be.
+      idPattern: /(?!\.+$)[^/\\%?#]{1,512}/,
+    })
+    return await use({ store, receiver })
+  } finally {
+    await close()
+  }
+}
+
+async function open(choice: StoreChoice): Promise<Connected> {
+  const { redis, postgres, sqlite } = choice
+  if (redis !== undefined) return openRedis(redis, choice)
+  if (postgres !== undefined) return openPostgres(postgres, choice.table)
+  if (sqlite !== undefined) return openFile(sqlite)
+  const fix = 'give --redis, --postgres or --sqlite, or set REDIS_URL or DATABASE_URL'
+  throw new CliError(2, 'option-missing', 'no store is given', fix)
+}
+
+async function openRedis(url: URL, { prefix, partitions }: StoreChoice): Promise<Connected> {
+  const connection = await connect(url)
+  return closedOnFailure(connection.close, async () => {
+    const kept = await keptPartitions(connection.send, prefix)
     if (kept === null && partitions === undefined) {
-      const fix = 'correct --prefix or --redis; where no receiver ever started, give --partitions'
-      throw new CliError(2, 'prefix-unknown', `no receiver has used the prefix ${plain(prefix)} in this Redis`, fix)
+      const fix = 'correct --prefix or --redis; before a receiver has started, give --partitions'
+      throw new CliError(2, 'store-unknown', `no receiver has used the prefix ${plain(prefix)} in this Redis`, fix)
     }
     if (kept !== null && partitions !== undefined && kept !== partitions) {
-      const message = `the store has partitions: ${kept}, and --partitions says ${partitions}`
+      const message = `the store has partitions: ${kept}, and --partitions is ${partitions}`
       throw new CliError(2, 'option-invalid', message, 'leave --partitions out')
     }
-    return await use(redisStore({ sendCommand: connection.send, prefix, partitions: partitions ?? kept ?? 1 }))
-  } finally {
-    await connection.close()
+    return redisStore({ sendCommand: connection.send, prefix, partitions: partitions ?? kept ?? 1 })
+  })
+}
+
+async function openPostgres(url: URL, table: string): Promise<Connected> {
+  const connection = await connectPostgres(url)
+  return closedOnFailure(connection.close, async () => {
+    const store = postgresStore({ query: connection.query, table })
+    if (await isTable(connection.query, table)) return store
+    const fix = 'correct --table or --postgres; createTable(query) creates it'
+    throw new CliError(2, 'store-unknown', `there is no table ${plain(table)} in this database`, fix)
+  })
+}
+
+async function openFile(file: string): Promise<Connected> {
+  const connection = await openSqlite(file)
+  if (connection === null) throw fileMissing(file)
+  return closedOnFailure(connection.close, async () => {
+    if (hasTable(connection)) return sqliteStore(connection.handle)
+    const fix = 'correct --sqlite; a receiver creates its table at its first start'
+    throw new CliError(2, 'store-unknown', `no receiver has used the file ${plain(file)}`, fix)
+  })
+}
+
+async function closedOnFailure(close: () => unknown, make: () => Promise<Store>): Promise<Connected> {
+  try {
+    return { store: await make(), close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
 /** How many partitions the receivers of a prefix use; `null` where none has started. Only reads. */
-export async function keptPartitions({ send }: Pick<Connection, 'send'>, prefix: string): Promise<number | null> {
-  const { meta } = new RedisKeys(prefix, 1)
-  // Through the store's own link, so that what Redis refuses is told in the store's words.
-  const reply = await new RedisLink(send, { atLeast: 0, timeoutMs: 1 }).send(['GET', meta], meta)
+export async function keptPartitions(send: SendCommand, prefix: string): Promise<number | null> {
+  const { number } = RedisKeys.under(prefix, 1)
+  // Through the store's own link, so that what Redis refuses is reported in the store's words.
+  const reply = await new RedisLink(send, { atLeast: 0, timeoutMs: 1 }).send(['GET', number], number)
   return typeof reply === 'string' && /^[1-9]\d{0,3}$/.test(reply) ? Number(reply) : null
 }
 
-/** An entry of a list: what is always shown of it, and what only where details are asked for. */
-export interface Entry {
-  readonly facts: object
-  readonly payloads: object
-}
-
-export function pageReport(
-  { items, cursor }: Page<Entry>,
-  none: string,
-  details: boolean,
-  { paint }: Terminal,
-): Report {
-  const rows = items.map(({ facts }) => Object.entries(facts).map(([name, value]) => fact(name, value)))
-  // A column that says nothing of any of them is left out.
-  const told = rows.map((row) => row.filter((_, at) => rows.some((each) => each[at]?.[1] !== '-')))
-  const head = told[0]?.map(([name]) => name) ?? [none]
-  const [title = '', ...lines] = columns([head, ...told.map((row) => row.map(([, value]) => value))])
-  const shown = items.flatMap((item, at) => [
-    lines[at] ?? '',
-    ...(details ? columns(payloadRows(item)).map((line) => `  ${line}`) : []),
-  ])
-  const more = cursor === null ? [] : ['', paint('dim', `more: --cursor ${cursor}`)]
-  return {
-    text: [paint('dim', title), ...shown, ...more].join('\n'),
-    document: { items: items.map(({ facts, payloads }) => ({ ...facts, ...(details ? payloads : {}) })), cursor },
-  }
-}
-
-/** Each payload that there is, with its name. */
-export function payloadRows({ payloads }: Entry): readonly (readonly string[])[] {
-  const there = Object.entries(payloads).filter(([, value]) => value !== null)
-  return there.map(([name, value]) => [name, plain(JSON.stringify(value))])
-}
-
-/** JSON from the store; `null` where there is none, or it is damaged. */
-export function parsed(json: string | null): unknown {
-  try {
-    return json === null ? null : JSON.parse(json)
-  } catch {
-    return null
-  }
-}
-
-/** What became of a change to one record; its exit code says whether it is what was meant. */
-export function changeReport(key: object, result: string, meaning: string, done: boolean, { paint }: Terminal): Report {
-  const text = `${plain(Object.values(key).join())}  ${paint(done ? 'green' : 'yellow', result)}: ${meaning}`
-  return { text, document: { ...key, result }, exit: done ? 0 : 1 }
+/** Whether a table is there, whose name {@link postgresStore} has accepted. */
+async function isTable(query: PostgresQuery, table: string): Promise<boolean> {
+  const [row] = await query('SELECT to_regclass($1::text)::text AS found', [`"${table.replace('.', '"."')}"`])
+  return Object(row).found !== null
 }

@@ -46,7 +46,8 @@ export function fact(name: string, value: unknown): readonly [name: string, valu
   return [title, plain(Array.isArray(value) ? value.join(' ') || '-' : String(value))]
 }
 
-function duration(ms: number): string {
+/** A duration as people read it. */
+export function duration(ms: number): string {
   if (ms < 0) return `${duration(-ms)} ago`
   if (ms < 60_000) return `${Math.round(ms / 1_000)} s`
   if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min`

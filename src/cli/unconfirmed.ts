@@ -1,20 +1,21 @@
 import { type Command, command } from './command.js'
-import { type Entry, pageOptions, pageReport, parsed, withStore } from './store.js'
+import { filled, pageOptions, pageReport, type Shown, storeTime } from './entries.js'
+import { storeOptions, withStore } from './store.js'
 
 export const unconfirmed: Command = command({
   name: 'unconfirmed',
-  summary: 'list submissions of which nobody knows whether Cheqpoint took them',
+  summary: 'list submissions that Cheqpoint may or may not have accepted',
   notes:
-    'Look for each at Cheqpoint. Candidates are approval ids that callbacks with its token named. A submission that is under way stands here for as long as it takes.',
-  options: pageOptions,
+    'Search each at Cheqpoint. Candidates are approval ids that callbacks with its token named. A submission that is under way is listed until its response arrives.',
+  examples: ['--redis redis://localhost:6379', '--sqlite approvals.db --details'],
+  options: { ...pageOptions, ...storeOptions },
   run: ({ limit, cursor, details, ...choice }, terminal) =>
-    withStore(choice, async (store) => {
-      const page = await store.reservations({ limit, cursor })
-      const items = page.items.map(({ ref, draft, ageMs, candidates }): Entry => {
-        const { action, assistant } = draft
-        const payloads = { details: parsed(draft.details), context: parsed(draft.context) }
-        return { facts: { ref, action, assistant, ageMs, candidates }, payloads }
+    withStore(choice, async ({ store, receiver }) => {
+      const now = await storeTime(store)
+      const page = await filled({ limit, cursor }, receiver.unconfirmed, (each): readonly Shown[] => {
+        const { ref, action, assistant, sentAt, candidates, ...payloads } = each
+        return [{ facts: { ref, action, assistant, ageMs: now - sentAt, candidates }, payloads }]
       })
-      return pageReport({ ...page, items }, 'No submission is unconfirmed.', details, terminal)
+      return pageReport(page, 'No submission is unconfirmed.', details, terminal)
     }),
 })

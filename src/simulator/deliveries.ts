@@ -9,6 +9,9 @@ export const callbackAgent = 'Cheqpoint-Callback/1.0'
 /** How long a receiver may take to answer a callback. Cheqpoint documents no such time. */
 export const callbackTimeoutMs = 10_000
 
+/** How much of a response is kept. */
+const maxAnswerBytes = 65_536
+
 /** A callback, genuine or not. */
 export interface Callback {
   readonly to: string
@@ -120,7 +123,7 @@ export class Deliveries {
     try {
       const { signal } = timeout
       const answer = await send(url, { method: 'POST', headers, body, signal, dispatcher: this.#agent })
-      return { status: answer.statusCode, body: await answer.body.text(), error: null }
+      return { status: answer.statusCode, body: await readStart(answer.body), error: null }
     } catch (error) {
       return { status: null, body: '', error: this.#reason(error, timeout.signal.aborted) }
     } finally {
@@ -170,6 +173,19 @@ export class Deliveries {
       this.#underWay.delete(work)
     }
   }
+}
+
+/** The first 64 KiB of a body as text. Nothing is waited for after that. */
+async function readStart(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  // Leaving the loop ends the response.
+  for await (const chunk of body) {
+    chunks.push(chunk)
+    bytes += chunk.byteLength
+    if (bytes >= maxAnswerBytes) break
+  }
+  return Buffer.concat(chunks).subarray(0, maxAnswerBytes).toString()
 }
 
 function isSuccess({ status }: CallbackAnswer): boolean {

@@ -6,6 +6,7 @@ import { createGate, type SimulatorEnv } from './calls.js'
 import { type Callback, Deliveries } from './deliveries.js'
 import { noFaults, watchFaults } from './faults.js'
 import { readKeys } from './keys.js'
+import { refuseWebSites } from './origin.js'
 import { addPage } from './page/page.js'
 import { loadPeer } from './peers.js'
 import { RequestBook, type SimulatedRequest } from './requests.js'
@@ -55,7 +56,12 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   let listening: Promise<Listening> | undefined
 
   const app = new Hono<SimulatorEnv>()
-  app.use('/api/*', gate.handler)
+  app.use('/api/*', async (c, next) => {
+    await next()
+    // Receivers judge by it what has expired.
+    c.header('date', new Date(clock.now()).toUTCString())
+  })
+  app.use('/api/*', refuseWebSites, gate.handler)
   addEndpoints(app, { ...parts, requests, rule: (request) => rule?.(request) ?? null, callBack })
   app.notFound((c) => c.json({ error: 'Not found' }, 404))
   app.onError((error, c) => c.json({ error: error.message }, 500))

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import type { SimulatorEnv } from '../calls.js'
+import { loopbackHost } from '../origin.js'
 
 /** Nothing but the page's own files; no text becomes markup or script; nobody frames it. */
 const headers = {
@@ -20,13 +21,16 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
-/** A `Host` that only this machine can mean: no name that somebody else could have lead here. */
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
+/** What a proxy or a tunnel adds: behind one, the peer on this machine stands for others. */
+const forwarding = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
+
+const loopbackPeer = /^(?:127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3})$/
 
 /**
  * Lets the page be used by nobody but the person at this machine. The page asks for no password, shows a key and
  * decides approvals, so a web site open in the same browser must not reach it:
  *
+ * - The peer must be this machine, without a proxy or a tunnel in between.
  * - `Host` must name this machine. A site that has its own name resolve to 127.0.0.1 still sends its own name.
  * - `Origin`, where there is one, must be the page's own. Nothing here allows another by CORS, so none can read either.
  * - What changes something must be declared as JSON. A form cannot do that, and a script of another site has to ask
@@ -37,7 +41,12 @@ const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
 export const guard: MiddlewareHandler<SimulatorEnv> = async (c, next) => {
   const host = c.req.header('host') ?? new URL(c.req.url).host
   const origin = c.req.header('origin')
-  if (!loopback.test(host)) {
+  const peer = c.env?.incoming?.socket.remoteAddress
+  if (peer !== undefined && !loopbackPeer.test(peer)) {
+    c.res = c.text('The page answers to this machine only.\n', 403)
+  } else if (forwarding.some((name) => c.req.header(name) !== undefined)) {
+    c.res = c.text('The page answers to no proxy and no tunnel.\n', 403)
+  } else if (!loopbackHost.test(host)) {
     c.res = c.text('The page answers to localhost, 127.0.0.1 and [::1] only.\n', 403)
   } else if (origin !== undefined && origin !== `http://${host}`) {
     c.res = c.text('The page answers to no other origin.\n', 403)
