@@ -11,7 +11,7 @@ import { listenTls, selfSigned } from '../support/tls-server.js'
 
 const withKey = { CHEQPOINT_CONNECTION_KEY: secrets.key }
 /** What is said of what was not given. */
-const notGiven = ['callback reachable skipped', 'redis reachable skipped']
+const notGiven = ['callback reachable skipped', 'store reachable skipped']
 
 interface Examined {
   readonly code: number | null
@@ -67,7 +67,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     expect(Object.keys(Object(document))).toEqual(['ok', 'checks'])
     for (const check of Object(document).checks) {
       expect(check).toEqual({
-        group: expect.stringMatching(/^(api|callback|redis)$/),
+        group: expect.stringMatching(/^(api|callback|store)$/),
         check: expect.any(String),
         status: expect.stringMatching(/^(ok|warning|failure|skipped)$/),
         message: expect.any(String),
@@ -248,8 +248,8 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     const { url } = await misbehave(app)
     const { code, found } = await doctor(['--base-url', api, '--callback-url', url + path])
     expect(code).toBe(0)
-    expect(found('callback', 'malformed')?.message).toBe('400 from what stands before the receiver')
-    expect(found('callback', 'too large')?.message).toBe('413 from what stands before the receiver')
+    expect(found('callback', 'malformed')?.message).toBe('400 from something in front of the receiver')
+    expect(found('callback', 'too large')?.message).toBe('413 from something in front of the receiver')
   })
 
   it.each<[string, RequestListener, RegExp]>([
@@ -293,7 +293,7 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
       'encoded failure',
       'too large warning',
     ])
-    expect(found('callback', 'other agent')?.message).toBe('404 where 403 is right: any User-Agent is let in')
+    expect(found('callback', 'other agent')?.message).toBe('404 instead of 403: any User-Agent is accepted')
   })
 
   it('cannot be reached where nothing listens', async () => {
@@ -306,6 +306,6 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     expect(stdout).toMatch(
       /✗ reachable {4}http:\S+:\d+ could not be reached: nothing listens there\n +→ start what should/,
     )
-    expect(stdout).toMatch(/^1 failed, 0 to look at, 1 not checked$/m)
+    expect(stdout).toMatch(/^failures: 1, warnings: 0, not checked: 1$/m)
   })
 })

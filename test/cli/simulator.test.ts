@@ -74,8 +74,8 @@ describe('simulator', { timeout: 60_000 }, () => {
       document: {
         error: {
           code: 'port-taken',
-          message: `port ${port} cannot be listened on`,
-          fix: 'stop what does, or give --port 0',
+          message: `port ${port} is taken`,
+          fix: 'stop what listens there, or give --port 0',
         },
       },
     })

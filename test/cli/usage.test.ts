@@ -1,11 +1,29 @@
-import { readFileSync, statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { parse } from '../../src/cli/args.js'
 import { commands } from '../../src/cli/commands.js'
 import { createTerminal, plain } from '../../src/cli/terminal.js'
 import { cli, cliHere, cliJson, startCli, told } from '../support/cli.js'
+import { closedPort } from '../support/misbehaving-server.js'
+
+/** Runs the command line in a shell that redirects its output. */
+async function redirected(args: readonly string[], redirection: string) {
+  const line = `"$0" dist/src/cli/main.js "$@" ${redirection}`
+  const child = spawn('bash', ['-o', 'pipefail', '-c', line, process.execPath, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk
+  })
+  const [code] = await once(child, 'close')
+  return { code: Number(code), stderr }
+}
 
 describe('the command line', { timeout: 60_000 }, () => {
-  it('lists its commands and exit codes where nothing is asked of it, which is wrong use', async () => {
+  it('lists its commands and exit codes if no command is given, which is wrong use', async () => {
     const { code, stdout } = await cli([])
     expect(code).toBe(2)
     for (const name of [
@@ -23,17 +41,31 @@ describe('the command line', { timeout: 60_000 }, () => {
       expect(stdout).toMatch(new RegExp(`^  ${name}( <\\w+>)?  +\\w`, 'm'))
     }
     for (const exit of [0, 1, 2, 3]) expect(stdout).toMatch(new RegExp(`^  ${exit}  \\w`, 'm'))
-    expect((await cliHere(['--help'])).code).toBe(0)
+    for (const word of ['--help', '-h', 'help']) expect(await cliHere([word])).toMatchObject({ code: 0, stdout })
+    expect(stdout).toMatch(/^Usage: cheqpoint-callback <command> \[options\]$/m)
+    expect(stdout).toMatch(/^Examples:\n {2}cheqpoint-callback /m)
   })
 
   it.each(commands.map(({ name }) => name))('explains %s', async (name) => {
     const { code, stdout } = await cliHere([name, '--help'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(new RegExp(`^cheqpoint-callback ${name}`))
+    expect(stdout).toMatch(new RegExp(`^Usage: cheqpoint-callback ${name}( <\\w+>)? \\[options\\]\n`))
     expect(stdout).toContain('--json')
+    expect(await cliHere([name, '-h'])).toMatchObject({ code: 0, stdout })
+    expect(await cliHere(['help', name])).toMatchObject({ code: 0, stdout })
   })
 
-  it('tells its version, which is that of the package', async () => {
+  it.each(commands.map((command) => ({ command, name: command.name })))(
+    'shows examples of $name that it takes',
+    ({ command }) => {
+      expect(command.examples.length).toBeGreaterThan(0)
+      for (const example of command.examples) {
+        expect(parse(command, example === '' ? [] : example.split(' '), {}), example).not.toBeNull()
+      }
+    },
+  )
+
+  it('prints its version, which is that of the package', async () => {
     const { version }: { readonly version: string } = JSON.parse(readFileSync('package.json', 'utf8'))
     expect(await cli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
     expect((await cliJson(['--version'])).document).toEqual({ version })
@@ -59,6 +91,24 @@ describe('the command line', { timeout: 60_000 }, () => {
       'option-unknown',
       'doctor has no option --constructor',
       'cheqpoint-callback doctor --help',
+    ],
+    [
+      ['show', '-dash', '--redis', 'redis://127.0.0.1:9'],
+      'option-unknown',
+      'show has no option -dash',
+      'a value that starts with - goes last, after --: cheqpoint-callback show -- -dash',
+    ],
+    [
+      ['discard', '--partition'],
+      'option-unknown',
+      'discard has no option --partition',
+      'did you mean --partitions? Or a value that starts with - goes last, after --: cheqpoint-callback discard -- --partition',
+    ],
+    [
+      ['cancel', 'req_1', '--redsi=redis://:secret@127.0.0.1'],
+      'option-unknown',
+      'cancel has no option --redsi',
+      'did you mean --redis?',
     ],
     [['doctor', '--callback-url'], 'option-invalid', '--callback-url needs a value', '--callback-url=URL'],
     [['send', 'http://127.0.0.1/', '--note', '--forged'], 'option-invalid', '--note needs a value', '--note=TEXT'],
@@ -94,7 +144,6 @@ describe('the command line', { timeout: 60_000 }, () => {
       '--port must be a whole number from 0 to 65535',
       'cheqpoint-callback simulator --help',
     ],
-    [['pending'], 'option-missing', 'pending needs --redis', 'give --redis or set REDIS_URL'],
     [
       ['pending', '--redis', 'http://127.0.0.1/'],
       'option-invalid',
@@ -130,7 +179,7 @@ describe('the command line', { timeout: 60_000 }, () => {
     )
   })
 
-  it('ends without a word when nobody reads its output any more', async () => {
+  it('ends without a word when its output is read no longer', async () => {
     const { child, lines } = startCli(['simulator', '--port', '0', '--json', '--verbose'])
     const errors: Buffer[] = []
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
@@ -144,6 +193,34 @@ describe('the command line', { timeout: 60_000 }, () => {
     await fetch(`${url}/api/approvals/a`).catch(() => null)
     expect(await ended).toBe(0)
     expect(Buffer.concat(errors).toString()).toBe('')
+  })
+
+  it.runIf(existsSync('/dev/full'))(
+    'says in one line that its output cannot be written, and how to go on',
+    async () => {
+      const failure = 'the output could not be written (ENOSPC)'
+      for (const args of [['--help'], ['--version'], ['pending', '--help'], ['--help', '--json']]) {
+        const { code, stderr } = await redirected(args, '> /dev/full')
+        expect(code).toBe(3)
+        if (args.includes('--json')) expect(JSON.parse(stderr)).toMatchObject({ error: { message: failure } })
+        else
+          expect(stderr).toMatch(
+            /^error {2}the output could not be written \(ENOSPC\) \(output-failed\)\n {2}fix {2}.*\n$/,
+          )
+      }
+      expect(await redirected(['--help'], '> /dev/full 2> /dev/full')).toEqual({ code: 3, stderr: '' })
+      // What went wrong before is what counts.
+      expect(await redirected(['simulater'], '2> /dev/full')).toEqual({ code: 2, stderr: '' })
+    },
+  )
+
+  it('keeps its exit code when the reader of its output has read enough', async () => {
+    expect(await redirected(['--help'], '| head -c 1 > /dev/null')).toEqual({
+      code: 0,
+      stderr: '',
+    })
+    const nowhere = ['doctor', '--base-url', `http://127.0.0.1:${await closedPort()}`]
+    expect(await redirected(nowhere, '| true')).toEqual({ code: 3, stderr: '' })
   })
 
   it('is built as a program', () => {

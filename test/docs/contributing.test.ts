@@ -37,6 +37,23 @@ describe('CONTRIBUTING.md', () => {
     expect(named.filter((path) => !existsSync(path))).toEqual([])
   })
 
+  it('lists every folder of the source that it says has an order, from the top down', () => {
+    const listed = tableRows('CONTRIBUTING.md', 'folders').flatMap(([cell = '']) => quoted(cell))
+    const beside = ['simulator/', 'testing/', 'cli/', 'opentelemetry/']
+    const folders = readdirSync('src', { withFileTypes: true }).filter((each) => each.isDirectory())
+    const names = folders.map(({ name }) => `${name}/`).filter((name) => !beside.includes(name))
+    expect([...listed].sort()).toEqual(names.sort())
+  })
+
+  it('follows a callback through at most ten files', () => {
+    const path = text.split('<!-- path -->')[1]?.split('<!-- /path -->')[0] ?? ''
+    const files = [...path.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target)
+    expect(files).toContain('src/pipeline/pipeline.ts')
+    expect(new Set(files).size).toBe(files.length)
+    expect(files.length).toBeGreaterThan(6)
+    expect(files.length).toBeLessThanOrEqual(10)
+  })
+
   it('shows options that the long runs know', () => {
     for (const [run = '', part = ''] of tableRows('CONTRIBUTING.md', 'runs')) {
       const file = /dist\/(test\/[\w/]+)\.js/.exec(scripts[quoted(run)[0]?.replace('npm run ', '') ?? ''] ?? '')?.[1]

@@ -31,7 +31,7 @@ async function start(document: string, name: string, env: Readonly<Record<string
   const [port, { url: api }] = [await freePort(), await simulator.listen()]
   const url = `http://127.0.0.1:${port}`
   const file = compileBlock(document, name, folder, (code) =>
-    code.replace('https://app.example.com', url).replace('listen(3000', `listen(${port}`),
+    code.replace('https://app.example.com', url).replace(/(listen\(|port: )3000/, `$1${port}`),
   )
   const child = spawn(process.execPath, [file], {
     env: {
@@ -71,7 +71,7 @@ const order = {
 }
 
 describe('docs/migrating.md', () => {
-  it.each(['migrating/before', 'migrating/step-1'])('shows in %s what acts on a decision', async (name) => {
+  it.each(['migrating/before', 'migrating/step-1'])('shows in %s a program that acts on a decision', async (name) => {
     const { url, line } = await start('docs/migrating.md', name)
     const answer = await ask(`${url}/refunds`, order)
     expect(answer.status).toBe(202)
@@ -82,7 +82,7 @@ describe('docs/migrating.md', () => {
     expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
   })
 
-  it('says rightly that a forged callback loses the decision by hand, and not with a receiver', async () => {
+  it('is right that a forged callback loses the decision by hand, and not with a receiver', async () => {
     const forgeThenDecide = async ({ url }: Program): Promise<number | null | undefined> => {
       const { approvalId } = JSON.parse(await (await ask(`${url}/refunds`, order)).text())
       await simulator.sendCallback({ to: `${url}/webhooks/cheqpoint`, approvalId })
@@ -94,14 +94,34 @@ describe('docs/migrating.md', () => {
     await simulator.close()
     simulator = await createSimulator({ apiKey })
     const ours = await start('docs/migrating.md', 'migrating/step-1')
-    // 202 within the gap after the GET that the forged one caused: it is looked into when that is over.
+    // 202 within the minimum interval after the GET that the forged one caused: it is polled after that.
     expect([200, 202]).toContain(await forgeThenDecide(ours))
     expect(await ours.line()).toContain('refund {"orderId":"8842","amount":120}')
   })
 })
 
+describe('docs/core.md', () => {
+  it.each([
+    ['core/express', 'refunded $120 for order 8842'],
+    ['core/hono', 'queued $120 for order 8842'],
+  ])('shows in %s how to act on a verified decision, once, and how to refuse a stranger', async (name, told) => {
+    const { url, line } = await start('docs/core.md', name)
+    const answer = await ask(`${url}/refunds`, order)
+    expect(answer.status).toBe(202)
+    const { approvalId } = JSON.parse(await answer.text())
+    const to = `${url}/webhooks/cheqpoint`
+    expect(await simulator.sendCallback({ to, approvalId, status: 'approved' })).toMatchObject({ status: 401 })
+    simulator.decide(approvalId, { status: 'approved' })
+    expect(await line()).toBe(`${told}, key cheqpoint:${approvalId}`)
+    await simulator.settled()
+    expect(await simulator.redeliver(approvalId)).toMatchObject({ status: 200 })
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([401, 200, 200])
+    expect(simulator.requests().filter(({ method }) => method === 'GET')).toHaveLength(1)
+  })
+})
+
 describeWith('redis-server', 'a process as it is meant to run', () => {
-  it('tells its health, and ends cleanly: docs/operating.md', async () => {
+  it('reports its health, and ends cleanly: docs/operating.md', async () => {
     const redis = await startRedis()
     onTestFinished(() => redis.stop())
     const { url, child } = await start('docs/operating.md', 'operating/process', { REDIS_URL: redis.url })
@@ -126,7 +146,7 @@ describeWith('redis-server', 'a process as it is meant to run', () => {
 })
 
 describe('docs/operating.md', () => {
-  it('says rightly that a lost submission is followed by track and discard', async () => {
+  it('is right that a lost submission is followed by track and discard', async () => {
     const { url } = await simulator.listen()
     const callbackUrl = 'https://app.test/hooks'
     const handled: string[] = []

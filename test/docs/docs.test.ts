@@ -2,8 +2,18 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createReceiver, errorCodes, isCheqpointError, type Outcome, toResponse } from '../../src/index.js'
-import { redisStore } from '../../src/stores/redis/redis-store.js'
+import {
+  createClient,
+  createReceiver,
+  errorCodes,
+  isCheqpointError,
+  memoryStore,
+  type Outcome,
+  toResponse,
+  verifyAndResolve,
+} from '../../src/index.js'
+import { optionalCommands, redisStore, requiredCommands } from '../../src/stores/redis/redis-store.js'
+import { postgresStore } from '../../src/stores/sql/postgres-store.js'
 import { quoted, tableRows } from '../support/blocks.js'
 
 const reference = 'docs/reference.md'
@@ -16,7 +26,7 @@ function knownNames(give: (wrong: { readonly surprise: number }) => unknown): re
   } catch (error) {
     if (isCheqpointError(error, 'option-unknown')) return error.message.split('known are: ')[1]?.split(', ') ?? []
   }
-  throw new Error('an unknown option was taken')
+  throw new Error('an unknown option was accepted')
 }
 
 /** Names that a group of options of a receiver knows. */
@@ -60,6 +70,11 @@ describe('docs/reference.md', () => {
     expect([...firstWords(reference, 'redis options')].sort()).toEqual([...known].sort())
   })
 
+  it('lists every option of postgresStore, and no other', () => {
+    const known = knownNames((wrong) => postgresStore({ query: async () => [], ...wrong }))
+    expect([...firstWords(reference, 'postgres options')].sort()).toEqual([...known].sort())
+  })
+
   it('lists every method of a receiver, and no other', () => {
     const methods = firstWords(reference, 'methods').filter((word) => /^\w+\(/.test(word))
     const names = methods.map((call) => call.split('(')[0])
@@ -72,6 +87,8 @@ describe('docs/reference.md', () => {
       'cheqpoint-callback/express': await import('../../adapters/express.js'),
       'cheqpoint-callback/hono': await import('../../adapters/hono.js'),
       'cheqpoint-callback/redis': await import('../../src/stores/redis/redis-store.js'),
+      'cheqpoint-callback/sqlite': await import('../../src/stores/sql/sqlite-store.js'),
+      'cheqpoint-callback/postgres': await import('../../src/stores/sql/postgres-store.js'),
       'cheqpoint-callback/simulator': await import('../../src/simulator/index.js'),
       'cheqpoint-callback/testing': await import('../../src/testing/index.js'),
     }
@@ -86,12 +103,12 @@ describe('docs/reference.md', () => {
     expect([...documented].sort()).toEqual([...exported].sort())
   })
 
-  it('shows each answer with the status that is given', () => {
+  it('shows each response with the status that it has', () => {
     const rows = tableRows(reference, 'answers').flatMap(([names = '', swept = '', alone = '']) =>
       quoted(names.split('(')[0] ?? '').map((kind) => ({ kind, swept, alone })),
     )
     for (const { kind, swept, alone } of rows) {
-      // The table names kinds as users read them; a kind that does not exist has no answer, and fails here.
+      // The table names kinds as users read them; a kind that does not exist has no response, and fails here.
       const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
       expect(toResponse(outcome, { swept: true }).status, kind).toBe(Number.parseInt(swept, 10))
       const last = alone.match(/\d{3}/g)?.at(-1)
@@ -100,7 +117,7 @@ describe('docs/reference.md', () => {
     expect(rows.map(({ kind }) => kind)).toContain('handled')
   })
 
-  it('says in its table all that can be answered', () => {
+  it('lists in its table every response', () => {
     const rows = tableRows(reference, 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
     const source = readFileSync('src/http/responses.ts', 'utf8')
     const kinds = [...(source.split('= {\n')[1]?.split('\n}')[0] ?? '').matchAll(/^ {2}'?([a-z-]+)'?:/gm)].map(
@@ -138,8 +155,18 @@ describe('docs/concepts.md', () => {
   const picture = readFileSync('docs/images/pipeline.svg', 'utf8')
 
   it('explains each term, once', () => {
-    const terms = [...readFileSync('docs/concepts.md', 'utf8').matchAll(/^\*\*(\w+)\.\*\*/gm)].map(([, term]) => term)
-    expect(terms).toEqual(['Lease', 'Fence', 'Knock', 'Gap', 'Tombstone', 'Park', 'Adopt'])
+    const terms = [...readFileSync('docs/concepts.md', 'utf8').matchAll(/^\*\*([\w ]+)\.\*\*/gm)].map(
+      ([, term]) => term,
+    )
+    expect(terms).toEqual([
+      'Lease',
+      'Fencing token',
+      'Nudge',
+      'Minimum interval',
+      'Tombstone',
+      'Park',
+      'Orphaned submission',
+    ])
   })
 
   it('shows in its picture each step, in the order of the text', () => {
@@ -152,6 +179,52 @@ describe('docs/concepts.md', () => {
     expect(picture).not.toMatch(/<script|href=|@import|url\((?!#)/)
     expect(picture).toContain('prefers-color-scheme: dark')
     expect(picture).toMatch(/<title[^>]*>.+<\/title>/)
+  })
+})
+
+describe('docs/stores.md', () => {
+  it('lists the commands that a user of Redis needs, and no other', () => {
+    const text = readFileSync('docs/stores.md', 'utf8')
+    const part = text.split('<!-- redis commands -->')[1]?.split('<!-- /redis commands -->')[0] ?? ''
+    const [required = '', optional = ''] = part.trim().split('\n\n')
+    expect(quoted(required)).toEqual(requiredCommands)
+    expect(quoted(optional)).toEqual(optionalCommands)
+  })
+
+  it('has the column of each store that can be imported, by its name', () => {
+    const [header = ''] = readFileSync('docs/stores.md', 'utf8').match(/^\| \|.*$/m) ?? []
+    expect(quoted(header).map((call) => call.split('(')[0])).toEqual([
+      'memoryStore',
+      'sqliteStore',
+      'postgresStore',
+      'redisStore',
+    ])
+  })
+})
+
+describe('docs/core.md', () => {
+  it('lists every option of verifyAndResolve, and no other', async () => {
+    const wrong = { store: memoryStore(), client: createClient({ apiKey: 'k' }), surprise: 1 }
+    const callback = new Request('http://localhost/')
+    const refused: unknown = await verifyAndResolve(callback, wrong).catch((error: unknown) => error)
+    const known = knownNames(() => {
+      throw refused
+    })
+    const table = readFileSync('docs/core.md', 'utf8').split('| option | |')[1]?.split('\n\n')[0] ?? ''
+    const named = table.split('\n').flatMap((line) => {
+      const [, first = '', rest = ''] = line.split('|')
+      return first.trim() === 'others' ? quoted(rest) : quoted(first)
+    })
+    expect([...named].sort()).toEqual([...known].sort())
+  })
+
+  it('lists everything that a claim has for its user', () => {
+    const table = readFileSync('docs/core.md', 'utf8').split('## The claim')[1]?.split('\n\n')[2] ?? ''
+    const named = table.split('\n').flatMap((line) => quoted(line.split('|')[1] ?? ''))
+    expect(named.map((call) => call.split('(')[0])).toEqual([
+      ...['decision', 'idempotencyKey', 'attempt', 'fence', 'signal'],
+      ...['complete', 'release', 'park', 'extend'],
+    ])
   })
 })
 
@@ -227,7 +300,15 @@ describe('SECURITY.md', () => {
     const receiver = createReceiver({ apiKey: 'k', onDecision() {} })
     const events = readFileSync('src/model/events.ts', 'utf8')
     for (const name of ['resolve', 'wait', 'submit', 'parked', 'unconfirmed']) expect(receiver).toHaveProperty(name)
-    for (const option of ['callbackSecret', 'adopt', 'retentionMs', 'guarantee', 'baseUrl', 'onEvent', 'dispatcher'])
+    for (const option of [
+      'callbackSecret',
+      'callbackTokens',
+      'retentionMs',
+      'guarantee',
+      'baseUrl',
+      'onEvent',
+      'dispatcher',
+    ])
       expect(knownOptions()).toContain(option)
     for (const [, type] of text.matchAll(/`((?:[a-z]+-)+[a-z]+|mismatch|refused)`/g))
       if (!['lru-cache', 'body-parser', 'x-api-key'].includes(type ?? '')) expect(events).toContain(`'${type}'`)
@@ -236,11 +317,14 @@ describe('SECURITY.md', () => {
 
 /** Anchors of the headings of a Markdown file. */
 function headings(file: string): readonly string[] {
-  const lines = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)]
-  return lines.map(([, title = '']) =>
+  const text = readFileSync(file, 'utf8')
+  const named = [...text.matchAll(/^<a id="([\w-]+)"><\/a>$/gm)].map(([, id = '']) => id)
+  const lines = [...text.matchAll(/^#+ (.*)$/gm)]
+  const titles = lines.map(([, title = '']) =>
     title
       .toLowerCase()
       .replace(/[^\w -]/g, '')
       .replaceAll(' ', '-'),
   )
+  return [...named, ...titles]
 }

@@ -9,25 +9,41 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 /** What examples take for granted; an example's own names come before these. */
 const prelude = `
 import {
-  CheqpointError, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError, memoryStore, toResponse,
-  toWebResponse, verifyAndResolve, type Decision, type Receiver, type Run, type Store,
+  action, CheqpointError, createCallbackUrl, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError,
+  memoryStore, register, toResponse, toWebResponse, verifyAndResolve, type ApprovedDecision, type Client, type Decision,
+  type Run, type Store, type TypedReceiver, type VerifyOptions,
 } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
+import { type PostgresStore, postgresStore } from 'cheqpoint-callback/postgres'
 import { redisStore } from 'cheqpoint-callback/redis'
+import { type SqliteStore, sqliteStore } from 'cheqpoint-callback/sqlite'
 import { createSimulator } from 'cheqpoint-callback/simulator'
 import { fakeCallback, storeContract } from 'cheqpoint-callback/testing'
 import type { Express } from 'express'
 import type { Hono } from 'hono'
+import Database from 'libsql'
+import type { Pool } from 'pg'
+import type { Sql } from 'postgres'
+import { z } from 'zod'
 declare const apiKey: string
+declare const secret: string
+declare const details: { readonly orderId: string; readonly amount: number }
+declare const client: Client
+declare const options: VerifyOptions
+declare const pool: Pool
+declare const sql: Sql
 declare const approvalId: string
 declare const emptyDatabase: () => Promise<object>
 declare const myStore: (database: object) => Store
 declare const test: (name: string, run: () => Promise<void>) => void
-declare const receiver: Receiver
+declare const receiver: TypedReceiver
 declare const request: Request
 declare const onDecision: (decision: Decision, run: Run) => void
 declare const refund: (details: object, options: { readonly idempotencyKey: string }) => Promise<void>
+declare const decision: ApprovedDecision<{ readonly orderId: string }>
+declare const run: Run
+declare const database: Database.Database
 declare const jobs: { add(decision: unknown, options: { readonly key: string }): Promise<void> }
 `
 
@@ -43,8 +59,8 @@ function examples(): readonly Example[] {
       .map((name) => `${dir}/${name}`),
   )
   return files.flatMap((file) => {
-    const comments = readFileSync(file, 'utf8').matchAll(/@example\n \* ```ts\n([\s\S]*?) \* ```/g)
-    return [...comments].map(([, lines = '']) => ({ file, code: lines.replaceAll(/^ \* ?/gm, '') }))
+    const comments = readFileSync(file, 'utf8').matchAll(/@example\n *\* ```ts\n([\s\S]*?) *\* ```/g)
+    return [...comments].map(([, lines = '']) => ({ file, code: lines.replaceAll(/^ *\* ?/gm, '') }))
   })
 }
 
@@ -58,6 +74,8 @@ describe('the examples in doc comments', () => {
       'src/simulator/index.ts',
       'src/testing/fake-callback.ts',
       'src/testing/store-contract.ts',
+      'src/stores/sql/postgres-store.ts',
+      'src/stores/sql/sqlite-store.ts',
       'adapters/hono.ts',
     ]) {
       expect(files).toContain(main)
@@ -66,9 +84,14 @@ describe('the examples in doc comments', () => {
 
   it('compile as strictly as the library itself', () => {
     mkdirSync(folder, { recursive: true })
-    for (const [at, { file, code }] of examples().entries()) {
+    // Lines for several clients, with the imports of each, are no program: tests of the stores run them.
+    const programs = examples().filter(({ code }) => !/^import /m.test(code))
+    expect(programs.length).toBeGreaterThan(12)
+    for (const [at, { file, code }] of programs.entries()) {
       const app = file.includes('hono') ? 'Hono' : 'Express'
-      const module = `${prelude}declare const app: ${app}\nexport async function example() {\n${code}}\n`
+      const store = file.includes('sqlite') ? 'SqliteStore' : 'PostgresStore'
+      const given = `declare const app: ${app}\ndeclare const store: ${store}\n`
+      const module = `${prelude}${given}export async function example() {\n${code}}\n`
       writeFileSync(`${folder}/${at}-${file.replaceAll('/', '-')}`, module)
     }
     const loose = {

@@ -58,7 +58,8 @@ describe('the example for Express', () => {
     expect(simulator.list()).toHaveLength(2)
     const health = await fetch(`http://127.0.0.1:${port}/health`)
     expect(health.status).toBe(200)
-    expect(await health.json()).toEqual({ open: 2, parked: 0, overdueMs: 0 })
+    // Two approvals, and the references of their idempotency keys.
+    expect(await health.json()).toEqual({ open: 4, parked: 0, overdueMs: 0 })
 
     const to = `http://127.0.0.1:${port}/webhooks/cheqpoint`
     expect((await simulator.sendCallback({ to, approvalId: ada, status: 'approved' })).status).toBe(401)
@@ -73,7 +74,7 @@ describe('the example for Express', () => {
 })
 
 describe('the example for Hono', () => {
-  it('answers who asked with the result, and takes the token from the path', async () => {
+  it('responds with the result, and takes the token from the path', async () => {
     const port = await freePort()
     const { child, line, ended } = start('examples/hono.js', { PORT: String(port) })
     expect(await line()).toBe(`listening on ${port}`)
@@ -109,7 +110,7 @@ describe('the example for Hono', () => {
 })
 
 describe('the demo', () => {
-  it('shows all that it promises', async () => {
+  it('shows everything that it promises', async () => {
     const { rest, ended } = start('examples/demo.js', {}, '--auto')
     const lines = await rest()
     expect(lines.filter((line) => line.startsWith('  ok  '))).toHaveLength(8)
@@ -209,15 +210,17 @@ describeWith('redis-server', 'the example of a cron job', () => {
   it('ends with 1 where something could not be confirmed', async () => {
     redis = await startRedis()
     const client = await createClient({ url: redis.url }).connect()
-    const store = redisStore({ sendCommand: (args) => client.sendCommand(args), prefix: 'refunds' })
-    const now = Date.now()
-    await store.add(
-      {
-        ...{ id: 'req_1', ref: null, action: 'process_refund', assistant: null, expiresAt: now + 3_600_000 },
-        ...{ details: '{"orderId":"8842","amount":120}', context: 'null' },
-      },
-      { dueInMs: 0 },
-    )
+    const app = createReceiver({
+      apiKey,
+      baseUrl,
+      store: redisStore({ sendCommand: (args) => client.sendCommand(args), prefix: 'refunds' }),
+      sweep: 'elsewhere',
+      polling: { firstMs: 1 },
+      log: false,
+      onDecision() {},
+    })
+    await app.track('req_1', { action: 'process_refund', details: { orderId: '8842', amount: 120 } })
+    await app.close()
     await client.close()
     simulator.faults.api = { status: 500 }
     const { rest, ended } = start('examples/cron.js', { REDIS_URL: redis.url })
@@ -284,7 +287,7 @@ describe('examples/README.md', () => {
       .map((test) => readFileSync(test, 'utf8'))
     const built = name.replace('.ts', '.js')
     const host = name === 'next.ts' ? 'test/support/next-host.js' : `examples/${built}`
-    const started = [`start('${host}'`, `start('${built}'`, `'dist/${host}'`]
+    const started = [`start('${host}'`, `start('${built}'`, `'dist/${host}'`, `runApproved('${host}'`]
     expect(sources.some((source) => started.some((text) => source.includes(text)))).toBe(true)
   })
 })

@@ -13,8 +13,7 @@ let simulator: Simulator
 let child: ChildProcess | undefined
 
 afterAll(() => {
-  for (const name of ['express', 'hono', 'redis', 'simulator'])
-    rmSync(`${folder}-${name}`, { recursive: true, force: true })
+  for (const name of ['express', 'hono', 'stores-redis']) rmSync(`${folder}-${name}`, { recursive: true, force: true })
 })
 beforeEach(async () => {
   simulator = await createSimulator({ apiKey: 'cq_live_readme' })
@@ -24,9 +23,9 @@ afterEach(async () => {
   await simulator.close()
 })
 
-/** Compiles a block of the README, strictly, and gives the path of the JavaScript. */
-function compile(name: string, change?: (code: string) => string): string {
-  return compileBlock('README.md', name, `${folder}-${name}`, change)
+/** Compiles a block of a document, strictly, and gives the path of the JavaScript. */
+function compile(document: string, name: string, change?: (code: string) => string): string {
+  return compileBlock(document, name, `${folder}-${name.replace('/', '-')}`, change)
 }
 
 /** Starts a program and reads its output line by line. */
@@ -36,12 +35,19 @@ function start(file: string, env: Readonly<Record<string, string>>): AsyncIterat
   return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 }
 
-describe('the quick start of the README', () => {
-  it.each(['express', 'hono'])('for %s compiles, submits, and handles the decision that comes back', async (name) => {
+describe('a program to start with', () => {
+  it.each([
+    ['README.md', 'express'],
+    ['docs/getting-started.md', 'hono'],
+  ])('in %s, for %s, compiles, submits, and handles the decision that comes back', async (document, name) => {
     const port = await freePort()
     const { url } = await simulator.listen()
-    const file = compile(name, (code) =>
-      code.replace('https://app.example.com', `http://127.0.0.1:${port}`).replaceAll('3000', String(port)),
+    const file = compile(document, name, (code) =>
+      code
+        .replace('https://app.example.com', `http://127.0.0.1:${port}`)
+        .replaceAll('3000', String(port))
+        // The README shows the real Cheqpoint, which needs no address.
+        .replace(/(CONNECTION_KEY,\n)(?! *baseUrl)/, '$1  baseUrl: process.env.CHEQPOINT_BASE_URL,\n'),
     )
     const lines = start(file, {
       CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
@@ -49,22 +55,19 @@ describe('the quick start of the README', () => {
       CALLBACK_SECRET: 'a secret of the readme test',
     })
     const pending = await submitted()
-    if (name === 'express') expect((await lines.next()).value).toBe(`pending: ${pending}`)
     simulator.decide(pending, { status: 'approved' })
     expect((await lines.next()).value).toContain(
-      name === 'express'
-        ? `refund {"orderId":"8842","amount":120,"currency":"USD"}, key cheqpoint:${pending}`
-        : 'approved {',
+      name === 'express' ? `refund { orderId: '8842', amount: 120 } cheqpoint:${pending}` : 'approved {',
     )
     await simulator.settled()
     expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
   })
 
   describeWith('redis-server', 'with Redis', () =>
-    it('for Redis compiles, and follows a request to its end', async () => {
+    it('in docs/stores.md compiles, and follows a request to its end', async () => {
       const redis = await sharedRedis()
       const { url } = await simulator.listen()
-      const lines = start(compile('redis'), {
+      const lines = start(compile('docs/stores.md', 'stores/redis'), {
         CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
         CHEQPOINT_BASE_URL: url,
         REDIS_URL: redis.url,
@@ -75,15 +78,6 @@ describe('the quick start of the README', () => {
       await redis.stop()
     }),
   )
-
-  it('for the simulator compiles and runs', async () => {
-    const port = await freePort()
-    const lines = start(
-      compile('simulator', (code) => code.replace('4010', String(port))),
-      {},
-    )
-    expect((await lines.next()).value).toBe(`http://127.0.0.1:${port}`)
-  })
 })
 
 /** The id of the request once it was submitted. */

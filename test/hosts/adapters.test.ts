@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { memoryStore, type ReceiverOptions, type RefusalReason } from '../../src/index.js'
+import type { ReceiverOptions } from '../../src/index.js'
+import type { RefusalReason } from '../../src/model/events.js'
 import {
   type AdapterBench,
   adapterBench,
@@ -244,7 +245,7 @@ const answers: readonly Row[] = [
     runs: 1,
   }),
   asked('a store that is down', problem(503, 'store-unavailable', 'Try again later', { 'retry-after': '5' }), {
-    options: { store: Object.assign(memoryStore(), { claim: () => Promise.reject(new Error('connection refused')) }) },
+    given: ({ breakStore }) => breakStore(),
     gets: 0,
   }),
 ]

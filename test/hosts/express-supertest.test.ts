@@ -2,7 +2,7 @@ import express from 'express'
 import request from 'supertest'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { expressCallback } from '../../adapters/express.js'
-import { createReceiver, type Receiver } from '../../src/index.js'
+import { createReceiver, type TypedReceiver } from '../../src/index.js'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 
 /*
@@ -11,7 +11,7 @@ import { createSimulator, type Simulator } from '../../src/simulator/index.js'
  */
 
 let cheqpoint: Simulator
-let receiver: Receiver
+let receiver: TypedReceiver
 let refunds: unknown[]
 let app: express.Express
 

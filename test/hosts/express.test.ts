@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
-import { Socket } from 'node:net'
+import { connect, createServer } from 'node:http2'
+import { type AddressInfo, Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
@@ -277,4 +279,59 @@ describe('the handler in an app', () => {
     await send({ path: `${path}?cq=token` })
     expect(urls).toEqual([`${path}?cq=token`])
   })
+})
+
+describe('a mistake in the app', () => {
+  it('is named at once where the adapter is given something else than a receiver', async () => {
+    await open([])
+    for (const wrong of [undefined, null, {}, { apiKey: 'cq_live_test', onDecision() {} }]) {
+      const make = (): unknown => expressCallback(wrong as unknown as AdapterBench['receiver'])
+      expect(make).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
+      expect(make).toThrow('expressCallback() takes a receiver; pass what createReceiver(options) returned')
+    }
+  })
+
+  it('is named where handle() is given the request of a host, some of which have a header function', async () => {
+    current = await adapterBench()
+    const rejected: unknown[] = []
+    const handle: RequestHandler = async (request, response) => {
+      const callback = request as unknown as Callback
+      await current.receiver.handle(callback).catch((error: unknown) => rejected.push(error))
+      response.end()
+    }
+    host = await listenTo(express().use(express.json()).post(path, handle))
+    await host.send(callback())
+    const web = new Request('https://app.test/') as unknown as Callback
+    await current.receiver.handle(web).catch((error: unknown) => rejected.push(error))
+    expect(rejected).toMatchObject([
+      { code: 'argument-invalid', message: expect.stringContaining('fromIncoming(request)') },
+      { code: 'argument-invalid', message: expect.stringContaining('receiver.fetch(request)') },
+    ])
+    expect(current.eventTypes()).not.toContain('refused')
+  })
+})
+
+it('works over HTTP/2 by hand, where no connection may be told to close', async () => {
+  current = await adapterBench({ callbacks: { maxBodyBytes: 100 } })
+  const seen: unknown[] = []
+  const server = createServer((request, response) => {
+    // What the types of node:http2 call its requests has all that is read of one of node:http.
+    const callback = fromIncoming(request as unknown as IncomingMessage)
+    void current.receiver.handle(callback).then(({ status, headers, body }) => {
+      seen.push(headers)
+      response.writeHead(status, headers).end(body)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) // a TCP server has no other kind
+  const stream = client.request({ ':method': 'POST', ':path': path, 'user-agent': agent[1], 'content-type': json[1] })
+  stream.end('x'.repeat(101))
+  const [headers] = await once(stream, 'response')
+  expect(headers[':status']).toBe(413)
+  expect(seen).toEqual([expect.not.objectContaining({ connection: expect.anything() })])
+  client.destroy()
+  server.close()
+  await once(server, 'close')
+  host = await listenTo(express())
 })

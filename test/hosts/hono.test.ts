@@ -256,6 +256,14 @@ describe('a made-up request', () => {
   })
 })
 
+it('takes nothing but a receiver, and says so when it is called', () => {
+  for (const wrong of [undefined, null, {}, { apiKey: 'cq_live_test', onDecision() {} }]) {
+    const make = (): unknown => honoCallback(wrong as unknown as AdapterBench['receiver'])
+    expect(make).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
+    expect(make).toThrow('honoCallback() takes a receiver; pass what createReceiver(options) returned')
+  }
+})
+
 it('works over HTTP/2, where no connection may be told to close', async () => {
   current = await adapterBench({ callbacks: { maxBodyBytes: 100 } })
   const app = new Hono().post(path, honoCallback(current.receiver))
@@ -270,10 +278,11 @@ it('works over HTTP/2, where no connection may be told to close', async () => {
     const [headers] = await once(stream, 'response')
     return [headers[':status'], await text(stream)]
   }
-  // Node.js leaves the header out, and warns once.
+  // Node.js leaves such a header out, and warns.
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   expect(await post('{"approvalId":"req_1"}')).toEqual([200, handled.body])
   expect(await post('x'.repeat(101))).toEqual([413, expect.stringContaining('"body-too-large"')])
+  expect(warn).not.toHaveBeenCalled()
   warn.mockRestore()
   client.destroy()
   server.close()

@@ -73,7 +73,7 @@ simulator.decide(approvalId, { status: 'approved' })
 const { result } = await receiver.wait(approvalId)
 await receiver.close()
 await simulator.close()
-const used = [expressCallback(receiver), honoCallback(receiver), redisStore, storeContract]
+const used = [expressCallback(receiver), honoCallback(receiver), redisStore, postgresStore, sqliteStore, storeContract]
 console.log(JSON.stringify(result), used.every((each) => typeof each === 'function'))
 `
 const said = '{"refunded":120} true\n'
@@ -82,7 +82,9 @@ const esmImports = `
 import { createReceiver, memoryStore } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
+import { postgresStore } from 'cheqpoint-callback/postgres'
 import { redisStore } from 'cheqpoint-callback/redis'
+import { sqliteStore } from 'cheqpoint-callback/sqlite'
 import { createSimulator } from 'cheqpoint-callback/simulator'
 import { storeContract } from 'cheqpoint-callback/testing'
 import { z } from 'zod'
@@ -142,10 +144,12 @@ describe('a project without any peer', () => {
   it('compiles and runs what needs none', () => {
     const text = `
 import { createReceiver } from 'cheqpoint-callback'
+import { postgresStore } from 'cheqpoint-callback/postgres'
 import { redisStore } from 'cheqpoint-callback/redis'
+import { sqliteStore } from 'cheqpoint-callback/sqlite'
 import { storeContract } from 'cheqpoint-callback/testing'
 
-const receiver = createReceiver({ apiKey: 'cq_live_consumers', onDecision: ({ status }) => status })
+const receiver = createReceiver({ apiKey: 'cq_live_consumers', log: false, onDecision: ({ status }) => status })
 const answer = await receiver.fetch(
   new Request('http://localhost/hook', {
     method: 'POST',
@@ -154,12 +158,13 @@ const answer = await receiver.fetch(
   }),
 )
 await receiver.close()
-console.log(answer.status, typeof redisStore({ sendCommand: async () => null }), typeof storeContract)
+const stores = [redisStore({ sendCommand: async () => null }), postgresStore({ query: async () => [] })]
+console.log(answer.status, stores.length, typeof sqliteStore, typeof storeContract)
 `
     const options = { module: 'NodeNext' }
     const folder = writeProject('core', { type: 'module', options, files: { 'main.ts': text }, beside: 'bare' })
     expect(compile(folder)).toBe('')
-    expect(run(folder, 'out/main.js')).toEqual({ status: 0, said: '404 object function\n' })
+    expect(run(folder, 'out/main.js')).toEqual({ status: 0, said: '404 2 function function\n' })
   })
 
   it('is told which one the simulator wants', () => {

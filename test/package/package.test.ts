@@ -16,6 +16,91 @@ async function exportedNames(subpath: string): Promise<readonly string[]> {
   return Object.keys(module).sort()
 }
 
+interface Names {
+  readonly values: readonly string[]
+  readonly types: readonly string[]
+}
+
+/** The names in the export lists of an index, group by group. */
+function listedNames(file: string): Names {
+  const lists = [...readFileSync(file, 'utf8').matchAll(/^export (type )?\{([^}]*)\} from /gm)]
+  const all = lists.flatMap(([, isType, list = '']) =>
+    list
+      .split(',')
+      .map((each) => each.trim())
+      .filter((each) => each !== '')
+      .map((each) => ({ isType: isType !== undefined || each.startsWith('type '), name: each.replace('type ', '') })),
+  )
+  const names = (of: boolean) => all.filter(({ isType }) => isType === of).map(({ name }) => name)
+  return { values: names(false).sort(), types: names(true).sort() }
+}
+
+/** The public face: what is added or removed here is added or removed for every user. */
+const face: Names = {
+  values: [
+    'CheqpointError',
+    'action',
+    'createCallbackUrl',
+    'createClient',
+    'createReceiver',
+    'errorCodes',
+    'fromIncoming',
+    'fromRequest',
+    'isCheqpointError',
+    'memoryStore',
+    'register',
+    'toResponse',
+    'toWebResponse',
+    'verifyAndResolve',
+  ],
+  types: [
+    'Action',
+    'ApprovedDecision',
+    'Callback',
+    'CallbackResponse',
+    'CallbackUrl',
+    'CheqpointEvent',
+    'Claim',
+    'Client',
+    'ClientOptions',
+    'Clock',
+    'Completed',
+    'ConfirmedDecision',
+    'Decision',
+    'Entry',
+    'ErrorCode',
+    'EventListener',
+    'FetchedApproval',
+    'HandleOptions',
+    'JsonObject',
+    'JsonValue',
+    'ListedEntry',
+    'Outcome',
+    'Page',
+    'PageQuery',
+    'ParkReason',
+    'ParkedApproval',
+    'Random',
+    'Receiver',
+    'ReceiverOptions',
+    'ReconcileReport',
+    'RefusedDecision',
+    'Run',
+    'StandardSchema',
+    'Stats',
+    'Store',
+    'Stored',
+    'Submission',
+    'SubmitOptions',
+    'SubmitRequest',
+    'Tracked',
+    'TypedReceiver',
+    'UnconfirmedSubmission',
+    'VerifiedDecision',
+    'VerifyOptions',
+  ],
+}
+
 describe('the package', () => {
   it('exports files that the build made', () => {
     const files = Object.values(manifest.exports).flatMap((entry) =>
@@ -24,36 +109,41 @@ describe('the package', () => {
     expect(files.filter((file) => !existsSync(file))).toEqual([])
   })
 
-  it('depends on four libraries, and on others only where they are wanted', () => {
-    expect(Object.keys(manifest.dependencies).sort()).toEqual(['lru-cache', 'tinyqueue', 'undici', 'zod'])
+  it('depends on three libraries, and lists others as optional peers', () => {
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(['lru-cache', 'undici', 'zod'])
     expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(Object.keys(manifest.peerDependencies).sort())
   })
 
+  it('has at most 60 public names in its index, types included, and these', () => {
+    expect(listedNames('src/index.ts')).toEqual(face)
+    expect(face.values.length + face.types.length).toBeLessThanOrEqual(60)
+  })
+
+  it('has nothing in its index but lists of names, each group below its reason', () => {
+    const source = readFileSync('src/index.ts', 'utf8').replace(/^\/\*[\s\S]*?\*\/\n/, '')
+    for (const group of source.trim().split('\n\n')) {
+      expect(group).toMatch(/^\/\/ [A-Z].*\.\nexport /)
+      expect(group.replaceAll(/^\/\/.*$/gm, '')).not.toMatch(
+        /export \*|export (default|const|function|class|interface)/,
+      )
+    }
+  })
+
   it.each([
-    [
-      'cheqpoint-callback',
-      [
-        'CheqpointError',
-        'createClient',
-        'createReceiver',
-        'errorCodes',
-        'fromIncoming',
-        'fromRequest',
-        'isCheqpointError',
-        'maxCandidates',
-        'memoryStore',
-        'quickPolls',
-        'toResponse',
-        'toWebResponse',
-        'verifyAndResolve',
-      ],
-    ],
+    ['cheqpoint-callback', face.values],
     ['cheqpoint-callback/express', ['expressCallback']],
     ['cheqpoint-callback/hono', ['honoCallback']],
-    ['cheqpoint-callback/redis', ['redisStore']],
+    ['cheqpoint-callback/postgres', ['createTable', 'postgresStore', 'schemaSql']],
+    ['cheqpoint-callback/redis', ['optionalCommands', 'redisStore', 'requiredCommands']],
     ['cheqpoint-callback/simulator', ['createSimulator']],
+    ['cheqpoint-callback/sqlite', ['sqliteStore']],
     ['cheqpoint-callback/testing', ['fakeCallback', 'storeContract']],
   ])('exports from %s what it promises, and nothing else', async (subpath, names) => {
     expect(await exportedNames(subpath)).toEqual(names)
+  })
+
+  it('has a subpath for each of these, and for no other', () => {
+    const subpaths = ['express', 'hono', 'postgres', 'redis', 'simulator', 'sqlite', 'testing', 'package.json']
+    expect(Object.keys(manifest.exports).sort()).toEqual(['.', ...subpaths.map((name) => `./${name}`)].sort())
   })
 })

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClient, memoryStore, type ReceiverOptions } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import type { FakeAnswer } from '../support/fake-api.js'
+import { kept } from '../support/kept.js'
 import { eventsOf } from '../support/runs-events.js'
 import { approved, ids, pending } from '../support/runs-sweep.js'
 import { pass } from '../support/runs-time.js'
@@ -13,6 +14,7 @@ import {
   type SubmitApi,
   type SubmitBench,
   submitBench,
+  tracked,
   webhook,
 } from '../support/submit-bench.js'
 
@@ -38,8 +40,8 @@ function calls({ api }: SubmitBench): readonly string[] {
 }
 
 /** Answers as Cheqpoint does to these keys, and 401 to all others. */
-function onlyFor(api: SubmitApi, keys: readonly string[], answer: FakeAnswer): () => FakeAnswer {
-  return () => (keys.includes(api.keys.at(-1) ?? '') ? answer : { status: 401, body: {} })
+function onlyFor(keys: readonly string[], answer: FakeAnswer): (key: string) => FakeAnswer {
+  return (key) => (keys.includes(key) ? answer : { status: 401, body: {} })
 }
 
 describe('an assistant', () => {
@@ -74,13 +76,11 @@ describe('an assistant', () => {
     const store = memoryStore()
     const { receiver, api, events } = twoAssistants({ store, callbackUrl: webhook, callbackSecret })
     await receiver.submit(refund, refunds)
-    await receiver.track('req_9', { ...ship, ...shipping })
+    await receiver.track('req_9', { ...tracked, ...shipping })
     api.onPost = () => ({ status: 500 })
     const error = await failure(receiver.submit(refund, refunds))
     const kept = JSON.stringify([
-      await store.get('req_1'),
-      await store.get('req_9'),
-      await store.reservations({ limit: 9 }),
+      await store.list('due', { limit: 9 }),
       events,
       error,
       error.message,
@@ -124,7 +124,7 @@ describe('a wrong name of an assistant', () => {
   ])('%s sends and keeps nothing', async (_words, name, code) => {
     const { receiver, api } = twoAssistants()
     expect((await failure(receiver.submit(refund, name))).code).toBe(code)
-    expect((await failure(receiver.track('req_1', { ...refund, ...name }))).code).toBe(code)
+    expect((await failure(receiver.track('req_1', { ...tracked, ...name }))).code).toBe(code)
     expect(api.gets).toEqual([])
     expect(api.steps.filter((step) => /^(add|reserve)/.test(step))).toEqual([])
   })
@@ -134,7 +134,7 @@ describe('a wrong name of an assistant', () => {
     const wrong = { assistant: apiKeys.refunds }
     for (const error of [
       await failure(receiver.submit(refund, wrong)),
-      await failure(receiver.track('req_1', { ...refund, ...wrong })),
+      await failure(receiver.track('req_1', { ...tracked, ...wrong })),
       await failure(createClient({ apiKeys }).get('req_1', wrong)),
     ]) {
       expect(error.code).toBe('assistant-unknown')
@@ -148,7 +148,7 @@ describe('a wrong name of an assistant', () => {
     expect(api.gets).toEqual([])
   })
 
-  it('in the store is asked with no key; once it has one, its decision is handled', async () => {
+  it('in the store is asked about with no key, and left to a process that has one', async () => {
     const store = memoryStore()
     const before = twoAssistants({ store })
     await before.receiver.submit(ship, shipping)
@@ -156,8 +156,10 @@ describe('a wrong name of an assistant', () => {
     before.api.approve('req_1')
     expect((await without.receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
     expect(before.api.asked).toEqual([])
-    expect(eventsOf(without.events, 'released')).toMatchObject([{ reason: 'assistant-unknown' }])
-    await pass(2_000)
+    expect(eventsOf(without.events, 'assistant-unknown')).toEqual([
+      { type: 'assistant-unknown', approvalId: 'req_1', assistant: 'shipping' },
+    ])
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'pending', fence: 0, attempts: 0 })
     expect((await before.receiver.fetch(callbackRequest('req_1'))).status).toBe(200)
     expect(before.runs).toHaveLength(1)
   })
@@ -169,9 +171,9 @@ describe('keys that are rotated', () => {
   it('are tried in order, the good one first from then on, and the other assistant is not touched', async () => {
     const bench = twoAssistants({ apiKeys: keys })
     const { receiver, api, runs } = bench
-    api.onPost = onlyFor(api, ['cq_live_refunds2'], { body: { status: 'pending', approvalId: 'req_1' } })
+    api.onPost = (post) => onlyFor(['cq_live_refunds2'], { body: { status: 'pending', approvalId: 'req_1' } })(post.key)
     await receiver.submit(refund, refunds)
-    api.answer('req_1', onlyFor(api, ['cq_live_refunds2'], approved('req_1')))
+    api.answer('req_1', onlyFor(['cq_live_refunds2'], approved('req_1')))
     await receiver.fetch(callbackRequest('req_1'))
     expect(calls(bench)).toEqual(['1 refunds', '2 refunds2', 'req_1 refunds2'])
     expect(runs).toHaveLength(1)
@@ -179,7 +181,7 @@ describe('keys that are rotated', () => {
 
   it('of which Cheqpoint takes none refuse the submission, and nothing is kept', async () => {
     const bench = twoAssistants({ apiKeys: keys })
-    bench.api.onPost = onlyFor(bench.api, [], {})
+    bench.api.onPost = () => ({ status: 401, body: {} })
     const error = await failure(bench.receiver.submit(refund, refunds))
     expect(error).toMatchObject({ code: 'submission-refused', httpStatus: 401 })
     expect(calls(bench)).toEqual(['1 refunds', '2 refunds2'])
@@ -193,8 +195,8 @@ describe('keys that are rotated', () => {
     await receiver.submit(refund, refunds)
     await receiver.submit(ship, shipping)
     const good = ['cq_live_shipping']
-    api.answer('req_1', onlyFor(api, good, approved('req_1')))
-    api.answer('req_2', onlyFor(api, good, approved('req_2')))
+    api.answer('req_1', onlyFor(good, approved('req_1')))
+    api.answer('req_2', onlyFor(good, approved('req_2')))
     await pass(10_000)
     expect(runs.map(({ decision }) => decision.action)).toEqual(['ship'])
     expect(eventsOf(events, 'api-key-refused')).toEqual([{ type: 'api-key-refused', assistant: 'refunds' }])

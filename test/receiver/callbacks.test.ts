@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { callbackRequest } from '../support/callback.js'
 import { bench, refund } from '../support/receiver.js'
+import { gate, pass } from '../support/runs-time.js'
 
 beforeEach(() => {
   vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
@@ -46,14 +47,62 @@ describe('a genuine callback', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('shares one run with every copy that arrives at the same time', async () => {
-    const { receiver, api, runs } = bench()
+  it.each([
+    ['elsewhere', 202],
+    ['off', 409],
+  ] as const)(
+    'runs once however many copies arrive while it runs, with a sweep %s: they get %d',
+    async (sweep, status) => {
+      const work = gate()
+      const { receiver, api, runs } = bench({ sweep, onDecision: () => work.promise })
+      await receiver.track('req_1', refund)
+      api.approve('req_1')
+      const first = receiver.fetch(callbackRequest('req_1'))
+      await pass(0)
+      const copies = await Promise.all(Array.from({ length: 64 }, () => receiver.fetch(callbackRequest('req_1'))))
+      expect(new Set(copies.map((copy) => copy.status))).toEqual(new Set([status]))
+      work.open()
+      expect((await first).status).toBe(200)
+      expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(200)
+      expect(runs).toHaveLength(1)
+      expect(api.gets).toHaveLength(1)
+    },
+  )
+
+  it.each([
+    ['elsewhere', 202],
+    ['off', 409],
+  ] as const)('runs once however many copies arrive at the same time, with a sweep %s', async (sweep, status) => {
+    const { receiver, api, runs } = bench({ sweep })
     await receiver.track('req_1', refund)
     api.approve('req_1')
-    const answers = await Promise.all(Array.from({ length: 64 }, () => receiver.fetch(callbackRequest('req_1'))))
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    const sent = Array.from({ length: 64 }, () => receiver.fetch(callbackRequest('req_1')))
+    await pass(1_000)
+    const answers = await Promise.all(sent)
+    const statuses = new Set(answers.map((answer) => answer.status))
+    expect(statuses.has(200)).toBe(true)
+    expect([...statuses].filter((each) => each !== 200 && each !== status)).toEqual([])
     expect(runs).toHaveLength(1)
     expect(api.gets).toHaveLength(1)
+  })
+
+  it('waits, one for each id, where nothing sweeps and the minimum interval is not over; its copies get 409', async () => {
+    const { receiver, api, runs } = bench({ sweep: 'off' })
+    for (const id of ['req_1', 'req_2']) {
+      await receiver.track(id, refund)
+      api.pend(id)
+      await receiver.resolve(id)
+      api.approve(id)
+    }
+    const waiting = ['req_1', 'req_2'].map((id) => receiver.fetch(callbackRequest(id)))
+    await pass(500)
+    const copy = await receiver.fetch(callbackRequest('req_1'))
+    expect([copy.status, copy.headers.get('retry-after')]).toEqual([409, '2'])
+    expect(api.gets).toHaveLength(2)
+    await pass(2_000)
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200])
+    expect(runs).toHaveLength(2)
+    expect(api.gets).toHaveLength(4)
   })
 
   it('is no mismatch where its handler changes what it was given', async () => {

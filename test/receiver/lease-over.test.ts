@@ -3,9 +3,10 @@ import { memoryStore, type Store } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
+import { FaultyStore } from '../support/runs-store.js'
 
 /*
- * A process that stands still, as a frozen host does, between writing the decision and calling the handler.
+ * A process that stands still, as a frozen host does, between recording the decision and calling the handler.
  */
 
 beforeEach(() => {
@@ -15,32 +16,30 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Two processes on one clock. The first stands still after its seal: time passes, none of its timers ring. */
-async function frozenAfterSeal(
-  ms: number,
-  meanwhile: (second: Bench) => Promise<unknown>,
-  change: Partial<Store> = {},
-) {
+/** Two processes on one clock. The first stands still after it recorded the decision: time passes, none of its timers ring. */
+async function frozenAfterRecord(ms: number, meanwhile: (second: Bench, faulty: FaultyStore) => Promise<unknown>) {
   let passed = 0
   const clock = { now: () => Date.now() + passed, elapsed: () => performance.now() + passed }
   const store = memoryStore({ clock })
   const second = bench({ store, clock })
-  const seal: Store['seal'] = async (...args) => {
-    const answer = await store.seal(...args)
+  const faulty = new FaultyStore(store)
+  const write: Store['write'] = async (...args) => {
+    const answer = await faulty.store.write(...args)
+    if (faulty.calls.at(-1)?.step !== 'record') return answer
     passed += ms
-    await meanwhile(second)
+    await meanwhile(second, faulty)
     return answer
   }
-  const first = bench({ store: overlayStore(store, { seal, ...change }), clock })
+  const first = bench({ store: overlayStore(faulty.store, { write }), clock })
   await first.receiver.track('req_1', refund)
   first.api.approve('req_1')
   const { status } = await first.receiver.fetch(callbackRequest('req_1'))
-  return { first, second, status }
+  return { first, second, faulty, status }
 }
 
 describe('a process that stood still before its handler', () => {
   it('does not call it once another process has run the decision', async () => {
-    const { first, second, status } = await frozenAfterSeal(30_000, async ({ receiver }) => {
+    const { first, second, status } = await frozenAfterRecord(30_000, async ({ receiver }) => {
       expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
     })
     expect(status).toBe(409)
@@ -48,23 +47,21 @@ describe('a process that stood still before its handler', () => {
   })
 
   it('calls it where nobody took over, with its lease renewed', async () => {
-    const { first, second, status } = await frozenAfterSeal(30_000, async () => {})
+    const { first, second, status } = await frozenAfterRecord(30_000, async () => {})
     expect(status).toBe(200)
     expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'completed' })
     expect([first.runs.length, second.runs.length]).toEqual([1, 0])
   })
 
   it('calls it without another word to the store while its lease lasts', async () => {
-    const extend = vi.fn(async () => 'lost' as const)
-    const { first, status } = await frozenAfterSeal(9_999, async () => {}, { extend })
+    const { first, faulty, status } = await frozenAfterRecord(9_999, async () => {})
     expect(status).toBe(200)
     expect(first.runs.length).toBe(1)
-    expect(extend).not.toHaveBeenCalled()
+    expect(faulty.timesOf('extend')).toEqual([])
   })
 
   it('does not call it where its lease is over and the store does not answer', async () => {
-    const extend = vi.fn(async () => Promise.reject(new Error('away')))
-    const { first, status } = await frozenAfterSeal(30_000, async () => {}, { extend })
+    const { first, status } = await frozenAfterRecord(30_000, async (_second, faulty) => faulty.fail())
     expect(status).toBe(503)
     expect(first.runs.length).toBe(0)
   })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { kept, rewrite } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -28,7 +29,7 @@ describe('parked()', () => {
           assistant: null,
           reason: 'edit-ambiguous',
           note: '/orderId',
-          starts: 1,
+          attempts: 1,
           details: refund.details,
           context: { chat: 7 },
           decision: {
@@ -89,9 +90,9 @@ describe('parked()', () => {
 
   it('shows a record even where what is stored of it is damaged', async () => {
     const store = memoryStore()
-    const draft = { ref: null, action: 'process_refund', assistant: null, expiresAt: null, context: 'null' }
-    await store.add({ ...draft, id: 'req_1', details: '{' }, { dueInMs: 0 })
     const { receiver, api, runs } = bench({ store })
+    await receiver.track('req_1', refund)
+    await rewrite(store, 'req_1', ({ state }) => ({ state: { ...state, details: '{' } }))
     api.approve('req_1')
     expect(await receiver.resolve('req_1')).toEqual({ kind: 'parked', approvalId: 'req_1', reason: 'corrupt' })
     expect((await receiver.parked()).items).toMatchObject([
@@ -102,7 +103,7 @@ describe('parked()', () => {
 })
 
 describe('retry()', () => {
-  it('makes a parked record run again at once, its starts forgotten and its sealed decision kept', async () => {
+  it('makes a parked record run again at once, its attempts forgotten and its recorded decision kept', async () => {
     let failing = true
     const { receiver, api, runs } = bench({
       random: () => 0.5,
@@ -167,13 +168,13 @@ describe('retry()', () => {
 })
 
 describe('cancel()', () => {
-  it('ends a pending record: nothing runs, nothing is asked, a callback is told that it is done', async () => {
+  it('ends a pending record: nothing runs, nothing is asked, a callback is told that it is completed', async () => {
     const { receiver, api, runs, events } = bench()
     await receiver.start()
     await receiver.track('req_1', refund)
     api.approve('req_1')
     expect(await receiver.cancel('req_1')).toBe('cancelled')
-    expect(await receiver.cancel('req_1')).toBe('done')
+    expect(await receiver.cancel('req_1')).toBe('completed')
     expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(200)
     await pass(3_600_000)
     expect(runs).toEqual([])
@@ -199,7 +200,7 @@ describe('cancel()', () => {
     api.approve('req_1')
     const answer = receiver.fetch(callbackRequest('req_1'))
     await pass(0)
-    expect(await receiver.cancel('req_1')).toBe('held')
+    expect(await receiver.cancel('req_1')).toBe('in-progress')
     work.open()
     expect((await answer).status).toBe(200)
     expect(await receiver.cancel('req_2')).toBe('unknown')
@@ -207,18 +208,18 @@ describe('cancel()', () => {
 
   it('is forgotten after retentionMs, as every outcome is', async () => {
     const { store } = new FaultyStore()
-    const { receiver } = bench({ store, retentionMs: 60_000 })
+    const { receiver } = bench({ store, retentionMs: 900_000 })
     await receiver.track('req_1', refund)
     await receiver.cancel('req_1')
-    await pass(59_999)
-    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { outcome: 'cancelled' } })
+    await pass(899_999)
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'completed', outcome: 'cancelled' })
     await pass(2)
-    expect(await store.get('req_1')).toBeNull()
+    expect(await kept(store, 'req_1')).toBeNull()
   })
 })
 
 describe('resolve()', () => {
-  it('asks at once, within the gap of a look as well', async () => {
+  it('asks at once, within the minimum interval as well', async () => {
     const { receiver, api, runs } = bench()
     await receiver.track('req_1', refund)
     api.pend('req_1')
@@ -253,7 +254,7 @@ describe('resolve()', () => {
 })
 
 describe('track()', () => {
-  it('follows an approval once: false where it is known already, be it done, parked or cancelled', async () => {
+  it('follows an approval once: false where it is known already, be it completed, parked or cancelled', async () => {
     const { receiver, api, runs } = bench()
     expect(await receiver.track('req_1', refund)).toBe(true)
     expect(await receiver.track('req_1', { action: 'other', details: { amount: 1 } })).toBe(false)
@@ -316,14 +317,15 @@ describe('stats()', () => {
       inFlight: 0,
       working: 0,
       sweeping: false,
+      tokensRefused: 0,
     })
     await pass(20_000)
     api.approve('req_0', { modifiedDetails: { amount: 90 } })
     await receiver.resolve('req_0')
     api.approve('req_1')
     const answer = receiver.fetch(callbackRequest('req_1'))
-    const manual = receiver.resolve('req_1')
     await pass(0)
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'in-progress' })
     expect(await receiver.stats()).toEqual({
       open: 2,
       parked: 1,
@@ -331,9 +333,10 @@ describe('stats()', () => {
       inFlight: 1,
       working: 1,
       sweeping: false,
+      tokensRefused: 0,
     })
     work.open()
-    await Promise.all([answer, manual])
+    await answer
     expect(await receiver.stats()).toMatchObject({ open: 1, inFlight: 0, working: 0 })
     await receiver.start()
     expect(await receiver.stats()).toMatchObject({ sweeping: true })

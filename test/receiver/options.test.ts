@@ -56,29 +56,37 @@ describe('createReceiver', () => {
       guarantee: 'at-least-once',
       agents: new Set(['Cheqpoint-Callback/1.0']),
       sweep: 'here',
-      adopt: 'park',
-      callbackUrl: null,
+      urls: null,
+      callbackTokens: 'off',
+      maxDetailsBytes: 262_144,
       submitTimeoutMs: 15_000,
       expiresAfterMs: 604_800_000,
       retentionMs: 604_800_000,
-      callbacks: { maxBodyBytes: 262_144, bodyTimeoutMs: 5_000, ackAfterMs: 8_000, maxInFlight: 1_000 },
+      callbacks: {
+        maxBodyBytes: 262_144,
+        bodyTimeoutMs: 5_000,
+        ackAfterMs: 8_000,
+        maxInFlight: 1_000,
+        maxUnreadBodies: 1_000,
+      },
       confirm: { timeoutMs: 5_000, minIntervalMs: 2_000, requestsPerSecond: 50, maxResponseBytes: 1_048_576 },
       polling: { firstMs: 5_000, maxMs: 600_000, requestsPerSecond: 10, concurrency: 16 },
-      runs: { leaseMs: 30_000, timeoutMs: 900_000, maxAttempts: 8, backoffMs: [1_000, 600_000] },
+      runs: { leaseMs: 30_000, timeoutMs: 900_000, concurrency: 1_000, maxAttempts: 8, backoffMs: [1_000, 600_000] },
     })
   })
 
-  it('looks later where a callback URL is given, and never less often than first', () => {
+  it('polls later where a callback URL is given, and never less often than first', () => {
     expect(readReceiverOptions({ ...usual, callbackUrl: 'https://app.test/hook' }).polling.firstMs).toBe(15_000)
     expect(readReceiverOptions({ ...usual, polling: { firstMs: 700_000 } }).polling.maxMs).toBe(700_000)
   })
 
   it('does no I/O: it asks neither the store nor the API, and sets no timer', () => {
     const calls: PropertyKey[] = []
-    const store = new Proxy(memoryStore(), {
-      get: (target, name) => {
-        calls.push(name)
-        return Reflect.get(target, name)
+    const inner = memoryStore()
+    const store = new Proxy(inner, {
+      get: (_target, name) => {
+        const method: unknown = Reflect.get(inner, name)
+        return typeof method === 'function' ? () => void calls.push(name) : method
       },
     })
     const api = new FakeApi()
@@ -90,7 +98,7 @@ describe('createReceiver', () => {
     const names = [
       ...['guarantee', 'idPattern', 'agents', 'callbacks', 'confirm', 'polling', 'runs', 'retentionMs', 'onEvent'],
       ...['clock', 'random', 'apiKeys', 'actions', 'baseUrl', 'dispatcher', 'sweep', 'store', 'expiresAfterMs'],
-      ...['callbackUrl', 'callbackSecret', 'submitTimeoutMs', 'adopt'],
+      ...['callbackUrl', 'callbackSecret', 'callbackTokens', 'submitTimeoutMs', 'log', 'maxDetailsBytes'],
     ]
     expect(refusal({ ...usual, ...Object.fromEntries(names.map((name) => [name, undefined])) })).toBeNull()
   })
@@ -143,20 +151,24 @@ describe('an option that is required', () => {
 const day = 86_400_000
 const longestTimer = 2_147_483_647
 const numbers: readonly (readonly [path: string, least: number, most: number, beside: object])[] = [
-  ['retentionMs', 1_000, 400 * day, {}],
+  ['retentionMs', 900_000, 400 * day, {}],
   ['expiresAfterMs', 1_000, 400 * day, {}],
   ['submitTimeoutMs', 1, longestTimer, {}],
   ['callbacks.maxBodyBytes', 1, 67_108_864, {}],
   ['callbacks.bodyTimeoutMs', 1, longestTimer, {}],
   ['callbacks.ackAfterMs', 1, longestTimer, {}],
+  ['maxDetailsBytes', 1, 16_777_216, {}],
   ['callbacks.maxInFlight', 1, 1_000_000, {}],
-  ['confirm.timeoutMs', 1, 29_999, {}],
+  ['callbacks.maxUnreadBodies', 1, 1_000_000, {}],
+  ['confirm.timeoutMs', 1, 10_000, { runs: { leaseMs: 30_000 } }],
+  ['confirm.timeoutMs', 1, day / 3, {}],
   ['confirm.minIntervalMs', 0, 600_000, {}],
   ['confirm.maxResponseBytes', 1, 67_108_864, {}],
   ['polling.firstMs', 1, day, {}],
-  ['polling.maxMs', 5_000, day, {}],
+  ['polling.maxMs', 1, day, {}],
   ['polling.concurrency', 1, 1_000, {}],
-  ['runs.leaseMs', 10, day, { confirm: { timeoutMs: 9 } }],
+  ['runs.leaseMs', 30, day, {}],
+  ['runs.concurrency', 1, 1_000_000, {}],
   ['runs.timeoutMs', 1, longestTimer, {}],
   ['runs.maxAttempts', 1, 1_000, {}],
 ]
@@ -197,14 +209,21 @@ describe.each(['confirm.requestsPerSecond', 'polling.requestsPerSecond'])('%s', 
 })
 
 describe('confirm.timeoutMs', () => {
-  it('is less than runs.leaseMs, so that a claim outlives the call it was made for', () => {
-    const limits = (timeoutMs: number, leaseMs: number) => ({ ...usual, confirm: { timeoutMs }, runs: { leaseMs } })
-    expect(refusal(limits(999, 1_000))).toBeNull()
-    expect(refusal(limits(1_000, 1_000))).toEqual([
+  const limits = (timeoutMs: number, leaseMs: number) => ({ ...usual, confirm: { timeoutMs }, runs: { leaseMs } })
+
+  it('is at most a third of runs.leaseMs, so that a claim outlives the call it was made for', () => {
+    expect(refusal(limits(333, 1_000))).toBeNull()
+    expect(refusal(limits(334, 1_000))).toEqual([
       'option-invalid',
-      'option confirm.timeoutMs must be less than runs.leaseMs (1000); it was 1000',
+      'option confirm.timeoutMs must be at most a third of runs.leaseMs (333); it was 334',
     ])
-    expect(refusal({ ...usual, runs: { leaseMs: 5_000 } })?.[1]).toContain('runs.leaseMs (5000)')
+  })
+
+  it('derives from the lease where that alone is given, and the lease from it', () => {
+    expect(readReceiverOptions({ ...usual, runs: { leaseMs: 6_000 } }).confirm.timeoutMs).toBe(2_000)
+    expect(readReceiverOptions({ ...usual, runs: { leaseMs: 60_000 } }).confirm.timeoutMs).toBe(5_000)
+    expect(readReceiverOptions({ ...usual, confirm: { timeoutMs: 20_000 } }).runs.leaseMs).toBe(60_000)
+    expect(readReceiverOptions({ ...usual, confirm: { timeoutMs: 100 } }).runs.leaseMs).toBe(30_000)
   })
 })
 
@@ -320,7 +339,10 @@ describe('callbackSecret', () => {
     for (const callbackSecret of ['0123456789abcdef', secret, [secret, '0123456789abcdef']]) {
       expect(refusal({ ...usual, callbackUrl, callbackSecret })).toBeNull()
     }
-    for (const callbackSecret of ['', 'CANARY-01234567', [], [secret, 'CANARY'], 1e20, null]) {
+    expect(refusal({ ...usual, callbackUrl, callbackSecret: [] })?.[1]).toContain(
+      'option callbackSecret must not be an',
+    )
+    for (const callbackSecret of ['', 'CANARY-01234567', [secret, 'CANARY'], 1e20, null]) {
       expect(refusal({ ...usual, callbackUrl, callbackSecret })).toEqual([
         'option-invalid',
         'option callbackSecret must be a text of at least 16 characters, or a list of them',
@@ -346,12 +368,13 @@ describe('callbackSecret', () => {
 
 describe('an option of the wrong kind is refused, and what is allowed is said', () => {
   it.each<[string, readonly unknown[], string]>([
-    ['adopt', ['never', true, null], "one of 'park', 'run'"],
+    ['callbackTokens', ['never', true, null], "one of 'optional', 'required', 'off'"],
+    ['log', ['text', true, {}, null], 'an object with error(text), or false'],
     ['callbackUrl', [7, {}, null], 'a URL'],
     ['callbackUrl', ['/webhooks', 'ftp://app.test/hook', ''], 'an http or https URL'],
     ['callbackUrl', ['https://app.test/hook?cq=1'], 'a URL without the parameter cq'],
     ['callbackUrl', ['https://app.test/hook#part'], 'a URL without a fragment'],
-    ['callbackUrl', [() => 'https://app.test/hook'], 'a text where no callbackSecret is given'],
+    ['callbackUrl', [() => 'https://app.test/hook'], 'a function that returns a URL with the token'],
     ['guarantee', ['exactly-once', 1, null], "one of 'at-least-once', 'at-most-once'"],
     ['sweep', ['on', true, null], "one of 'here', 'elsewhere', 'off'"],
     ['actions.refund', ['text', 1, null, []], 'an object'],
@@ -488,7 +511,7 @@ describe('verifyAndResolve', () => {
 
 it('a receiver to which nothing has happened takes little room', () => {
   const receivers: unknown[] = []
-  const create = () => receivers.push(createReceiver({ apiKey: 'cq_live_1', sweep: 'elsewhere', onDecision }))
+  const create = () => receivers.push(createReceiver({ apiKey: 'cq_live_1', sweep: 'off', onDecision }))
   create()
   const before = bytesInUse()
   for (let count = 0; count < 100; count++) create()

@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore, type ReceiverOptions } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import type { FakeAnswer } from '../support/fake-api.js'
+import { makeDue } from '../support/kept.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
+import { withinBucket } from '../support/runs-sweep.js'
 import { pass } from '../support/runs-time.js'
 import {
   callbackSecret,
@@ -13,6 +15,7 @@ import {
   refund,
   type SubmitBench,
   submitBench,
+  tracked,
   webhook,
 } from '../support/submit-bench.js'
 
@@ -113,28 +116,14 @@ describe('the decision of a submission whose answer was lost', () => {
     await receiver.close()
   })
 
-  it.each(['APPROVED', 'REJECTED'])('runs at once where the options say so: %s', async (word) => {
-    const lost = await loseSubmission({ adopt: 'run' })
-    const { receiver, api, runs, events } = lost
-    api.answer('req_9', decided('req_9', word, 5_000))
-    await lost.call('req_9')
-    await pass(firstLook + 3_000)
-    expect(runs).toMatchObject([{ decision: { status: word.toLowerCase(), originalDetails: refund.details } }])
-    expect(eventsOf(events, 'adopted')).toHaveLength(1)
-    expect(api.asked).toEqual(['req_9'])
-    expect(await lost.call('req_9')).toBe(200)
-    expect(runs).toHaveLength(1)
-    await receiver.close()
-  })
-
   it('is not looked for while its submission may still be under way, whoever takes the key early', async () => {
     const store = memoryStore()
     const lost = await loseSubmission({ store, sweep: 'off' })
     const { receiver, api } = lost
     api.answer('req_9', decided('req_9', 'APPROVED', 1_000))
     await lost.call('req_9')
-    await store.postpone(lost.ref, 0)
-    await pass(14_999)
+    await makeDue(store, lost.ref)
+    await pass(firstLook - 1)
     await receiver.reconcile()
     expect(api.asked).toEqual([])
     await pass(1)
@@ -146,7 +135,7 @@ describe('the decision of a submission whose answer was lost', () => {
     ['approved at expiresAt', 60_000, 'approved', []],
     ['approved after expiresAt', 60_001, 'expired', ['late']],
   ])('is what it was when it was made: %s', async (_words, afterMs, status, late) => {
-    const bench = submitBench({ sweep: 'here', callbackUrl: webhook, callbackSecret, adopt: 'run' })
+    const bench = submitBench({ sweep: 'here', callbackUrl: webhook, callbackSecret })
     const { receiver, api, runs, types } = bench
     await receiver.start()
     api.onPost = () => ({ status: 502 })
@@ -155,6 +144,8 @@ describe('the decision of a submission whose answer was lost', () => {
     await pass(61_000)
     await receiver.fetch(callbackRequest('req_9', { url: String(api.posts[0]?.body['callbackUrl']) }))
     await pass(120_000)
+    await receiver.retry('req_9')
+    await pass(2_000)
     expect(runs).toMatchObject([{ decision: { status } }])
     expect(types().filter((type) => type === 'late')).toEqual(late)
     await receiver.close()
@@ -166,7 +157,7 @@ describe('the decision of a submission whose answer was lost', () => {
     const lost = await loseSubmission({ store: dying.store })
     lost.api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
     await lost.call('req_9')
-    dying.hang('bind')
+    dying.hang('beginBind')
     await pass(firstLook + 2_000)
     expect(lost.api.asked).toEqual(['req_9'])
     dying.hang()
@@ -183,7 +174,7 @@ describe('the decision of a submission whose answer was lost', () => {
     const { receiver, api, events } = lost
     api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
     await lost.call('req_9')
-    store.fail('bind')
+    store.fail('beginBind')
     await pass(firstLook + 2_000)
     expect(eventsOf(events, 'store-failed')).toMatchObject([{ operation: 'sweep' }])
     store.mend()
@@ -223,7 +214,7 @@ describe('a submission of which nothing is found', () => {
     await lost.receiver.close()
   })
 
-  it('costs no more GETs a second than the sweep may make, however many candidates it has', async () => {
+  it('pays for its GETs from the budget of the sweep, however many candidates it has', async () => {
     const lost = await loseSubmission({ polling: { requestsPerSecond: 1 } })
     const times: number[] = []
     for (const id of ['req_a', 'req_b', 'req_c', 'req_d']) {
@@ -233,11 +224,51 @@ describe('a submission of which nothing is found', () => {
       })
       await lost.call(id)
     }
-    await pass(firstLook + 6_000)
-    const [first = Number.NaN, ...others] = times
-    expect(others.map((time) => time - first)).toEqual([1_000, 2_000, 3_000])
+    await pass(8 * firstLook)
+    expect(times.length).toBeGreaterThan(4)
+    // Paid ahead, and asked together at the next look: as many as there are candidates at the most.
+    expect(withinBucket(times, 4)).toBe(true)
+    expect(times.filter((time) => time === times[0])).toHaveLength(1)
     await lost.receiver.close()
   })
+})
+
+describe('a submission whose process ended while its approval id was stored', () => {
+  it('is followed once another process resumes it', async () => {
+    const { items, parked, runs } = await resume(60_000)
+    expect({ items, parked, runs }).toEqual({ items: [], parked: [], runs: ['req_1'] })
+  })
+
+  it('is parked and reported where that comes so late that a run may be forgotten', async () => {
+    const { items, parked, runs } = await resume(900_000)
+    expect(items).toMatchObject([{ approvalId: 'req_1', reason: 'attempt-unfinished' }])
+    expect(parked).toEqual([
+      { type: 'parked', approvalId: 'req_1', action: refund.action, reason: 'attempt-unfinished', paths: [] },
+    ])
+    expect(runs).toEqual([])
+  })
+
+  async function resume(afterMs: number) {
+    const inner = memoryStore()
+    const dying = new FaultyStore(inner)
+    const first = submitBench({ store: dying.store, retentionMs: 900_000 })
+    dying.fail('add')
+    const lost = failure(first.receiver.submit(refund))
+    await pass(15_000)
+    expect(await lost).toMatchObject({ code: 'submission-unknown', approvalId: 'req_1' })
+    await pass(afterMs)
+    const second = submitBench({ store: inner, retentionMs: 900_000, sweep: 'here' })
+    second.api.answer('req_1', decided('req_1', 'APPROVED', 5_000))
+    await second.receiver.start()
+    await pass(60_000)
+    const { items } = await second.receiver.parked()
+    await second.receiver.close()
+    return {
+      items,
+      parked: eventsOf(second.events, 'parked'),
+      runs: second.runs.map(({ decision }) => decision.approvalId),
+    }
+  }
 })
 
 describe('a candidate is adopted only', () => {
@@ -246,11 +277,15 @@ describe('a candidate is adopted only', () => {
     const lost = await loseSubmission({ store: store.store })
     lost.api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
     await lost.call('req_9')
-    store.answer('bind', 'conflict')
+    const binding = store.hold('beginBind')
     await pass(firstLook + 2_000)
     expect(lost.api.asked).toEqual(['req_9'])
+    expect(await lost.receiver.track('req_9', { action: 'other', details: {} })).toBe(true)
+    binding.open()
+    await pass(2_000)
     expect(lost.types()).not.toContain('adopted')
     expect(lost.types()).not.toContain('parked')
+    expect((await lost.receiver.unconfirmed()).items).toMatchObject([{ ref: lost.ref, candidates: ['req_9'] }])
     await lost.receiver.close()
   })
 
@@ -372,7 +407,7 @@ describe('a leaked callback URL of a lost submission', () => {
     api.answer('req_stranger', decided('req_stranger', 'APPROVED', 20_000))
     await lost.call('req_stranger')
     await pass(firstLook + 2_000)
-    expect(await receiver.submit(refund, { idempotencyKey: 'step-1' })).toEqual({
+    expect(await receiver.submit(refund, { context: { chat: 7 }, idempotencyKey: 'step-1' })).toEqual({
       status: 'pending',
       approvalId: 'req_stranger',
       reviewUrl: null,
@@ -453,8 +488,8 @@ describe('a submission that answers after its reservation adopted', () => {
     const [reserved] = (await receiver.unconfirmed()).items
     api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
     await receiver.fetch(callbackRequest('req_9', { url: String(api.posts[0]?.body['callbackUrl']) }))
-    await pass(16_000)
-    await store.postpone(reserved?.ref ?? '', 0)
+    await pass(firstLook + 1_000)
+    await makeDue(store, reserved?.ref ?? '')
     await other.receiver.reconcile()
     expect((await receiver.parked()).items).toMatchObject([{ approvalId: 'req_9', reason: 'adopted' }])
     api.answer('1', pendingPost(id))
@@ -499,10 +534,10 @@ describe('unconfirmed() and discard()', () => {
     expect(second.cursor).toBeNull()
     const all = [...first.items, ...second.items]
     expect(all.map(({ ref }) => ref)).toEqual(refs)
-    expect(all.map(({ details, ageMs }) => [details, ageMs])).toEqual([
-      [{ amount: 1 }, 3_000],
-      [{ amount: 2 }, 2_000],
-      [{ amount: 3 }, 1_000],
+    expect(all.map(({ details, sentAt }) => [details, sentAt - start.getTime()])).toEqual([
+      [{ amount: 1 }, 0],
+      [{ amount: 2 }, 1_000],
+      [{ amount: 3 }, 2_000],
     ])
     expect(await receiver.discard(refs[1] ?? '')).toBe('discarded')
     expect(await receiver.discard(refs[1] ?? '')).toBe('unknown')
@@ -526,7 +561,7 @@ describe('unconfirmed() and discard()', () => {
     const lost = await loseSubmission()
     const { receiver, api, runs } = lost
     expect(await receiver.discard(lost.ref)).toBe('discarded')
-    expect(await receiver.track('req_9', { ...refund, ref: lost.ref })).toBe(true)
+    expect(await receiver.track('req_9', { ...tracked, ref: lost.ref })).toBe(true)
     api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
     expect(await lost.call('req_9')).toBe(200)
     expect(runs).toMatchObject([{ decision: { approvalId: 'req_9', details: refund.details } }])

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createReceiver, memoryStore } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { FakeApi } from '../support/fake-api.js'
+import { kept } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -55,7 +56,7 @@ describe('a handler at work in one process', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([409, '30'])
   })
 
-  it('keeps it even where the API took most of the first lease to answer', async () => {
+  it('keeps it even where the API took all of its time to answer', async () => {
     const store = memoryStore()
     const options = { store, runs: { leaseMs: 6_000 } }
     const work = gate()
@@ -66,7 +67,7 @@ describe('a handler at work in one process', () => {
     second.api.approve('req_1')
     first.api.answer('req_1', () => 'hang')
     const answer = first.receiver.fetch(callbackRequest('req_1'))
-    await pass(4_900)
+    await pass(1_900)
     first.api.approve('req_1')
     first.api.resume()
     await pass(20_000)
@@ -114,13 +115,13 @@ describe('a process that dies in its handler', () => {
     await second.receiver.close()
   })
 
-  it('leaves the sealed decision: nobody asks again, whatever the API says by now', async () => {
+  it('leaves the recorded decision: nobody asks again, whatever the API says by now', async () => {
     const store = memoryStore()
     const dying = new FaultyStore(store)
     const first = bench({ store: dying.store, onDecision: () => dying.hang() })
     const second = bench({ store })
     await first.receiver.track('req_1', { ...refund, context: { chat: 7 } })
-    first.api.approve('req_1', { decisionNote: 'as sealed', modifiedDetails: { orderId: '8842', amount: 90 } })
+    first.api.approve('req_1', { decisionNote: 'as recorded', modifiedDetails: { orderId: '8842', amount: 90 } })
     void first.receiver.fetch(callbackRequest('req_1'))
     await pass(30_000)
     second.api.reject('req_1')
@@ -129,21 +130,21 @@ describe('a process that dies in its handler', () => {
     expect(second.runs[0]?.decision).toEqual(first.runs[0]?.decision)
     expect(second.runs[0]?.decision).toMatchObject({
       status: 'approved',
-      note: 'as sealed',
+      note: 'as recorded',
       details: { orderId: '8842', amount: 90 },
       context: { chat: 7 },
       via: 'callback',
     })
   })
 
-  it('has not decided anything where it died before the seal: the API is asked again', async () => {
+  it('has not decided anything where it died before recording it: the API is asked again', async () => {
     const store = memoryStore()
     const dying = new FaultyStore(store)
     const first = bench({ store: dying.store })
     const second = bench({ store })
     await first.receiver.track('req_1', refund)
     first.api.approve('req_1')
-    dying.hang('seal')
+    dying.hang('record')
     void first.receiver.fetch(callbackRequest('req_1'))
     await pass(30_000)
     second.api.reject('req_1')
@@ -199,7 +200,7 @@ describe('a process that stalls past its lease', () => {
     ])
     expect(eventsOf(first.events, 'completed')).toEqual([])
     expect(eventsOf(second.events, 'completed')).toHaveLength(1)
-    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { result: '"second"' } })
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'completed', result: '"second"' })
     await second.receiver.close()
   })
 
@@ -220,7 +221,7 @@ describe('a process that stalls past its lease', () => {
     firstWork.fail(new Error('too late'))
     await answer
     expect(eventsOf(first.events, 'released')).toEqual([])
-    expect(await store.get('req_1')).toMatchObject({ state: 'claimed', fence: 2, starts: 2 })
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'claimed', fence: 2, attempts: 2 })
     secondWork.open()
     expect(await other).toMatchObject({ kind: 'handled' })
   })
@@ -242,8 +243,8 @@ describe('a process that stalls past its lease', () => {
   })
 })
 
-describe('a callback that reaches one process while another looks', () => {
-  it('is owed a look within the gap once that look, which may be too old, is over', async () => {
+describe('a callback that reaches one process while another polls', () => {
+  it('is owed a poll within the minimum interval once that one, which may be too old, is over', async () => {
     const store = memoryStore()
     const options = { store, random: () => 0.5, polling: { firstMs: 600_000 } }
     const first = bench(options)
@@ -251,20 +252,20 @@ describe('a callback that reaches one process while another looks', () => {
     await second.receiver.start()
     await first.receiver.track('req_1', refund)
     first.api.answer('req_1', () => 'hang')
-    const look = first.receiver.resolve('req_1')
+    const poll = first.receiver.resolve('req_1')
     await pass(1_000)
     second.api.approve('req_1')
     expect((await second.receiver.fetch(callbackRequest('req_1'))).status).toBe(202)
     expect(second.api.gets).toEqual([])
     first.api.pend('req_1')
     first.api.resume()
-    expect(await look).toMatchObject({ kind: 'undecided' })
+    expect(await poll).toMatchObject({ kind: 'undecided' })
     await pass(3_200)
     expect(second.runs).toMatchObject([{ decision: { status: 'approved' } }])
     await second.receiver.close()
   })
 
-  it('costs no call of the API within the gap of the other', async () => {
+  it('costs no call of the API within the minimum interval of the other', async () => {
     const store = memoryStore()
     const first = bench({ store, sweep: 'elsewhere' })
     const second = bench({ store, sweep: 'elsewhere' })
@@ -287,9 +288,9 @@ describe('several processes on one store', () => {
     const all = [1, 2, 3, 4].map(() => bench({ store, sweep: 'elsewhere' }))
     await all[0]?.receiver.track('req_1', refund)
     for (const { api } of all) api.approve('req_1')
-    const answers = await Promise.all(
-      Array.from({ length: 64 }, (_each, index) => all[index % 4]?.receiver.fetch(callbackRequest('req_1'))),
-    )
+    const sent = Array.from({ length: 64 }, (_each, index) => all[index % 4]?.receiver.fetch(callbackRequest('req_1')))
+    await pass(1_000)
+    const answers = await Promise.all(sent)
     expect(answers.every((answer) => answer?.status === 200 || answer?.status === 202)).toBe(true)
     expect(all.flatMap(({ runs }) => runs)).toHaveLength(1)
     expect(all.flatMap(({ api }) => api.gets)).toHaveLength(1)

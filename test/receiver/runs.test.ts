@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Run } from '../../src/index.js'
+import { memoryStore, type Run } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { kept, takeOver } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -31,15 +32,15 @@ describe('the lease of a run', () => {
     ])
   })
 
-  it('aborts the signal when a renewal is refused, and says so once', async () => {
+  it('aborts the signal when a renewal finds that another process took over, and says so once', async () => {
     const faulty = new FaultyStore()
     const work = gate()
     const { receiver, api, runs, events } = bench({ store: faulty.store, onDecision: () => work.promise })
     await receiver.track('req_1', refund)
     api.approve('req_1')
     const answer = receiver.fetch(callbackRequest('req_1'))
-    faulty.answer('extend', 'lost')
     await pass(9_999)
+    await takeOver(faulty.store, 'req_1')
     expect(runs[0]?.run.signal.aborted).toBe(false)
     await pass(1)
     expect(runs[0]?.run.signal.aborted).toBe(true)
@@ -93,7 +94,7 @@ describe('the lease of a run', () => {
     await pass(0)
   })
 
-  it('is renewed before it ends even where the API took most of it to answer', async () => {
+  it('is whole again as the decision is recorded, however long the API took to answer', async () => {
     const faulty = new FaultyStore()
     const work = gate()
     const { receiver, api } = bench({ store: faulty.store, runs: { leaseMs: 6_000 }, onDecision: () => work.promise })
@@ -101,16 +102,16 @@ describe('the lease of a run', () => {
     api.answer('req_1', () => 'hang')
     const claimedAt = performance.now()
     const answer = receiver.fetch(callbackRequest('req_1'))
-    await pass(4_900)
+    await pass(1_900)
     api.approve('req_1')
     api.resume()
-    await pass(4_100)
-    expect(faulty.timesOf('extend').map((at) => at - claimedAt)).toEqual([4_900, 6_900, 8_900])
+    await pass(6_100)
+    expect(faulty.timesOf('extend').map((at) => at - claimedAt)).toEqual([3_900, 5_900, 7_900])
     work.open()
     expect((await answer).status).toBe(200)
   })
 
-  it('ends by its claim and not by its run, where the store is down from the start', async () => {
+  it('ends one lease after the decision was recorded, where the store is down from then on', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs } = bench({
       store: faulty.store,
@@ -120,36 +121,39 @@ describe('the lease of a run', () => {
     await receiver.track('req_1', refund)
     api.answer('req_1', () => 'hang')
     void receiver.fetch(callbackRequest('req_1'))
-    await pass(4_900)
+    await pass(1_900)
     faulty.fail('extend')
     api.approve('req_1')
     api.resume()
-    // Renewals are tried at 4.9 s and at 6.9 s. The lease is over after 6 s.
-    await pass(1_999)
+    await pass(5_999)
     expect(runs[0]?.run.signal.aborted).toBe(false)
     await pass(1)
     expect(runs[0]?.run.signal.aborted).toBe(true)
   })
 
-  it('aborts the signal as soon as a renewal fails that was asked for in time', async () => {
+  it('aborts the signal at its very end where a slow schema moved its renewals, and the store is down', async () => {
     const faulty = new FaultyStore()
-    const { receiver, api, runs } = bench({
-      store: faulty.store,
-      confirm: { timeoutMs: 9_000 },
-      onDecision: () => new Promise(() => {}),
-    })
+    const signals: AbortSignal[] = []
+    const validate = async (value: unknown): Promise<{ readonly value: unknown }> => {
+      await new Promise((resolve) => setTimeout(resolve, 4_000))
+      return { value }
+    }
+    const details = { '~standard': { version: 1, vendor: 'test', validate } } as const
+    const onDecision = (_decision: unknown, { signal }: Run): Promise<void> => {
+      signals.push(signal)
+      return new Promise(() => {})
+    }
+    const { receiver, api } = bench({ store: faulty.store, actions: { process_refund: { details, onDecision } } })
     await receiver.track('req_1', refund)
-    api.answer('req_1', () => 'hang')
-    void receiver.fetch(callbackRequest('req_1'))
-    await pass(8_000)
-    faulty.hang('extend')
     api.approve('req_1')
-    api.resume()
-    // Renewals are asked for at 18 s and at 28 s, and each is given up after 5 s. The lease is over after 30 s.
-    await pass(24_999)
-    expect(runs[0]?.run.signal.aborted).toBe(false)
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(4_000)
+    faulty.fail('extend')
+    // Renewals fail at 14 s and at 24 s. The lease, which counts from when the decision was recorded, is over after 30 s.
+    await pass(25_999)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
     await pass(1)
-    expect(runs[0]?.run.signal.aborted).toBe(true)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 
   it('counts from when its renewal was asked for, not from when the store answered', async () => {
@@ -179,20 +183,20 @@ describe('a handler that fails', () => {
     ['rejects', () => Promise.reject(failure), failure],
     ['rejects with a text', () => Promise.reject('ledger is down'), 'ledger is down'],
     ['throws undefined', () => raise(undefined), undefined],
-  ])('counts as started when it %s, and is released', async (_words, onDecision, error) => {
+  ])('counts as an attempt when it %s, and is released', async (_words, onDecision, error) => {
     const { store } = new FaultyStore()
     const { receiver, api, events } = bench({ store, onDecision, random: () => 0 })
     await receiver.track('req_1', refund)
     api.approve('req_1')
     expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(500)
-    expect(await store.get('req_1')).toMatchObject({ state: 'pending', starts: 1, dueInMs: 1_000 })
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'pending', attempts: 1, dueInMs: 1_000 })
     const [failed] = eventsOf(events, 'run-failed')
     expect(failed).toMatchObject({ approvalId: 'req_1', action: 'process_refund', attempt: 1, timedOut: false })
     expect(failed?.error).toBe(error)
     expect(eventsOf(events, 'released')).toMatchObject([{ approvalId: 'req_1', reason: 'handler-failed' }])
   })
 
-  it('is run again by the sweep with the sealed decision: attempt and fence rise, the key stays', async () => {
+  it('is run again by the sweep with the recorded decision: attempt and fence rise, the key stays', async () => {
     let failing = true
     const { receiver, api, runs } = bench({
       onDecision: () => (failing ? raise(failure) : undefined),
@@ -247,7 +251,7 @@ describe('a handler that fails', () => {
     expect(runs).toHaveLength(3)
   })
 
-  it('is parked with its last start and not a start earlier', async () => {
+  it('is parked with its last attempt and not one earlier', async () => {
     const { receiver, api, runs, events } = bench({ onDecision: () => raise(failure), runs: { maxAttempts: 3 } })
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -303,7 +307,7 @@ describe('a run that takes too long', () => {
     expect(runs[0]?.run.signal.reason).toBeInstanceOf(Error)
   })
 
-  it('still counts as done where it ends within the lease that follows', async () => {
+  it('still counts as completed where it ends within the lease that follows', async () => {
     const { receiver, api, eventTypes } = bench({ onDecision: (_decision, run) => untilAborted(run, 29_000) })
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -374,13 +378,13 @@ describe('what a handler returns', () => {
     ['nothing', undefined, null],
     ['null', null, null],
     ['a text of 16 KiB as JSON', 'x'.repeat(16_382), JSON.stringify('x'.repeat(16_382))],
-  ])('is kept with the tombstone: %s', async (_words, value, kept) => {
+  ])('is kept with the tombstone: %s', async (_words, value, result) => {
     const { store } = new FaultyStore()
     const { receiver, api, eventTypes } = bench({ store, onDecision: () => value })
     await receiver.track('req_1', refund)
     api.approve('req_1')
     await receiver.resolve('req_1')
-    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { outcome: 'approved', result: kept } })
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'completed', outcome: 'approved', result })
     expect(eventTypes()).not.toContain('result-dropped')
   })
 
@@ -400,45 +404,12 @@ describe('what a handler returns', () => {
     expect(eventsOf(events, 'result-dropped')).toEqual([
       { type: 'result-dropped', approvalId: 'req_1', action: 'process_refund' },
     ])
-    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { result: null } })
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'completed', result: null })
     expect(runs).toHaveLength(1)
   })
 })
 
 describe('what a handler is given', () => {
-  it('makes no abort signal unless it is looked at, and then always the same', async () => {
-    const made = vi.fn()
-    const Original = AbortController
-    vi.stubGlobal(
-      'AbortController',
-      class extends Original {
-        constructor() {
-          super()
-          made()
-        }
-      },
-    )
-    try {
-      const signals: AbortSignal[] = []
-      const { receiver, api } = bench({
-        onDecision: ({ approvalId }, run) => {
-          if (approvalId === 'req_2') signals.push(run.signal, run.signal)
-        },
-      })
-      for (const id of ['req_1', 'req_2']) {
-        await receiver.track(id, refund)
-        api.approve(id)
-      }
-      await receiver.resolve('req_1')
-      expect(made).toHaveBeenCalledTimes(0)
-      await receiver.resolve('req_2')
-      expect(made).toHaveBeenCalledTimes(1)
-      expect(signals[0]).toBe(signals[1])
-    } finally {
-      vi.unstubAllGlobals()
-    }
-  })
-
   it('has an aborted signal where it looks at it only after the lease was lost', async () => {
     const faulty = new FaultyStore()
     const work = gate()
@@ -453,7 +424,8 @@ describe('what a handler is given', () => {
     await receiver.track('req_1', refund)
     api.approve('req_1')
     const answer = receiver.fetch(callbackRequest('req_1'))
-    faulty.answer('extend', 'lost')
+    await pass(0)
+    await takeOver(faulty.store, 'req_1')
     await pass(10_000)
     work.open()
     await answer
@@ -522,7 +494,7 @@ describe('what a handler is given', () => {
     expect(await receiver.wait('req_1')).toMatchObject({ modifiedDetails })
   })
 
-  it('may ask the receiver about its own approval, which is running, and does not wait for itself', async () => {
+  it('may ask the receiver about its own approval, which is in progress, and does not wait for itself', async () => {
     const asked: unknown[] = []
     const { receiver, api, runs } = bench({
       onDecision: async ({ approvalId }) => {
@@ -533,7 +505,7 @@ describe('what a handler is given', () => {
     api.approve('req_1')
     const answer = receiver.fetch(callbackRequest('req_1'))
     await pass(0)
-    expect(asked).toEqual([{ kind: 'running', approvalId: 'req_1' }])
+    expect(asked).toEqual([{ kind: 'in-progress', approvalId: 'req_1', retryAfterMs: 30_000 }])
     expect((await answer).status).toBe(200)
     expect(runs).toHaveLength(1)
   })
@@ -563,14 +535,14 @@ describe('a completion', () => {
     api.approve('req_1')
     faulty.fail('complete', 'extend')
     void receiver.fetch(callbackRequest('req_1'))
-    await pass(40_000)
+    await pass(25_000)
     expect(eventTypes()).not.toContain('completed')
     expect(eventsOf(events, 'store-failed').some(({ operation }) => operation === 'complete')).toBe(true)
     faulty.mend()
     await pass(5_000)
     expect(eventsOf(events, 'completed')).toHaveLength(1)
     expect(runs).toHaveLength(1)
-    expect(await faulty.store.get('req_1')).toMatchObject({ state: 'done' })
+    expect(await kept(faulty.store, 'req_1')).toMatchObject({ state: 'completed' })
     await receiver.close()
   })
 
@@ -589,11 +561,10 @@ describe('a completion', () => {
   })
 
   it('that is refused is reported, for its effect may stand twice', async () => {
-    const faulty = new FaultyStore()
-    const { receiver, api, events, eventTypes } = bench({ store: faulty.store })
+    const store = memoryStore()
+    const { receiver, api, events, eventTypes } = bench({ store, onDecision: () => takeOver(store, 'req_1') })
     await receiver.track('req_1', refund)
     api.approve('req_1')
-    faulty.answer('complete', 'lost')
     await receiver.resolve('req_1')
     expect(eventsOf(events, 'completed-after-takeover')).toEqual([
       { type: 'completed-after-takeover', approvalId: 'req_1', action: 'process_refund', fence: 1 },
@@ -602,14 +573,18 @@ describe('a completion', () => {
   })
 })
 
-describe('a seal', () => {
+describe('the write of a confirmed decision', () => {
   it('that is refused means that somebody took over: nothing runs', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)
     api.approve('req_1')
-    faulty.answer('seal', { kind: 'lost' })
-    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'in-progress', approvalId: 'req_1' })
+    const recording = faulty.hold('record')
+    const outcome = receiver.resolve('req_1')
+    await pass(0)
+    await takeOver(faulty.store, 'req_1')
+    recording.open()
+    expect(await outcome).toMatchObject({ kind: 'in-progress', approvalId: 'req_1' })
     expect(runs).toEqual([])
   })
 
@@ -618,7 +593,7 @@ describe('a seal', () => {
     const { receiver, api, runs, events } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)
     api.approve('req_1')
-    faulty.fail('seal')
+    faulty.fail('record')
     expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'store-unavailable' })
     expect(runs).toEqual([])
     expect(eventsOf(events, 'store-failed')).toHaveLength(1)

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
-import { createReceiver, fromIncoming, memoryStore, type Store } from '../../src/index.js'
+import { type CheqpointError, createReceiver, fromIncoming, memoryStore } from '../../src/index.js'
 import { createSimulator } from '../../src/simulator/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { listenTo, path } from '../support/hosts.js'
+import { rewrite } from '../support/kept.js'
 import { closedPort, misbehaveRaw } from '../support/misbehaving-server.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { eventsOf } from '../support/runs-events.js'
@@ -31,17 +32,11 @@ afterEach(() => {
 })
 
 describe('a submission', () => {
-  it('is kept before it is sent, and joined with its id before it resolves', async () => {
+  it('is kept and marked before it is sent, and joined with its id before it resolves', async () => {
     const { receiver, api } = submitBench()
     await receiver.submit(refund)
-    expect(api.steps.slice(api.steps.indexOf('reserve'), api.steps.indexOf('bind answered') + 1)).toEqual([
-      'reserve',
-      'reserve answered',
-      'POST',
-      'POST answered',
-      'bind',
-      'bind answered',
-    ])
+    const steps = ['reserve', 'markSent', 'POST', 'beginBind', 'add', 'endBind']
+    expect(api.steps).toEqual(steps.flatMap((step) => [step, `${step} answered`]))
   })
 
   it('goes to the inbound endpoint with the key, and is pending under the id of the answer', async () => {
@@ -79,7 +74,7 @@ describe('a submission', () => {
       ...refund,
       maxWaitMs: 10_000,
       expiresAt: '2026-11-21T10:00:00.000Z',
-      callbackUrl: webhook,
+      callbackUrl: expect.stringMatching(/^https:\/\/app\.test\/webhooks\/cheqpoint\?cq=[\w.-]+$/),
     })
   })
 
@@ -195,12 +190,16 @@ describe('a submission that Cheqpoint decides at once', () => {
     await receiver.close()
   })
 
-  it('is decided by the answer where the store fails right after it was joined', async () => {
+  it('is decided by the answer where the store fails for a while after it was joined', async () => {
     const store = new FaultyStore()
     const { receiver, api, runs } = submitBench({ store: store.store })
     api.onPost = (_post, id) => decidedPost(id, 'approved')
-    store.fail('get')
-    expect(await receiver.submit(refund)).toMatchObject({ status: 'approved', approvalId: 'req_1' })
+    store.fail('complete')
+    const submission = receiver.submit(refund)
+    await pass(1_000)
+    store.mend()
+    await pass(2_000)
+    expect(await submission).toMatchObject({ status: 'approved', approvalId: 'req_1' })
     expect(runs).toHaveLength(1)
   })
 
@@ -311,7 +310,7 @@ describe('a submission of which nobody knows whether it was taken', () => {
   it.each(answers)('after %s is told so, kept, listed, and never sent again', async (_words, answer) => {
     const { receiver, api, runs, events } = submitBench({ sweep: 'here', callbackUrl: webhook })
     await receiver.start()
-    api.onPost = () => (typeof answer === 'function' ? answer() : answer)
+    api.onPost = () => (typeof answer === 'function' ? answer('') : answer)
     const submission = failure(receiver.submit(refund, { context: { chat: 7 } }))
     await pass(15_000)
     const { code, ref, message } = await submission
@@ -324,7 +323,7 @@ describe('a submission of which nobody knows whether it was taken', () => {
         assistant: null,
         details: refund.details,
         context: { chat: 7 },
-        ageMs: expect.any(Number),
+        sentAt: expect.any(Number),
         candidates: [],
       },
     ])
@@ -356,10 +355,11 @@ describe('a submission of which nobody knows whether it was taken', () => {
     api.onPost = () => ({ status: 502 })
     const { ref } = await failure(receiver.submit(refund, { idempotencyKey: 'step-1' }))
     api.onPost = (_post, id) => pendingPost(id)
-    expect(await failure(receiver.submit(refund, { idempotencyKey: 'step-1' }))).toMatchObject({
-      code: 'submission-unknown',
-      ref,
-    })
+    const again = (): Promise<CheqpointError> => failure(receiver.submit(refund, { idempotencyKey: 'step-1' }))
+    // As long as another process may still have it on its way, it counts as under way.
+    expect(await again()).toMatchObject({ code: 'submission-in-progress', ref })
+    await pass(15_000)
+    expect(await again()).toMatchObject({ code: 'submission-unknown', ref })
     expect(api.posts).toHaveLength(1)
     expect(await receiver.discard(ref ?? '')).toBe('discarded')
     expect(await receiver.submit(refund, { idempotencyKey: 'step-1' })).toMatchObject({ approvalId: 'req_2' })
@@ -380,7 +380,7 @@ describe('a submission over a real connection', () => {
     ],
   ])('that is cut %s is unknown', async (_words, bytes) => {
     const { url } = await misbehaveRaw(bytes, (socket) => socket.resetAndDestroy())
-    const receiver = createReceiver({ apiKey: 'cq_live_test', baseUrl: url, sweep: 'elsewhere', onDecision() {} })
+    const receiver = createReceiver({ apiKey: 'cq_live_test', baseUrl: url, log: false, onDecision() {} })
     expect((await failure(receiver.submit(refund))).code).toBe('submission-unknown')
     expect((await receiver.unconfirmed()).items).toHaveLength(1)
     await receiver.close()
@@ -388,7 +388,7 @@ describe('a submission over a real connection', () => {
 
   it('that is refused was never sent, so nothing is kept', async () => {
     const baseUrl = `http://127.0.0.1:${await closedPort()}`
-    const receiver = createReceiver({ apiKey: 'cq_live_test', baseUrl, sweep: 'elsewhere', onDecision() {} })
+    const receiver = createReceiver({ apiKey: 'cq_live_test', baseUrl, log: false, onDecision() {} })
     expect((await failure(receiver.submit(refund))).code).toBe('submission-refused')
     expect((await receiver.unconfirmed()).items).toEqual([])
     await receiver.close()
@@ -399,20 +399,20 @@ describe('the id that came back', () => {
   it('is offered to a store that fails until it takes it; nothing is sent twice', async () => {
     const store = new FaultyStore()
     const { receiver, api } = submitBench({ store: store.store })
-    store.fail('bind')
+    store.fail('beginBind')
     const submission = receiver.submit(refund)
     await pass(2_000)
     store.mend()
     await pass(2_000)
     expect(await submission).toMatchObject({ approvalId: 'req_1' })
-    expect(store.timesOf('bind').length).toBeGreaterThan(2)
+    expect(store.timesOf('beginBind').length).toBeGreaterThan(2)
     expect(api.posts).toHaveLength(1)
   })
 
   it('is told to the caller where the store never takes it', async () => {
     const store = new FaultyStore()
     const { receiver, api, events } = submitBench({ store: store.store })
-    store.fail('bind')
+    store.fail('beginBind')
     const submission = failure(receiver.submit(refund))
     await pass(10_000)
     const error = await submission
@@ -423,8 +423,9 @@ describe('the id that came back', () => {
 
   it('is told without what a store of one’s own said, which the event has: it may quote what was written', async () => {
     const cause = Object.assign(new Error('write of 8842 failed'), { statement: 'insert 8842' })
-    const store = overlayStore(memoryStore(), { bind: () => Promise.reject(cause) })
-    const { receiver, events } = submitBench({ store })
+    const store = new FaultyStore()
+    store.failWith(cause, 'beginBind')
+    const { receiver, events } = submitBench({ store: store.store })
     const submission = failure(receiver.submit(refund))
     await pass(10_000)
     const error = await submission
@@ -436,10 +437,10 @@ describe('the id that came back', () => {
   it('is joined though the answer to the first try was lost', async () => {
     let lost = 1
     const inner = memoryStore()
-    const store: Store = overlayStore(inner, {
-      async bind(...args) {
-        const answer = await inner.bind(...args)
-        if (lost-- > 0) throw new Error('the connection broke')
+    const store = overlayStore(inner, {
+      async write(key, ...rest) {
+        const answer = await inner.write(key, ...rest)
+        if (key.startsWith('a:') && lost-- > 0) throw new Error('the connection broke')
         return answer
       },
     })
@@ -478,8 +479,13 @@ describe('the id that came back', () => {
   it('is kept, and nothing is rejected, where the store fails right after it', async () => {
     const store = new FaultyStore()
     const { receiver } = submitBench({ store: store.store })
-    store.fail('get')
-    expect(await receiver.submit(refund)).toMatchObject({ status: 'pending', approvalId: 'req_1' })
+    const ended = store.hold('endBind')
+    const submission = receiver.submit(refund)
+    await pass(0)
+    store.mend()
+    store.fail('read')
+    ended.open()
+    expect(await submission).toMatchObject({ status: 'pending', approvalId: 'req_1' })
   })
 })
 
@@ -501,23 +507,21 @@ describe('a callbackUrl function that throws', () => {
 describe('a store whose client asks again, because the answer to its first call was lost', () => {
   const inner = memoryStore()
   const store = overlayStore(inner, {
-    async reserve(...given) {
-      await inner.reserve(...given)
-      return inner.reserve(...given)
+    async write(...given) {
+      await inner.write(...given)
+      return inner.write(...given)
     },
   })
 
-  it('keeps no submission from being sent: nobody else can have its reference', async () => {
-    const { receiver, api } = submitBench({ store })
-    expect(await receiver.submit(refund)).toMatchObject({ status: 'pending', approvalId: 'req_1' })
-    expect(api.posts).toHaveLength(1)
-  })
-
-  it('keeps one with an idempotencyKey from being sent: another process may be sending it', async () => {
-    const { receiver, api } = submitBench({ store })
-    expect((await failure(receiver.submit(refund, { idempotencyKey: 'step-1' }))).code).toBe('submission-unknown')
-    expect(api.posts).toHaveLength(0)
-  })
+  it.each([undefined, 'step-1'])(
+    'keeps no submission from being sent, with the idempotencyKey %s',
+    async (idempotencyKey) => {
+      const { receiver, api } = submitBench({ store })
+      api.onPost = () => pendingPost(`of_${idempotencyKey}`)
+      expect(await receiver.submit(refund, { idempotencyKey })).toMatchObject({ status: 'pending' })
+      expect(api.posts).toHaveLength(1)
+    },
+  )
 })
 
 describe('a store that fails before a request is sent', () => {
@@ -548,17 +552,11 @@ describe('the same idempotencyKey', () => {
   })
 
   it('is answered where what the store kept of the result is damaged', async () => {
-    const inner = memoryStore()
-    const { receiver } = submitBench({
-      store: overlayStore(inner, {
-        get: async (id) => {
-          const kept = await inner.get(id)
-          return kept?.state === 'done' ? { ...kept, tombstone: { ...kept.tombstone, result: '{"refund":' } } : kept
-        },
-      }),
-    })
+    const store = memoryStore()
+    const { receiver } = submitBench({ store })
     const { approvalId } = await receiver.submit(refund, key)
     await receiver.cancel(approvalId)
+    await rewrite(store, approvalId, ({ state }) => ({ state: { ...state, result: '{"refund":' } }))
     expect(await receiver.submit(refund, key)).toMatchObject({ status: 'cancelled', result: null })
   })
 
@@ -582,16 +580,27 @@ describe('the same idempotencyKey', () => {
     const store = memoryStore()
     const first = submitBench({ store })
     const second = submitBench({ store })
-    const both = await Promise.allSettled([first.receiver.submit(refund, key), second.receiver.submit(refund, key)])
+    const asked = [first, second].map(({ receiver, api }) => {
+      api.onPost = () => 'hang'
+      return receiver.submit(refund, key).then(
+        ({ approvalId }) => approvalId,
+        ({ code }: CheqpointError) => code,
+      )
+    })
+    await pass(1_000)
     expect(first.api.posts.length + second.api.posts.length).toBe(1)
-    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    for (const { api } of [first, second]) {
+      api.onPost = (_post, id) => pendingPost(id)
+      api.resume()
+    }
+    expect((await Promise.all(asked)).sort()).toEqual(['req_1', 'submission-in-progress'])
     for (const { receiver } of [first, second]) {
       expect(await receiver.submit(refund, key)).toMatchObject({ approvalId: 'req_1' })
     }
     expect(first.api.posts.length + second.api.posts.length).toBe(1)
   })
 
-  it('gives decision and result back once it is done', async () => {
+  it('gives decision and result back once it is completed', async () => {
     const { receiver, api } = submitBench({ onDecision: () => ({ refunded: 120 }) })
     await receiver.submit(refund, key)
     api.approve('req_1', { decisionNote: 'fine' })
@@ -614,32 +623,22 @@ describe('the same idempotencyKey', () => {
   })
 
   it('tells the outcome where the store keeps no more of it', async () => {
-    const inner = memoryStore()
-    const store = overlayStore(inner, {
-      async get(id) {
-        const found = await inner.get(id)
-        return found?.state === 'done' ? { ...found, tombstone: { ...found.tombstone, sealed: null } } : found
-      },
-    })
+    const store = memoryStore()
     const { receiver, api } = submitBench({ store })
     await receiver.submit(refund, key)
     api.reject('req_1')
     await receiver.fetch(callbackRequest('req_1'))
+    await rewrite(store, 'req_1', ({ state: { decision: _, ...state } }) => ({ state }))
     expect(await receiver.submit(refund, key)).toMatchObject({ status: 'rejected', approvalId: 'req_1', note: null })
   })
 
   it('tells the outcome without a result that is damaged in the store', async () => {
-    const inner = memoryStore()
-    const store = overlayStore(inner, {
-      async get(id) {
-        const found = await inner.get(id)
-        return found?.state === 'done' ? { ...found, tombstone: { ...found.tombstone, result: 'card 4242' } } : found
-      },
-    })
+    const store = memoryStore()
     const { receiver, api } = submitBench({ store })
     await receiver.submit(refund, key)
     api.approve('req_1')
     await receiver.fetch(callbackRequest('req_1'))
+    await rewrite(store, 'req_1', ({ state }) => ({ state: { ...state, result: 'card 4242' } }))
     expect(await receiver.submit(refund, key)).toMatchObject({ status: 'approved', result: null })
   })
 
@@ -764,8 +763,9 @@ describe('a callback that beats the answer to its submission', () => {
     await receiver.close()
   })
 
-  it.each(['here', 'off'] as const)('without a secret runs once too, with a sweep %s', async (sweep) => {
-    const { receiver, api, runs } = submitBench({ sweep, callbackUrl: webhook, onDecision: () => 'refunded' })
+  it.each(['here', 'off'] as const)('without tokens runs once too, with a sweep %s', async (sweep) => {
+    const options = { sweep, callbackUrl: webhook, callbackTokens: 'off' } as const
+    const { receiver, api, runs } = submitBench({ ...options, onDecision: () => 'refunded' })
     if (sweep === 'here') await receiver.start()
     api.onPost = () => 'hang'
     const submission = receiver.submit(refund)
@@ -839,11 +839,13 @@ describe('a rule of the simulator whose callback is answered before the submissi
   })
 
   it.each([
-    ['here', callbackSecret, [202, 202, 202]],
-    ['off', callbackSecret, [409, 409, 409]],
-    ['here', undefined, [404, 404, 404]],
-    ['off', undefined, [404, 404, 404]],
-  ] as const)('runs once, with a sweep %s and the secret %s', async (sweep, secret, statuses) => {
+    ['here', 'required', [202, 202, 202]],
+    ['off', 'required', [409, 409, 409]],
+    ['here', 'optional', [202, 202, 202]],
+    ['off', 'optional', [409, 409, 409]],
+    ['here', 'off', [404, 404, 404]],
+    ['off', 'off', [404, 404, 404]],
+  ] as const)('runs once, with a sweep %s and tokens %s', async (sweep, callbackTokens, statuses) => {
     const simulator = await createSimulator({ apiKey: 'cq_live_test' })
     const { url } = await simulator.listen()
     const app = await listenTo(async (request, response) => {
@@ -855,8 +857,9 @@ describe('a rule of the simulator whose callback is answered before the submissi
       apiKey: 'cq_live_test',
       baseUrl: url,
       callbackUrl: `http://127.0.0.1:${app.port}${path}`,
-      callbackSecret: secret,
+      callbackTokens,
       sweep,
+      log: false,
       onDecision: ({ status }) => ({ status, run: ++runs }),
     })
     if (sweep === 'here') await receiver.start()

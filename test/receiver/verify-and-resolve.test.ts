@@ -3,16 +3,18 @@ import { z } from 'zod'
 import {
   type CheqpointEvent,
   createClient,
-  fromRequest,
   memoryStore,
+  register,
   type Store,
+  type Tracked,
   toResponse,
-  type Verified,
+  type VerifiedDecision,
   type VerifyOptions,
   verifyAndResolve,
 } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { FakeApi } from '../support/fake-api.js'
+import { kept, rewrite, takeOver } from '../support/kept.js'
 import { FaultyStore } from '../support/runs-store.js'
 import { pass } from '../support/runs-time.js'
 
@@ -37,24 +39,11 @@ function coreBench(options: Partial<VerifyOptions> = {}) {
     events,
     store,
     options: all,
-    register: (draft: { readonly assistant?: string; readonly context?: string } = {}) =>
-      store.add(
-        {
-          id,
-          ref: null,
-          action: 'refund',
-          assistant: null,
-          expiresAt: null,
-          details: JSON.stringify(details),
-          context: 'null',
-          ...draft,
-        },
-        { dueInMs: 60_000 },
-      ),
-    verify: (request: Request = callbackRequest(id)) => verifyAndResolve(fromRequest(request), all),
+    register: (more: Partial<Tracked> = {}) => register(id, { action: 'refund', details, ...more }, all),
+    verify: (request: Request = callbackRequest(id)) => verifyAndResolve(request, all),
     /** The claim of a decision that must have been confirmed. */
     async claim() {
-      const outcome = await verifyAndResolve(fromRequest(callbackRequest(id)), all)
+      const outcome = await verifyAndResolve(callbackRequest(id), all)
       if (outcome.kind !== 'ok') throw new Error(`it was ${outcome.kind}`)
       return outcome.claim
     },
@@ -62,13 +51,13 @@ function coreBench(options: Partial<VerifyOptions> = {}) {
 }
 
 describe('verifyAndResolve', () => {
-  it('gives a confirmed and sealed decision with the right to act on it', async () => {
+  it('gives a confirmed and recorded decision with the right to act on it', async () => {
     const { api, events, store, register, verify } = coreBench()
     await register()
     api.approve(id, { decisionNote: 'fine' })
     const outcome = await verify()
     expect(outcome).toEqual({ kind: 'ok', claim: expect.anything() })
-    const { claim } = outcome as Verified // the line above has just told
+    const { claim } = outcome as VerifiedDecision // the line above has just told
     expect(claim).toMatchObject({
       approvalId: id,
       attempt: 1,
@@ -78,10 +67,10 @@ describe('verifyAndResolve', () => {
       confirmed: { status: 'approved', modifiedDetails: null, note: 'fine' },
     })
     expect(claim.signal.aborted).toBe(false)
-    expect(await store.get(id)).toMatchObject({
+    expect(await kept(store, id)).toMatchObject({
       state: 'claimed',
-      starts: 1,
-      sealed: expect.stringContaining('"approved"'),
+      attempts: 1,
+      decision: { status: 'approved', note: 'fine' },
       dueInMs: 30_000,
     })
     expect(events.map(({ type }) => type)).toEqual(['confirmed'])
@@ -94,16 +83,22 @@ describe('verifyAndResolve', () => {
     expect((await claim()).decision.status).toBe('rejected')
   })
 
-  it('acts on what the store has sealed, where that is not what the API says now', async () => {
-    const faulty = new FaultyStore()
+  it('acts on what was recorded first, where that is not what the API says now', async () => {
+    const inner = memoryStore()
+    const faulty = new FaultyStore(inner)
     const { api, register, claim } = coreBench({ store: faulty.store })
     await register()
-    const sealed = { status: 'rejected', modifiedDetails: null, note: 'first', decidedAt: null, via: 'poll' }
-    faulty.answer('seal', { kind: 'sealed', sealed: JSON.stringify(sealed), starts: 1 })
+    const recorded = { status: 'rejected', modifiedDetails: null, note: 'first', decidedAt: null, via: 'poll' }
     api.approve(id)
-    const { decision, confirmed } = await claim()
+    const recording = faulty.hold('record')
+    const claiming = claim()
+    await pass(0)
+    await rewrite(inner, id, ({ state }) => ({ state: { ...state, decision: recorded } }))
+    recording.open()
+    await pass(100)
+    const { decision, confirmed } = await claiming
     expect(decision).toMatchObject({ status: 'rejected', note: 'first', via: 'poll' })
-    expect(confirmed).toEqual(sealed)
+    expect(confirmed).toEqual(recorded)
   })
 
   it('reads details and context by the rules of the action, and parks what they refuse', async () => {
@@ -114,15 +109,27 @@ describe('verifyAndResolve', () => {
       },
     }
     const good = coreBench({ actions })
-    await good.register({ context: '{"tenant":"t1"}' })
+    await good.register({ context: { tenant: 't1' } })
     good.api.approve(id)
     expect((await good.claim()).decision).toMatchObject({ details: { amount: 12_000 }, context: { tenant: 't1' } })
 
     const bad = coreBench({ actions })
-    await bad.register({ context: '{"tenant":"t1"}' })
+    await bad.register({ context: { tenant: 't1' } })
     bad.api.approve(id, { modifiedDetails: { amount: 'all' } })
-    expect(await bad.verify()).toMatchObject({ kind: 'edit-refused', reason: 'edit-invalid' })
-    expect(await bad.store.get(id)).toMatchObject({ state: 'parked', reason: 'edit-invalid', note: '/amount' })
+    expect(await bad.verify()).toMatchObject({ kind: 'edit-refused', reason: 'edit-ambiguous' })
+    expect(await kept(bad.store, id)).toMatchObject({
+      state: 'parked',
+      parked: { reason: 'edit-ambiguous', note: '/orderId' },
+    })
+
+    const whole = coreBench({ actions })
+    await whole.register({ context: { tenant: 't1' } })
+    whole.api.approve(id, { modifiedDetails: { ...details, amount: 'all' } })
+    expect(await whole.verify()).toMatchObject({ kind: 'edit-refused', reason: 'edit-invalid' })
+    expect(await kept(whole.store, id)).toMatchObject({
+      state: 'parked',
+      parked: { reason: 'edit-invalid', note: '/amount' },
+    })
   })
 
   it('takes an action without rules as it comes', async () => {
@@ -141,24 +148,31 @@ describe('verifyAndResolve', () => {
     ['an API that fails', 'api-failed', ({ api }) => api.answer(id, { status: 500 })],
     ['an API that asks to slow down', 'api-throttled', ({ api }) => api.answer(id, { status: 429 })],
     ['an API that refuses the key', 'api-key-refused', ({ api }) => api.answer(id, { status: 401 })],
-    ['a record that somebody holds', 'in-progress', ({ store }) => store.claim(id, 'other', 30_000, {})],
-    ['a finished record', 'completed', ({ store }) => store.cancel(id, 60_000)],
+    ['an approval that is in progress elsewhere', 'in-progress', ({ store }) => takeOver(store, id)],
     [
-      'a parked record',
+      'a completed approval',
+      'completed',
+      async ({ api, claim }) => {
+        api.approve(id)
+        await (await claim()).complete()
+      },
+    ],
+    [
+      'a parked approval',
       'parked',
-      async ({ store }) => {
-        await store.claim(id, 'other', 30_000, {})
-        await store.park(id, 'other', 'too-many-attempts', '')
+      async ({ api, claim }) => {
+        api.approve(id)
+        await (await claim()).park('too-many-attempts')
       },
     ],
   ])('holds nothing after %s', async (_, kind, arrange, request) => {
     const bench = coreBench()
     await bench.register()
     await arrange(bench)
-    const before = await bench.store.get(id)
+    const before = await kept(bench.store, id)
     const outcome = await bench.verify(request?.clone())
     expect(outcome.kind).toBe(kind)
-    expect((await bench.store.get(id))?.state).toBe(before?.state)
+    expect((await kept(bench.store, id))?.state).toBe(before?.state)
   })
 
   it('answers store-unavailable, and does not reject, where the store is down', async () => {
@@ -181,7 +195,7 @@ describe('verifyAndResolve', () => {
   })
 
   it('keeps its budget and its memory between callbacks with the same options', async () => {
-    const { api, events, register, verify } = coreBench({ confirm: { requestsPerSecond: 1 } })
+    const { api, events, register, verify } = coreBench({ confirm: { requestsPerSecond: 1, minIntervalMs: 0 } })
     await register()
     api.answer(id, { body: { id, status: 'ESCALATED' } })
     expect((await verify()).kind).toBe('undecided')
@@ -204,53 +218,87 @@ describe('verifyAndResolve', () => {
     expect(api.keys).toEqual(['cq_live_support'])
   })
 
-  it('parks a record that was started before, where it may start once only', async () => {
-    const { api, store, register, claim, verify } = coreBench({ guarantee: 'at-most-once' })
+  it('parks an approval whose attempt was counted before, where it may run once only', async () => {
+    const faulty = new FaultyStore()
+    const { api, store, register, claim, verify } = coreBench({ store: faulty.store, guarantee: 'at-most-once' })
     await register()
     api.approve(id)
     await claim()
+    faulty.fail('extend')
     await pass(30_000)
     expect(await verify()).toEqual({ kind: 'parked', approvalId: id, reason: 'attempt-unfinished' })
-    expect(await store.get(id)).toMatchObject({ state: 'parked', starts: 1 })
+    expect(await kept(store, id)).toMatchObject({ state: 'parked', attempts: 1 })
   })
 })
 
 describe('a claim', () => {
   async function held(options: Partial<VerifyOptions> = {}) {
-    const bench = coreBench(options)
+    const faulty = new FaultyStore()
+    const bench = coreBench({ ...options, store: faulty.store })
     await bench.register()
     bench.api.approve(id)
-    return { ...bench, first: await bench.claim() }
+    return { ...bench, faulty, first: await bench.claim() }
   }
 
-  it('ends with the decision completed and its result kept, and a copy is done', async () => {
+  it('ends with the decision completed and its result kept, and a copy is completed', async () => {
     const { first, store, verify } = await held()
-    expect(await first.complete('{"refundId":7}')).toBe('done')
-    expect(await store.get(id)).toMatchObject({
-      state: 'done',
-      tombstone: { outcome: 'approved', result: '{"refundId":7}' },
+    expect(await first.complete({ refundId: 7 })).toBe('completed')
+    expect(await kept(store, id)).toMatchObject({
+      state: 'completed',
+      outcome: 'approved',
+      result: '{"refundId":7}',
     })
     expect((await verify()).kind).toBe('completed')
   })
 
   it('may be completed again, as after an answer that was lost', async () => {
     const { first } = await held()
-    expect([await first.complete(), await first.complete()]).toEqual(['done', 'done'])
+    expect([await first.complete(), await first.complete()]).toEqual(['completed', 'completed'])
   })
 
-  it('is held for one lease, and for a whole one more each time it is extended', async () => {
+  it('renews itself for as long as the work takes', async () => {
     const { first, verify } = await held()
-    await pass(29_999)
+    for (let minute = 0; minute < 14; minute++) {
+      await pass(60_000)
+      expect((await verify()).kind).toBe('in-progress')
+    }
+    expect(first.signal.aborted).toBe(false)
+    expect(await first.complete()).toBe('completed')
+  })
+
+  it('tells by its signal that runs.timeoutMs is over, and gives way one lease later', async () => {
+    const { first, verify } = await held({ runs: { timeoutMs: 60_000 } })
+    await pass(59_999)
+    expect(first.signal.aborted).toBe(false)
+    await pass(10_001)
+    expect(first.signal.aborted).toBe(true)
     expect((await verify()).kind).toBe('in-progress')
+    // The last renewal is within a lease of the time-out, and holds for a lease.
+    await pass(60_000)
+    expect(await verify()).toMatchObject({ kind: 'ok', claim: { attempt: 2, fence: 2 } })
+    expect(await first.complete()).toBe('lost')
+  })
+
+  it('may be extended by hand as well: for a whole lease from then', async () => {
+    const { first, verify, store } = await held()
+    await pass(5_000)
     expect(await first.extend()).toBe('extended')
-    await pass(29_999)
+    expect(await kept(store, id)).toMatchObject({ dueInMs: 30_000 })
     expect((await verify()).kind).toBe('in-progress')
-    await pass(1)
-    expect((await verify()).kind).toBe('ok')
+  })
+
+  it('renews nothing once it ended', async () => {
+    const { first, faulty } = await held()
+    await first.complete()
+    faulty.calls.length = 0
+    await pass(120_000)
+    expect(faulty.calls).toEqual([])
+    expect(first.signal.aborted).toBe(false)
   })
 
   it('of a lease that ran out is taken over with a higher fence, and asks the API no second time', async () => {
-    const { api, first, claim } = await held()
+    const { api, first, faulty, claim } = await held()
+    faulty.fail('extend')
     await pass(30_000)
     api.reject(id)
     const second = await claim()
@@ -262,39 +310,38 @@ describe('a claim', () => {
   })
 
   it('that was taken over writes nothing, and learns it from the answer and from its signal', async () => {
-    const { first, store, claim } = await held()
+    const { first, store } = await held()
     const { signal } = first
-    await pass(30_000)
-    const second = await claim()
+    await takeOver(store, id)
     expect(await first.complete()).toBe('lost')
     expect(await first.release()).toBe('lost')
     expect(await first.park('handler-failed')).toBe('lost')
     expect(signal.aborted).toBe(false)
     expect(await first.extend()).toBe('lost')
     expect(signal.aborted).toBe(true)
-    expect(await store.get(id)).toMatchObject({ state: 'claimed', fence: 2 })
-    expect(await second.complete()).toBe('done')
+    expect(await kept(store, id)).toMatchObject({ state: 'claimed', fence: 2 })
   })
 
   it('that is lost gives an aborted signal to whoever asks for it later', async () => {
-    const { first, claim } = await held()
-    await pass(30_000)
-    await claim()
+    const { first, store } = await held()
+    await takeOver(store, id)
     await first.extend()
     expect(first.signal.aborted).toBe(true)
     expect(first.signal).toBe(first.signal)
   })
 
   it('is still good when its lease ran out and nobody took over', async () => {
-    const { first } = await held()
+    const { first, faulty } = await held()
+    faulty.fail('extend')
     await pass(60_000)
-    expect(await first.complete()).toBe('done')
+    expect(first.signal.aborted).toBe(true)
+    expect(await first.complete()).toBe('completed')
   })
 
-  it('released comes again when its wait is over, by number of starts where none is given', async () => {
+  it('released comes again when its wait is over, by number of attempts where none is given', async () => {
     const { first, store, verify } = await held({ runs: { backoffMs: [2_000, 600_000] } })
     expect(await first.release()).toBe('released')
-    expect(await store.get(id)).toMatchObject({ state: 'pending', starts: 1, dueInMs: 2_000 })
+    expect(await kept(store, id)).toMatchObject({ state: 'pending', attempts: 1, dueInMs: 2_000 })
     await pass(1_999)
     expect((await verify()).kind).toBe('too-soon')
     await pass(1)
@@ -304,29 +351,31 @@ describe('a claim', () => {
     expect(again.kind === 'ok' && again.claim.backoffMs()).toBe(3_000)
   })
 
-  it('released with its start given back is at its first attempt again', async () => {
+  it('released with its attempt given back is at its first again', async () => {
     const { first, store, claim } = await held()
     expect(await first.release({ waitMs: 0, giveAttemptBack: true })).toBe('released')
-    expect(await store.get(id)).toMatchObject({ state: 'pending', starts: 0, dueInMs: 0 })
+    expect(await kept(store, id)).toMatchObject({ state: 'pending', attempts: 0, dueInMs: 0 })
     expect(await claim()).toMatchObject({ attempt: 1, fence: 2 })
   })
 
   it('parked waits for a person, with the places that were wrong', async () => {
     const { first, store, verify } = await held()
     expect(await first.park('edit-invalid', ['/amount', '/to'])).toBe('parked')
-    expect(await store.get(id)).toMatchObject({ state: 'parked', reason: 'edit-invalid', note: '/amount /to' })
+    expect(await kept(store, id)).toMatchObject({
+      state: 'parked',
+      parked: { reason: 'edit-invalid', note: '/amount /to' },
+    })
     expect((await verify()).kind).toBe('parked')
   })
 
   it('rejects where the store is down, and may be asked again', async () => {
-    const faulty = new FaultyStore()
-    const { first } = await held({ store: faulty.store })
+    const { first, faulty } = await held()
     faulty.fail()
     await expect(first.complete()).rejects.toThrow('the store is down')
     await expect(first.extend()).rejects.toThrow('the store is down')
     expect(first.signal.aborted).toBe(false)
     faulty.mend()
-    expect(await first.complete()).toBe('done')
+    expect(await first.complete()).toBe('completed')
   })
 })
 

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryStore, type Receiver } from '../../src/index.js'
-import { storeTimeoutMs } from '../../src/stores/bounded-store.js'
+import { storeTimeoutMs } from '../../src/approvals/records.js'
+import { memoryStore, type TypedReceiver } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { rewrite } from '../support/kept.js'
 import { describeWith } from '../support/needs.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { bench, refund } from '../support/receiver.js'
@@ -22,7 +23,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** The longest time between two looks into the store: half a second and a fifth. */
+/** The longest time between two reads of the store: half a second and a fifth. */
 const round = 600
 
 /** Whether a promise has settled by now. */
@@ -38,33 +39,24 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 /** A bench on a store whose results can be replaced by a text that is no JSON. */
 function damagedResults(text: string) {
-  let result: string | undefined
-  const inner = memoryStore()
-  const store = overlayStore(inner, {
-    async get(id) {
-      const found = await inner.get(id)
-      if (found?.state !== 'done' || result === undefined) return found
-      return { ...found, tombstone: { ...found.tombstone, result } }
-    },
-  })
-  const damage = (): void => {
-    result = text
-  }
-  return { ...bench({ store, sweep: 'elsewhere' }), damage }
+  const store = memoryStore()
+  const damage = (): Promise<void> => rewrite(store, 'req_1', ({ state }) => ({ state: { ...state, result: text } }))
+  return { ...bench({ store, sweep: 'elsewhere', onDecision: () => 'refunded' }), damage }
 }
 
 /** Follows one request, and has its decision handled. */
-async function handled(receiver: Receiver, id: string): Promise<void> {
+async function handled(receiver: TypedReceiver, id: string): Promise<void> {
   await receiver.track(id, refund)
   await receiver.fetch(callbackRequest(id))
 }
 
 describe('wait()', () => {
   it('resolves without a result where what the store kept of it is damaged', async () => {
-    const store = memoryStore()
-    const tombstone = { id: 'req_1', ref: null, action: 'refund', assistant: null, outcome: 'approved' as const }
-    const damaged = { state: 'done', tombstone: { ...tombstone, sealed: null, result: '{"refund":' } } as const
-    const { receiver } = bench({ store: overlayStore(store, { get: async () => damaged }) })
+    const { receiver, api, damage } = damagedResults('{"refund":')
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    await damage()
     const waited = receiver.wait('req_1')
     expect(await isSettled(waited)).toBe(true)
     expect(await waited).toMatchObject({ status: 'approved', result: null })
@@ -84,7 +76,7 @@ describe('wait()', () => {
     void receiver.fetch(callbackRequest('req_1'))
     expect(await isSettled(waited)).toBe(false)
     work.open()
-    // No time passes: a completion here needs no look into the store that is due later.
+    // No time passes: a completion here needs no read of the store that is due later.
     expect(await isSettled(waited)).toBe(true)
     expect(await waited).toEqual({
       approvalId: 'req_1',
@@ -152,7 +144,7 @@ describe('wait()', () => {
     await receiver.track('req_1', refund)
     api.approve('req_1')
     await receiver.resolve('req_1')
-    damage()
+    await damage()
     expect(await receiver.wait('req_1')).toMatchObject({ status: 'approved', result: null })
     expect(inspect(events, { depth: 10, showHidden: true })).not.toContain('4242')
   })
@@ -196,10 +188,10 @@ describe('wait()', () => {
   })
 
   it('rejects for an approval that was forgotten', async () => {
-    const { receiver, api } = bench({ retentionMs: 60_000 })
+    const { receiver, api } = bench({ retentionMs: 900_000 })
     api.approve('req_1')
     await handled(receiver, 'req_1')
-    await pass(60_000)
+    await pass(900_000)
     expect(await receiver.wait('req_1')).toMatchObject({ status: 'approved' })
     await pass(1)
     expect((await failure(receiver.wait('req_1'))).code).toBe('approval-unknown')
@@ -209,7 +201,7 @@ describe('wait()', () => {
     const store = new FaultyStore()
     const { receiver, api, events } = bench({ store: store.store, sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
-    store.fail('get')
+    store.fail('read')
     const waited = receiver.wait('req_1')
     await pass(5_000)
     store.mend()
@@ -219,13 +211,13 @@ describe('wait()', () => {
     expect(eventsOf(events, 'store-failed')[0]).toMatchObject({ operation: 'wait' })
   })
 
-  it('is not answered by a look that began before it', async () => {
+  it('is not answered by a read that began before it', async () => {
     const inner = memoryStore()
     const slow = gate()
     const answers = [slow.promise]
     const store = overlayStore(inner, {
-      async get(id) {
-        const found = await inner.get(id)
+      async read(key) {
+        const found = await inner.read(key)
         // What was read is a moment old when it arrives.
         await answers.shift()
         return found
@@ -260,7 +252,7 @@ describe('a time-out of wait()', () => {
     expect(await receiver.wait('req_1')).toMatchObject({ status: 'approved' })
   })
 
-  it('of 0 takes one look', async () => {
+  it('of 0 takes one read', async () => {
     const { receiver, api } = bench({ sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
     const waited = failure(receiver.wait('req_1', { timeoutMs: 0 }))
@@ -296,8 +288,9 @@ describe('a signal given to wait()', () => {
     const store = new FaultyStore()
     const { receiver } = bench({ store: store.store })
     await receiver.track('req_1', refund)
+    store.calls.length = 0
     expect((await failure(receiver.wait('req_1', { signal: AbortSignal.abort() }))).code).toBe('aborted')
-    expect(store.timesOf('get')).toEqual([])
+    expect(store.timesOf('read')).toEqual([])
   })
 
   it('rejects when it aborts, and the request goes on', async () => {
@@ -329,14 +322,14 @@ describe('a signal given to wait()', () => {
     expect((await Promise.all(all)).map(({ status }) => status)).toEqual(['cancelled', 'cancelled'])
   })
 
-  it('may be shared by any number of waits: it has one listener, and none when they are over', async () => {
+  it('may be shared by any number of waits: it has no listener when they are over', async () => {
     const { receiver } = bench({ sweep: 'elsewhere' })
     const all = ids(100)
     await trackAll(receiver, all)
     const { signal } = new AbortController()
     const waited = all.map((id) => receiver.wait(id, { signal }))
     await pass(0)
-    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(100)
     for (const id of all) await receiver.cancel(id)
     await pass(round)
     await Promise.all(waited)
@@ -377,18 +370,20 @@ describe('many who wait', () => {
     const store = new FaultyStore()
     const { receiver } = bench({ store: store.store, sweep: 'elsewhere', random: () => 0.5 })
     await receiver.track('req_1', refund)
+    store.calls.length = 0
     const all = Array.from({ length: 10_000 }, () => receiver.wait('req_1'))
     await pass(0)
-    expect(store.timesOf('get')).toHaveLength(1)
+    expect(store.timesOf('read')).toHaveLength(1)
     await pass(5_000)
-    expect(store.timesOf('get')).toHaveLength(11)
+    expect(store.timesOf('read')).toHaveLength(11)
     await receiver.cancel('req_1')
+    store.calls.length = 0
     await pass(500)
     expect(new Set((await Promise.all(all)).map(({ status }) => status))).toEqual(new Set(['cancelled']))
     await pass(storeTimeoutMs)
     expect(vi.getTimerCount()).toBe(0)
     await pass(5_000)
-    expect(store.timesOf('get')).toHaveLength(12)
+    expect(store.timesOf('read')).toHaveLength(1)
   })
 
   it('for as many approvals cost one read of each a round, 64 at a time, and leave nothing behind', async () => {
@@ -398,12 +393,13 @@ describe('many who wait', () => {
     const store = new FaultyStore(
       new Proxy(inner, {
         get(target, name) {
-          if (name !== 'get') return Reflect.get(target, name).bind(target)
-          return async (id: string) => {
+          const method: unknown = Reflect.get(target, name)
+          if (name !== 'read') return typeof method === 'function' ? method.bind(target) : method
+          return async (key: string) => {
             most = Math.max(most, ++reading)
             await null
             reading--
-            return inner.get(id)
+            return inner.read(key)
           }
         },
       }),
@@ -412,17 +408,19 @@ describe('many who wait', () => {
     const all = ids(10_000)
     await trackAll(receiver, all)
     const { signal } = new AbortController()
+    store.calls.length = 0
     const waited = all.map((id) => receiver.wait(id, { signal, timeoutMs: 60_000 }))
     await pass(499)
-    expect(store.timesOf('get')).toHaveLength(10_000)
+    expect(store.timesOf('read')).toHaveLength(10_000)
     await pass(1)
-    expect(store.timesOf('get')).toHaveLength(20_000)
+    expect(store.timesOf('read')).toHaveLength(20_000)
     expect(most).toBe(64)
     for (const id of all.slice(1)) await receiver.cancel(id)
+    store.calls.length = 0
     await pass(500)
     await Promise.all(waited.slice(1))
     await pass(5_000)
-    expect(store.timesOf('get')).toHaveLength(30_000 + 10)
+    expect(store.timesOf('read')).toHaveLength(10_000 + 10)
     await receiver.cancel('req_0')
     await pass(500)
     await Promise.all(waited)
@@ -433,16 +431,18 @@ describe('many who wait', () => {
   it('in turns have one loop, though the next begins while the last one is still being read', async () => {
     const inner = memoryStore()
     let reads = 0
+    let delayMs = 0
     const store = overlayStore(inner, {
-      async get(id) {
+      async read(key) {
         reads++
-        const found = await inner.get(id)
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        const found = await inner.read(key)
+        if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs))
         return found
       },
     })
     const { receiver } = bench({ store, sweep: 'elsewhere', random: () => 0.5 })
     await receiver.track('req_1', refund)
+    delayMs = 50
     const first = failure(receiver.wait('req_1', { timeoutMs: 520 }))
     await pass(530)
     expect((await first).code).toBe('wait-timeout')
@@ -459,6 +459,7 @@ describe('many who wait', () => {
     const store = new FaultyStore()
     const { receiver } = bench({ store: store.store, sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
+    store.calls.length = 0
     for (let turn = 0; turn < 100; turn++) {
       const waits = Array.from({ length: 100 }, () => failure(receiver.wait('req_1', { timeoutMs: 100 })))
       await pass(100)
@@ -466,7 +467,7 @@ describe('many who wait', () => {
     }
     await pass(storeTimeoutMs)
     expect(vi.getTimerCount()).toBe(0)
-    expect(store.timesOf('get')).toHaveLength(100)
+    expect(store.timesOf('read')).toHaveLength(100)
   })
 })
 
@@ -527,7 +528,7 @@ describe('where nothing sweeps', () => {
     const { receiver, api } = bench({ store: store.store, sweep })
     if (sweep === 'here') await receiver.start()
     await receiver.track('req_1', refund)
-    store.answer('takeDue', [])
+    store.answer('takeDue', { keys: [], nextDueInMs: null })
     api.approve('req_1')
     const waited = failure(receiver.wait('req_1', { timeoutMs: 60_000 }))
     await pass(60_000)
@@ -559,6 +560,7 @@ describeWith('redis-server', 'wait() in one process, and the run in another, on 
     const running = bench({
       store: there.store({ prefix }),
       confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
+      polling: { concurrency: 200 },
       onDecision: ({ approvalId }) => ({ refund: approvalId }),
     })
     const all = ids(100)

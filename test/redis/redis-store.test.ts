@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { EventEmitter, once } from 'node:events'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Store } from '../../src/stores/store.js'
+import { createClient } from 'redis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isCheqpointError } from '../../src/model/errors.js'
+import type { SendCommand } from '../../src/stores/redis/redis-store.js'
 import { describeWith } from '../support/needs.js'
 import {
-  approved,
-  decide,
-  draft,
   dyingAfter,
+  entry,
   hour,
   openBench,
   type RedisBench,
-  record,
   recorder,
   scriptCalls,
   throughEverything,
@@ -30,59 +28,83 @@ function setUp(): void {
 describeWith('redis-server', 'redisStore: cost', () => {
   setUp()
 
-  it('costs three script calls for a decision and one for its duplicate', async () => {
+  it('takes one script call for each read, write, removal, and, on one partition, each takeDue', async () => {
     const { send, commands } = recorder(bench.send)
-    const store = bench.store({ sendCommand: send, partitions: 16 })
+    const store = bench.store({ sendCommand: send })
     await throughEverything(store, randomUUID())
-    await store.reserve('ref', draft({ ref: 'ref' }), { dueInMs: hour })
-    await store.bind('ref', 'id', { dueInMs: hour })
-    commands.length = 0
-    await decide(store, 'id', 'worker')
-    expect(scriptCalls(commands)).toBe(3)
-    commands.length = 0
-    expect((await store.claim('id', 'late', hour, { ref: 'ref' })).kind).toBe('done')
-    expect(commands.length).toBe(1)
+    const key = 'a:apr-1'
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => store.read(key),
+      () => store.write(key, null, entry({ dueAt: 1 })),
+      () => store.read(key),
+      () => store.takeDue(32, hour),
+      () => store.remove(key, 'other'),
+    ]
+    for (const call of calls) {
+      commands.length = 0
+      await call()
+      expect(commands.map(([name]) => name)).toEqual(['EVALSHA'])
+    }
   })
 
-  it('takes at most 700 bytes for an open record with 300 bytes of details and context, and 180 for its reference', async () => {
+  it('takes at most 160 bytes for an open entry beside its stamp, its key and the text of its state', async () => {
     const server = await startRedis()
     const own = await openBench(server.url)
-    const store = own.store({ prefix: 'cheqpoint' })
-    const [details, context] = [JSON.stringify('d'.repeat(198)), JSON.stringify('c'.repeat(98))]
-    // Ids and references of usual length: a cuid, and 128 bits.
-    const id = (index: number) => `cmf${String(index).padStart(22, '0')}`
-    const ref = (index: number) => String(index).padStart(22, 'r')
+    // Of usual length: an id that is a cuid, a stamp of 128 bits.
+    const key = (index: number) => `a:cmf${String(index).padStart(22, '0')}`
+    const stamp = (index: number) => String(index).padStart(22, 's')
+    const state = { details: 'd'.repeat(200), context: 'c'.repeat(100), fields: 'f'.repeat(240) }
+    const given = key(0).length * 2 + stamp(0).length + JSON.stringify(state).length
     try {
-      expect(details.length + context.length).toBe(300)
-      const added = await growth(own, async (index) => {
-        await store.add(record(id(index), { ref: ref(index), details, context }), { dueInMs: hour + index })
-        // Looked at once, as every record is that waits for long.
-        await store.claim(id(index), ref(index), hour, {})
-        await store.release(id(index), ref(index), { dueInMs: hour + index, notBeforeMs: 2_000 })
-      })
-      expect(added).toBeLessThanOrEqual(700)
-      expect(added).toBeGreaterThan(300)
-      await own.raw('FLUSHALL')
-      const bound = await growth(own, async (index) => {
-        await store.reserve(ref(index), draft({ details, context }), { dueInMs: hour + index })
-        await store.bind(ref(index), id(index), { dueInMs: hour + index })
-      })
-      expect(bound).toBeLessThanOrEqual(880)
-      expect(bound).toBeGreaterThan(added)
+      const store = own.store({ prefix: 'cheqpoint' })
+      const used = async () => Number(/used_memory:(\d+)/.exec(String(await own.raw('INFO', 'memory')))?.[1])
+      await throughEverything(store, 'warm')
+      const before = await used()
+      const entries = 20_000
+      for (let from = 0; from < entries; from += 1_000) {
+        const numbers = Array.from({ length: 1_000 }, (_, index) => from + index)
+        await Promise.all(
+          numbers.map((index) =>
+            store.write(key(index), null, { stamp: stamp(index), dueAt: 2e12 + index, parkedAt: null, state }),
+          ),
+        )
+      }
+      const each = ((await used()) - before) / entries
+      expect(each).toBeLessThanOrEqual(given + 260)
+      expect(each).toBeLessThanOrEqual(900)
+      expect(each).toBeGreaterThan(given)
     } finally {
       await own.close()
       await server.stop()
     }
   })
+
+  it('writes less than 100 bytes to the append-only file for reads and refused writes', async () => {
+    const store = bench.store()
+    const kept = entry({ dueAt: 2e12, state: { text: 'x'.repeat(10_000) } })
+    await store.write('a:apr-1', null, kept)
+    const offset = async () =>
+      Number(/master_repl_offset:(\d+)/.exec(String(await bench.raw('INFO', 'replication')))?.[1])
+    const dirty = async () => Number(/rdb_changes_since_last_save:(\d+)/.exec(String(await bench.raw('INFO')))?.[1])
+    const before = [await offset(), await dirty()]
+    for (let times = 0; times < 20; times++) {
+      await store.read('a:apr-1')
+      expect(await store.write('a:apr-1', 'other', entry())).toBe(false)
+      expect(await store.write('a:apr-1', null, entry())).toBe(false)
+      expect(await store.write('a:apr-1', 'other', kept)).toBe(true)
+    }
+    expect([await offset(), await dirty()]).toEqual(before)
+  })
 })
 
-describeWith('redis-server', 'redisStore: layout', () => {
+describeWith('redis-server', 'redisStore: keys', () => {
   setUp()
 
   it('keeps the keys of each call under one hash tag, and every key under the prefix', async () => {
     const { send, commands } = recorder(bench.send)
     const prefix = randomUUID()
     const store = bench.store({ sendCommand: send, prefix, partitions: 16 })
+    await store.check?.()
     await throughEverything(store, 'all')
     const calls = commands.filter(([name]) => name === 'EVALSHA' || name === 'EVAL')
     expect(calls.length).toBeGreaterThan(40)
@@ -93,518 +115,294 @@ describeWith('redis-server', 'redisStore: layout', () => {
     }
     const stored = (await bench.raw('KEYS', '*')) as string[]
     const ours = stored.filter((key) => key.includes(prefix))
-    expect(ours.length).toBeGreaterThan(5)
+    expect(ours.length).toBeGreaterThan(4)
     expect(ours.filter((key) => !key.startsWith(`{${prefix}`))).toEqual([])
   })
 
-  it('finds a record in the same partition for ever', async () => {
+  it('finds an entry in the same partition for ever', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix, partitions: 16 })
-    // The first four bytes of their SHA-1, modulo 16.
-    const places = { 'apr-1': 5, 'apr-2': 0, Ωmega: 12 }
-    for (const [id, partition] of Object.entries(places)) {
-      await store.add(record(id), { dueInMs: hour })
-      expect(await bench.raw('EXISTS', `{${prefix}:${partition}}:a:${id}`), id).toBe(1)
+    // The first four bytes of the SHA-1 of the key, modulo 16, by sha1sum.
+    const places = { 'a:apr-1': 4, 'a:apr-2': 2, 'r:Ωmega': 15 }
+    for (const [key, partition] of Object.entries(places)) {
+      await store.write(key, null, entry({ dueAt: 2e12 }))
+      expect(await bench.raw('EXISTS', `{${prefix}:${partition}}:${key}`), key).toBe(1)
     }
   })
 
-  it('reads what the first version wrote', async () => {
+  it('leaves no key without a time to live once nothing is open', async () => {
     const prefix = randomUUID()
-    const store = bench.store({ prefix })
-    const open = `{1, 'open', 1763900000000, 'refund', '1795478400000', '{}', '[]', 'bot', 'ref', 3}`
-    const done = `{1, 'done', false, 'refund', false, false, false, false, 'ref', false, false, 'one', false, false, false,
-      false, '{"s":1}', false, false, 'approved', '7'}`
-    const reserved = `{1, 'open', false, 1763900000000, 'refund', false, '{}', '[]', false, {'candidate'}}`
-    for (const [key, entry] of [
-      ['a:open', open],
-      ['a:done', done],
-      ['r:reserved', reserved],
-    ]) {
-      await bench.raw('EVAL', `redis.call('SET', KEYS[1], cmsgpack.pack(${entry}))`, '1', `{${prefix}:0}:${key}`)
-    }
-    expect(await store.reservation('reserved')).toMatchObject({ candidates: ['candidate'] })
-    expect(await store.bind('reserved', 'bound', { dueInMs: hour })).toBe('bound')
-    const bound = await store.claim('bound', 'three', hour, { ref: 'reserved' })
-    expect(bound).toMatchObject({ kind: 'claimed', record: { action: 'refund', ref: 'reserved' } })
-    // The age counts from the reservation, which is long ago.
-    expect(bound.kind === 'claimed' && bound.ageMs).toBeGreaterThan(hour)
-    expect(await store.claim('open', 'two', hour, { ref: 'ref' })).toMatchObject({
-      kind: 'claimed',
-      record: {
-        id: 'open',
-        version: 1,
-        ref: 'ref',
-        action: 'refund',
-        assistant: 'bot',
-        expiresAt: 1_795_478_400_000,
-        details: '{}',
-        context: '[]',
-      },
-      fence: 4,
-    })
-    expect(await store.complete('done', 'one', { outcome: 'approved', result: null }, hour)).toBe('done')
-    expect(await store.get('done')).toEqual({
-      state: 'done',
-      tombstone: {
-        id: 'done',
-        ref: 'ref',
-        action: 'refund',
-        assistant: null,
-        outcome: 'approved',
-        sealed: '{"s":1}',
-        result: '7',
-      },
-    })
+    const store = bench.store({ prefix, partitions: 4 })
+    await store.check?.()
+    await throughEverything(store, 'all')
+    const stored = (await bench.raw('KEYS', `*${prefix}*`)) as string[]
+    expect(stored.length).toBeGreaterThan(4)
+    for (const key of stored) expect(await bench.raw('PTTL', key), key).toBeGreaterThan(0)
   })
 
-  it('lets nothing that is open expire, and everything of a finished record', async () => {
+  it('gives no time to live to what is open or parked', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix })
-    await store.add(record('pending'), { dueInMs: 0 })
-    await store.add(record('parked'), { dueInMs: 0 })
-    await store.claim('parked', 'worker', hour, {})
-    await store.park('parked', 'worker', 'edit-invalid', '')
-    await store.reserve('open', draft(), { dueInMs: 0 })
-    await store.reserve('bound', draft(), { dueInMs: 0 })
-    await store.bind('bound', 'claimed', { dueInMs: 0 })
-    await store.claim('claimed', 'worker', hour, {})
+    await store.write('a:open', null, entry({ dueAt: 1 }), { intake: true })
+    await store.write('a:parked', null, entry({ parkedAt: 1 }))
+    await store.takeDue(1, hour)
     const stored = ((await bench.raw('KEYS', `*${prefix}*`)) as string[]).sort()
-    expect(stored).toEqual(
-      ['a:claimed', 'a:parked', 'a:pending', 'due', 'parked', 'r:bound', 'r:open'].map(
-        (name) => `{${prefix}:0}:${name}`,
-      ),
-    )
+    expect(stored).toEqual(['a:open', 'a:parked', 'due', 'parked'].map((name) => `{${prefix}:0}:${name}`))
     for (const key of stored) expect(await bench.raw('PTTL', key), key).toBe(-1)
-
-    await store.complete('claimed', 'worker', { outcome: 'rejected', result: null }, 60_000)
-    for (const name of ['a:claimed', 'r:bound']) {
-      const left = await bench.raw('PTTL', `{${prefix}:0}:${name}`)
-      expect(left, name).toBeGreaterThan(50_000)
-      expect(left, name).toBeLessThanOrEqual(60_000)
-    }
-  })
-
-  it('forgets the reference of a cancelled record with its tombstone', async () => {
-    const prefix = randomUUID()
-    const store = bench.store({ prefix })
-    await store.reserve('ref', draft(), { dueInMs: hour })
-    await store.bind('ref', 'id', { dueInMs: hour })
-    await store.cancel('id', 60_000)
-    expect(await bench.raw('PTTL', `{${prefix}:0}:r:ref`)).toBeGreaterThan(50_000)
-  })
-
-  it('erases details and context of a record that is finished or cancelled, at its reference too', async () => {
-    const prefix = randomUUID()
-    const store = bench.store({ prefix })
-    const stored = async (): Promise<string> => {
-      const keys = (await bench.raw('KEYS', `*${prefix}*:?:*`)) as string[]
-      return (await Promise.all(keys.map((key) => bench.raw('GET', key)))).join()
-    }
-    const secret = { ...draft(), details: '{"to":"canary"}', context: '"canary"' }
-    for (const name of ['finished', 'cancelled']) {
-      await store.reserve(`ref-${name}`, secret, { dueInMs: hour })
-      expect(await stored()).toContain('canary')
-      await store.bind(`ref-${name}`, name, { dueInMs: hour })
-      expect(await stored()).toContain('canary')
-      if (name === 'finished') await decide(store, name, 'worker')
-      else await store.cancel(name, hour)
-      expect(await stored()).not.toContain('canary')
-    }
-    expect(await stored()).toContain('finished')
-  })
-
-  it('shows receivers with different prefixes nothing of each other', async () => {
-    const [staging, production] = [bench.store(), bench.store()]
-    await staging.add(record('id'), { dueInMs: 0 })
-    expect(await production.claim('id', 'worker', hour, {})).toEqual({ kind: 'unknown' })
-    expect(await production.takeDue(10, hour)).toEqual([])
-  })
-
-  it('keeps neither decision nor result where only the outcome is wanted', async () => {
-    const store = bench.store({ tombstone: 'outcome-only' })
-    await store.add(record('id'), { dueInMs: 0 })
-    await decide(store, 'id', 'worker')
-    const answer = await store.claim('id', 'late', hour, {})
-    expect(answer).toMatchObject({ kind: 'done', tombstone: { outcome: 'approved', sealed: null, result: null } })
   })
 })
 
-describeWith('redis-server', 'redisStore: calls sent again', () => {
+describeWith('redis-server', 'redisStore: commands sent again', () => {
   setUp()
 
-  it('gives each answer of a token a second time when the first one was lost', async () => {
-    const twice = bench.store({
+  it('takes every command twice like once', async () => {
+    const store = bench.store({
       sendCommand: async (args, key) => {
         await bench.send(args, key)
         return bench.send(args, key)
       },
     })
-    await twice.add(record('id'), { dueInMs: 0 })
-    const first = await twice.claim('id', 'one', hour, {})
-    expect(first).toMatchObject({ kind: 'claimed', fence: 1, starts: 0 })
-    expect(await twice.extend('id', 'one', hour)).toBe('extended')
-    expect(await twice.seal('id', 'one', approved)).toEqual({ kind: 'sealed', sealed: approved, starts: 1 })
-    const back = { dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true }
-    expect(await twice.release('id', 'one', back)).toBe('released')
-    expect(await twice.claim('id', 'two', hour, {})).toMatchObject({ fence: 2, starts: 0 })
-    expect(await twice.park('id', 'two', 'adopted', '')).toBe('parked')
-    await twice.retry('id')
-    expect(await twice.claim('id', 'three', hour, {})).toMatchObject({ kind: 'claimed', fence: 3 })
-    expect(await twice.complete('id', 'three', { outcome: 'approved', result: '1' }, hour)).toBe('done')
+    const [open, done] = [entry({ dueAt: 1 }), entry()]
+    expect(await store.write('a:apr-1', null, open)).toBe(true)
+    expect((await store.read('a:apr-1')).entry).toEqual(open)
+    expect(await store.write('a:apr-1', open.stamp, done, { keepMs: hour })).toBe(true)
+    expect(await store.write('a:apr-1', open.stamp, entry())).toBe(false)
+    expect((await store.read('a:apr-1')).entry).toEqual(done)
   })
 
-  it('goes on while the script cache is flushed all the time', async () => {
+  it('works while the script cache is flushed all the time', async () => {
     const { send, commands } = recorder(async (args, key) => {
       if (args[0] === 'EVALSHA') await bench.raw('SCRIPT', 'FLUSH')
       return bench.send(args, key)
     })
     const store = bench.store({ sendCommand: send })
-    await store.add(record('id'), { dueInMs: 0 })
-    await decide(store, 'id', 'worker')
-    expect(commands.map(([name]) => name)).toEqual(Array(4).fill(['EVALSHA', 'EVAL']).flat())
+    await store.write('a:apr-1', null, entry({ dueAt: 1 }))
+    expect((await store.takeDue(1, hour)).keys).toEqual(['a:apr-1'])
+    expect(commands.map(([name]) => name)).toEqual(['EVALSHA', 'EVAL', 'EVALSHA', 'EVAL'])
+  })
+
+  it('knows a missing script by the words of each client', async () => {
+    for (const message of [
+      'NOSCRIPT No matching script. Please use EVAL.',
+      '-NOSCRIPT No matching script.',
+      'An error was signalled by the server: - NoScriptError: No matching script. Please use EVAL.',
+    ]) {
+      const { send, commands } = recorder(async (args, key) => {
+        if (args[0] === 'EVALSHA') throw new Error(message)
+        return bench.send(args, key)
+      })
+      expect((await bench.store({ sendCommand: send }).read('a:apr-1')).entry).toBeNull()
+      expect(commands.map(([name]) => name)).toEqual(['EVALSHA', 'EVAL'])
+    }
   })
 
   it('sends nothing again after any other error', async () => {
-    for (const message of [
-      'READONLY no',
-      'LOADING wait',
-      'TRYAGAIN',
-      'read ECONNRESET',
-      'ERR NOSCRIPT in the middle',
-    ]) {
+    for (const message of ['READONLY no', 'LOADING wait', 'TRYAGAIN', 'read ECONNRESET', 'ERR NOSCRIPT inside']) {
       const { send, commands } = recorder(() => Promise.reject(new Error(message)))
-      await expect(bench.store({ sendCommand: send }).get('id')).rejects.toMatchObject({ code: 'store-unavailable' })
+      await expect(bench.store({ sendCommand: send }).read('a:apr-1')).rejects.toMatchObject({
+        code: 'store-unavailable',
+      })
       expect(commands.length, message).toBe(1)
     }
   })
 })
 
-describeWith('redis-server', 'redisStore: parked records', () => {
-  setUp()
-
-  it('knows no token any more when a person has let one run again', async () => {
-    const store = bench.store()
-    await store.add(record('id'), { dueInMs: hour })
-    await store.claim('id', 'old', hour, {})
-    await store.park('id', 'old', 'edit-invalid', '')
-    expect(await store.retry('id')).toBe('pending')
-    expect(await store.park('id', 'old', 'edit-invalid', '')).toBe('lost')
-    expect(await store.release('id', 'old', { dueInMs: hour, notBeforeMs: hour })).toBe('lost')
-    expect(await store.stats()).toMatchObject({ open: 1, parked: 0 })
-    expect(await store.takeDue(1, hour)).toHaveLength(1)
+describeWith('redis-server', 'redisStore: scripts that break off', () => {
+  let server: TestServer
+  beforeAll(async () => {
+    server = await startRedis()
+    bench = await openBench(server.url)
   })
-})
+  afterAll(async () => {
+    await bench.close()
+    await server.stop()
+  })
 
-describeWith('redis-server', 'redisStore: binding over two partitions', () => {
-  setUp()
-  // With 16 partitions these two live in different ones.
-  const [ref, id] = ['ref-1', 'apr-1']
-  const partitions = 16
+  /** Makes one command fail inside of scripts, for one user. */
+  async function without(command: string): Promise<{ readonly send: SendCommand; close(): Promise<unknown> }> {
+    await bench.raw('ACL', 'SETUSER', command, 'reset', 'on', '>pw', '~*', '+@all', `-${command}`)
+    const client = await createClient({ url: server.url, username: command, password: 'pw' }).connect()
+    return { send: (args) => client.sendCommand(args), close: () => client.close() }
+  }
 
-  /** A binding whose process died after so many of its three writes. */
-  async function broken(writes: number): Promise<{ readonly store: Store; readonly prefix: string }> {
+  it('leave a new entry listed at worst, which the next read corrects', async () => {
     const prefix = randomUUID()
-    const store = bench.store({ prefix, partitions })
-    await throughEverything(store, randomUUID())
-    await store.reserve(ref, draft({ ref, details: '[1]' }), { dueInMs: hour })
-    const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
-    await expect(dying.bind(ref, id, { dueInMs: hour, sealed: approved })).rejects.toMatchObject({
-      code: 'store-unavailable',
+    const [store, broken] = [bench.store({ prefix }), await without('set')]
+    const open = entry({ dueAt: 1 })
+    await expect(bench.store({ prefix, sendCommand: broken.send }).write('a:apr-1', null, open)).rejects.toMatchObject({
+      code: 'store-unsuitable',
+      message: expect.stringContaining('+set '),
     })
-    return { store, prefix }
-  }
+    expect((await store.count()).open).toBe(1)
+    expect((await store.list('due', { limit: 10 })).items).toEqual([])
+    expect((await store.count()).open).toBe(0)
+    expect(await store.write('a:apr-1', null, open)).toBe(true)
+    await broken.close()
+  })
 
-  async function expectBound(store: Store): Promise<void> {
-    expect(await store.get(id)).toMatchObject({ record: { id, ref, details: '[1]' }, sealed: approved, fence: 0 })
-    expect(await store.reservation(ref)).toBeNull()
-    expect(await store.reserve(ref, draft(), { dueInMs: hour })).toEqual({ kind: 'bound', id })
-    expect(await store.stats()).toMatchObject({ open: 1 })
-    expect((await store.reservations({ limit: 10 })).items).toEqual([])
-  }
-
-  for (const writes of [1, 2]) {
-    it(`is finished by the next sweep when the process died after write ${writes}`, async () => {
-      const { store, prefix } = await broken(writes)
-      expect(await store.nextDueInMs()).toBeLessThanOrEqual(1_000)
-      await makeDue(prefix, `b:${ref}`)
-      expect(await store.takeDue(10, hour)).toEqual([{ kind: 'approval', id }])
-      await expectBound(store)
-      expect(await store.takeDue(10, hour)).toEqual([])
-    })
-
-    it(`is finished by the same call sent again when the process died after write ${writes}`, async () => {
-      const { store } = await broken(writes)
-      expect(await store.bind(ref, id, { dueInMs: 0 })).toBe('bound')
-      await expectBound(store)
-    })
-
-    it(`loses against the first id when another one comes after write ${writes}`, async () => {
-      const { store } = await broken(writes)
-      expect(await store.bind(ref, 'other', { dueInMs: 0 })).toBe('conflict')
-      await expectBound(store)
-      expect(await store.get('other')).toBeNull()
-    })
-
-    it(`is bound to whoever looks after write ${writes}`, async () => {
-      const looks: readonly ((store: Store) => Promise<unknown>)[] = [
-        (store) => store.hold(ref, 'other'),
-        (store) => store.discard(ref),
-        (store) => store.postpone(ref, 0),
-        async (store) => (await store.reserve(ref, draft(), { dueInMs: 0 })).kind,
-      ]
-      for (const look of looks) {
-        const { store } = await broken(writes)
-        expect(await look(store)).toBe('bound')
-        await expectBound(store)
+  for (const command of ['set', 'zrem', 'zadd', 'getrange']) {
+    it(`leave an open entry in the due index, where ${command} fails`, async () => {
+      const prefix = randomUUID()
+      const [store, broken] = [bench.store({ prefix }), await without(command)]
+      const half = bench.store({ prefix, sendCommand: broken.send })
+      const open = entry({ dueAt: 1 })
+      await store.write('a:apr-1', null, open)
+      for (const [next, options] of [
+        [entry({ parkedAt: 2 }), {}],
+        [entry({ dueAt: 2e12 }), {}],
+        [entry(), { keepMs: hour }],
+        [entry(), { intake: true }],
+      ] as const) {
+        await half.write('a:apr-1', open.stamp, next, options).catch(() => {})
+        const { entry: found } = await store.read('a:apr-1')
+        // A key that is left in the parked index is only seen, and removed, by list.
+        await store.list('parked', { limit: 10 })
+        const { open: due, parked } = await store.count()
+        expect(due).toBe(found?.dueAt === null ? 0 : 1)
+        expect(parked).toBe(found?.parkedAt === null ? 0 : 1)
+        if (found?.stamp !== open.stamp) break
       }
+      await broken.close()
     })
   }
 
-  for (const writes of [1, 2]) {
-    it(`is parked all the same when its process died after write ${writes}`, async () => {
-      const prefix = randomUUID()
-      const store = bench.store({ prefix, partitions })
-      await store.reserve(ref, draft({ ref }), { dueInMs: hour })
-      const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
-      const options = { dueInMs: 0, sealed: approved, parked: 'adopted' } as const
-      await expect(dying.bind(ref, id, options)).rejects.toMatchObject({ code: 'store-unavailable' })
-      await makeDue(prefix, `b:${ref}`)
-      expect(await store.takeDue(10, hour)).toEqual([])
-      expect(await store.get(id)).toMatchObject({ state: 'parked', reason: 'adopted', note: '', sealed: approved })
-      expect(await store.stats()).toMatchObject({ open: 0, parked: 1 })
-    })
-  }
-
-  it('keeps a half-bound reference due when the sweep fails to finish it', async () => {
-    const { store, prefix } = await broken(1)
-    await makeDue(prefix, `b:${ref}`)
-    const failing = bench.store({
-      prefix,
-      partitions,
-      sendCommand: (args, key) =>
-        args.some((arg) => arg.endsWith(`:a:${id}`)) ? Promise.reject(new Error('LOADING')) : bench.send(args, key),
-    })
-    expect(await failing.takeDue(10, 5)).toEqual([])
-    expect(await store.get(id)).toBeNull()
-    await makeDue(prefix, `b:${ref}`)
-    expect(await store.takeDue(10, hour)).toEqual([{ kind: 'approval', id }])
-    await expectBound(store)
-  })
-
-  for (const writes of [1, 2]) {
-    it(`leaves the reservation as it was when the id belongs to another record, even after a crash at write ${writes}`, async () => {
-      const prefix = randomUUID()
-      const store = bench.store({ prefix, partitions })
-      await store.add(record(id), { dueInMs: hour })
-      await store.reserve(ref, draft({ ref }), { dueInMs: 2 * hour })
-      await store.hold(ref, 'candidate')
-      const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(writes, bench.send) })
-      await expect(dying.bind(ref, id, { dueInMs: 0, sealed: approved })).rejects.toThrow()
-      await makeDue(prefix, `b:${ref}`)
-      expect(await store.takeDue(10, hour)).toEqual([])
-      expect(await store.reservation(ref)).toMatchObject({ ref, candidates: ['candidate'] })
-      expect(await store.nextDueInMs()).toBeGreaterThan(hour / 2)
-      expect(await store.stats()).toMatchObject({ open: 2 })
-      expect(await store.get(id)).toMatchObject({ record: { ref: null }, sealed: null })
-      expect(await store.bind(ref, 'other', { dueInMs: hour })).toBe('bound')
-      expect(await store.get('other')).toMatchObject({ record: { ref }, sealed: null })
-    })
-  }
-
-  it('is not undone by a slow caller whose own binding was a conflict', async () => {
+  it('are repeated safely', async () => {
     const prefix = randomUUID()
-    const store = bench.store({ prefix, partitions })
-    await throughEverything(store, randomUUID())
-    await store.add(record('taken'), { dueInMs: hour })
-    await store.reserve(ref, draft({ ref }), { dueInMs: hour })
-    const steps = new EventEmitter()
-    const waiting = once(steps, 'waiting')
-    let calls = 0
-    const slow = bench.store({
-      prefix,
-      partitions,
-      async sendCommand(args, key) {
-        if (++calls === 3) {
-          steps.emit('waiting')
-          await once(steps, 'go on')
-        }
-        return bench.send(args, key)
-      },
-    })
-    const slowly = slow.bind(ref, 'taken', { dueInMs: hour })
-    await waiting
-    expect(await store.reservation(ref)).toMatchObject({ ref })
-    const dying = bench.store({ prefix, partitions, sendCommand: dyingAfter(1, bench.send) })
-    await expect(dying.bind(ref, id, { dueInMs: hour })).rejects.toMatchObject({ code: 'store-unavailable' })
-    steps.emit('go on')
-    expect(await slowly).toBe('conflict')
-    expect(await store.reserve(ref, draft(), { dueInMs: hour })).toEqual({ kind: 'bound', id })
+    const [store, broken] = [bench.store({ prefix }), await without('zrem')]
+    const [open, parked] = [entry({ dueAt: 1 }), entry({ parkedAt: 2 })]
+    await store.write('a:apr-1', null, open)
+    const half = bench.store({ prefix, sendCommand: broken.send })
+    await expect(half.write('a:apr-1', open.stamp, parked, { intake: true })).rejects.toThrow()
+    expect(await store.write('a:apr-1', open.stamp, parked)).toBe(true)
+    expect((await store.read('a:apr-1')).entry).toEqual(parked)
+    expect((await store.takeDue(10, hour)).keys).toEqual([])
+    await broken.close()
   })
 
-  it('lets the reference go with the tombstone when the record was finished before its binding', async () => {
-    const { store, prefix } = await broken(2)
-    await decide(store, id, 'worker')
-    expect(await store.bind(ref, id, { dueInMs: 0 })).toBe('bound')
-    const [key] = (await bench.raw('KEYS', `*${prefix}*:r:${ref}`)) as [string]
-    expect(await bench.raw('PTTL', key)).toBeGreaterThan(hour / 2)
-    expect(await bench.raw('PTTL', key)).toBeLessThanOrEqual(hour)
+  it('put an open entry back into a due index that was lost', async () => {
+    const prefix = randomUUID()
+    const store = bench.store({ prefix })
+    const [open, parked] = [entry({ dueAt: 1 }), entry({ parkedAt: 2 })]
+    await store.write('a:open', null, open)
+    await store.write('a:parked', null, parked)
+    await bench.raw('DEL', `{${prefix}:0}:due`, `{${prefix}:0}:parked`)
+    expect((await store.read('a:open')).entry).toEqual(open)
+    expect((await store.read('a:parked')).entry).toEqual(parked)
+    expect((await store.takeDue(10, hour)).keys).toEqual(['a:open'])
+    expect((await store.list('parked', { limit: 1 })).items).toEqual([{ key: 'a:parked', entry: parked }])
   })
-
-  async function makeDue(prefix: string, member: string): Promise<void> {
-    const indexes = (await bench.raw('KEYS', `*${prefix}*:due`)) as string[]
-    const changed = await Promise.all(indexes.map((key) => bench.raw('ZADD', key, 'XX', 'CH', '1', member)))
-    expect(changed.filter((count) => count === 1).length).toBe(1)
-  }
 })
 
-describeWith('redis-server', 'redisStore: sweeping partitions', () => {
+describeWith('redis-server', 'redisStore: partitions', () => {
   setUp()
 
-  it('looks for what is due in all partitions, and takes only from those that have the oldest', async () => {
+  it('hands out what is due in the order of its time, whichever partition it is in', async () => {
     const { send, commands } = recorder(bench.send)
     const store = bench.store({ sendCommand: send, partitions: 8 })
-    await throughEverything(store, randomUUID())
-    for (let index = 0; index < 40; index++) await store.add(record(`apr-${index}`), { dueInMs: 0 })
+    const keys = Array.from({ length: 40 }, (_, index) => `a:apr-${index}`)
+    await store.takeDue(1, hour)
+    for (const [at, key] of keys.entries()) await store.write(key, null, entry({ dueAt: at + 1 }))
     commands.length = 0
-    expect((await store.takeDue(2, hour)).length).toBe(2)
+    expect(await store.takeDue(2, hour)).toEqual({ keys: keys.slice(0, 2), nextDueInMs: 0 })
     expect(scriptCalls(commands)).toBeLessThanOrEqual(8 + 2)
-    expect((await store.takeDue(100, hour)).length).toBe(38)
+    const { keys: rest, nextDueInMs } = await store.takeDue(100, hour)
+    expect(rest).toEqual(keys.slice(2))
+    expect(nextDueInMs).toBeGreaterThan(hour / 2)
     commands.length = 0
-    expect(await store.takeDue(100, hour)).toEqual([])
+    expect((await store.takeDue(100, hour)).keys).toEqual([])
     expect(scriptCalls(commands)).toBe(8)
   })
 
-  it('hands out what is due in the order of its time, whichever partition it is in', async () => {
+  it('hands out each key once, however many take at the same time', async () => {
+    const prefix = randomUUID()
+    const stores = Array.from({ length: 8 }, () => bench.store({ prefix, partitions: 4 }))
+    const keys = Array.from({ length: 200 }, (_, index) => `a:apr-${index}`)
+    await Promise.all(keys.map((key) => stores[0]?.write(key, null, entry({ dueAt: 1 }))))
+    const taken: string[] = []
+    await Promise.all(
+      stores.map(async (store) => {
+        for (;;) {
+          const { keys: mine, nextDueInMs } = await store.takeDue(7, hour)
+          taken.push(...mine)
+          if (nextDueInMs !== 0) return
+        }
+      }),
+    )
+    expect(taken.sort()).toEqual(keys.sort())
+  })
+
+  it('hands out what other partitions have while one fails, and asks to be called again', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix, partitions: 4 })
-    const expected: string[] = []
-    for (let index = 0; index < 40; index++) {
-      const id = `apr-${index}`
-      expected.push(id)
-      await store.add(record(id), { dueInMs: hour })
-      for (let partition = 0; partition < 4; partition++) {
-        await bench.raw('ZADD', `{${prefix}:${partition}}:due`, 'XX', String(1_763_900_000_000 + index), `a:${id}`)
-      }
-    }
-    const taken = [...(await store.takeDue(7, hour)), ...(await store.takeDue(100, hour))]
-    expect(taken.map((key) => key.kind === 'approval' && key.id)).toEqual(expected)
+    const keys = Array.from({ length: 40 }, (_, index) => `a:apr-${index}`)
+    for (const key of keys) await store.write(key, null, entry({ dueAt: 1 }))
+    const sendCommand: SendCommand = (args, key) =>
+      key.startsWith(`{${prefix}:1}`) ? Promise.reject(new Error('LOADING')) : bench.send(args, key)
+    const failing = bench.store({ prefix, partitions: 4, sendCommand })
+    const { keys: taken, nextDueInMs } = await failing.takeDue(100, hour)
+    expect(taken.length).toBeGreaterThan(10)
+    expect(nextDueInMs).toBe(0)
+    await expect(failing.takeDue(100, hour)).rejects.toMatchObject({ code: 'store-unavailable' })
+    expect([...taken, ...(await store.takeDue(100, hour)).keys].sort()).toEqual(keys.sort())
   })
 
-  it('asks one partition once', async () => {
-    const { send, commands } = recorder(bench.send)
-    const store = bench.store({ sendCommand: send })
-    await throughEverything(store, randomUUID())
-    commands.length = 0
-    await store.takeDue(100, hour)
-    expect(commands.length).toBe(1)
-  })
-
-  it('hands out what other partitions hold while one fails, and fails only where nothing was taken', async () => {
+  it('refuses a cursor of another number of partitions', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix, partitions: 2 })
-    for (let index = 0; index < 20; index++) await store.add(record(`apr-${index}`), { dueInMs: 0 })
-    const failing = bench.store({
-      prefix,
-      partitions: 2,
-      sendCommand: (args, key) =>
-        key.startsWith(`{${prefix}:1}`) ? Promise.reject(new Error('CLUSTERDOWN')) : bench.send(args, key),
+    for (let index = 0; index < 4; index++) await store.write(`a:${index}`, null, entry({ dueAt: 1 }))
+    const { cursor } = await store.list('due', { limit: 1 })
+    const other = bench.store({ prefix, partitions: 3 })
+    await expect(other.list('due', { limit: 1, cursor: cursor ?? '' })).rejects.toMatchObject({
+      code: 'argument-invalid',
     })
-    const taken = await failing.takeDue(32, hour)
-    expect(taken.length).toBeGreaterThan(0)
-    expect(taken.length).toBeLessThan(20)
-    await expect(failing.takeDue(32, hour)).rejects.toMatchObject({ code: 'store-unavailable' })
-    expect((await store.takeDue(32, hour)).length).toBe(20 - taken.length)
-  })
-
-  it('drops what stands in the due index and nowhere else', async () => {
-    const prefix = randomUUID()
-    const store = bench.store({ prefix })
-    await bench.raw('ZADD', `{${prefix}:0}:due`, '1', 'a:gone', '1', 'r:gone', '1', 'b:gone')
-    await store.takeDue(10, 0)
-    expect(await store.claim('gone', 'worker', hour, {})).toEqual({ kind: 'unknown' })
-    expect(await store.reservation('gone')).toBeNull()
-    expect(await store.stats()).toMatchObject({ open: 0 })
-  })
-
-  it('puts a record that the due index lost back with the next claim', async () => {
-    const prefix = randomUUID()
-    const store = bench.store({ prefix })
-    await store.add(record('id'), { dueInMs: 0 })
-    await bench.raw('DEL', `{${prefix}:0}:due`)
-    await store.claim('id', 'worker', 0, {})
-    expect(await store.takeDue(10, hour)).toEqual([{ kind: 'approval', id: 'id' }])
-  })
-
-  it('refuses a cursor that it did not give', async () => {
-    const store = bench.store({ partitions: 2 })
-    for (const cursor of ['', 'x', 'W10', Buffer.from('[["1"],null]').toString('base64url')]) {
-      await expect(store.list({ state: 'open', limit: 1, cursor })).rejects.toMatchObject({ code: 'argument-invalid' })
-    }
   })
 })
 
 describeWith('redis-server', 'redisStore: entries that cannot be read', () => {
   setUp()
-  const change = (what: string): string =>
-    `local values = cmsgpack.unpack(redis.call('GET', KEYS[1])) ${what} redis.call('SET', KEYS[1], cmsgpack.pack(values))`
-  // Nothing else about it is odd: only its version tells that it may mean something else.
-  const newer = change('values[1] = 2')
   const damages: Readonly<Record<string, string>> = {
-    'is text of somebody else': `redis.call('SET', KEYS[1], 'hello')`,
+    'is text of another program': `redis.call('SET', KEYS[1], 'hello')`,
     'is empty': `redis.call('SET', KEYS[1], '')`,
-    'was cut off': `redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, 40))`,
+    'was cut off': `redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, -3))`,
+    'was cut off in its header': `redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, 10))`,
     'is of another type': `redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'hello')`,
-    'is of a newer version': newer,
-    'has no more than a state': `redis.call('SET', KEYS[1], cmsgpack.pack({ 1, 'open' }))`,
-    'is finished, and nobody wrote how': `redis.call('SET', KEYS[1], cmsgpack.pack({ 1, 'done' }))`,
-    'has lost its details': change(`values[6] = false`),
-    'has a table for its context': change(`values[7] = { 'null' }`),
-    'has a text for the time it was made': change(`values[3] = 'yesterday'`),
-    'has a text for its fence': change(`values[10] = 'many'`),
-    'is in a state that nobody knows': change(`values[2] = 'lost'`),
+    'is of a newer version': `redis.call('SETRANGE', KEYS[1], 0, '2')`,
+    'has bytes that are no UTF-8': `redis.call('SETRANGE', KEYS[1], redis.call('STRLEN', KEYS[1]) - 4, '\\255')`,
+    'is a list where an object belongs': `redis.call('SET', KEYS[1], '1 stamp\\n 1\\n[]')`,
   }
 
   for (const [damage, script] of Object.entries(damages)) {
-    it(`leaves alone what ${damage}, and goes on with the rest`, async () => {
+    it(`leaves alone what ${damage}, and removes it only by its digest`, async () => {
       const prefix = randomUUID()
       const store = bench.store({ prefix })
-      await store.add(record('bad'), { dueInMs: 0 })
-      await store.add(record('good'), { dueInMs: 0 })
+      const bad = entry({ dueAt: 1, state: { text: 'abcdef' } })
+      await store.write('a:bad', null, bad)
+      await store.write('a:good', null, entry({ dueAt: 2 }))
       const key = `{${prefix}:0}:a:bad`
       await bench.raw('EVAL', script, '1', key)
       const before = await bench.raw('DUMP', key)
 
-      expect(await store.claim('bad', 'worker', hour, {})).toEqual({ kind: 'unreadable' })
-      expect(await store.complete('bad', 'worker', { outcome: 'approved', result: null }, hour)).toBe('lost')
-      const answer = { code: 'store-answer' }
-      await expect(store.add(record('bad'), { dueInMs: 0 })).rejects.toMatchObject(answer)
-      await expect(store.knock('bad', { withinMs: 0 })).rejects.toMatchObject(answer)
-      await expect(store.cancel('bad', hour)).rejects.toMatchObject(answer)
-      await expect(store.retry('bad')).rejects.toMatchObject(answer)
-      await expect(store.get('bad')).rejects.toMatchObject(answer)
-      const { items } = await store.list({ state: 'open', limit: 10 })
-      expect(items.map((item) => item.state === 'pending' && item.record.id)).toEqual(['good'])
-      expect(await store.takeDue(10, hour)).toHaveLength(2)
+      const { entry: found, unreadable = '' } = await store.read('a:bad')
+      expect(found).toBeNull()
+      expect(unreadable).toMatch(/^[0-9a-f]{40}$/)
+      expect((await store.read('a:bad')).unreadable).toBe(unreadable)
+      for (const expected of [null, 'other', '']) {
+        expect(await store.write('a:bad', expected, entry())).toBe(false)
+      }
+      const { items } = await store.list('due', { limit: 10 })
+      expect(items.map((item) => [item.key, item.entry === null])).toEqual([
+        ['a:bad', true],
+        ['a:good', false],
+      ])
+      expect((await store.takeDue(10, hour)).keys).toEqual(['a:bad', 'a:good'])
+      expect(await store.remove('a:bad', 'other')).toBe(false)
       expect(await bench.raw('DUMP', key)).toBe(before)
+
+      expect(await store.remove('a:bad', unreadable)).toBe(true)
+      expect(await store.read('a:bad')).toEqual({ now: expect.any(Number), entry: null })
+      expect((await store.count()).open).toBe(1)
     })
   }
-
-  it('leaves a reservation of a newer version alone, and goes on with the rest', async () => {
-    const prefix = randomUUID()
-    const store = bench.store({ prefix })
-    await store.reserve('bad', draft(), { dueInMs: 0 })
-    await store.reserve('good', draft(), { dueInMs: 0 })
-    await bench.raw('EVAL', newer, '1', `{${prefix}:0}:r:bad`)
-    const answer = { code: 'store-answer' }
-    await expect(store.reserve('bad', draft(), { dueInMs: 0 })).rejects.toMatchObject(answer)
-    await expect(store.bind('bad', 'id', { dueInMs: 0 })).rejects.toMatchObject(answer)
-    await expect(store.hold('bad', 'id')).rejects.toMatchObject(answer)
-    await expect(store.discard('bad')).rejects.toMatchObject(answer)
-    await expect(store.postpone('bad', 0)).rejects.toMatchObject(answer)
-    await expect(store.reservation('bad')).rejects.toMatchObject(answer)
-    expect((await store.reservations({ limit: 10 })).items.map(({ ref }) => ref)).toEqual(['good'])
-    expect(await store.takeDue(10, hour)).toHaveLength(2)
-  })
 })
 
 describeWith('redis-server', 'redisStore: a server without memory', () => {
@@ -613,41 +411,38 @@ describeWith('redis-server', 'redisStore: a server without memory', () => {
     const own = await openBench(server.url)
     const store = own.store()
     try {
-      await store.add(record('runs'), { dueInMs: 0 })
-      await store.add(record('parks'), { dueInMs: 0 })
-      await store.add(record('cancelled'), { dueInMs: 0 })
-      await store.claim('parks', 'worker', hour, {})
-      await store.reserve('ref', draft(), { dueInMs: 0 })
-      let kept = 0
-      const details = JSON.stringify('x'.repeat(1_000))
-      for (;;) {
+      const open = entry({ dueAt: 1 })
+      await store.write('a:held', null, open, { intake: true })
+      await store.check?.()
+      const state = { details: 'x'.repeat(1_000) }
+      let refused: unknown
+      for (let kept = 0; refused === undefined; kept++) {
         const added = await Promise.allSettled(
-          Array.from({ length: 200 }, (_, index) => store.add(record(`${kept}-${index}`, { details }), { dueInMs: 0 })),
+          Array.from({ length: 200 }, (_, index) =>
+            store.write(`a:${kept}-${index}`, null, entry({ dueAt: 2e12, state }), { intake: true }),
+          ),
         )
-        kept += added.filter(({ status }) => status === 'fulfilled').length
-        const refused = added.find((each) => each.status === 'rejected')
-        if (refused === undefined) continue
-        expect(refused.reason).toMatchObject({ code: 'store-full' })
-        break
+        refused = added.find((each) => each.status === 'rejected')?.reason
       }
-      expect(kept).toBeGreaterThan(1_000)
-      expect((await store.stats()).open).toBe(kept + 4)
+      expect(refused).toMatchObject({ code: 'store-full' })
       // Nothing that is freed from now on makes room.
       await own.raw('CONFIG', 'SET', 'maxmemory', '1mb')
-      await expect(store.reserve('new', draft(), { dueInMs: 0 })).rejects.toMatchObject({ code: 'store-full' })
-      await expect(store.hold('ref', 'candidate')).rejects.toMatchObject({ code: 'store-full' })
+      const { open: before } = await store.count()
+      await expect(store.write('a:new', null, entry({ dueAt: 1 }), { intake: true })).rejects.toMatchObject({
+        code: 'store-full',
+      })
+      expect((await store.read('a:new')).entry).toBeNull()
+      expect((await store.count()).open).toBe(before)
 
-      expect(await store.postpone('ref', 0)).toBe('postponed')
-      expect(await store.bind('ref', 'bound', { dueInMs: 0 })).toBe('bound')
-      expect(await store.knock('runs', { withinMs: 0 })).toBe('knocked')
-      expect(await store.claim('runs', 'one', hour, {})).toMatchObject({ kind: 'claimed' })
-      expect(await store.extend('runs', 'one', hour)).toBe('extended')
-      expect(await store.release('runs', 'one', { dueInMs: 0, notBeforeMs: 0 })).toBe('released')
-      await decide(store, 'runs', 'two')
-      expect(await store.park('parks', 'worker', 'edit-invalid', '')).toBe('parked')
-      expect(await store.retry('parks')).toBe('pending')
-      expect(await store.cancel('cancelled', hour)).toBe('cancelled')
-      expect((await store.takeDue(3, hour)).length).toBe(3)
+      expect((await store.takeDue(1, hour)).keys).toEqual(['a:held'])
+      const bound = entry({ dueAt: 2e12, state })
+      expect(await store.write('a:bound', null, bound)).toBe(true)
+      const larger = entry({ dueAt: 2e12, state: { details: 'x'.repeat(2_000) } })
+      expect(await store.write('a:held', open.stamp, larger)).toBe(true)
+      const parked = entry({ parkedAt: 1 })
+      expect(await store.write('a:held', larger.stamp, parked)).toBe(true)
+      expect(await store.write('a:held', parked.stamp, entry(), { keepMs: hour })).toBe(true)
+      expect((await store.check?.())?.join()).not.toContain('memory')
     } finally {
       await own.close()
       await server.stop()
@@ -663,7 +458,7 @@ describeWith('redis-server', 'redisStore: replicas', () => {
     primary = await startRedis()
     replica = await startRedis({ replicaof: `127.0.0.1 ${primary.port}` })
     own = await openBench(primary.url)
-    // Until the first synchronization is over, WAIT counts nobody.
+    // Until the first synchronization is over, WAIT counts no replica.
     while ((await own.raw('WAIT', '1', '100')) !== 1);
   })
   afterAll(async () => {
@@ -672,33 +467,90 @@ describeWith('redis-server', 'redisStore: replicas', () => {
     await Promise.all([primary.stop(), replica.stop()])
   })
 
-  it('waits for them after each write that is acknowledged', async () => {
+  it('waits for them after each write that succeeds, and after nothing else', async () => {
     const { send, commands } = recorder(own.send)
     const store = own.store({ sendCommand: send, minReplicas: 1 })
-    await throughEverything(store, 'all')
-    expect(commands.filter(([name]) => name === 'WAIT').length).toBeGreaterThan(10)
-    expect(new Set(commands.filter(([name]) => name === 'WAIT').map((args) => args.join(' ')))).toEqual(
-      new Set(['WAIT 1 1000']),
-    )
+    const open = entry({ dueAt: 1 })
+    const waits = async (call: () => Promise<unknown>) => {
+      commands.length = 0
+      await call()
+      return commands.filter(([name]) => name === 'WAIT').map((args) => args.join(' '))
+    }
+    expect(await waits(() => store.write('a:apr-1', null, open))).toEqual(['WAIT 1 1000'])
+    expect(await waits(() => store.write('a:apr-1', null, open))).toEqual(['WAIT 1 1000'])
+    expect(await waits(() => store.write('a:apr-1', null, entry()))).toEqual([])
+    for (const call of [() => store.read('a:apr-1'), () => store.takeDue(1, hour), () => store.count()]) {
+      expect(await waits(call)).toEqual([])
+    }
   })
 
-  it('rejects a write that too few of them have, and takes it when it is repeated', async () => {
-    const store = own.store({ minReplicas: 1, replicaTimeoutMs: 50 })
+  it('rejects a write that too few of them have, until a repeat reaches them', async () => {
+    const prefix = randomUUID()
+    const store = own.store({ prefix, minReplicas: 1, replicaTimeoutMs: 50 })
+    const open = entry({ dueAt: 1 })
+    const lacking = { code: 'store-unavailable', message: expect.stringContaining('0 of 1 replicas') }
     replica.freeze()
-    await expect(store.add(record('id'), { dueInMs: 0 })).rejects.toMatchObject({ code: 'store-unavailable' })
+    await expect(store.write('a:apr-1', null, open)).rejects.toMatchObject(lacking)
+    await expect(store.write('a:apr-1', null, open)).rejects.toMatchObject(lacking)
+    // A new connection has written nothing itself.
+    const other = await openBench(primary.url)
+    const again = other.store({ prefix, minReplicas: 1, replicaTimeoutMs: 50 })
+    await expect(again.write('a:apr-1', null, open)).rejects.toMatchObject(lacking)
     replica.thaw()
-    expect(await own.store({ minReplicas: 1 }).add(record('id'), { dueInMs: 0 })).toBe('added')
-    expect(await store.add(record('id'), { dueInMs: 0 })).toBe('exists')
+    expect(await own.store({ prefix, minReplicas: 1, replicaTimeoutMs: 10_000 }).write('a:apr-1', null, open)).toBe(
+      true,
+    )
+    expect((await store.read('a:apr-1')).entry).toEqual(open)
+    await other.close()
+  })
+
+  it('are never read from by accident', async () => {
+    const reader = await openBench(replica.url)
+    const prefix = randomUUID()
+    await own.store({ prefix, minReplicas: 1 }).write('a:apr-1', null, entry({ dueAt: 1 }))
+    const store = reader.store({ prefix })
+    for (const call of [
+      () => store.read('a:apr-1'),
+      () => store.read('a:none'),
+      () => store.takeDue(1, hour),
+      () => store.write('a:none', null, entry()),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringContaining('connect to its primary'),
+      })
+    }
+    await reader.close()
   })
 })
 
-/** Bytes of memory for each of many entries. */
-async function growth(own: RedisBench, write: (index: number) => Promise<unknown>): Promise<number> {
-  const used = async () => Number(/used_memory:(\d+)/.exec(String(await own.raw('INFO', 'memory')))?.[1])
-  const before = await used()
-  const entries = 25_000
-  for (let from = 0; from < entries; from += 1_000) {
-    await Promise.all(Array.from({ length: 1_000 }, (_, index) => write(from + index)))
-  }
-  return ((await used()) - before) / entries
-}
+describe('redisStore: arguments', () => {
+  it('refuses stamps, times and durations that would not come back, before anything is sent', async () => {
+    let sent = 0
+    const { redisStore } = await import('../../src/stores/redis/redis-store.js')
+    const store = redisStore({ sendCommand: async () => sent++ })
+    const refused = { code: 'argument-invalid' }
+    for (const stamp of ['', 'x'.repeat(65), 'line\nbreak', 'ä']) {
+      await expect(store.write('a:1', null, entry({ stamp }))).rejects.toMatchObject(refused)
+    }
+    for (const time of [0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      await expect(store.write('a:1', null, entry({ dueAt: time }))).rejects.toMatchObject(refused)
+      await expect(store.write('a:1', null, entry({ parkedAt: time }))).rejects.toMatchObject(refused)
+    }
+    for (const ms of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      await expect(store.write('a:1', null, entry(), { keepMs: ms })).rejects.toMatchObject(refused)
+      await expect(store.takeDue(1, ms)).rejects.toMatchObject(refused)
+    }
+    expect(sent).toBe(0)
+  })
+
+  it('reports an outage in the middle as unavailable, and goes on after it', async () => {
+    const own = await openBench()
+    const prefix = randomUUID()
+    const dying = own.store({ prefix, sendCommand: dyingAfter(1, own.send) })
+    await dying.read('a:apr-1')
+    const failure: unknown = await dying.read('a:apr-1').catch((error: unknown) => error)
+    expect(isCheqpointError(failure, 'store-unavailable')).toBe(true)
+    await own.close()
+  })
+})

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createReceiver, memoryStore } from '../../src/index.js'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { kept } from '../support/kept.js'
 import { describeWith } from '../support/needs.js'
 import { openBench, type RedisBench } from '../support/redis-bench.js'
 import { until } from '../support/redis-server.js'
@@ -69,7 +70,7 @@ describe('a process that dies while it submits, on a store that lives on', () =>
       died: nth === 0 || mortal.crashed,
       posts: api.posts.length,
       runs: [...dying.runs, ...living.runs].map(({ decision }) => decision.originalDetails),
-      done: (await inner.get('req_1'))?.state === 'done',
+      done: (await kept(inner, 'req_1'))?.state === 'completed',
       adopted: (await living.receiver.parked()).items.map(({ reason }) => reason),
       listed: (await living.receiver.unconfirmed()).items.map(({ details }) => details),
       reported: eventsOf(living.events, 'submission-unknown').length > 0,
@@ -105,7 +106,7 @@ describe('a process that dies while it submits, on a store that lives on', () =>
     const lost = way.callback === 'arrives' ? 'parked for a person' : 'reported and listed'
     expect(ends[0]).toBe(lost)
     expect(ends.at(-1)).toBe('decision arrived')
-    // Kept and never sent: only where the store has the last call of the dead.
+    // Marked as sent and never sent: only where the store has the last call of the dead.
     const unsent = way.written ? ['reported and listed'] : []
     expect(new Set(ends)).toEqual(new Set(['nothing was kept', ...unsent, lost, 'decision arrived']))
   })
@@ -126,7 +127,8 @@ describeWith('redis-server', 'a process that is killed while it submits, on Redi
 
   const ends: readonly (readonly [Step, 'pending' | 'approved', string])[] = [
     ['before reserve', 'pending', 'nothing was kept'],
-    ['after reserve', 'pending', 'reported and listed'],
+    ['after reserve', 'pending', 'nothing was kept'],
+    ['after it was marked as sent', 'pending', 'reported and listed'],
     ['before bind', 'pending', 'parked for a person'],
     ['before bind', 'approved', 'reported and listed'],
     ['after bind', 'pending', 'decision arrived'],
@@ -138,7 +140,7 @@ describeWith('redis-server', 'a process that is killed while it submits, on Redi
     const { url } = await simulator.listen()
     if (answer === 'approved') simulator.rule(() => ({ status: 'approved' }))
     const prefix = randomUUID()
-    const leases = { submitTimeoutMs: 2_000, runs: { leaseMs: 400 }, confirm: { timeoutMs: 200, minIntervalMs: 50 } }
+    const leases = { submitTimeoutMs: 2_000, runs: { leaseMs: 600 }, confirm: { timeoutMs: 200, minIntervalMs: 50 } }
     const plan: Plan = { dieAt, redisUrl: redis.url, prefix, baseUrl: url, options: { ...options, ...leases } }
     const child = fork('dist/test/support/submit-child.js', [JSON.stringify(plan)])
     const [, signal] = await once(child, 'exit')
@@ -172,7 +174,7 @@ describeWith('redis-server', 'a process that is killed while it submits, on Redi
     await until(async () => (await look()) !== 'open')
     expect(await look()).toBe(expected)
     expect(runs).toEqual(expected === 'decision arrived' ? [refund.details] : [])
-    expect(simulator.list()).toHaveLength(/reserve/.test(dieAt) ? 0 : 1)
+    expect(simulator.list()).toHaveLength(/reserve|marked/.test(dieAt) ? 0 : 1)
     await receiver.close()
   })
 })

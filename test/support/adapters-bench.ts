@@ -8,6 +8,8 @@ export interface AdapterBench extends Bench {
   readonly storeCalls: string[]
   /** Resolves once so many events of this type have been emitted. */
   readonly seen: (type: string, count?: number) => Promise<void>
+  /** The store can be read no more. */
+  readonly breakStore: () => void
   /** Makes the API hang over `req_1`; resolves when it is asked. */
   readonly hang: () => Promise<void>
   /** Lets the API answer after all: approved. */
@@ -18,9 +20,13 @@ export interface AdapterBench extends Bench {
 export async function adapterBench(options: Partial<ReceiverOptions> = {}): Promise<AdapterBench> {
   const storeCalls: string[] = []
   const waiting = new Set<() => void>()
+  let isBroken = false
   const made = bench({
     ...options,
-    store: counted(options.store ?? memoryStore(), storeCalls),
+    store: counted(options.store ?? memoryStore(), (method) => {
+      storeCalls.push(method)
+      if (isBroken && method === 'read') throw new Error('connection refused')
+    }),
     onEvent(event) {
       made.events.push(event)
       for (const look of waiting) look()
@@ -50,16 +56,19 @@ export async function adapterBench(options: Partial<ReceiverOptions> = {}): Prom
   made.api.approve('req_1')
   await made.receiver.track('req_1', refund)
   storeCalls.length = 0
-  return { ...made, storeCalls, seen, hang, letGo }
+  const breakStore = (): void => {
+    isBroken = true
+  }
+  return { ...made, storeCalls, breakStore, seen, hang, letGo }
 }
 
-function counted(store: Store, calls: string[]): Store {
+function counted(store: Store, onCall: (method: string) => void): Store {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
-      return (...args: unknown[]) => {
-        calls.push(String(name))
+      return async (...args: unknown[]) => {
+        onCall(String(name))
         return value.apply(target, args)
       }
     },

@@ -3,12 +3,12 @@ import {
   createReceiver,
   type Decision,
   memoryStore,
-  type Receiver,
   type ReceiverOptions,
-  type Snapshot,
   type Store,
   type Tracked,
+  type TypedReceiver,
 } from '../../src/index.js'
+import { type Snapshot, snapshotOf } from './approval-snapshot.js'
 import { callbackRequest } from './callback.js'
 import { canaries } from './canaries.js'
 import { FakeApi } from './fake-api.js'
@@ -33,7 +33,7 @@ export const callbackSecret: string = `secret-${canaries.callbackSecret}`
 export const callbackUrl = 'https://app.test/webhooks/cheqpoint'
 
 export interface AnswersBench {
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   readonly api: FakeApi
   /** The store itself; the receiver has it by way of `faulty`. */
   readonly store: Store
@@ -86,7 +86,7 @@ export function answersBench<Api extends FakeApi = FakeApi>(
     runs,
     events,
     send: (parts, approvalId = id) => receiver.fetch(callbackRequest(approvalId, parts)),
-    snapshot: (approvalId = id) => store.get(approvalId),
+    snapshot: (approvalId = id) => snapshotOf(store, approvalId),
     pass,
     forget() {
       for (const list of [api.gets, runs, events]) list.length = 0

@@ -13,6 +13,7 @@ import {
   id,
   tracked,
 } from './answers-bench.js'
+import { addApproval, addReservation } from './approval-snapshot.js'
 import { callbackRequest } from './callback.js'
 
 /** One row of the table: what is going on when a callback comes, and everything that it then causes. */
@@ -23,7 +24,7 @@ export interface Situation {
   readonly word: string
   /** Seconds of Retry-After, wherever the answer is an error. */
   readonly retryAfter?: string
-  /** What the API was asked, what ran, what was told. Default: nothing. */
+  /** What the API was asked, what ran, what was emitted. Default: nothing. */
   readonly gets?: number
   readonly runs?: number
   readonly events?: readonly string[]
@@ -38,9 +39,9 @@ export interface Situation {
   readonly send?: (bench: AnswersBench) => Promise<Response>
 }
 
-const untouched = { state: 'pending', fence: 0, starts: 0, sealed: null, dueInMs: 12_345 }
-/** Given back undecided: a callback is owed a quick look when the gap is over. */
-const released = { state: 'pending', fence: 1, starts: 0, sealed: null, dueInMs: 2_000 }
+const untouched = { state: 'pending', fence: 0, attempts: 0, decision: null, dueInMs: 12_345 }
+/** Given back undecided: a callback is owed a poll at the end of the minimum interval. */
+const released = { state: 'pending', fence: 1, attempts: 0, decision: null, dueInMs: 2_000 }
 const ran = ['confirmed', 'run-started', 'run-succeeded', 'completed']
 /** For an exchange that failed before it had one. */
 const noController = undefined as unknown as Dispatcher.DispatchController
@@ -50,6 +51,24 @@ const withToken = { callbackUrl, callbackSecret }
 const upstreamNote = { decisionNote: canaries.upstream }
 const throttled = { status: 429, headers: { 'retry-after': '120' }, body: { error: canaries.upstream } }
 
+/** Recorded without an attempt, and due at once. */
+const recorded = {
+  ...{ state: 'pending', attempts: 0, dueInMs: 0 },
+  decision: expect.objectContaining({ status: 'approved' }),
+}
+/** A receiver with one place for handlers, which another approval has taken. */
+const oneHandler = {
+  options: { runs: { concurrency: 1 }, onDecision: () => new Promise(() => {}) },
+  async before({ api, receiver, send, pass, forget }: AnswersBench): Promise<void> {
+    api.approve('req_0')
+    await receiver.track('req_0', tracked)
+    void send({}, 'req_0') // it hangs
+    await pass(0)
+    api.approve(id)
+    forget()
+  },
+} satisfies Partial<Situation>
+
 const handled: readonly Situation[] = [
   {
     name: 'approved',
@@ -58,7 +77,7 @@ const handled: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: ran,
-    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'approved' }) },
+    record: { state: 'completed', outcome: 'approved' },
     options: { onDecision: () => ({ receipt: canaries.result }) },
     before: ({ api }) => api.approve(id, { decisionNote: canaries.note }),
     send: ({ send }) =>
@@ -71,7 +90,7 @@ const handled: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: ran,
-    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'rejected' }) },
+    record: { state: 'completed', outcome: 'rejected' },
     before: ({ api }) => api.reject(id, { decisionNote: canaries.note }),
     send: ({ send }) => send({ body: { approvalId: id, status: 'rejected' } }),
   },
@@ -82,7 +101,7 @@ const handled: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: ['late', ...ran],
-    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'expired' }) },
+    record: { state: 'completed', outcome: 'expired' },
     before: ({ api }) => api.approve(id, { decidedAt: '2026-11-28T10:00:00.000Z' }),
     send: ({ send }) => send({ body: { approvalId: id } }),
   },
@@ -91,7 +110,7 @@ const handled: readonly Situation[] = [
     answers: [200, 200],
     word: 'handled',
     events: ['duplicate'],
-    record: { state: 'done' },
+    record: { state: 'completed' },
     async before({ api, send, forget }) {
       api.approve(id)
       await send()
@@ -103,7 +122,7 @@ const handled: readonly Situation[] = [
     answers: [200, 200],
     word: 'handled',
     events: ['duplicate'],
-    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'cancelled' }) },
+    record: { state: 'completed', outcome: 'cancelled' },
     before: ({ receiver }) => receiver.cancel(id),
   },
   {
@@ -113,7 +132,7 @@ const handled: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: [...ran, 'mismatch'],
-    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'rejected' }) },
+    record: { state: 'completed', outcome: 'rejected' },
     before: ({ api }) => api.reject(id),
   },
   {
@@ -123,7 +142,7 @@ const handled: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: [...ran, 'mismatch'],
-    record: { state: 'done', tombstone: expect.objectContaining({ outcome: 'approved' }) },
+    record: { state: 'completed', outcome: 'approved' },
     before: ({ api }) => api.approve(id),
     send: ({ send }) => send({ body: { approvalId: id, status: 'rejected', modifiedDetails: null } }),
   },
@@ -132,7 +151,7 @@ const handled: readonly Situation[] = [
     answers: [200, 200],
     word: 'handled',
     events: ['duplicate', 'mismatch'],
-    record: { state: 'done' },
+    record: { state: 'completed' },
     async before({ api, send, forget }) {
       api.approve(id)
       await send()
@@ -149,7 +168,7 @@ const edits: readonly Situation[] = [
     word: 'edit-refused',
     gets: 1,
     events: ['confirmed', 'parked'],
-    record: { state: 'parked', reason: 'edit-invalid', note: '/amount', starts: 1 },
+    record: { state: 'parked', reason: 'edit-invalid', note: '/amount', attempts: 1 },
     options: { actions: { [action]: { details: amount, onDecision: () => {} } } },
     before: ({ api }) => api.approve(id, { modifiedDetails: { orderId: canaries.edit, amount: canaries.edit } }),
     send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
@@ -177,8 +196,8 @@ const edits: readonly Situation[] = [
   },
   {
     name: 'approved, while what was submitted passes the schema no longer',
-    answers: [200, 200],
-    word: 'edit-refused',
+    answers: [202, 202],
+    word: 'parked',
     gets: 1,
     events: ['confirmed', 'parked'],
     record: { state: 'parked', reason: 'details-invalid', note: '/amount' },
@@ -349,10 +368,11 @@ const unconfirmed: readonly Situation[] = [
   },
   {
     name: 'not asked about, because the API has asked to slow down',
-    answers: [202, 429],
-    word: 'over-budget',
+    answers: [202, 503],
+    word: 'api-throttled',
     retryAfter: '117',
-    record: { ...released, dueInMs: -1_000 },
+    record: { ...released, dueInMs: -3_000 },
+    options: { confirm: { minIntervalMs: 0 } },
     async before({ api, send, pass, forget }) {
       api.answer(id, throttled)
       await send()
@@ -375,21 +395,18 @@ const unconfirmed: readonly Situation[] = [
     name: 'of an assistant without a key here',
     answers: [202, 500],
     word: 'assistant-unknown',
-    events: ['released'],
-    record: released,
+    events: ['assistant-unknown'],
+    record: untouched,
     options: { apiKey: undefined, apiKeys: { support: `cq_live_${canaries.key}` } },
-    register({ store }) {
-      const draft = { ref: null, action, assistant: 'billing', expiresAt: null, details: '{}', context: 'null' }
-      return store.add({ ...draft, id }, { dueInMs: 12_345 })
-    },
+    register: ({ store }) => addApproval(store, id, { assistant: 'billing' }, 12_345),
     before: ({ api }) => api.approve(id),
   },
   {
     name: 'of an action without a handler here',
     answers: [202, 500],
     word: 'no-handler',
-    events: ['released'],
-    record: released,
+    events: ['no-handler'],
+    record: untouched,
     options: { onDecision: undefined, actions: { other: { onDecision: () => {} } } },
     before: ({ api }) => api.approve(id),
   },
@@ -424,11 +441,49 @@ const unconfirmed: readonly Situation[] = [
     },
   },
   {
-    name: 'looked into by another process',
+    name: 'under way while every place for polls is taken',
+    answers: [202, 503],
+    word: 'no-free-slot',
+    retryAfter: '1',
+    record: untouched,
+    options: { polling: { concurrency: 1, firstMs: 12_345 } },
+    async before({ api, receiver, send, pass, forget }) {
+      api.answer('req_0', () => 'hang')
+      await receiver.track('req_0', tracked)
+      void send({}, 'req_0') // it hangs
+      await pass(0)
+      forget()
+    },
+  },
+  {
+    name: 'approved while every place for handlers is taken',
+    answers: [202, 503],
+    word: 'no-free-slot',
+    retryAfter: '1',
+    gets: 1,
+    events: ['confirmed', 'released'],
+    record: { ...recorded, fence: 1 },
+    ...oneHandler,
+  },
+  {
+    name: 'known as approved while every place for handlers is taken',
+    answers: [202, 503],
+    word: 'no-free-slot',
+    retryAfter: '1',
+    record: { ...recorded, fence: 1 },
+    options: oneHandler.options,
+    async before(bench) {
+      await oneHandler.before(bench)
+      await bench.send()
+      bench.forget()
+    },
+  },
+  {
+    name: 'polled by another process',
     answers: [202, 409],
     word: 'in-progress',
     retryAfter: '30',
-    record: { state: 'claimed', fence: 1, starts: 0 },
+    record: { state: 'claimed', fence: 1, attempts: 0 },
     async before({ store, pass }) {
       const other = answersBench({ sweep: 'off' }, store)
       other.api.answer(id, () => 'hang')
@@ -447,7 +502,13 @@ const failing: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: ['confirmed', 'run-started', 'run-failed', 'released'],
-    record: { state: 'pending', fence: 1, starts: 1, sealed: expect.stringContaining('approved'), dueInMs: 1_000 },
+    record: {
+      state: 'pending',
+      fence: 1,
+      attempts: 1,
+      decision: expect.objectContaining({ status: 'approved' }),
+      dueInMs: 1_000,
+    },
     options: { onDecision: () => Promise.reject(new Error(canaries.handlerError)) },
     before: ({ api }) => api.approve(id),
   },
@@ -459,7 +520,7 @@ const failing: readonly Situation[] = [
     gets: 1,
     runs: 1,
     events: ['confirmed', 'run-started', 'run-failed', 'parked'],
-    record: { state: 'parked', reason: 'handler-failed', starts: 1 },
+    record: { state: 'parked', reason: 'handler-failed', attempts: 1 },
     options: { guarantee: 'at-most-once', onDecision: () => Promise.reject(new Error(canaries.handlerError)) },
     before: ({ api }) => api.approve(id),
   },
@@ -468,7 +529,7 @@ const failing: readonly Situation[] = [
     answers: [202, 409],
     word: 'too-soon',
     retryAfter: '3',
-    record: { state: 'pending', starts: 1, dueInMs: 3_000 },
+    record: { state: 'pending', attempts: 1, dueInMs: 3_000 },
     options: {
       runs: { backoffMs: [3_000, 3_000] },
       onDecision: () => Promise.reject(new Error(canaries.handlerError)),
@@ -478,6 +539,15 @@ const failing: readonly Situation[] = [
       await send()
       forget()
     },
+  },
+  {
+    name: 'kept in an entry of a newer version',
+    answers: [202, 202],
+    word: 'parked',
+    events: ['store-failed'],
+    record: { state: 'unreadable' },
+    register: ({ store }) =>
+      store.write(`a:${id}`, null, { stamp: 'newer', dueAt: null, parkedAt: null, state: { v: 2 } }),
   },
   {
     name: 'in a store that is down',
@@ -498,10 +568,12 @@ const failing: readonly Situation[] = [
     retryAfter: '5',
     gets: 1,
     events: ['confirmed', 'store-failed'],
-    record: { state: 'claimed', starts: 0, sealed: null, dueInMs: 30_000 },
+    record: { state: 'claimed', attempts: 0, decision: null, dueInMs: 30_000 },
     before: ({ api, faulty }) => {
-      api.approve(id, { decisionNote: canaries.note })
-      faulty.failWith(storeError(), 'seal')
+      api.answer(id, () => {
+        faulty.failWith(storeError(), 'write')
+        return { body: { id, status: 'APPROVED', decisionNote: canaries.note } }
+      })
     },
   },
 ]
@@ -552,10 +624,10 @@ const refused: readonly Situation[] = [
     storeCalls: 0,
     events: ['refused'],
     record: { ...untouched, dueInMs: expect.any(Number) },
-    options: { ...withToken, retentionMs: 1_000, expiresAfterMs: 1_000 },
+    options: { ...withToken, retentionMs: 900_000, expiresAfterMs: 1_000 },
     async send({ receiver, send, pass }) {
       const { url } = receiver.callbackUrl()
-      await pass(3_000)
+      await pass(902_000)
       return send({ url })
     },
   },
@@ -567,6 +639,28 @@ const refused: readonly Situation[] = [
     record: untouched,
     options: withToken,
     send: ({ receiver, send }) => send({ url: receiver.callbackUrl().url }),
+  },
+  {
+    name: 'named by a callback with the token of another record, where tokens are optional',
+    answers: [401, 401],
+    word: 'token-refused',
+    events: ['refused'],
+    record: untouched,
+    options: { callbackUrl },
+    send: ({ receiver, send }) => send({ url: receiver.callbackUrl().url }),
+  },
+  {
+    name: 'approved, and named with a forged token where tokens are optional',
+    answers: [200, 200],
+    word: 'handled',
+    gets: 1,
+    runs: 1,
+    events: ran,
+    record: { state: 'completed' },
+    options: { callbackUrl },
+    before: ({ api }) => api.approve(id),
+    send: ({ receiver, send }) =>
+      send({ url: receiver.callbackUrl().url.replace(/.$/, (end) => (end === 'A' ? 'E' : 'A')) }),
   },
   {
     name: 'unknown, its token valid and never used for a submission',
@@ -586,8 +680,7 @@ const refused: readonly Situation[] = [
     options: withToken,
     async send({ receiver, store, send }) {
       const { url, ref } = receiver.callbackUrl()
-      const draft = { ref, action, assistant: null, expiresAt: null, details: '{}', context: 'null' }
-      await store.reserve(ref, draft, { dueInMs: 60_000 })
+      await addReservation(store, ref, 60_000)
       return send({ url }, 'req_2')
     },
   },
@@ -686,7 +779,7 @@ const refused: readonly Situation[] = [
     events: ['refused'],
     record: untouched,
     async send({ receiver }) {
-      const answer = await receiver.handle(callback({ drained: true }))
+      const answer = await receiver.handle(callback({ alreadyRead: true }))
       return new Response(answer.body, answer)
     },
   },

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
 import { run } from '../../src/cli/run.js'
-import { createReceiver, type Decision, type Receiver, type ReceiverOptions } from '../../src/index.js'
+import { createReceiver, type Decision, type ReceiverOptions, type TypedReceiver } from '../../src/index.js'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 import { path, socketHosts } from './hosts.js'
 
@@ -12,7 +12,7 @@ import { path, socketHosts } from './hosts.js'
 export const secrets = {
   key: 'cq_live_never_printed_9f3a',
   callback: 'a secret of the tests',
-  redis: 'hunter2-hunter2',
+  store: 'hunter2-hunter2',
 }
 
 export interface Ended {
@@ -31,7 +31,14 @@ export interface Started {
 
 /** Starts the command line as it was built, in an environment that says nothing of itself. */
 export function startCli(args: readonly string[], env: Environment = {}, file = 'dist/src/cli/main.js'): Started {
-  const own = ['CHEQPOINT_CONNECTION_KEY', 'CHEQPOINT_BASE_URL', 'REDIS_URL', 'NODE_EXTRA_CA_CERTS', 'NO_COLOR']
+  const own = [
+    'CHEQPOINT_CONNECTION_KEY',
+    'CHEQPOINT_BASE_URL',
+    'REDIS_URL',
+    'DATABASE_URL',
+    'NODE_EXTRA_CA_CERTS',
+    'NO_COLOR',
+  ]
   const inherited = Object.entries(process.env).filter(([name]) => !own.includes(name))
   const child = spawn(process.execPath, [file, ...args], {
     env: { ...Object.fromEntries(inherited), ...env },
@@ -102,7 +109,7 @@ export async function cliJson(args: readonly string[], env?: Environment, file?:
 
 export interface World {
   readonly simulator: Simulator
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   /** What the handler was given. */
   readonly decisions: readonly Decision[]
   readonly api: string
@@ -123,6 +130,7 @@ export async function openWorld(options: Partial<ReceiverOptions> = {}): Promise
     callbackUrl: 'https://app.example.com/webhooks/cheqpoint',
     confirm: { minIntervalMs: 1 },
     polling: { firstMs: 600_000 },
+    onEvent() {},
     onDecision: (decision) => void decisions.push(decision),
     ...options,
   })

@@ -16,11 +16,11 @@ export class FakeApi extends Dispatcher {
   readonly keys: string[] = []
   /** Every call as it was handed over. */
   readonly requests: Dispatcher.DispatchOptions[] = []
-  readonly #answers = new Map<string, FakeAnswer | (() => FakeAnswer | 'hang')>()
+  readonly #answers = new Map<string, FakeAnswer | ((key: string) => FakeAnswer | 'hang')>()
   readonly #hanging: (() => void)[] = []
 
-  /** Sets the answer for an approval; a function is asked each time. */
-  answer(id: string, answer: FakeAnswer | (() => FakeAnswer | 'hang')): void {
+  /** Sets the answer for an approval; a function is asked each time, with the API key that was sent. */
+  answer(id: string, answer: FakeAnswer | ((key: string) => FakeAnswer | 'hang')): void {
     this.#answers.set(id, answer)
   }
 
@@ -43,14 +43,15 @@ export class FakeApi extends Dispatcher {
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     this.gets.push(options.path)
-    this.keys.push(keyOf(options.headers))
+    const key = keyOf(options.headers)
+    this.keys.push(key)
     this.requests.push(options)
     const id = options.path.split('/').at(-1) ?? ''
     const controller = new FakeController(handler)
     handler.onRequestStart?.(controller, {})
     const reply = (): void => {
       const answer = this.#answers.get(id)
-      const found = typeof answer === 'function' ? answer() : (answer ?? { status: 404, body: {} })
+      const found = typeof answer === 'function' ? answer(key) : (answer ?? { status: 404, body: {} })
       if (found === 'hang') this.#hanging.push(reply)
       else controller.reply(found)
     }

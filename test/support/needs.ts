@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { describe } from 'vitest'
+import { findPostgres } from './postgres-server.js'
 
 const chromiumPlaces = [
   '/usr/bin/chromium',
@@ -9,19 +10,20 @@ const chromiumPlaces = [
 ]
 const wantedChromium = process.env['CHROMIUM_PATH']
 
-/** The programs that tests start, and the command that answers where they are installed. */
-const tools: Readonly<Record<Tool, readonly string[]>> = {
-  'redis-server': ['redis-server'],
-  chromium: wantedChromium === undefined ? chromiumPlaces : [wantedChromium],
-  curl: ['curl'],
+/** The programs that tests start, how each is found, and the package that has it where that has another name. */
+const tools: Readonly<Record<Tool, { readonly find: () => string | undefined; readonly from?: string }>> = {
+  'redis-server': { find: () => firstOf(['redis-server']) },
+  chromium: { find: () => firstOf(wantedChromium === undefined ? chromiumPlaces : [wantedChromium]) },
+  curl: { find: () => firstOf(['curl']) },
+  postgres: { find: findPostgres, from: 'postgresql' },
 }
 
 /** A program that some tests need. */
-export type Tool = 'redis-server' | 'chromium' | 'curl'
+export type Tool = 'redis-server' | 'chromium' | 'curl' | 'postgres'
 
-/** The command that starts a program here, or `undefined` where it is not installed. */
+/** The command that starts a program here, of Postgres the folder; `undefined` where it is not installed. */
 export function findTool(tool: Tool): string | undefined {
-  return tools[tool].find(runs)
+  return tools[tool].find()
 }
 
 /**
@@ -33,10 +35,15 @@ export function describeWith(tool: Tool, name: string, body: () => void): void {
     describe(name, body)
     return
   }
-  const problem = `${name}: ${tool} not found (apt-get install ${tool})`
+  const { from = tool } = tools[tool]
+  const problem = `${name}: ${tool} not found (apt-get install ${from})`
   if (process.env['CI']) throw new Error(problem)
   console.warn(`SKIPPED ${problem}`)
   describe.skip(name, body)
+}
+
+function firstOf(commands: readonly string[]): string | undefined {
+  return commands.find(runs)
 }
 
 function runs(command: string): boolean {

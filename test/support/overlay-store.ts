@@ -1,3 +1,4 @@
+import { type Clock, memoryStore } from '../../src/index.js'
 import type { Store } from '../../src/stores/store.js'
 
 /** `store` with some of its methods replaced. */
@@ -10,4 +11,9 @@ export function overlayStore(store: Store, replaced: Partial<Store>): Store {
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+}
+
+/** A memory store that stands for one that several processes share. */
+export function sharedStore(store?: Store, clock?: Clock): Store {
+  return overlayStore(store ?? memoryStore({ clock }), {})
 }

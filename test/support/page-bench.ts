@@ -3,7 +3,7 @@ import { createSimulator, type Simulator } from 'cheqpoint-callback/simulator'
 import express from 'express'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expressCallback } from '../../adapters/express.js'
-import { createReceiver, type Decision, type Receiver } from '../../src/index.js'
+import { createReceiver, type Decision, type TypedReceiver } from '../../src/index.js'
 import { openPage, type WatchedPage } from './chromium.js'
 import { listenTo, path } from './hosts.js'
 
@@ -11,7 +11,7 @@ import { listenTo, path } from './hosts.js'
 export interface PageBench {
   readonly simulator: Simulator
   readonly url: string
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   /** What the app's handler was given, in order. */
   readonly runs: readonly Decision[]
   /** Submits a refund through the receiver; gives its id. */

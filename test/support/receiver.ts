@@ -2,14 +2,15 @@ import {
   type CheqpointEvent,
   createReceiver,
   type Decision,
-  type Receiver,
   type ReceiverOptions,
   type Run,
+  type TypedReceiver,
 } from '../../src/index.js'
 import { FakeApi } from './fake-api.js'
+import { sharedStore } from './overlay-store.js'
 
 export interface Bench {
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   readonly api: FakeApi
   /** What the handler was given, in order. */
   readonly runs: { readonly decision: Decision; readonly run: Run }[]
@@ -32,6 +33,7 @@ export function bench(options: Partial<ReceiverOptions> = {}): Bench {
       return onDecision?.(decision, run)
     },
     ...rest,
+    ...(rest.sweep === 'elsewhere' ? { store: sharedStore(rest.store, rest.clock) } : {}),
   })
   return { receiver, api, runs, events, eventTypes: () => events.map(({ type }) => type) }
 }

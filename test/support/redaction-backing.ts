@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { memoryStore, type Snapshot, type Store } from '../../src/index.js'
+import { approvalKey } from '../../src/approvals/entry.js'
+import { memoryStore, type Store } from '../../src/index.js'
 import type { Command } from '../../src/stores/redis/link.js'
 import type { RedisStoreOptions } from '../../src/stores/redis/redis-store.js'
+import { readSnapshot, reservationOf, type Snapshot, snapshotOf } from './approval-snapshot.js'
 import type { Place } from './redaction-places.js'
 import type { RedisBench } from './redis-bench.js'
 import { pass } from './runs-time.js'
@@ -24,7 +26,7 @@ export interface Backing {
 
 export function memoryBacking(): Backing {
   const store = memoryStore()
-  return { store, pass, dump: (ids) => throughMethods(store, ids, 'tombstone') }
+  return { store, pass, dump: (ids) => throughMethods(store, ids) }
 }
 
 /** A prefix of its own on one server, read key by key past the store. */
@@ -48,7 +50,6 @@ export function redisBacking(
       }
     },
   })
-  const tombstone = options.tombstone === 'outcome-only' ? 'outcome-only tombstone' : 'tombstone'
 
   /** Nothing under way for several turns of the loop: whatever follows waits for time. */
   async function rest(): Promise<void> {
@@ -76,9 +77,8 @@ export function redisBacking(
 
   async function placeOfKey(key: string): Promise<Place> {
     const [, kind, name = ''] = /}:([ar]):(.*)$/.exec(key) ?? []
-    if (kind === 'a') return placeOf(await store.get(name), tombstone)
-    if (kind === 'r') return (await store.reservation(name)) === null ? 'reference' : 'open record'
-    return 'index'
+    if (kind === 'a') return placeOf(await snapshotOf(store, name))
+    return kind === 'r' ? placeOfReservation(await reservationOf(store, name)) : 'index'
   }
 
   return {
@@ -98,30 +98,40 @@ export function redisBacking(
       const kept: Kept[] = []
       for (const key of await keys())
         kept.push({ place: await placeOfKey(key), what: `the key ${key}`, value: [key, await content(key)] })
-      return [...told, ...kept, ...(await throughMethods(store, ids, tombstone))]
+      return [...told, ...kept, ...(await throughMethods(store, ids))]
     },
   }
 }
 
 /** What the methods of a store show of it. */
-async function throughMethods(store: Store, ids: readonly string[], tombstone: Place): Promise<readonly Kept[]> {
+async function throughMethods(store: Store, ids: readonly string[]): Promise<readonly Kept[]> {
   const kept: Kept[] = []
   for (const id of ids) {
-    const value = await store.get(id)
-    if (value !== null) kept.push({ place: placeOf(value, tombstone), what: `get(${id})`, value })
+    const value = await store.read(approvalKey(id))
+    if (value.entry !== null) kept.push({ place: placeOf(readSnapshot(value)), what: `read(${id})`, value })
   }
-  for (const state of ['open', 'parked'] as const) {
-    const value = await store.list({ state, limit: 100 })
-    kept.push({ place: state === 'open' ? 'open record' : 'parked record', what: `list(${state})`, value })
+  for (const index of ['due', 'parked'] as const) {
+    const { items } = await store.list(index, { limit: 100 })
+    for (const { key, entry } of items) {
+      const isApproval = key.startsWith('a:')
+      const place = isApproval
+        ? placeOf(readSnapshot({ now: 0, entry }))
+        : placeOfReservation(await reservationOf(store, key.slice(2)))
+      kept.push({ place, what: `list(${index}): ${key}`, value: [key, entry] })
+    }
   }
-  kept.push({ place: 'open record', what: 'reservations()', value: await store.reservations({ limit: 100 }) })
-  kept.push({ place: 'index', what: 'stats()', value: [await store.stats(), await store.nextDueInMs()] })
+  kept.push({ place: 'index', what: 'count()', value: [await store.count(), await store.takeDue(0, 0)] })
   return kept
 }
 
-function placeOf(found: Snapshot | null, tombstone: Place): Place {
+function placeOf(found: Snapshot | null): Place {
   if (found === null) return 'index'
   if (found.state === 'parked') return 'parked record'
-  if (found.state !== 'done') return 'open record'
-  return found.tombstone.outcome === 'cancelled' ? 'cancelled tombstone' : tombstone
+  if (found.state !== 'completed') return 'open record'
+  return found.outcome === 'cancelled' ? 'cancelled tombstone' : 'tombstone'
+}
+
+/** An open reservation has the request in it, an ended one the id at most. */
+function placeOfReservation(kind: string | null): Place {
+  return kind === 'reserved' || kind === 'binding' ? 'open record' : 'reference'
 }

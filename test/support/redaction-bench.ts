@@ -1,4 +1,4 @@
-import { type CheqpointEvent, isCheqpointError, type Receiver, type ReceiverOptions } from '../../src/index.js'
+import { type CheqpointEvent, isCheqpointError, type ReceiverOptions, type TypedReceiver } from '../../src/index.js'
 import { type AnswersBench, answersBench, id } from './answers-bench.js'
 import { callbackRequest } from './callback.js'
 import { canaries, everything, type Secret, type searchFor, shown, tokensIn } from './canaries.js'
@@ -49,18 +49,12 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
     const { status, statusText, headers } = response
     note('answer', 'fetch', [status, statusText, [...headers], await response.text()])
   }
-  const noteError = (name: string, error: unknown): void => {
-    if (isCheqpointError(error, 'store-unavailable') && error.cause !== undefined && !isCheqpointError(error.cause)) {
-      note('own error', name, error.cause)
-      const { cause: _, ...rest } = Object.getOwnPropertyDescriptors(error)
-      note('error', name, Object.create(Object.getPrototypeOf(error), rest))
-    } else note(isCheqpointError(error) ? 'error' : 'own error', name, error)
-  }
+  const noteError = (name: string, error: unknown): void => void noted.push(...errorEvidence(name, error))
 
-  const receiver: Receiver = new Proxy(bench.receiver, {
+  const receiver: TypedReceiver = new Proxy(bench.receiver, {
     get(target, property) {
       // Whoever holds a receiver asks for nothing but its methods.
-      const name = property as keyof Receiver
+      const name = property as keyof TypedReceiver
       const method = target[name] as (...args: unknown[]) => unknown
       return (...args: unknown[]): unknown => {
         try {
@@ -90,10 +84,17 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
       await Promise.all(reading)
       return [
         ...noted,
-        ...events.flatMap((event) => [
-          { place: 'event', what: event.type, text: shown(event) } as const,
-          { place: 'hidden event', what: event.type, text: everything(event) } as const,
-        ]),
+        ...events.flatMap((event) => {
+          const { error, ...rest } = { error: undefined, ...event }
+          return [
+            { place: 'event', what: event.type, text: everything(rest) } as const,
+            {
+              place: 'event error',
+              what: event.type,
+              text: [JSON.stringify(event), everything(error)].join('\n'),
+            } as const,
+          ]
+        }),
         ...api.requests.flatMap(requestEvidence),
         ...kept,
         { place: 'object', what: 'receiver', text: everything(bench.receiver) },
@@ -101,6 +102,17 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
       ]
     },
   }
+}
+
+/** An error in its parts: ours, what Cheqpoint said in it, and what somebody else threw. */
+export function errorEvidence(what: string, error: unknown): readonly Evidence[] {
+  if (!isCheqpointError(error)) return [{ place: 'own error', what, text: everything(error) }]
+  const { cause, apiMessage, ...rest } = Object.getOwnPropertyDescriptors(error)
+  const parts: Evidence[] = [
+    { place: 'error', what, text: everything(Object.create(Object.getPrototypeOf(error), rest)) },
+    { place: 'api message', what, text: everything(apiMessage?.value) },
+  ]
+  return cause === undefined ? parts : [...parts, ...errorEvidence(what, cause.value)]
 }
 
 /** Each secret that stands where it must not, in words. */

@@ -1,7 +1,9 @@
 import type { Store } from '../../src/index.js'
-import { action, canaries, id } from './answers-bench.js'
+import { canaries, id } from './answers-bench.js'
 import { storeError } from './answers-situations.js'
+import { nudgeNow } from './approval-snapshot.js'
 import { type Act, meanwhile, submit, track, verdict } from './redaction-act.js'
+import type { RedactionBench } from './redaction-bench.js'
 
 const waits: readonly Act[] = [
   {
@@ -67,16 +69,18 @@ const waits: readonly Act[] = [
     ends: 'wait-timeout',
     async run(bench) {
       await track(bench)
-      bench.faulty.failWith(storeError(), 'get')
+      bench.faulty.failWith(storeError(), 'read')
       await meanwhile(bench, bench.receiver.wait(id, { timeoutMs: 2_000 }), 2_000)
     },
   },
 ]
 
-/** A tombstone whose result somebody has damaged. */
-const damaged = {
-  state: 'done',
-  tombstone: { id, ref: null, action, assistant: null, outcome: 'approved', sealed: null, result: canaries.result },
+/** Puts a result that is no JSON in the place of the one that is kept. */
+async function damageResult({ store }: RedactionBench): Promise<void> {
+  const { entry } = await store.read(`a:${id}`)
+  if (entry === null) throw new Error('there is no tombstone')
+  const state = { ...entry.state, result: canaries.result }
+  await store.write(`a:${id}`, entry.stamp, { ...entry, stamp: 'damaged', state }, { keepMs: 3_600_000 })
 }
 
 const results: readonly Act[] = [
@@ -84,32 +88,40 @@ const results: readonly Act[] = [
     name: 'wait for a result that is damaged',
     ends: null,
     async run(bench) {
-      bench.faulty.answer('get', damaged)
+      await track(bench)
+      bench.api.approve(id)
+      await bench.receiver.resolve(id)
+      await damageResult(bench)
       await meanwhile(bench, bench.receiver.wait(id, { timeoutMs: 2_000 }), 2_000)
     },
   },
   {
     name: 'submit again what has a result that is damaged',
     ends: null,
-    run(bench) {
-      bench.faulty.answer('reserve', { kind: 'bound', id })
-      bench.faulty.answer('get', damaged)
-      return submit(bench)
+    async run(bench) {
+      await submit(bench, {}, { idempotencyKey: 'step 1' })
+      bench.api.approve(id)
+      await bench.receiver.resolve(id)
+      await damageResult(bench)
+      await submit(bench, {}, { idempotencyKey: 'step 1' })
     },
   },
 ]
 
 const failing: readonly (readonly [keyof Store, string, Act['run']])[] = [
-  ['add', 'track', track],
+  ['read', 'track', track],
   ['check', 'start', ({ receiver }) => receiver.start()],
   ['takeDue', 'reconcile', ({ receiver }) => receiver.reconcile()],
   ['list', 'parked', ({ receiver }) => receiver.parked()],
-  ['reservations', 'unconfirmed', ({ receiver }) => receiver.unconfirmed()],
-  ['retry', 'retry', ({ receiver }) => receiver.retry(id)],
-  ['cancel', 'cancel', ({ receiver }) => receiver.cancel(id)],
-  ['discard', 'discard', ({ receiver }) => receiver.discard('a-reference')],
-  ['stats', 'stats', ({ receiver }) => receiver.stats()],
+  ['list', 'unconfirmed', ({ receiver }) => receiver.unconfirmed()],
+  ['read', 'retry', ({ receiver }) => receiver.retry(id)],
+  ['read', 'cancel', ({ receiver }) => receiver.cancel(id)],
+  ['read', 'discard', ({ receiver }) => receiver.discard('a-reference')],
+  ['count', 'stats', ({ receiver }) => receiver.stats()],
 ]
+
+/** What happens in the handler of the act below, once. */
+const whenRunning: (() => void)[] = []
 
 const byHand: readonly Act[] = [
   ...failing.map(
@@ -127,18 +139,23 @@ const byHand: readonly Act[] = [
     ends: null,
     async run(bench) {
       await track(bench)
-      bench.faulty.failWith(storeError(), 'claim')
+      bench.faulty.failWith(storeError(), 'read')
       await bench.receiver.resolve(id)
     },
   },
   {
     name: 'resolve, while the handler throws and the store fails to take that down',
-    options: { onDecision: () => Promise.reject(new Error(canaries.handlerError)) },
+    options: {
+      onDecision() {
+        whenRunning.shift()?.()
+        throw new Error(canaries.handlerError)
+      },
+    },
     ends: null,
     async run(bench) {
       await track(bench)
       bench.api.approve(id, verdict)
-      bench.faulty.failWith(storeError(), 'release')
+      whenRunning.push(() => bench.faulty.failWith(storeError(), 'write'))
       await bench.receiver.resolve(id)
     },
   },
@@ -172,7 +189,7 @@ const byHand: readonly Act[] = [
     async run(bench) {
       await track(bench)
       bench.api.approve(id, verdict)
-      await bench.store.knock(id, { withinMs: 0 })
+      await nudgeNow(bench.store, id)
       await bench.receiver.reconcile()
     },
   },
@@ -183,7 +200,7 @@ const byHand: readonly Act[] = [
     async run(bench) {
       await track(bench)
       bench.api.approve(id, verdict)
-      await bench.store.knock(id, { withinMs: 0 })
+      await nudgeNow(bench.store, id)
       await bench.receiver.reconcile()
     },
   },

@@ -4,14 +4,16 @@ import type { SecretKind } from './canaries.js'
 export const places = [
   /** Status line, headers and body of an answer to a callback. */
   'answer',
-  /** An event as JSON, in a log, as a copy. */
+  /** An event as JSON, in a log, as a copy, its `error` aside. */
   'event',
-  /** The same event with what is hidden in it: the `error` of a handler or of a store. */
-  'hidden event',
+  /** The `error` of an event, which a handler or a store threw, as JSON and as a log shows it, and all that is in it. */
+  'event error',
   /** A CheqpointError that a method rejects with: message, stack, causes, properties. */
   'error',
-  /** What the caller's own store threw, handed on as the cause of `store-unavailable`. */
+  /** What the caller's own store or schema threw, handed on as it is or as the cause of ours. */
   'own error',
+  /** What Cheqpoint said of a refused call: `apiMessage` of an error. */
+  'api message',
   /** What a method resolves with, for the caller alone. */
   'returned',
   /** What the API is sent: the header of the key, the body of a submission, all the rest. */
@@ -22,7 +24,6 @@ export const places = [
   'open record',
   'parked record',
   'tombstone',
-  'outcome-only tombstone',
   'cancelled tombstone',
   'reference',
   'index',
@@ -44,9 +45,9 @@ export const mayAppear: Readonly<Record<SecretKind, readonly Place[]>> = {
   edit: [...kept, 'tombstone', 'returned'],
   note: [...kept, 'tombstone', 'returned'],
   result: ['tombstone', 'command', 'returned'],
-  handlerError: ['hidden event'],
-  storeError: ['hidden event', 'own error', 'returned'],
-  upstream: [],
+  handlerError: ['event error'],
+  storeError: ['event error', 'own error', 'returned'],
+  upstream: ['api message'],
   agent: [],
   claim: [],
 }

@@ -3,7 +3,7 @@ import { canaries, id } from './answers-bench.js'
 import { failingDispatcher, storeError, wireError } from './answers-situations.js'
 import { callbackRequest } from './callback.js'
 import { type Act, edit, meanwhile, submit, track, withToken } from './redaction-act.js'
-import { decidedPost } from './submit-bench.js'
+import { decidedPost, pendingPost } from './submit-bench.js'
 
 /** Of an exchange that has begun. */
 const controller: Dispatcher.DispatchController = {
@@ -109,12 +109,24 @@ const taken: readonly Act[] = [
     },
   },
   {
-    name: 'submit, twice under one key while the first is lost',
+    name: 'submit, twice under one key while the first may still be under way',
     options: withToken,
-    ends: 'submission-unknown',
+    ends: 'submission-in-progress',
     async run(bench) {
       bench.api.onPost = () => ({ status: 500, body: upstreamError })
       await submit(bench, {}, { idempotencyKey: 'step 1' }).catch(() => {})
+      await submit(bench, {}, { idempotencyKey: 'step 1' })
+    },
+  },
+  {
+    name: 'submit, twice under one key while the first is lost',
+    options: withToken,
+    ends: 'submission-unknown',
+    memoryOnly: true,
+    async run(bench) {
+      bench.api.onPost = () => ({ status: 500, body: upstreamError })
+      await submit(bench, {}, { idempotencyKey: 'step 1' }).catch(() => {})
+      await bench.pass(60_000)
       await submit(bench, {}, { idempotencyKey: 'step 1' })
     },
   },
@@ -145,25 +157,43 @@ const taken: readonly Act[] = [
   },
 ]
 
-const storeFails = (
-  [
-    ['reserve', 'store-unavailable'],
-    ['bind', 'submission-unknown'],
-    ['get', null],
-    ['discard', 'submission-refused'],
-  ] as const
-).map(
-  ([method, ends]): Act => ({
-    name: `submit, while the store fails to ${method}`,
+const storeFails: readonly Act[] = [
+  {
+    name: 'submit, while the store fails to keep it',
     options: withToken,
-    ends,
+    ends: 'store-unavailable',
     run(bench) {
-      if (method === 'discard') bench.api.onPost = () => ({ status: 400, body: upstreamError })
-      bench.faulty.failWith(storeError(), method)
+      bench.faulty.failWith(storeError(), 'write')
       return meanwhile(bench, submit(bench), 10_000)
     },
-  }),
-)
+  },
+  {
+    name: 'submit, while the store fails to keep its id',
+    options: withToken,
+    ends: 'submission-unknown',
+    memoryOnly: true,
+    run(bench) {
+      bench.api.onPost = (_, each) => {
+        bench.faulty.failWith(storeError(), 'write')
+        return pendingPost(each)
+      }
+      return meanwhile(bench, submit(bench), 10_000)
+    },
+  },
+  {
+    name: 'submit, refused, while the store fails to forget it',
+    options: withToken,
+    ends: 'submission-refused',
+    memoryOnly: true,
+    run(bench) {
+      bench.api.onPost = () => {
+        bench.faulty.failWith(storeError(), 'write')
+        return { status: 400, body: upstreamError }
+      }
+      return meanwhile(bench, submit(bench), 10_000)
+    },
+  },
+]
 
 /** Every way that a submission ends. */
 export const submissions: readonly Act[] = [...answered, ...unreadable, ...unanswered, ...taken, ...storeFails]

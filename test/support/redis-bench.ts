@@ -1,10 +1,8 @@
-import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createClient } from 'redis'
-import type { Draft, NewRecord } from '../../src/stores/record.js'
 import type { Command } from '../../src/stores/redis/link.js'
 import { type RedisStoreOptions, redisStore, type SendCommand } from '../../src/stores/redis/redis-store.js'
-import type { Store } from '../../src/stores/store.js'
+import type { Entry, Store } from '../../src/stores/store.js'
 import { sharedRedis } from './redis-server.js'
 
 /** One connection to one server, and stores on it that share nothing. */
@@ -18,6 +16,7 @@ export interface RedisBench {
   close(): Promise<void>
 }
 
+/** Connects to a server: the one at `url`, or the shared one. */
 export async function openBench(url?: string): Promise<RedisBench> {
   const server = url === undefined ? await sharedRedis() : { url, stop: async () => {} }
   const client = await createClient({ url: server.url }).connect()
@@ -46,7 +45,7 @@ export function recorder(send: SendCommand): { readonly send: SendCommand; reado
   }
 }
 
-/** Lets so many script calls through, and loses the connection at every command after them. */
+/** Lets so many commands through, and loses the connection at every command after them. */
 export function dyingAfter(calls: number, send: SendCommand): SendCommand {
   let left = calls
   return async (args, key) => {
@@ -57,66 +56,34 @@ export function dyingAfter(calls: number, send: SendCommand): SendCommand {
   }
 }
 
+/** How many of the commands run a script. */
 export function scriptCalls(commands: readonly Command[]): number {
   return commands.filter(([name]) => name === 'EVALSHA' || name === 'EVAL').length
 }
 
-export const approved = '{"status":"approved","modifiedDetails":null,"note":null,"decidedAt":null,"via":"callback"}'
-
 /** An hour, which no test lasts. */
 export const hour = 3_600_000
 
-export function draft(change: Partial<Draft> = {}): Draft {
-  return {
-    ref: null,
-    action: 'process_refund',
-    assistant: null,
-    expiresAt: 1_795_478_400_000,
-    details: '{"orderId":"8842","amount":120}',
-    context: 'null',
-    ...change,
-  }
+/** An entry with a stamp of its own, in no index unless said otherwise. */
+export function entry(change: Partial<Entry> = {}): Entry {
+  return { stamp: randomUUID(), dueAt: null, parkedAt: null, state: { amount: 120 }, ...change }
 }
 
-export function record(id: string, change: Partial<Draft> = {}): NewRecord {
-  return { id, ...draft(change) }
-}
-
-/** A decision from claim to completion. */
-export async function decide(store: Store, id: string, token: string): Promise<void> {
-  assert.equal((await store.claim(id, token, hour, {})).kind, 'claimed')
-  assert.equal((await store.seal(id, token, approved)).kind, 'sealed')
-  assert.equal(await store.complete(id, token, { outcome: 'approved', result: '{"refund":"r-1"}' }, hour), 'done')
-}
-
-/** Calls every method but `check`, and leaves nothing open. All its ids and references start with `name`. */
+/** Calls every method but `check`, and leaves nothing open. All its keys have `name` in them. */
 export async function throughEverything(store: Store, name: string): Promise<void> {
-  const names = ['a', 'b', 'c', 'd'].map((letter) => `${name}-${letter}`)
-  const [a = '', b = '', c = '', d = ''] = names
-  for (const id of names) await store.add(record(id), { dueInMs: 0 })
-  await store.knock(a, { withinMs: 0 })
-  await store.claim(a, 'one', hour, {})
-  await store.extend(a, 'one', hour)
-  await store.release(a, 'one', { dueInMs: 0, notBeforeMs: 0 })
-  await decide(store, a, 'two')
-  await store.claim(b, 'one', hour, {})
-  await store.park(b, 'one', 'adopted', '')
-  await store.list({ state: 'parked', limit: 1 })
-  await store.retry(b)
-  await store.cancel(b, hour)
-  await store.get(c)
-  const { cursor } = await store.list({ state: 'open', limit: 1 })
-  await store.list({ state: 'open', limit: 1, cursor: cursor ?? undefined })
-  await store.takeDue(2, hour)
-  await store.stats()
-  await store.nextDueInMs()
-  for (const ref of names) await store.reserve(ref, draft(), { dueInMs: hour })
-  await store.hold(a, 'candidate')
-  await store.postpone(a, 0)
-  await store.reservation(a)
-  await store.reservations({ limit: 1 })
-  await store.discard(a)
-  await store.bind(b, `${name}-e`, { dueInMs: hour })
-  for (const id of [c, d, `${name}-e`]) await store.cancel(id, hour)
-  for (const ref of [c, d]) await store.discard(ref)
+  const keys = ['a', 'b', 'c', 'd'].map((letter) => `a:${name}-${letter}`)
+  for (const key of keys) {
+    const { now } = await store.read(key)
+    const [open, parked, done] = [entry({ dueAt: now }), entry({ parkedAt: now }), entry()]
+    await store.write(key, null, open, { intake: true })
+    await store.write(key, open.stamp, open)
+    await store.takeDue(1, hour)
+    await store.list('due', { limit: 1 })
+    await store.write(key, open.stamp, parked)
+    const { cursor } = await store.list('parked', { limit: 1 })
+    await store.list('parked', { limit: 1, cursor: cursor ?? undefined })
+    await store.count()
+    await store.remove(key, 'no digest')
+    await store.write(key, parked.stamp, done, { keepMs: hour })
+  }
 }

@@ -1,4 +1,4 @@
-import type { Receiver } from '../../src/index.js'
+import type { TypedReceiver } from '../../src/index.js'
 import type { FakeAnswer, FakeApi } from './fake-api.js'
 import { refund } from './receiver.js'
 
@@ -8,7 +8,7 @@ export function ids(count: number): readonly string[] {
 }
 
 /** Registers each id as a refund. */
-export async function trackAll(receiver: Receiver, all: readonly string[]): Promise<void> {
+export async function trackAll(receiver: TypedReceiver, all: readonly string[]): Promise<void> {
   for (const id of all) await receiver.track(id, refund)
 }
 

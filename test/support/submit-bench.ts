@@ -6,12 +6,14 @@ import {
   type Decision,
   isCheqpointError,
   memoryStore,
-  type Receiver,
   type ReceiverOptions,
   type Run,
   type Store,
+  type TypedReceiver,
 } from '../../src/index.js'
 import { type FakeAnswer, FakeApi } from './fake-api.js'
+import { overlayStore } from './overlay-store.js'
+import { stepOf } from './store-steps.js'
 
 /** One submission as it left. */
 export interface Post {
@@ -62,25 +64,22 @@ export function decidedPost(id: string, status: string, modifiedDetails: object 
   return { body: { status, approvalId: id, modifiedDetails } }
 }
 
-/** `store`, writing down which of its methods were called and have answered. */
+/** `store`, noting what its writes do, and when they have answered. */
 export function noted(store: Store, steps: string[]): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      // Whoever holds the store as a `Store` asks for nothing but its methods.
-      const method = name as keyof Store
-      const call = target[method].bind(target) as (...args: unknown[]) => Promise<unknown>
-      return async (...args: unknown[]): Promise<unknown> => {
-        steps.push(method)
-        const answer = await call(...args)
-        steps.push(`${method} answered`)
-        return answer
-      }
+  return overlayStore(store, {
+    async write(key, expected, entry, options) {
+      const { entry: before } = await store.read(key)
+      const step = stepOf(key, before, entry)
+      steps.push(step)
+      const answer = await store.write(key, expected, entry, options)
+      steps.push(`${step} answered`)
+      return answer
     },
   })
 }
 
 export interface SubmitBench {
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   readonly api: SubmitApi
   /** What the handler was given, in order. */
   readonly runs: { readonly decision: Decision; readonly run: Run }[]
@@ -113,6 +112,9 @@ export const refund = {
   summary: 'Refund $120 for order #8842',
   details: { orderId: '8842', amount: 120 },
 } as const
+
+/** The same request as `track` takes it. */
+export const tracked = { action: 'process_refund', details: { orderId: '8842', amount: 120 } } as const
 
 export const webhook = 'https://app.test/webhooks/cheqpoint'
 export const callbackSecret = 'a secret of the submit tests'

@@ -2,10 +2,13 @@ import { createClient } from 'redis'
 import { createReceiver, type ReceiverOptions } from '../../src/index.js'
 import { redisStore } from '../../src/stores/redis/redis-store.js'
 import { overlayStore } from './overlay-store.js'
+import { stepOf } from './store-steps.js'
 import { refund } from './submit-bench.js'
 
 /** Where the process kills itself. */
-export type Step = 'before reserve' | 'after reserve' | 'before bind' | 'after bind' | 'in the handler'
+export type Step =
+  | ('before reserve' | 'after reserve' | 'after it was marked as sent')
+  | ('before bind' | 'after bind' | 'in the handler')
 
 /** What the process is to do: its only argument, as JSON. */
 export interface Plan {
@@ -27,16 +30,15 @@ const plan: Plan = JSON.parse(process.argv[2] ?? '')
 const client = await createClient({ url: plan.redisUrl }).connect()
 const inner = redisStore({ sendCommand: (args) => client.sendCommand(args), prefix: plan.prefix })
 const store = overlayStore(inner, {
-  async reserve(...args) {
-    await dieAt('before reserve')
-    const answer = await inner.reserve(...args)
-    await dieAt('after reserve')
-    return answer
-  },
-  async bind(...args) {
-    await dieAt('before bind')
-    const answer = await inner.bind(...args)
-    await dieAt('after bind')
+  async write(key, expected, entry, writeOptions) {
+    const { entry: before } = await inner.read(key)
+    const step = stepOf(key, before, entry)
+    if (step === 'reserve') await dieAt('before reserve')
+    if (step === 'beginBind') await dieAt('before bind')
+    const answer = await inner.write(key, expected, entry, writeOptions)
+    if (step === 'reserve') await dieAt('after reserve')
+    if (step === 'markSent') await dieAt('after it was marked as sent')
+    if (step === 'endBind') await dieAt('after bind')
     return answer
   },
 })

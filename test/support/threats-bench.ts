@@ -62,6 +62,13 @@ export async function connectTo({ port }: OpenSocketHost): Promise<RawConnection
   return connection
 }
 
+/** How many connections the server has. */
+export function connectionsOf({ server }: OpenSocketHost): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)))
+  })
+}
+
 /** What a callback caused: GETs, runs of the handler, calls of the store. */
 export function effects({ api, runs, storeCalls }: AdapterBench): {
   readonly gets: number

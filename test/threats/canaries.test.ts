@@ -109,13 +109,13 @@ const copies: readonly (readonly [Place, string, (value: string) => unknown])[] 
     'an event',
     (value) => ({ type: 'parked', approvalId: 'req_1', action: value, reason: 'adopted', paths: [] }),
   ],
-  ['hidden event', 'the error of an event', (value) => hide({ type: 'store-failed', operation: 'claim' }, value)],
+  ['event error', 'the error of an event', (value) => hide({ type: 'store-failed', operation: 'claim' }, value)],
   ['answer', 'the body of an answer', (value) => ({ ...answer, body: answer.body.replace('about:blank', value) })],
   ['answer', 'a header of an answer', (value) => ({ ...answer, headers: { ...answer.headers, 'retry-after': value } })],
   ['error', 'the message of an error', (value) => new CheqpointError('api-failed', `the API failed: ${value}`)],
   ['error', 'the cause of an error', (value) => new CheqpointError('api-failed', '', { cause: new Error(value) })],
   ['error', 'a field of an error', (value) => new CheqpointError('wait-timeout', 'no decision', { approvalId: value })],
-  ['tombstone', 'what is left of a record', (value) => ({ state: 'done', tombstone: { id: 'req_1', sealed: value } })],
+  ['tombstone', 'what is left of a record', (value) => ({ v: 1, kind: 'completed', decision: { note: value } })],
   ['object', 'a client', (value) => ({ get: () => {}, assistants: new Set([value]) })],
 ]
 const answer = toResponse({ kind: 'undecided', approvalId: 'req_1', retryAfterMs: 1_000 }, { swept: false })

@@ -7,9 +7,10 @@ import type { Callback } from '../../src/index.js'
 import { adapterBench, agent, bodyFor, callback, comparable, json, taken } from '../support/adapters-bench.js'
 import { listenServer, path } from '../support/hosts.js'
 import { chunk, headOf, RawConnection, wireOf } from '../support/raw-http.js'
+import { refund } from '../support/receiver.js'
 import { until } from '../support/redis-server.js'
 import { eventsOf } from '../support/runs-events.js'
-import { behind, connectTo, effects, none, servers, ways } from '../support/threats-bench.js'
+import { behind, connectionsOf, connectTo, effects, none, servers, ways } from '../support/threats-bench.js'
 
 /*
  * What a stranger can make us keep, parse, wait for or ask, whatever he spends on it himself.
@@ -67,16 +68,28 @@ behind(ways, ({ bench, host }) => {
   })
 
   it('T33: of 100 callbacks at once beyond a bound of 20, 80 are turned away before anybody is asked', async () => {
-    const current = await bench({ callbacks: { maxInFlight: 20 } })
-    const asked = current.hang()
-    const all = Array.from({ length: 100 }, () => host().send(callback()))
-    await asked
+    const current = await bench({
+      callbacks: { maxInFlight: 20 },
+      confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
+      polling: { concurrency: 100 },
+    })
+    const names = Array.from({ length: 100 }, (_, at) => `many_${at}`)
+    for (const each of names) {
+      await current.receiver.track(each, refund)
+      current.api.answer(each, () => 'hang')
+    }
+    current.storeCalls.length = 0
+    const all = names.map((each) => host().send(callback({ body: bodyFor(each) })))
     await current.seen('refused', 80)
+    await until(async () => current.api.gets.length === 20)
     expect((await current.receiver.stats()).inFlight).toBe(20)
-    current.letGo()
+    for (const each of names) current.api.approve(each)
+    current.api.resume()
     const statuses = (await Promise.all(all)).map(({ status }) => status)
     expect([200, 503].map((status) => statuses.filter((each) => each === status).length)).toEqual([20, 80])
-    expect(effects(current)).toEqual({ gets: 1, runs: 1, storeCalls: ['claim', 'stats', 'seal', 'complete'] })
+    expect(effects(current)).toMatchObject({ gets: 20, runs: 20 })
+    const reads = current.storeCalls.filter((method) => method === 'read')
+    expect(reads).toHaveLength(20)
     expect(comparable(await host().send(callback()))).toEqual(handled)
   })
 })
@@ -98,14 +111,55 @@ behind(servers, ({ bench, host }) => {
       connection.write(headOf(post, [at % 2 === 0 ? 'Content-Length: 50' : 'Transfer-Encoding: chunked']))
       connection.write(at % 2 === 0 ? '{' : chunk('{'))
     }
-    await until(async () => (await current.receiver.stats()).inFlight === 50)
+    await until(async () => (await connectionsOf(host())) === 50)
     current.storeCalls.length = 0
     expect(comparable(await host().send(callback()))).toEqual(handled)
-    expect(current.storeCalls).toEqual(['claim', 'seal', 'complete'])
+    expect(current.storeCalls).toEqual(['read', 'write', 'write', 'write'])
+    expect((await current.receiver.stats()).inFlight).toBe(0)
     for (const connection of connections) await connection.destroy()
     await current.seen('refused', 50)
     expect((await current.receiver.stats()).inFlight).toBe(0)
     expect(new Set(eventsOf(current.events, 'refused').map(({ reason }) => reason))).toEqual(new Set(['body-aborted']))
+  })
+
+  it('T32: beyond callbacks.maxUnreadBodies the oldest gives way with 408, and a genuine callback is handled', async () => {
+    const current = await bench({ callbacks: { bodyTimeoutMs: 60_000, maxUnreadBodies: 10, maxInFlight: 1 } })
+    const connections: RawConnection[] = []
+    for (let each = 0; each < 10; each++) {
+      const connection = await connectTo(host())
+      connection.write(headOf(post, ['Content-Length: 50', 'Expect: 100-continue']))
+      // The server asks for the body: it is waited for from now on.
+      expect((await connection.answer({ headOnly: true })).status).toBe(100)
+      connections.push(connection)
+    }
+    const [oldest, next] = connections
+    const genuine = await connectTo(host())
+    const body = bodyFor('req_1')
+    genuine.write(headOf(post, [`Content-Length: ${body.length}`]))
+    expect((await oldest?.answer())?.status).toBe(408)
+    await oldest?.closed
+    genuine.write(body)
+    expect(comparable(await genuine.answer())).toEqual(handled)
+    expect(eventsOf(current.events, 'refused').map(({ reason }) => reason)).toEqual(['body-too-slow'])
+    next?.write(' '.repeat(50))
+    expect((await next?.answer())?.status).toBe(400)
+  })
+
+  it('T33: a place is taken by a valid token while the body is still to come, and without one only by a body', async () => {
+    const current = await bench({ callbackUrl: `https://app.test${path}`, callbacks: { maxInFlight: 1 } })
+    const { url } = current.receiver.callbackUrl()
+    const waiting = ['Content-Length: 50', 'Expect: 100-continue']
+    const [stranger, proven] = [await connectTo(host()), await connectTo(host())]
+    stranger.write(headOf(post, waiting))
+    expect((await stranger.answer({ headOnly: true })).status).toBe(100)
+    expect((await current.receiver.stats()).inFlight).toBe(0)
+    proven.write(headOf({ ...post, path: `${path}${new URL(url).search}` }, waiting))
+    expect((await proven.answer({ headOnly: true })).status).toBe(100)
+    await until(async () => (await current.receiver.stats()).inFlight === 1)
+    expect((await host().send(callback())).status).toBe(503)
+    proven.write(' '.repeat(50))
+    expect((await proven.answer()).status).toBe(400)
+    expect(comparable(await host().send(callback()))).toEqual(handled)
   })
 
   it('T28: a refusal that needs no body reads none, though megabytes still come: the server drops them, and the connection is in step', async () => {
@@ -214,7 +268,7 @@ describe('a log', () => {
       [413, made({ body: { parsed: canary.repeat(1_000) } })],
       [400, made({ body: { parsed: line } })],
       [400, made({ body: { parsed: { approvalId: line } } })],
-      [500, made({ body: { drained: true } })],
+      [500, made({ body: { alreadyRead: true } })],
       [404, made({ body: { parsed: { approvalId: 'req_9', status: line, decisionNote: line, [line]: line } } })],
     ]
     current.events.length = 0

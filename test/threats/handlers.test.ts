@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore } from '../../src/index.js'
+import { snapshotOf } from '../support/approval-snapshot.js'
 import { callbackRequest } from '../support/callback.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
@@ -42,7 +43,7 @@ describe('what a handler throws', () => {
     ['what cannot be touched', revoked.proxy],
     ['a frozen error', Object.freeze(new Error('frozen'))],
     ['the outcome of a success', { kind: 'handled', approvalId: 'req_1', status: 'approved' }],
-  ])('T75: as %s is one failed start, told as it is, and harms neither log nor process', async (_, thrown) => {
+  ])('T75: as %s is one failed attempt, shown in JSON, and harms neither log nor process', async (_, thrown) => {
     for (const [sweep, answered] of [
       ['elsewhere', 202],
       ['off', 500],
@@ -95,11 +96,11 @@ describe('a handler that calls the library', () => {
     api.approve('req_1')
     const answer = receiver.fetch(callbackRequest('req_1'))
     await pass(20_000)
-    expect((await answer).status).toBe(202) // it took longer than callbacks.ackAfterMs
+    expect((await answer).status).toBe(200)
     expect(asked).toEqual([
-      { kind: 'running', approvalId: 'req_1' },
+      { kind: 'in-progress', approvalId: 'req_1', retryAfterMs: expect.any(Number) },
       false,
-      'held',
+      'in-progress',
       'not-parked',
       expect.objectContaining({ taken: 0 }),
       202,
@@ -110,7 +111,7 @@ describe('a handler that calls the library', () => {
     ])
     expect(runs).toHaveLength(1)
     expect(eventTypes().at(-1)).toBe('completed')
-    expect(await store.get('req_1')).toMatchObject({ state: 'done', tombstone: { result: '"done"' } })
+    expect(await snapshotOf(store, 'req_1')).toMatchObject({ state: 'completed', result: '"done"' })
   })
 
   it('T77: and waits for its own end for ever is given up when its time is over, and parked in the end', async () => {
@@ -180,7 +181,16 @@ describe('work that outlives the answer it began with', () => {
     process.off('unhandledRejection', note)
     process.off('uncaughtException', note)
     expect(unhandled).toEqual([])
-    const story = ['confirmed', 'run-started', 'refused', 'released', 'store-failed', 'lease-lost', 'run-failed']
+    const story = [
+      'confirmed',
+      'run-started',
+      'refused',
+      'released',
+      'store-failed',
+      'lease-lost',
+      'run-failed',
+      'wait-until-failed',
+    ]
     expect([...told].toSorted()).toEqual(story.toSorted())
   })
 })

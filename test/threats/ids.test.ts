@@ -6,9 +6,10 @@ import { expressCallback } from '../../adapters/express.js'
 import { type Decision, memoryStore, type Store } from '../../src/index.js'
 import { adapterBench, bodyFor, callback, comparable, problem, taken } from '../support/adapters-bench.js'
 import { answersBench } from '../support/answers-bench.js'
+import { snapshotOf } from '../support/approval-snapshot.js'
 import { listenTo, path } from '../support/hosts.js'
 import { describeWith } from '../support/needs.js'
-import { draft, openBench, type RedisBench, recorder } from '../support/redis-bench.js'
+import { entry, hour, openBench, type RedisBench, recorder } from '../support/redis-bench.js'
 import { behind, effects, none, ways } from '../support/threats-bench.js'
 
 /*
@@ -149,7 +150,7 @@ async function isNoWord(make: () => Store): Promise<void> {
   const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere' }, store)
   for (const each of inherited) expect((await send({ body: `{"approvalId":"${each}"}` })).status).toBe(404)
   for (const each of inherited) {
-    expect(await store.get(each)).toBeNull()
+    expect(await snapshotOf(store, each)).toBeNull()
     expect(await receiver.track(each, { action: 'refund', details: { each } })).toBe(true)
     api.approve(each)
   }
@@ -183,20 +184,25 @@ describeWith('redis-server', 'redisStore', () => {
     await fc.assert(
       fc.asyncProperty(nasty, async (id) => {
         commands.length = 0
-        expect(await store.add({ ...draft(), id }, { dueInMs: 60_000 })).toBe(known.has(id) ? 'exists' : 'added')
+        const key = `a:${id}`
+        const state = { id }
+        expect(await store.write(key, null, entry({ dueAt: 4e12, state }))).toBe(!known.has(id))
         known.add(id)
-        expect(await store.get(id)).toMatchObject({ state: 'pending', record: { id } })
+        expect(await store.read(key)).toMatchObject({ entry: { state } })
         for (const [, , count, ...rest] of commands.filter(([name]) => name === 'EVALSHA' || name === 'EVAL')) {
           const keys = rest.slice(0, Number(count)).map(String)
           const [tag = ''] = keys[0]?.match(/^\{[^{}]+:\d\}/) ?? []
           expect(keys.every((key) => key.startsWith(`${tag}:`))).toBe(true)
-          expect(keys[0]).toBe(`${tag}:a:${id}`)
+          expect(keys[0]).toBe(`${tag}:${key}`)
         }
       }),
       { numRuns: 100 },
     )
-    expect(await store.stats()).toMatchObject({ open: known.size })
-    for (const id of known) expect(await store.cancel(id, 1_000)).toBe('cancelled')
+    expect(await store.count()).toMatchObject({ open: known.size })
+    for (const id of known) {
+      const { entry: stored } = await store.read(`a:${id}`)
+      expect(await store.write(`a:${id}`, stored?.stamp ?? null, entry(), { keepMs: hour })).toBe(true)
+    }
   })
 
   it('T23: is asked for no key that a stranger made up', async () => {

@@ -79,6 +79,7 @@ describe('an answer', () => {
     '202 awaiting-id',
     '202 handler-failed',
     '202 in-progress',
+    '202 no-free-slot',
     '202 no-handler',
     '202 over-budget',
     '202 parked',
@@ -106,6 +107,7 @@ describe('an answer', () => {
     '502 api-failed: The decision could not be confirmed',
     '503 api-throttled: The decision could not be confirmed yet',
     '503 closing: Try again later',
+    '503 no-free-slot: No place is free',
     '503 overloaded: Try again later',
     '503 store-unavailable: Try again later',
   ]
@@ -202,7 +204,7 @@ describe('the token of a callback URL', () => {
     await send(url)
     api.onPost = () => ({ status: 502, body: String(url) })
     told.push(everythingOf(await failure(receiver.submit(submission))))
-    told.push(events, await store.get(approvalId), await receiver.unconfirmed())
+    told.push(events, await store.read(`a:${approvalId}`), await receiver.unconfirmed())
     const text = told.map((each) => JSON.stringify(each)).join('\n')
     expect(text).toContain('submission-unknown')
     // Its reference is no secret: it proves nothing without the other part.
@@ -251,13 +253,5 @@ describeWith('redis-server', 'what Redis holds of a decision that was acted on',
     expect(text).toContain('canary-edit')
     expect(text).not.toMatch(/canary-(summary|details|context)/)
     expect(text).not.toContain(callbackSecret)
-  })
-
-  it('T56: is the bare outcome where the store is told so', async () => {
-    const prefix = randomUUID()
-    await decided(redis.store({ prefix, tombstone: 'outcome-only' }))
-    const text = await dump(prefix)
-    expect(text).toContain('approved')
-    expect(text).not.toContain('canary')
   })
 })

@@ -7,11 +7,12 @@ import {
   type SubmitRequest,
   verifyAndResolve,
 } from '../../src/index.js'
+import { addApproval } from '../support/approval-snapshot.js'
 import { callbackRequest } from '../support/callback.js'
 import { canaries, everything, type Secret, searchFor, standingSecrets, tokensIn } from '../support/canaries.js'
 import { type FakeAnswer, FakeApi } from '../support/fake-api.js'
 import { closedPort, type MisbehavingServer, misbehave, misbehaveRaw } from '../support/misbehaving-server.js'
-import { misplaced } from '../support/redaction-bench.js'
+import { errorEvidence, misplaced } from '../support/redaction-bench.js'
 import type { Place } from '../support/redaction-places.js'
 import { failure } from '../support/submit-bench.js'
 
@@ -62,7 +63,7 @@ describe.each(calls)('an error of %s', (_, call) => {
     for (const at of ['req_1', 'request', 'inbound']) api.answer(at, answer)
     const client = createClient({ apiKey, dispatcher: api })
     const error = await failure(call(client))
-    expect(leaksIn('error', error)).toEqual([])
+    expect(misplaced(errorEvidence('error', error), search)).toEqual([])
     expect(leaksIn('object', client)).toEqual([])
   })
 })
@@ -115,7 +116,7 @@ describe.each(servers)('an API that %s', (_, open, code) => {
     const client = createClient({ apiKey, baseUrl: server.url, timeoutMs: 500, submitTimeoutMs: 500 })
     const error = await failure(call(client))
     expect(error.code).toMatch(code)
-    expect(leaksIn('error', error)).toEqual([])
+    expect(misplaced(errorEvidence('error', error), search)).toEqual([])
     expect(leaksIn('object', client)).toEqual([])
     const seen = 'requests' in server ? (server as MisbehavingServer).requests : []
     for (const { method, url, headers } of seen) {
@@ -151,13 +152,13 @@ describe('what verifyAndResolve answers', () => {
   ])('has no key and nothing of what a callback claims: %s', async (kind, answer) => {
     const store = memoryStore()
     const details = JSON.stringify({ orderId: canaries.details })
-    const draft = { ref: null, action: 'refund', assistant: null, expiresAt: null, details, context: 'null' }
-    if (answer !== null) await store.add({ ...draft, id: 'req_1' }, { dueInMs: 0 })
+    if (answer !== null) await addApproval(store, 'req_1', { action: 'refund', details })
     if (answer !== null) api.answer('req_1', answer)
     const body = { approvalId: 'req_1', status: 'approved', decisionNote: canaries.claim, key: canaries.claim }
     const headers = { cookie: canaries.claim, authorization: canaries.claim }
     const outcome = await verifyAndResolve(fromRequest(callbackRequest('req_1', { body, headers })), { store, client })
     expect(outcome.kind).toBe(kind)
     expect(leaksIn('returned', outcome)).toEqual([])
+    if (outcome.kind === 'ok') await outcome.claim.complete()
   })
 })

@@ -100,7 +100,7 @@ describe('the simulator', () => {
       outgoing.writeHead(answer?.status ?? 500).end(answer?.body)
     })
     const receiver = createReceiver({
-      ...{ apiKey, callbackSecret, baseUrl: url, sweep: 'elsewhere' },
+      ...{ apiKey, callbackSecret, baseUrl: url, sweep: 'off', log: false },
       callbackUrl: `http://127.0.0.1:${server.port}${path}`,
       onDecision: () => ({ receipt: canaries.result }),
     })
@@ -115,7 +115,7 @@ describe('the simulator', () => {
     simulator.decide(approvalId, { status: 'approved', note: canaries.note })
     await simulator.settled()
     await receiver.wait(approvalId)
-    const stranger = createReceiver({ apiKey: `cq_live_${canaries.agent}`, baseUrl: url, onDecision() {} })
+    const stranger = createReceiver({ apiKey: `cq_live_${canaries.agent}`, baseUrl: url, log: false, onDecision() {} })
     const refused = await stranger.submit({ action, summary: 'Refund', details }).catch((error: unknown) => error)
     await stranger.close()
     return { simulator, changes, receiver, refused }

@@ -62,7 +62,7 @@ describe.each(hosts.filter(({ name }) => named.includes(name)).map((host) => [ho
           expect(answer.status).toBe(answered)
           expect(answer.body).not.toMatch(/127\.0\.0\.1|stolen|redirect/)
           expect(bench.runs).toEqual([])
-          expect(bench.calls().filter((method) => method !== 'check')).toEqual(['claim', 'release'])
+          expect(bench.calls().filter((method) => method !== 'check')).toEqual(['read', 'write', 'write'])
           expect(eventsOf(bench.events, 'released')).toMatchObject([{ reason: 'api-failed', code: 'api-redirect' }])
           expect(JSON.stringify(bench.events)).not.toMatch(/127\.0\.0\.1|stolen/)
         }

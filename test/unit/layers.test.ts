@@ -16,11 +16,11 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(below.map((folder, at) => [folder, below.slice(at + 1)])),
   simulator: ['index.ts', 'util'],
   testing: ['index.ts'],
-  cli: ['index.ts', 'simulator', 'stores'],
+  cli: ['index.ts', 'simulator', 'approvals', 'stores', 'util'],
 }
 
 /** What the library itself may use: Node, and the dependencies that come with it. */
-const dependencies = /^(node:[\w/]+|undici|zod|lru-cache|tinyqueue)$/
+const dependencies = /^(node:[\w/]+|undici|zod|lru-cache)$/
 
 /** Relative imports of a file, of types too, as paths. */
 function importsOf(path: string, text: string): readonly string[] {

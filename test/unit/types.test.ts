@@ -1,8 +1,12 @@
 import * as v from 'valibot'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
+import { expressCallback } from '../../adapters/express.js'
 import {
   type ApprovedDecision,
+  action,
+  type Claim,
+  type Client,
   createReceiver,
   type Decision,
   type JsonObject,
@@ -11,11 +15,16 @@ import {
   type Outcome,
   type Receiver,
   type Run,
+  register,
   type StandardSchema,
+  type Store,
+  type TypedReceiver,
   toResponse,
   type VerifyOptions,
-  type verifyAndResolve,
+  verifyAndResolve,
 } from '../../src/index.js'
+import type { PostgresQuery, PostgresStore } from '../../src/stores/sql/postgres-store.js'
+import type { SqliteStore } from '../../src/stores/sql/sqlite-store.js'
 
 /*
  * Checked by the compiler: `npm run typecheck` fails where a type is another one, or a wrong use is taken.
@@ -260,13 +269,96 @@ describe('the options', () => {
   })
 })
 
+describe('an action written apart from the receiver', () => {
+  it('infers its schemas, and keeps them in the receiver', () => {
+    const refund = action({
+      details: z.object({ amount: z.number() }),
+      onDecision(decision) {
+        expectTypeOf(decision.context).toEqualTypeOf<JsonValue>()
+        if (decision.status === 'approved') expectTypeOf(decision.details).toEqualTypeOf<{ amount: number }>()
+      },
+    })
+    const ship = action({
+      details: v.object({ to: v.string() }),
+      context: z.object({ tenant: z.string() }),
+      onDecision(decision) {
+        expectTypeOf(decision.context).toEqualTypeOf<{ tenant: string }>()
+      },
+    })
+    const note = action({ onDecision: (decision) => expectTypeOf(decision).toEqualTypeOf<Decision>() })
+    unrun(() => {
+      const receiver = createReceiver({ apiKey, actions: { refund, ship, note } })
+      return [
+        receiver.submit({ action: 'refund', summary: 'Refund', details: { amount: 120 } }),
+        receiver.submit({ action: 'ship', summary: 'Ship', details: { to: 'Ada' } }, { context: { tenant: 't1' } }),
+        receiver.submit({ action: 'note', summary: 'Note', details: { any: 1 } }),
+        // @ts-expect-error details are an object
+        receiver.submit({ action: 'note', summary: 'Note', details: 7 }),
+        // @ts-expect-error other details than the schema takes
+        receiver.submit({ action: 'refund', summary: 'Refund', details: { amount: '120' } }),
+        // @ts-expect-error no context
+        receiver.submit({ action: 'ship', summary: 'Ship', details: { to: 'Ada' } }),
+      ]
+    })
+  })
+})
+
 describe('a receiver', () => {
-  it('can be passed on as any receiver, whatever its actions, for its answers', () => {
+  it('can be passed on as any receiver, whatever its actions', () => {
     const receiver = createReceiver({
       apiKey,
       actions: { refund: { details: z.object({ a: z.string() }), onDecision } },
     })
-    expectTypeOf(receiver).toExtend<Pick<Receiver, 'handle' | 'fetch' | 'start' | 'close' | 'stats'>>()
+    expectTypeOf(receiver).toExtend<Receiver>()
+    unrun(() => expressCallback(receiver))
+    unrun(() => (any: Receiver) => {
+      // @ts-expect-error what an action takes is known of a typed receiver only
+      void any.submit
+    })
+  })
+
+  it('made without schemas is a typed receiver with none', () => {
+    expectTypeOf(createReceiver({ apiKey, onDecision })).toEqualTypeOf<TypedReceiver>()
+  })
+})
+
+describe('a run, and a claim', () => {
+  it('can be completed in a transaction of a SQL store', () => {
+    unrun(() => (run: Run, claim: Claim, sqlite: SqliteStore, postgres: PostgresStore, query: PostgresQuery) => [
+      sqlite.completeIn(run, { refunded: 1 }),
+      sqlite.completeIn(claim),
+      postgres.completeIn(run, query, { refunded: 1 }),
+      postgres.completeIn(claim, query),
+      // @ts-expect-error a transaction is missing
+      postgres.completeIn(run),
+      // @ts-expect-error not a run
+      sqlite.completeIn('req_1'),
+    ])
+  })
+})
+
+describe('the core', () => {
+  it('types its claim by the actions, and takes any of them without', () => {
+    unrun(() => async (request: Request, store: Store, client: Client) => {
+      const actions = {
+        refund: { details: z.object({ amount: z.string().transform(Number) }) },
+        ship: { details: v.object({ to: v.string() }), context: z.object({ tenant: z.string() }) },
+      }
+      const outcome = await verifyAndResolve(request, { store, client, actions })
+      if (outcome.kind === 'ok') {
+        const { decision } = outcome.claim
+        if (decision.action === 'ship') expectTypeOf(decision.context).toEqualTypeOf<{ tenant: string }>()
+        if (decision.action === 'refund' && decision.status === 'approved')
+          expectTypeOf(decision.details).toEqualTypeOf<{ amount: number }>()
+        // @ts-expect-error details exist on approved decisions only
+        void decision.details
+      }
+      const plain = await verifyAndResolve(request, { store, client })
+      if (plain.kind === 'ok') expectTypeOf(plain.claim.decision).toEqualTypeOf<Decision>()
+      await register('req_1', { action: 'refund', details: { amount: '120' } }, { store, client, actions })
+      // @ts-expect-error no input
+      await verifyAndResolve({ store, client })
+    })
   })
 })
 

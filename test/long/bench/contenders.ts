@@ -70,10 +70,11 @@ async function ours({ upstream, count }: Setting, store?: Store): Promise<Receiv
   const receiver = createReceiver({
     apiKey: key,
     baseUrl: upstream,
-    sweep: 'elsewhere',
+    sweep: store === undefined ? 'off' : 'elsewhere',
     store,
     // What is measured is the path, not its bounds.
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
+    polling: { concurrency: 1_000 },
     onDecision() {},
   })
   for (let from = 0; from < count; from += 100) {

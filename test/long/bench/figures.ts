@@ -28,6 +28,8 @@ export interface BenchOptions {
   readonly rounds: number
   /** Callbacks a round. */
   readonly amount: number
+  /** The folder of another build of this library, to measure it in turns with this one. */
+  readonly beside?: string | undefined
 }
 
 export function median(values: readonly number[]): number {

@@ -1,10 +1,13 @@
-import { type Callback, createReceiver } from 'cheqpoint-callback'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Callback } from 'cheqpoint-callback'
 import type { Dispatcher } from 'undici'
 import { agent, recipe } from './by-hand.js'
 import { action } from './contenders.js'
 
 /*
- * `handle()` without HTTP and without a network: `in-process.js ours|by-hand COUNT`. Prints the processor time and the
+ * `handle()` without HTTP and without a network: `in-process.js BUILD|by-hand COUNT`, where BUILD is the folder of a
+ * build of this library, `ours` for this one. Prints the processor time and the
  * bytes allocated for one callback. Run with a young generation that holds everything, so that nothing is collected
  * between two looks at the heap: see `handle.ts`.
  */
@@ -39,13 +42,17 @@ const whole = async (at: number): Promise<ArrayBuffer> => new TextEncoder().enco
 const bodyOf = (at: number): string =>
   `{"approvalId":"c_${at}","status":"approved","modifiedDetails":null,"decisionNote":"Fine."}`
 
-async function ourHandle(): Promise<(at: number) => Promise<unknown>> {
+async function handleOf(build: string): Promise<(at: number) => Promise<unknown>> {
+  const index = build === 'ours' ? 'cheqpoint-callback' : pathToFileURL(resolve(build, 'src/index.js')).href
+  // Another build has the same face, as far as it is used here.
+  const { createReceiver } = (await import(index)) as typeof import('cheqpoint-callback')
   const receiver = createReceiver({
     apiKey: 'cq_live_bench',
     // As far as the library uses one.
     dispatcher: dispatcher as unknown as Dispatcher,
-    sweep: 'elsewhere',
+    onEvent() {},
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
+    polling: { concurrency: 1_000 },
     onDecision() {},
   })
   for (let at = 0; at < 2 * count; at++) await receiver.track(`c_${at}`, action)
@@ -69,7 +76,7 @@ function handHandle(): (at: number) => Promise<unknown> {
   }
 }
 
-const handle = who === 'ours' ? await ourHandle() : handHandle()
+const handle = who === 'by-hand' ? handHandle() : await handleOf(who)
 
 async function run(from: number): Promise<void> {
   let next = from

@@ -10,8 +10,8 @@ import { memory, redisMemory, sweep } from './stores.js'
 
 /*
  * What callbacks cost beside what users would pick instead, each figure a ratio against a contender of the same run:
- * `npm run bench -- [--only verified,redis] [--rounds 3] [--amount 2500] [--docs]`. Prints a table, and keeps everything in
- * `.tmp/bench.json`; `--docs` writes docs/performance.md. Absolute figures mean nothing on another machine.
+ * `npm run bench -- [--only verified,redis] [--rounds 3] [--amount 2500] [--beside FOLDER] [--docs]`. `--beside` measures
+ * `handle()` of another build too. Prints a table, and keeps everything in `.tmp/bench.json`; `--docs` writes docs/performance.md. Absolute figures mean nothing on another machine.
  */
 
 const { values } = parseArgs({
@@ -19,10 +19,11 @@ const { values } = parseArgs({
     only: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     amount: { type: 'string', default: '2500' },
+    beside: { type: 'string' },
     docs: { type: 'boolean', default: false },
   },
 })
-const options = { rounds: Number(values.rounds), amount: Number(values.amount) }
+const options = { rounds: Number(values.rounds), amount: Number(values.amount), beside: values.beside }
 const suites = [verified, slowUpstream, refused, redis, halfLoad, handle, sweep, memory, redisMemory, imports, sizes]
 const wanted = values.only?.split(',')
 

@@ -1,4 +1,5 @@
 import { memoryStore } from 'cheqpoint-callback'
+import { openApproval } from './open-approval.js'
 
 /*
  * Memory stores with so many pending records each: `open-records.js COUNT…`. Prints bytes for a record of the last, and for
@@ -23,22 +24,25 @@ async function fill(count: number): Promise<Filled> {
   const before = process.memoryUsage().heapUsed
   const store = memoryStore({ maxPending: count + 1 })
   for (let at = 0; at < count; at++) {
-    const details = JSON.stringify({ orderId: `order-${at}`, amount: 120, currency: 'USD', reason: 'damaged' })
-    const draft = { ref: null, action: 'process_refund', assistant: null, expiresAt: 1e12, details, context: 'null' }
-    await store.add({ id: `apr_${at}`, ...draft }, { dueInMs: at < due ? 0 : hour + at })
+    const details = { orderId: `order-${at}`, amount: 120, currency: 'USD', reason: 'damaged' }
+    await openApproval(store, `apr_${at}`, details, at < due ? 0 : hour + at)
   }
   globalThis.gc?.()
   const tick = async (): Promise<number> => {
     const start = performance.now()
-    const taken = await store.takeDue(32, 1.5 * hour)
+    const { keys } = await store.takeDue(32, 1.5 * hour)
     const ms = performance.now() - start
     // What was taken is due again, so that each tick finds as much.
-    for (const key of taken) if (key.kind === 'approval') await store.knock(key.id, { withinMs: 0 })
+    for (const key of keys) {
+      const { now, entry } = await store.read(key)
+      if (entry !== null) await store.write(key, entry.stamp, { ...entry, stamp: `tick.${writes++}`, dueAt: now })
+    }
     return ms
   }
   return { count, bytes: (process.memoryUsage().heapUsed - before) / count, times: [], tick }
 }
 
+let writes = 0
 const stores: Filled[] = []
 for (const count of counts) stores.push(await fill(count))
 for (let turn = 0; turn < ticks; turn++) for (const { times, tick } of stores) times.push(await tick())

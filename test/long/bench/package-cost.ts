@@ -61,7 +61,7 @@ export const sizes: Suite = {
         what: 'the package, installed',
         unit: 'bytes',
         ours: pack?.unpackedSize ?? Number.NaN,
-        others: [{ name: 'its four dependencies', value: sum }],
+        others: [{ name: 'its three dependencies', value: sum }],
       },
     ]
   },

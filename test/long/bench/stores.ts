@@ -3,12 +3,13 @@ import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { startRedis } from '../../support/redis-server.js'
 import { withUpstream } from './callbacks.js'
 import { type Figure, median, type Suite } from './figures.js'
+import { openApproval } from './open-approval.js'
 import { runScript } from './script.js'
 
 const flags = ['--expose-gc', '--max-old-space-size=4096']
 const sizes = [1_000, 10_000, 100_000, 1_000_000] as const
 
-/** What pending records cost: bytes each, and the tick of a sweep, which must not depend on their number. */
+/** What pending approvals cost: bytes each, and the tick of a sweep, which must not depend on their number. */
 export const memory: Suite = {
   name: 'memory',
   async run({ rounds }) {
@@ -26,7 +27,7 @@ export const memory: Suite = {
       }),
     )
     const bytes: Figure = {
-      what: 'an open record, memory, of 1,000,000',
+      what: 'an open approval, memory, of 1,000,000',
       unit: 'bytes',
       ours: of('bytes'),
       others: [{ name: '1 KB', value: 1_000, bar: { atMost: 1 } }],
@@ -45,22 +46,21 @@ export const redisMemory: Suite = {
       const store = redisStore({ sendCommand: (args) => client.sendCommand(args) })
       const used = async (): Promise<number> =>
         Number(/used_memory:(\d+)/.exec(String(await client.sendCommand(['INFO', 'memory'])))?.[1])
-      await store.check()
+      await store.check?.()
       const before = await used()
       const count = 100_000
-      const details = JSON.stringify({ orderId: '8842', amount: 120, text: 'x'.repeat(260) })
-      const draft = { ref: null, action: 'process_refund', assistant: null, expiresAt: 1e12, details, context: 'null' }
+      const details = { orderId: '8842', amount: 120, text: 'x'.repeat(260) }
       for (let from = 0; from < count; from += 1_000) {
         const ids = Array.from({ length: 1_000 }, (_, at) => `apr_${from + at}`)
-        await Promise.all(ids.map((id) => store.add({ id, ...draft }, { dueInMs: 3_600_000 })))
+        await Promise.all(ids.map((id) => openApproval(store, id, details, 3_600_000)))
       }
       const bytes = ((await used()) - before) / count
       return [
         {
-          what: 'an open record, Redis, 300 bytes of details',
+          what: 'an open approval, Redis, 300 bytes of details',
           unit: 'bytes',
           ours: bytes,
-          others: [{ name: 'its texts', value: details.length + 'process_refund'.length + 10 }],
+          others: [{ name: '900 bytes', value: 900, bar: { atMost: 1 } }],
         },
       ]
     } finally {

@@ -1,6 +1,7 @@
 import { createClient } from 'redis'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { startRedis } from '../../support/redis-server.js'
+import { openApproval } from './open-approval.js'
 
 /*
  * What takeDue(32) costs with 1,000,000 records pending, as a multiple of what it costs with 10,000. Both stores are on
@@ -9,7 +10,7 @@ import { startRedis } from '../../support/redis-server.js'
 
 const rounds = 2_000
 const hour = 3_600_000
-const details = JSON.stringify({ orderId: '8842', amount: 120 })
+const details = { orderId: '8842', amount: 120 }
 
 const server = await startRedis()
 const client = await createClient({ url: server.url }).connect()
@@ -30,7 +31,7 @@ try {
   console.log(
     `on the server alone, mean of ${rounds}: ${serverSide.small.toFixed(1)} µs and ${serverSide.large.toFixed(1)} µs: ratio ${spent.toFixed(2)}`,
   )
-  process.exitCode = Math.max(seen, spent) <= 1.5 ? 0 : 1
+  process.exitCode = Math.max(seen, spent) <= 1.3 ? 0 : 1
 } finally {
   await client.close()
   await server.stop()
@@ -42,11 +43,10 @@ type TakeDue = () => Promise<number>
 /** Takes 32 due keys out of so many pending ones, each time, and pushes them to somewhere among the others. */
 async function fill(prefix: string, pending: number): Promise<TakeDue> {
   const store = redisStore({ sendCommand: (args) => client.sendCommand(args), prefix })
-  const draft = { ref: null, action: 'process_refund', assistant: null, expiresAt: null, details, context: 'null' }
   for (let from = 0; from < pending; from += 1_000) {
     await Promise.all(
       Array.from({ length: 1_000 }, (_, at) =>
-        store.add({ id: `apr-${from + at}`, ...draft }, { dueInMs: hour + (hour * (from + at)) / pending }),
+        openApproval(store, `apr-${from + at}`, details, Math.round(hour + (hour * (from + at)) / pending)),
       ),
     )
   }
@@ -54,9 +54,9 @@ async function fill(prefix: string, pending: number): Promise<TakeDue> {
   return async () => {
     await client.sendCommand(['ZADD', `{${prefix}:0}:due`, 'XX', ...due])
     const start = performance.now()
-    const taken = await store.takeDue(32, 1.5 * hour)
+    const { keys } = await store.takeDue(32, 1.5 * hour)
     const end = performance.now()
-    if (taken.length !== 32) throw new Error(`${taken.length} keys were due, not 32`)
+    if (keys.length !== 32) throw new Error(`${keys.length} keys were due, not 32`)
     return end - start
   }
 }

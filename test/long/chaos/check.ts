@@ -12,7 +12,7 @@ export interface Violation {
 const slackMs = 5
 
 const allowed202 = new Set([
-  ...['in-progress', 'over-budget', 'too-soon', 'awaiting-id', 'undecided', 'running', 'parked'],
+  ...['in-progress', 'over-budget', 'no-free-slot', 'too-soon', 'awaiting-id', 'undecided', 'running', 'parked'],
   ...['api-failed', 'api-throttled', 'api-key-refused', 'handler-failed'],
 ])
 

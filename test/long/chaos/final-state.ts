@@ -20,18 +20,30 @@ export async function isDrained(redis: Peephole, partitions: number): Promise<bo
   for (let partition = 0; partition < partitions; partition++) {
     // Far from the end, the number says enough.
     if ((await redis.zCard(`{chaos:${partition}}:due`)) > 2_000) return false
-    const members = await redis.zRange(`{chaos:${partition}}:due`, 0, -1)
-    if (members.some((member) => !member.startsWith('r:'))) return false
+    if ((await readDue(redis, partition)).some((key) => !key.startsWith('r:'))) return false
   }
   return true
+}
+
+/** What is due in a partition; a reservation that is half bound stands there as `b:<ref>`. */
+async function readDue(redis: Peephole, partition: number): Promise<readonly string[]> {
+  const members = await redis.zRange(`{chaos:${partition}}:due`, 0, -1)
+  return Promise.all(
+    members.map(async (member) => {
+      if (!member.startsWith('r:')) return member
+      const text = (await redis.get(`{chaos:${partition}}:${member}`)) ?? ''
+      return text.includes('"kind":"binding"') ? `b:${member.slice(2)}` : member
+    }),
+  )
 }
 
 export async function readState(redis: Peephole, partitions: number, bytesBefore: number): Promise<FinalState> {
   const due: string[] = []
   const parked: string[] = []
   for (let partition = 0; partition < partitions; partition++) {
-    due.push(...(await redis.zRange(`{chaos:${partition}}:due`, 0, -1)))
-    parked.push(...(await redis.zRange(`{chaos:${partition}}:parked`, 0, -1)))
+    due.push(...(await readDue(redis, partition)))
+    const members = await redis.zRange(`{chaos:${partition}}:parked`, 0, -1)
+    parked.push(...members.map((member) => member.slice(2)))
   }
   const open: string[] = []
   const done: string[] = []

@@ -21,7 +21,7 @@ export interface Terms {
 
 /** What Redis held in the end, read without the library. */
 export interface FinalState {
-  /** Members of the due indexes: `a:<id>`, `r:<ref>`, `b:<ref>`. */
+  /** Keys in the due indexes: `a:<id>`, `r:<ref>`, and `b:<ref>` for a reservation that is half bound. */
   readonly due: readonly string[]
   readonly parked: readonly string[]
   /** Ids of entries without a time to live. */

@@ -69,7 +69,7 @@ export interface WorkerPlan {
   readonly firstMs: number
   readonly maxMs: number
   readonly getsPerSecond: number
-  /** Whether callback URLs carry a token. */
+  /** Whether callbacks need a token; every genuine one has its own. */
   readonly secret: boolean
   readonly sweeps: boolean
   readonly handlerMs: readonly [number, number]

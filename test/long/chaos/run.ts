@@ -34,7 +34,7 @@ const worker: RigPlan['worker'] = {
   guarantee: 'at-least-once',
   leaseMs: 2_000,
   minIntervalMs: 500,
-  confirmTimeoutMs: 1_000,
+  confirmTimeoutMs: 600,
   firstMs: 1_000,
   maxMs: 3_000,
   getsPerSecond: 1_000,

@@ -61,7 +61,8 @@ function failover(name: string, title: string, minReplicas: number): Run {
     name,
     title,
     size: 50_000,
-    workers: 1,
+    // Its worker needs the replica from the start.
+    workers: 0,
     worker: { sweeps: false, minReplicas, partitions: 1 },
     mayLose: minReplicas === 0,
     drains: false,
@@ -71,8 +72,8 @@ function failover(name: string, title: string, minReplicas: number): Run {
       const other = await openPeephole(replica.port)
       await other.sendCommand(['REPLICAOF', '127.0.0.1', String(proxy.port)])
       while (!(await other.info('replication')).includes('master_link_status:up')) await sleep(50)
-      const [worker] = rig.fleet.workers
-      if (worker === undefined) throw new Error('a worker is needed')
+      const worker = await rig.fleet.boot()
+      if ('refused' in worker) throw new Error(`a worker did not start: ${worker.refused}`)
       const tracking = rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 64 })
       while (statSync(join(rig.plan.folder, 'ledger.log')).size < size * 0.6 * ackBytes) await sleep(5)
       rig.log.write('fault', 'replica-cut-off')

@@ -48,12 +48,12 @@ function delivered(name: string, title: string, knobs: Partial<Knobs>): Run {
 
 const { callbacks } = calm
 
-/** A storm of forged callbacks on pending approvals, with genuine ones among them. */
+/** A storm of forged callbacks without a token on pending approvals, with genuine ones, which have theirs, among them. */
 function spoofed(name: string, targets: number, secret: boolean): Run {
   const genuine = 100
   return {
     name,
-    title: `forged callbacks on ${targets} pending approvals, ${secret ? 'token required' : 'no token required'}, with ${genuine} genuine decisions`,
+    title: `forged callbacks without a token on ${targets} pending approvals, tokens ${secret ? 'required' : 'optional'}, with ${genuine} genuine decisions`,
     size: 50_000,
     knobs: { decideMs: null },
     worker: { secret, getsPerSecond: 50, minIntervalMs: 2_000, firstMs: 15_000, maxMs: 60_000, throws: 0 },
@@ -61,7 +61,7 @@ function spoofed(name: string, targets: number, secret: boolean): Run {
       const victims = await rig.submit(targets)
       const others = await rig.submit(genuine, { from: 100_000 })
       rig.log.write('storm')
-      rig.tell({ kind: 'spoof', ids: victims, count: size, guesses: secret })
+      rig.tell({ kind: 'spoof', ids: victims, count: size, guesses: true })
       for (const id of others) {
         await sleep(100)
         rig.tell({ kind: 'decide', ids: [id] })
@@ -102,7 +102,7 @@ const herd: Run = {
   // Eight processes that boot at once on a small machine are slow; that is not what is looked at.
   worker: {
     ...{ sweeps: false, firstMs: 1, maxMs: 60_000, getsPerSecond, throws: 0, handlerMs: [0, 5] },
-    ...{ leaseMs: 10_000, confirmTimeoutMs: 5_000 },
+    ...{ leaseMs: 10_000, confirmTimeoutMs: 3_000 },
   },
   async act(rig, size) {
     const [worker] = rig.fleet.workers

@@ -70,7 +70,7 @@ const stalls: Run = {
   size: 200,
   workers: 2,
   knobs: { decideMs: null },
-  worker: { leaseMs: 1_500, firstMs: 60_000, maxMs: 60_000, handlerMs: [900, 1_000], throws: 0 },
+  worker: { leaseMs: 1_500, confirmTimeoutMs: 500, firstMs: 60_000, maxMs: 60_000, handlerMs: [900, 1_000], throws: 0 },
   async act(rig, size) {
     for (let round = 0, stalled = 0; stalled < size; round++) stalled += await stallOnce(rig, round * 1_000)
     return []
@@ -135,7 +135,7 @@ function crashPoints(name: string, guarantee: 'at-least-once' | 'at-most-once'):
     size: 24,
     workers: 2,
     knobs: { decideMs: null },
-    worker: { guarantee, leaseMs: 1_500, firstMs: 60_000, maxMs: 60_000, throws: 0 },
+    worker: { guarantee, leaseMs: 1_500, confirmTimeoutMs: 500, firstMs: 60_000, maxMs: 60_000, throws: 0 },
     async act(rig, size) {
       for (let at = 0; at < size; at++) await crashOnce(rig, at, points[at % points.length] ?? 'c1')
       return []

@@ -11,8 +11,8 @@ import {
   createReceiver,
   type Decision,
   isCheqpointError,
-  type Receiver,
   type Run,
+  type TypedReceiver,
 } from '../../../src/index.js'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { between, chanceOf } from '../../support/chance.js'
@@ -70,7 +70,10 @@ function watchForStalls(): void {
   }, 50).unref()
 }
 
-async function submit(receiver: Receiver, n: number): Promise<{ readonly id: string } | { readonly code: string }> {
+async function submit(
+  receiver: TypedReceiver,
+  n: number,
+): Promise<{ readonly id: string } | { readonly code: string }> {
   try {
     const details = { n, amount: amountOf(n) }
     const { approvalId } = await receiver.submit({ action: 'refund', summary: `Refund ${n}`, details })
@@ -80,7 +83,7 @@ async function submit(receiver: Receiver, n: number): Promise<{ readonly id: str
   }
 }
 
-async function track(receiver: Receiver, { prefix, count, atOnce }: ToWorker): Promise<FromWorker> {
+async function track(receiver: TypedReceiver, { prefix, count, atOnce }: ToWorker): Promise<FromWorker> {
   const codes: Record<string, number> = {}
   let next = 0
   let acked = 0
@@ -105,7 +108,7 @@ function codeOf(error: unknown): string {
   return isCheqpointError(error) ? error.code : 'unexpected'
 }
 
-function listen(receiver: Receiver): Promise<number> {
+function listen(receiver: TypedReceiver): Promise<number> {
   return new Promise((resolve) => {
     if (plan.host === 'express') {
       const app = express()
@@ -155,7 +158,6 @@ const receiver = createReceiver({
   callbackSecret: plan.secret ? 'a secret of the fault harness' : undefined,
   store: dieAt(plan.crashAt, store),
   guarantee: plan.guarantee,
-  adopt: 'run',
   submitTimeoutMs: 2_000,
   confirm: {
     timeoutMs: plan.confirmTimeoutMs,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { comparable, type Expected } from '../../support/adapters-bench.js'
 import type { Mounted } from '../../support/hosts.js'
+import { kept } from '../../support/kept.js'
 import type { Received, Sent } from '../../support/raw-http.js'
 import { FuzzBench } from './bench.js'
 import { maxBodyBytes } from './bodies.js'
@@ -64,7 +65,7 @@ async function effectsOn({ bench, send }: Side, sent: Sent): Promise<Effects> {
   await register(inner, 'req_1', { ref })
   upstream.answer = () => json({ id: 'req_1', status: 'APPROVED', modifiedDetails: null, decisionNote: 'Less.' })
   const answer = comparable(await send(sent))
-  const state = (await inner.get('req_1'))?.state ?? 'none'
+  const state = (await kept(inner, 'req_1'))?.state ?? 'none'
   return {
     answer,
     asked: [...upstream.asked],

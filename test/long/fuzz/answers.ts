@@ -21,6 +21,7 @@ const taken: readonly (readonly [status: number, result: string])[] = [
   [202, 'assistant-unknown'],
   [202, 'no-handler'],
   [202, 'handler-failed'],
+  [202, 'no-free-slot'],
 ]
 
 const refused: readonly (readonly [status: number, code: string, title: string])[] = [
@@ -51,6 +52,7 @@ const alone: readonly (readonly [status: number, code: string, title: string])[]
   [500, 'handler-failed', 'The handler failed'],
   [502, 'api-failed', 'The decision could not be confirmed'],
   [503, 'api-throttled', 'The decision could not be confirmed yet'],
+  [503, 'no-free-slot', 'No place is free'],
 ]
 
 /** Bodies by what an answer means: `200 handled`, `404 unknown-approval`. */

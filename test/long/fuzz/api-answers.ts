@@ -229,6 +229,13 @@ const body: fc.Arbitrary<Uint8Array> = fc.oneof(
 const headers: fc.Arbitrary<IncomingHttpHeaders> = fc.oneof(
   { weight: 24, arbitrary: fc.constant({ 'content-type': 'application/json' }) },
   {
+    weight: 6,
+    arbitrary: fc
+      .constantFrom(-30 * 24, -26, -2, 0, 2, 31 * 24)
+      .map((hours) => ({ date: new Date(epochMs + hours * 3_600_000).toUTCString() })),
+  },
+  { weight: 1, arbitrary: fc.constantFrom({ date: 'soon' }, { date: '' }, { date: '0' }) },
+  {
     weight: 3,
     arbitrary: fc.constantFrom<IncomingHttpHeaders>(
       ...[{}, { 'content-type': 'text/html' }, { 'content-encoding': 'identity' }, { 'content-encoding': 'Identity' }],

@@ -34,6 +34,7 @@ export interface Asked {
   readonly original: Json
   readonly policy: Policy
   readonly expiresAt: number
+  /** By the clock of the store. */
   readonly now: number
 }
 
@@ -51,6 +52,8 @@ const day = 86_400_000
 
 interface Said extends Omit<Expected, 'status' | 'details'> {
   readonly word: string
+  /** When the answer was made, by the clock of the API. */
+  readonly servedAt: number | null
 }
 
 /** What the answer says of this approval; `null` where it does not say anything that can be relied on. */
@@ -70,18 +73,24 @@ function read({ headers, chunks, end }: UpstreamAnswer, id: string): Said | null
   if (modifiedDetails !== null && !isObject(modifiedDetails)) return null
   if (!isExact(modifiedDetails) || !isExact(decisionNote)) return null
   const note = decisionNote === null || typeof decisionNote === 'string' ? decisionNote : JSON.stringify(decisionNote)
-  return { word: status, modifiedDetails, note, decidedAt: typeof decidedAt === 'string' ? dateOf(decidedAt) : null }
+  const servedAt = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN
+  return {
+    ...{ word: status, modifiedDetails, note, servedAt: Number.isNaN(servedAt) ? null : servedAt },
+    decidedAt: typeof decidedAt === 'string' ? dateOf(decidedAt) : null,
+  }
 }
 
-function judge({ word, modifiedDetails, note, decidedAt }: Said, asked: Asked): Meaning {
+function judge({ word, modifiedDetails, note, decidedAt, servedAt }: Said, asked: Asked): Meaning {
   const { expiresAt, now } = asked
+  // By the clock of the store, and by that of the API where it was sent.
+  const isOver = now > expiresAt && (servedAt === null || servedAt > expiresAt)
   const known = [...statuses].find(([, spellings]) => spellings.some((each) => each === word.toLowerCase()))
   const status = known?.[0]
   if (status === undefined) {
-    if (now <= expiresAt) return { kind: 'undecided' }
+    if (!isOver) return { kind: 'undecided' }
     return { kind: 'runs', decision: { status: 'expired', modifiedDetails: null, note: null, decidedAt: null } }
   }
-  const isLate = status === 'approved' && (decidedAt ?? now) > expiresAt
+  const isLate = status === 'approved' && (decidedAt === null ? isOver : decidedAt > expiresAt)
   if (status !== 'approved' || isLate)
     return { kind: 'runs', decision: { status: isLate ? 'expired' : status, modifiedDetails, note, decidedAt } }
   const effective = detailsOf(modifiedDetails, asked)
@@ -101,7 +110,7 @@ function detailsOf(
 ): { readonly details: unknown } | Exclude<Extract<Meaning, { kind: 'parks' }>['reason'], 'unconfirmed'> {
   if (edit === null) return policy === 'schema' && !passesSchema(original) ? 'details-invalid' : { details: original }
   if (policy === 'refuse') return 'edit-refused'
-  if (policy === 'none' && lacks(original, edit)) return 'edit-ambiguous'
+  if ((policy === 'none' || policy === 'schema') && lacks(original, edit)) return 'edit-ambiguous'
   if (policy === 'schema' && !passesSchema(edit)) return 'edit-invalid'
   return { details: policy === 'merge' ? merged(original, edit) : edit }
 }

@@ -6,10 +6,10 @@ import {
   createReceiver,
   type Decision,
   memoryStore,
-  type Receiver,
   type ReceiverOptions,
   type Run,
   type Store,
+  type TypedReceiver,
 } from '../../../src/index.js'
 import { FakeTime } from './time.js'
 import { Upstream } from './upstream.js'
@@ -27,7 +27,7 @@ const betweenCasesMs = 1_000_000
 export class FuzzBench {
   readonly time: FakeTime
   readonly upstream: Upstream = new Upstream()
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   readonly runs: { readonly decision: Decision; readonly run: Run }[] = []
   readonly events: CheqpointEvent[] = []
   /** The store of the case, behind the counter. */
@@ -108,9 +108,10 @@ export class FuzzBench {
       get: (_, name) => {
         // Whoever holds a `Store` asks for nothing but its methods.
         const method = name as keyof Store
+        // What a store may do without, it may do without in every case.
+        if (name === 'check' || name === 'close') return undefined
         return (...given: never[]): unknown => {
-          // A receiver looks at its store once, at its first use.
-          if (name !== 'check') this.storeCalls++
+          this.storeCalls++
           const call: unknown = this.inner[method]
           return Reflect.apply(call as (...all: never[]) => unknown, this.inner, given)
         }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
-import type { CallbackBody } from '../../../src/index.js'
+import type { Callback } from '../../../src/index.js'
 import { readAnswer } from './answers.js'
 import { FuzzBench, origin } from './bench.js'
 import { maxBodyBytes, type SentBody, sentBody } from './bodies.js'
@@ -66,7 +66,7 @@ export const callbackBodies: Property = property({
   },
 })
 
-function bodyOf({ bytes, form, cut }: SentBody): CallbackBody {
+function bodyOf({ bytes, form, cut }: SentBody): Callback['body'] {
   const at = cut % (bytes.length + 1)
   const chunks = [bytes.subarray(0, at), bytes.subarray(at)].filter(({ length }) => length > 0)
   const text = Buffer.from(bytes).toString()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Decision, Run } from '../../../src/index.js'
+import { kept } from '../../support/kept.js'
 import { readAnswer } from './answers.js'
 import { apiAnswer, epochMs, maxResponseBytes } from './api-answers.js'
 import { type Asked, type Expected, type Meaning, meaningOf, type Policy, passesSchema, same } from './api-oracle.js'
@@ -44,6 +45,8 @@ export const getAnswers: Property = property({
     policy: fc.constantFrom(...policies),
     original: fc.constantFrom(...originals),
     expiresInMs: fc.constantFrom(hour, hour, 30 * 24 * hour, 30 * 24 * hour, -hour, -25 * hour),
+    /** How wrong the clock of the process is: it decides nothing. */
+    skewMs: fc.constantFrom(0, 0, -40 * 24 * hour, 40 * 24 * hour),
     via: fc.constantFrom('callback', 'callback', 'callback', 'manual', 'manual', 'poll'),
     spoils: fc.boolean(),
   }),
@@ -62,11 +65,14 @@ export const getAnswers: Property = property({
     // The process is up for longer than an API that cannot be asked is given.
     bench.time.pass(2 * hour)
     return {
-      async judge({ answer, policy, original, expiresInMs, via, spoils }, note) {
+      async judge({ answer, policy, original, expiresInMs, skewMs, via, spoils }, note) {
         const { upstream, inner, time, receiver, events, runs } = bench.begin()
-        time.setNow(epochMs)
+        time.setNow(epochMs + skewMs)
         const expiresAt = epochMs + expiresInMs
-        await register(inner, 'req_1', { action: policy, details: original, expiresAt })
+        // It was to live for an hour at least, and for so long it has lived.
+        const ageMs = Math.max(0, hour - expiresInMs)
+        const lifetime = { expiresAt, expiresAfterMs: expiresInMs + ageMs, ageMs }
+        await register(inner, 'req_1', { action: policy, details: original, ...lifetime })
         upstream.answer = () => answer
         const given: Decision[] = []
         bench.onDecision = (decision) => {
@@ -86,7 +92,6 @@ export const getAnswers: Property = property({
         if (via === 'manual') await time.end(receiver.resolve('req_1'))
         else if (via === 'poll') {
           time.pass(15_000)
-          time.setNow(epochMs)
           await time.end(receiver.reconcile())
         } else {
           const claims = meaning.kind === 'runs' ? claimsOf(meaning.decision) : {}
@@ -98,14 +103,14 @@ export const getAnswers: Property = property({
           )
         }
         assert.deepEqual(upstream.asked, [`GET ${origin}/api/approvals/req_1`])
-        const kept = await inner.get('req_1')
+        const left = await kept(inner, 'req_1')
         assert.equal(runs.length, meaning.kind === 'runs' ? 1 : 0)
-        if (meaning.kind === 'parks') return assert.ok(kept?.state === 'parked' && kept.reason === meaning.reason)
-        if (meaning.kind !== 'runs') return assert.equal(kept?.state, 'pending')
+        if (meaning.kind === 'parks')
+          return assert.ok(left?.state === 'parked' && 'parked' in left && left.parked?.reason === meaning.reason)
+        if (meaning.kind !== 'runs') return assert.equal(left?.state, 'pending')
         checkDecision(given[0], meaning.decision, asked)
-        assert.ok(kept?.state === 'done' && kept.tombstone.outcome === meaning.decision.status)
-        const { modifiedDetails } = JSON.parse(kept.tombstone.sealed ?? 'null') as Expected
-        assert.ok(same(modifiedDetails, meaning.decision.modifiedDetails), 'what is remembered')
+        assert.ok(left?.state === 'completed' && 'outcome' in left && left.outcome === meaning.decision.status)
+        assert.ok(same(left.decision?.modifiedDetails, meaning.decision.modifiedDetails), 'what is remembered')
       },
       close: () => bench.close(),
     }
@@ -117,7 +122,10 @@ function answerTo(meaning: Meaning): string {
     case 'runs':
       return '200 handled'
     case 'parks':
-      return meaning.reason === 'unconfirmed' ? '202 parked' : '200 edit-refused'
+      // Without an edit there is none to refuse.
+      return meaning.reason === 'unconfirmed' || meaning.reason === 'details-invalid'
+        ? '202 parked'
+        : '200 edit-refused'
     case 'unusable':
       return '202 api-failed'
     case 'throttled':

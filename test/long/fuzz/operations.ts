@@ -81,7 +81,7 @@ function asked(operation: Exclude<Operation, 'callback'>, receiver: FuzzBench['r
 
 const words: Readonly<Record<string, readonly string[]>> = {
   retry: ['pending', 'not-parked', 'unknown'],
-  cancel: ['cancelled', 'held', 'done', 'unknown'],
+  cancel: ['cancelled', 'in-progress', 'completed', 'unknown'],
   discard: ['discarded', 'bound', 'unknown'],
 }
 const statuses: readonly unknown[] = ['approved', 'rejected', 'expired', 'cancelled', 'pending']
@@ -105,6 +105,7 @@ const kinds: readonly unknown[] = [
     'api-key-refused',
     'assistant-unknown',
     'no-handler',
+    'no-free-slot',
     'store-unavailable',
   ],
   ...['unknown-approval', 'token-refused', 'closing'],

@@ -5,7 +5,7 @@ import { redisStore, type SendCommand } from '../../../src/stores/redis/redis-st
 import { FuzzBench } from './bench.js'
 import { operate, operationList } from './operations.js'
 import { type Property, property } from './property.js'
-import { oddItem, type RawReply, redisError, scriptNames, soundReply } from './redis-reply-texts.js'
+import { oddItem, redisError, type SoundReply, scriptNames, soundReply, type Written } from './redis-reply-texts.js'
 import { json } from './upstream.js'
 
 /** What is done to a reply before the store gets it. */
@@ -78,6 +78,7 @@ export const redisReplies: Property = property({
         const { upstream, runs, time, receiver } = bench.begin()
         upstream.answer = () => (api === 'down' ? json({}, 503) : json({ id: 'req_1', status: api }))
         let commands = 0
+        const written: Written = new Map()
         sendCommand = (args) => {
           assert.ok(
             args.every((arg) => typeof arg === 'string'),
@@ -85,11 +86,11 @@ export const redisReplies: Property = property({
           )
           // Every outage ends, in that a completion is refused: it is written again until then.
           if (++commands > mostCommands) return new Promise(() => {})
-          return damaged(args, commands > 60 ? last : (steps[commands % steps.length] ?? last))
+          return damaged(args, commands > 60 ? last : (steps[commands % steps.length] ?? last), written)
         }
         const store = storeOf(partitions, minReplicas)
         bench.inner = store
-        if (checks) await time.end(store.check()).catch(() => {})
+        if (checks) await time.end(Promise.resolve(store.check?.())).catch(() => {})
         for (const operation of operations) {
           const handle = bench.handle.bind(bench)
           note(`${operation}: ${await operate(operation, { receiver, time, handle })}`)
@@ -108,10 +109,18 @@ export const redisReplies: Property = property({
 
 const last: Step = { choice: 1, damage: { how: 'none' } }
 
-function damaged([command, operand = '']: readonly string[], { choice, damage: done }: Step): Promise<unknown> {
-  const reply: RawReply | number =
-    command === 'EVALSHA' ? soundReply(scriptNames.get(operand) ?? '', choice) : command === 'EVAL' ? ['lost'] : 1
-  const items = typeof reply === 'number' ? [reply] : [...reply]
+function damaged(
+  [command, sha = '', ...operands]: readonly string[],
+  { choice, damage: done }: Step,
+  written: Written,
+): Promise<unknown> {
+  const reply: SoundReply =
+    command === 'EVALSHA'
+      ? soundReply(scriptNames.get(sha) ?? '', operands, choice, written)
+      : command === 'EVAL'
+        ? ['lost']
+        : 1
+  const items = typeof reply === 'object' ? [...reply] : [reply]
   switch (done.how) {
     case 'none':
       return Promise.resolve(reply)

@@ -10,66 +10,94 @@ export const scriptNames: ReadonlyMap<string, string> = new Map(
   Object.entries(scripts).flatMap(([name, script]) => ('sha' in script ? [[script.sha, name] as const] : [])),
 )
 
-export type RawReply = readonly unknown[]
+type RawReply = readonly unknown[]
+/** As a script replies. */
+export type SoundReply = RawReply | number | string
 
-const record = [null, 'refund', null, null, '{"orderId":"8842","amount":120}', 'null']
-const ofRef = ['ref_1', ...record.slice(1)]
-const sealed = '{"status":"rejected","modifiedDetails":null,"note":null,"decidedAt":null,"via":"poll"}'
-const done = ['done', null, 'refund', null, 'rejected', sealed, '{"a":1}']
-/** What a store may hold after somebody else wrote to it: text that is no JSON, and a time that is none. */
-const damaged = [null, 'refund', null, 'soon', '{', '[']
-const damagedDone = ['done', null, 'refund', null, 'approved', '{"status":"approved"}', '{"a":']
-const half = ['half', 'req_1', 1_795_000_000_000, 0, null, null, ...ofRef]
-const due = ['due', 'a:req_1', '1795000000000', 'r:ref_1', '1795000000001', 'b:ref_2', '1795000000002']
+/** Seconds and microseconds of the server. */
+const now = ['1795000000', '250000']
+const open = {
+  v: 1,
+  kind: 'open',
+  action: 'refund',
+  addedBy: 'x',
+  since: 1_794_999_000_000,
+  notBefore: 1_794_999_000_000,
+}
+const details = { details: '{"orderId":"8842","amount":120}', context: 'null' }
+const decision = { status: 'rejected', modifiedDetails: null, note: null, decidedAt: null, via: 'poll' }
+const tombstone = {
+  v: 1,
+  kind: 'completed',
+  holder: 'x',
+  action: 'refund',
+  outcome: 'rejected',
+  until: 1_796_000_000_000,
+}
+const leased = { holder: 'x', fence: 1, leaseEnd: 1_795_000_030_000 }
+const reserved = {
+  ...{ v: 1, kind: 'reserved', owner: 'x', ownedUntil: 1_795_000_005_000, sent: true, since: 1_794_999_000_000 },
+  ...{ candidates: ['req_1'], request: { ...open, ...details, ref: 'ref_1', assistant: null, expiresAt: null } },
+}
+const dueAt = '1795000000000'
 
-const replies: Readonly<Record<string, readonly RawReply[]>> = {
-  put: [['added'], ['exists', 'ref_1', 0], ['exists', null, 5]],
-  claim: [
-    ['claimed', 1, 0, null, 5, ...record],
-    ['claimed', 2, 1, sealed, 5, ...record],
-    ['claimed', 2, 1, '{"status":"approved"}', 5, ...record],
-    ['claimed', 1, 0, null, 5, ...record.slice(0, 4), '{', '['],
-    ['claimed', 1, 0, null, 5, ...damaged],
-    damagedDone,
-    ...[['unknown'], ['foreign'], ['parked', 'adopted'], ['held', 500], ['too-soon', 800], ['unreadable'], done],
+/** An entry as it is stored: a line with its stamp, one with its times, and the state. */
+function stored(state: object, due: string | null = dueAt, parked: string | null = null): RawReply {
+  return [...now, 'entry', `1 s.1\n${parked ?? ''} ${due ?? ''}\n${JSON.stringify(state)}`, due, parked]
+}
+
+const entries: readonly RawReply[] = [
+  stored({ ...open, ...details }),
+  stored({ ...open, ...details, attempts: 1, decision }),
+  stored({ ...open, ...details, ...leased }, '1795000030000'),
+  stored({ ...open, ...details, notBefore: 1_795_000_002_000 }),
+  stored({ ...open, ...details, parked: { reason: 'adopted', note: '' } }, null, dueAt),
+  stored({ ...tombstone, decision, result: '{"a":1}' }, null),
+  stored(reserved),
+  stored({ ...reserved, kind: 'binding', id: 'req_1', beginning: { dueInMs: 0, decision: null, parked: null } }),
+  stored({ v: 1, kind: 'bound', id: 'req_1', digest: 'x' }),
+  stored({ v: 1, kind: 'discarded', by: 'x' }, null),
+  // What a store may hold after another program wrote to it.
+  stored({ ...open, details: '{', context: '[' }),
+  stored({ ...open, ...details, decision: { status: 'approved' } }),
+  stored({ ...tombstone, result: '{"a":' }, null),
+  stored({ ...open, v: 2 }),
+  [...now, 'entry', '1 s.1\nsoon later\n{', dueAt, null],
+  [...now, 'entry', '', dueAt, null],
+]
+
+const replies: Readonly<Record<string, readonly SoundReply[]>> = {
+  read: [[...now, 'none'], ...entries],
+  inspect: [[...now, 'none'], [...now, 'removed'], [...now, 'unreadable', 'digest'], ...entries],
+  write: [1, 1, 1, 0],
+  take: [
+    [null],
+    [5_000],
+    [0, 'a:req_1', dueAt],
+    [null, 'r:ref_1', dueAt],
+    [0, 'a:req_1', dueAt, 'r:ref_1', '1795000000001', '', '0'],
   ],
-  knock: [['knocked'], ['done'], ['parked'], ['foreign'], ['unknown']],
-  extend: [['extended'], ['lost']],
-  seal: [['sealed', sealed, 1], ['lost'], ['sealed', '{', 1], ['sealed', '{"status":"approved"}', 1]],
-  release: [['released'], ['lost']],
-  complete: [['done', 'ref_1'], ['done', null], ['lost']],
-  park: [['parked'], ['lost']],
-  retry: [['pending'], ['not-parked'], ['unknown']],
-  cancel: [['cancelled', 'ref_1'], ['cancelled', null], ['held'], ['done'], ['unknown']],
-  read: [
-    ...[
-      ['none'],
-      done,
-      damagedDone,
-      ['pending', 1, 0, null, 5, -3, ...record],
-      ['claimed', 1, 1, sealed, 5, 900, ...record],
-    ],
-    ['parked', 1, 0, null, 5, 'adopted', '', ...record],
-  ],
-  reserve: [['reserved'], ['open'], ['bound', 'req_1'], half],
-  bind: [half, ['bound', 'req_1'], ['bound', 'req_2'], ['unknown']],
-  settle: [['settled']],
-  hold: [['held'], ['full'], ['bound'], ['unknown'], half],
-  discard: [['discarded'], ['bound', 'req_1'], ['unknown'], half],
-  postpone: [['postponed'], ['bound', 'req_1'], ['unknown'], half],
-  peek: [['open', 60_000, ...ofRef, 'req_1'], ['none'], ['bound', 'req_1'], half],
-  look: [due, ['due']],
-  take: [due, ['due'], ['due', 'a:req_1', '1795000000000']],
-  page: [['page', 'req_1', '1795000000000'], ['page', 'a:req_1', '1', 'r:ref_1', '2'], ['page']],
+  page: [[], ['a:req_1', dueAt], ['a:req_1', dueAt, 'r:ref_1', '1795000000001']],
   count: [
-    ['counts', 1, 0, -5],
-    ['counts', 0, 0, null],
+    [1, 0, 0],
+    [0, 2, 5_000],
   ],
+  agree: ['1', '3'],
   probe: [['probe', 7, null, [], 'redis_version:7.0.15\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n']],
 }
 
-/** One of the replies that a script has. */
-export function soundReply(name: string, choice: number): RawReply {
+/** What was written in a case, by the key of its entry. */
+export type Written = Map<string, SoundReply>
+
+/** One of the replies that a script has; for a read, every other time, what was written last where something was. */
+export function soundReply(name: string, operands: readonly string[], choice: number, written: Written): SoundReply {
+  const [, entry = ''] = operands
+  // What is written begins with two lines: its stamp, and its times.
+  const text = operands.find((each) => /^1 .+\n-?\d* -?\d*\n\{/.test(each)) ?? ''
+  const [parked, due] = text.split('\n')[1]?.split(' ') ?? []
+  if (name === 'write') written.set(entry, [...now, 'entry', text, due || null, parked || null])
+  const known = written.get(entry)
+  if (name === 'read' && known !== undefined && choice % 2 === 0) return known
   const all = replies[name] ?? [['OK']]
   return all[choice % all.length] ?? []
 }
@@ -77,7 +105,22 @@ export function soundReply(name: string, choice: number): RawReply {
 /** What may stand in the place of one of its items. */
 export const oddItem: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
-    ...[undefined, null, '', '{', 'x', '0', '-1', '9007199254740993', '1e3', 'NaN', 'approved', 'half', 'cancelled'],
+    ...[
+      undefined,
+      null,
+      '',
+      '{',
+      'x',
+      '0',
+      '-1',
+      '9007199254740993',
+      '1e3',
+      'NaN',
+      'approved',
+      'entry',
+      'none',
+      'unreadable',
+    ],
     ...[-1, 0, 0.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, 10n, 2n ** 64n, true, [], {}, ['x'], [[]]],
     ...[
       Buffer.from('x'),

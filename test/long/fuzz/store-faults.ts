@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { memoryStore, type Store } from '../../../src/index.js'
+import { type ConfirmedDecision, memoryStore, type Store } from '../../../src/index.js'
 import { FuzzBench } from './bench.js'
 import { anyError, operate, operationList } from './operations.js'
 import { type Property, property } from './property.js'
-import { register } from './registered.js'
+import { register, registerCompleted, registerParked, registerReference } from './registered.js'
 import { json } from './upstream.js'
 
 /** What a call of the store does instead of what it should. */
@@ -18,66 +18,48 @@ type Fault =
 /** Answers that some method gives, so that they are near to those of others, and answers that none gives. */
 const answer: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
+    ...[undefined, null, '', 'OK', 0, 1, true, false, [], {}, [null], [{}]],
     ...[
-      undefined,
-      null,
-      '',
-      'lost',
-      'done',
-      'extended',
-      'released',
-      'parked',
-      'knocked',
-      'unknown',
-      'foreign',
-      'bound',
-      'held',
+      { now: 1 },
+      { now: 1, entry: null },
+      { now: Number.NaN, entry: null },
+      { entry: null },
+      { now: '1', entry: null },
     ],
     ...[
-      [],
-      {},
-      [null],
-      [{}],
-      [{ kind: 'approval' }],
-      [{ kind: 'approval', id: 'req_1' }],
-      [{ kind: 'reservation', ref: 5 }],
+      { now: 1, entry: null, unreadable: 'digest' },
+      { now: 1, entry: null, unreadable: 5 },
+      { now: 1, entry: {} },
+    ],
+    ...[entry({}), entry({ v: 1 }), entry({ v: 2, kind: 'open' }), entry({ v: 1, kind: 'open' }), entry([])],
+    ...[entry({ v: 1, kind: 'completed', holder: 'x', action: '', outcome: 'approved', until: 0, result: '{' })],
+    ...[
+      entry({ v: 1, kind: 'bound', id: 'req_1' }),
+      entry({ v: 1, kind: 'discarded' }),
+      entry({ v: 1, kind: 'reserved' }),
+    ],
+    ...[entry({ v: 1, kind: 'binding', id: 5 }), entry({ v: 1, kind: '__proto__' })],
+    ...[
+      { keys: [], nextDueInMs: null },
+      { keys: ['a:req_1'], nextDueInMs: 0 },
+      { keys: ['r:ref_1', 'x', ''], nextDueInMs: -1 },
     ],
     ...[
-      { kind: 'unknown' },
-      { kind: 'claimed' },
-      { kind: 'claimed', record: null },
-      { kind: 'claimed', record: {}, fence: 1 },
+      { keys: [5], nextDueInMs: 0 },
+      { keys: 'a:req_1', nextDueInMs: 0 },
+      { keys: [], nextDueInMs: 'soon' },
+      { keys: [] },
     ],
-    ...[
-      { kind: 'done' },
-      { kind: 'done', tombstone: {} },
-      { kind: 'held' },
-      { kind: 'too-soon', inMs: Number.NaN },
-      { kind: 'bound' },
-    ],
-    ...[
-      { kind: 'sealed' },
-      { kind: 'sealed', sealed: 'x', starts: -1 },
-      { kind: 'parked' },
-      { kind: 'reserved' },
-      { kind: 'open' },
-    ],
-    ...[
-      { state: 'done' },
-      { state: 'done', tombstone: { outcome: 'approved', result: '{' } },
-      { state: 'parked' },
-      { state: 'pending' },
-    ],
-    ...[
-      { state: 'pending', dueInMs: -1, record: {} },
-      { items: [] },
-      { items: [{}], cursor: null },
-      { items: 5 },
-      { open: 'x' },
-    ],
+    ...[{ items: [], cursor: null }, { items: [{}], cursor: null }, { items: 5 }, { items: [null], cursor: 5 }],
+    ...[{ items: [{ key: 'a:req_1', entry: null }], cursor: 'x' }, { items: [{ key: 5, entry: {} }] }],
+    ...[{ open: 'x' }, { open: 0, parked: 0, overdueMs: 0 }, { open: 0, parked: 0, overdueMs: Number.NaN }],
   ),
   fc.anything(),
 )
+
+function entry(state: unknown): object {
+  return { now: 1, entry: { stamp: 's', dueAt: 1, parkedAt: null, state } }
+}
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
   { weight: 16, arbitrary: fc.constant<Fault>({ how: 'none' }) },
@@ -100,7 +82,16 @@ export const storeFaults: Property = property({
   arbitrary: fc.record({
     faults: fc.array(fault, { minLength: 1, maxLength: 8 }),
     operations: operationList,
-    registers: fc.constantFrom('record', 'record', 'record', 'damaged', 'done', 'parked', 'reservation', 'nothing'),
+    registers: fc.constantFrom(
+      'record',
+      'record',
+      'record',
+      'damaged',
+      'completed',
+      'parked',
+      'reservation',
+      'nothing',
+    ),
     api: fc.constantFrom('APPROVED', 'REJECTED', 'PENDING', 'down'),
     tight: fc.boolean(),
   }),
@@ -113,14 +104,12 @@ export const storeFaults: Property = property({
         const bench = isTight ? tight : roomy
         const sound = memoryStore({ clock: bench.time })
         const { upstream, runs, inner, receiver } = bench.begin(sound)
-        if (registers === 'record' || registers === 'parked') await register(inner, 'req_1')
-        if (registers === 'reservation') await inner.reserve('ref_1', draft, { dueInMs: 0 })
+        if (registers === 'record') await register(inner, 'req_1')
+        if (registers === 'reservation') await registerReference(inner, 'ref_1', 0)
         if (registers === 'damaged') await register(inner, 'req_1', { details: '{', context: '[' })
-        if (registers === 'done') await finish(inner)
-        if (registers === 'parked') {
-          await inner.claim('req_1', 'x', 1_000, {})
-          await inner.park('req_1', 'x', 'adopted', '')
-        }
+        // Its decision and its result were damaged since.
+        if (registers === 'completed') await registerCompleted(inner, 'req_1', damagedDecision, '{"a":')
+        if (registers === 'parked') await registerParked(inner, 'req_1')
         upstream.answer = () => (api === 'down' ? json({}, 503) : json({ id: 'req_1', status: api }))
         let calls = 0
         bench.inner = faulty(sound, () => (calls < faultyCalls && faults[calls++ % faults.length]) || none)
@@ -147,15 +136,7 @@ export const storeFaults: Property = property({
 const none: Fault = { how: 'none' }
 /** Every outage ends: a completion is written again until it does. */
 const faultyCalls = 24
-const draft = { ref: 'ref_1', action: 'refund', assistant: null, expiresAt: null, details: '{}', context: 'null' }
-
-/** A submission that is over, and whose result was damaged since. */
-async function finish(store: Store): Promise<void> {
-  await register(store, 'req_1')
-  await store.claim('req_1', 'x', 1_000, {})
-  await store.seal('req_1', 'x', '{"status":')
-  await store.complete('req_1', 'x', { outcome: 'rejected', result: '{"a":' }, 86_400_000)
-}
+const damagedDecision = { status: 'rejected' } as ConfirmedDecision
 
 function faulty(store: Store, next: () => Fault): Store {
   return new Proxy(store, {

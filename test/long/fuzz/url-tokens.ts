@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Callback } from '../../../src/index.js'
+import { kept } from '../../support/kept.js'
 import { readAnswer } from './answers.js'
 import { agent, FuzzBench } from './bench.js'
 import { type Property, property } from './property.js'
-import { register } from './registered.js'
+import { register, registerReference } from './registered.js'
 import { mint } from './token-oracle.js'
 import { json } from './upstream.js'
 
@@ -126,7 +127,7 @@ const elsewhereInText: readonly ((token: string) => Partial<Callback>)[] = [
 const storeCalls: ReadonlyMap<Way['how'], number> = new Map([
   ['of another record', 1],
   ['of nobody', 2],
-  ['not bound yet', 2],
+  ['not bound yet', 3],
 ])
 
 /** A callback is let in by the one token that was made for its record, whole, once, in its place and time. */
@@ -160,7 +161,7 @@ export const urlTokens: Property = property({
         const other = receiver.callbackUrl()
         await register(inner, 'req_1', { ref })
         await register(inner, 'req_2', { ref: other.ref })
-        await inner.reserve('reserved', unsent, { dueInMs: 30_000 })
+        await registerReference(inner, 'reserved', 30_000)
         upstream.answer = () => json({ id: 'req_1', status: 'APPROVED', modifiedDetails: null })
 
         const genuine = tokenIn(url)
@@ -171,7 +172,7 @@ export const urlTokens: Property = property({
         if (meaning === '200 handled') return assert.deepEqual([upstream.asked.length, runs.length], [1, 1])
         // Tokens that are no token of ours cost no call; those of others are told by the record, or by its absence.
         bench.expectRefused({ storeCalls: storeCalls.get(chosen.how) ?? 0 })
-        assert.equal((await inner.get('req_1'))?.state, 'pending')
+        assert.equal((await kept(inner, 'req_1'))?.state, 'pending')
       },
       async close() {
         await byFunction.close()
@@ -181,7 +182,6 @@ export const urlTokens: Property = property({
   },
 })
 
-const unsent = { ref: 'reserved', action: 'refund', assistant: null, expiresAt: null, details: '{}', context: 'null' }
 const unknownId = { body: { parsed: '{"approvalId":"req_9"}' } }
 
 /** The last thing in a URL that is made as the two receivers make them. */

@@ -26,7 +26,7 @@ type Assault = (common: Common, size: Size) => AssaultPlan
 export interface Attack {
   readonly name: string
   readonly title: string
-  /** Whether callback URLs carry a token. */
+  /** Whether callbacks need a token; every genuine one has its own. */
   readonly secret: boolean
   /** Pending approvals whose ids strangers know. */
   readonly knows: 'one' | 'many'

@@ -33,7 +33,8 @@ const slackMs = 5
 const shed = '503 overloaded'
 /** Design section 7: what may be said of a callback that may be looked into. */
 const looked = [
-  ...['202 undecided', '202 too-soon', '202 over-budget', '202 held', '202 running', '202 api-failed', shed],
+  ...['202 undecided', '202 too-soon', '202 over-budget', '202 no-free-slot', '202 in-progress', '202 running'],
+  ...['202 api-failed', shed],
 ]
 /** The same for each sort of request; `0 -` is a connection that ended without an answer. */
 const lawful: Readonly<Record<string, readonly string[]>> = {
@@ -101,15 +102,17 @@ function* rightEffects({ ledger, cheqpoint }: Evidence): Generator<Violation> {
 
 /**
  * L3: in any time, short or long, no more GETs than the budgets allow: a second's worth saved up, and what comes in
- * that time. A GET may reach Cheqpoint later than it was allowed by as long as a process stood still.
+ * that time. The first GET for a genuine approval is free: its callback has the token of its approval. A GET may reach
+ * Cheqpoint later than it was allowed by as long as a process stood still.
  */
-function* withinBudget({ cheqpoint, delays }: Evidence): Generator<Violation> {
+function* withinBudget({ genuine, cheqpoint, delays }: Evidence): Generator<Violation> {
   const most = bounds.callbackGets + bounds.sweepGets
   const lateMs = 50 + 2 * delays.reduce((sum, { max }) => sum + max, 0)
+  const free = new Set(Array.from({ length: genuine }, (_, n) => genuineId(n)))
   let left = most
   let last = 0
-  for (const { at, kind } of cheqpoint) {
-    if (kind !== 'get') continue
+  for (const { at, kind, words } of cheqpoint) {
+    if (kind !== 'get' || free.delete(words[0] ?? '')) continue
     if (last > 0) left = Math.min(most, left + ((at - last) / 1_000) * most)
     last = at
     left--

@@ -5,8 +5,8 @@ import type { JunkPlan } from './messages.js'
 import type { Tally } from './tally.js'
 
 /*
- * Requests that prove nothing, of every sort that can be refused, each wrong in one thing only: where a token is asked
- * for they carry one that leaked, but those that are to lack it.
+ * Requests of every sort that can be refused, each wrong in one thing only: they carry a token that leaked, but those
+ * that are to lack it.
  */
 
 const agent = ['User-Agent', 'Cheqpoint-Callback/1.0'] as const

@@ -28,7 +28,7 @@ export interface ReceiverPlan {
   readonly host: HostName
   readonly ledger: string
   readonly cheqpointPort: number
-  /** Whether callback URLs carry a token. */
+  /** Whether callbacks need a token; every genuine one has its own. */
   readonly secret: boolean
   readonly genuine: number
   readonly pending: number
@@ -53,7 +53,7 @@ interface AttackerPlan {
   readonly path: string
   /** Path of the callback URL of `pending_0`, which leaked with its token. */
   readonly leaked: string
-  /** Whether callback URLs carry a token. */
+  /** Whether callbacks need a token; every genuine one has its own. */
   readonly secret: boolean
 }
 

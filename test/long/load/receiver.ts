@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import { createReceiver, type Decision, type Receiver, type Run } from 'cheqpoint-callback'
+import { createReceiver, type Decision, type Run, type TypedReceiver } from 'cheqpoint-callback'
 import { path, socketHosts } from '../../support/hosts.js'
 import { Log } from '../../support/log.js'
 import { amountOf } from '../../support/truth.js'
@@ -21,10 +21,9 @@ function onDecision(decision: Decision, run: Run): void {
 }
 
 /** Registers an approval and resolves with path and query of its callback URL. */
-async function track(receiver: Receiver, id: string, n: number): Promise<string> {
+async function track(receiver: TypedReceiver, id: string, n: number): Promise<string> {
   const { url, ref } = receiver.callbackUrl()
-  const known = { action: 'refund', details: { n, amount: amountOf(n) } }
-  await receiver.track(id, plan.secret ? { ...known, ref } : known)
+  await receiver.track(id, { action: 'refund', details: { n, amount: amountOf(n) }, ref })
   const { pathname, search } = new URL(url)
   return pathname + search
 }
@@ -52,6 +51,7 @@ const receiver = createReceiver({
   callbackSecret: plan.secret ? 'a secret of the load harness' : undefined,
   confirm: { minIntervalMs: bounds.minIntervalMs, requestsPerSecond: bounds.callbackGets },
   polling: { requestsPerSecond: bounds.sweepGets },
+  log: false,
   onDecision,
 })
 const hostNames = { express: 'Express, app.all', hono: 'Hono on Node.js, app.all inside a route' }

@@ -1,4 +1,5 @@
 import type { Mutant } from './mutant.js'
+import { approvalMutants } from './mutants/approvals.js'
 import { bodyMutants } from './mutants/body.js'
 import { clientMutants } from './mutants/client.js'
 import { confirmMutants } from './mutants/confirm.js'
@@ -8,6 +9,7 @@ import { pipelineMutants } from './mutants/pipeline.js'
 import { receiverMutants } from './mutants/receiver.js'
 import { redisMutants } from './mutants/redis.js'
 import { runMutants } from './mutants/runs.js'
+import { sqlMutants } from './mutants/sql.js'
 import { submitMutants } from './mutants/submit.js'
 import { tokenMutants } from './mutants/token.js'
 
@@ -18,10 +20,12 @@ export const mutants: readonly Mutant[] = [
   ...bodyMutants,
   ...clientMutants,
   ...confirmMutants,
+  ...approvalMutants,
   ...pipelineMutants,
   ...runMutants,
   ...memoryMutants,
   ...redisMutants,
   ...submitMutants,
   ...receiverMutants,
+  ...sqlMutants,
 ]

@@ -1,90 +1,55 @@
-import type { Store } from '../../../src/stores/store.js'
-import { comesDue, dueInvariant, firstBroken, isOpen, type View } from './invariants.js'
-import { type Step, steps } from './steps.js'
-import { id, type Policy, ref, type Worker, World } from './world.js'
+/** A small world that can be explored: states are plain values, and nothing in them is changed in place. */
+export interface Model<State> {
+  readonly initial: State
+  /** Everything that can happen in a state. `broken`: the invariant that does not hold there. */
+  moves(state: State): Iterable<Move<State>>
+  /** The same text for states that have the same future. */
+  key(state: State): string
+}
+
+export interface Move<State> {
+  readonly name: string
+  readonly to: State
+  readonly broken: string | null
+}
 
 export interface Report {
   readonly states: number
   readonly transitions: number
   /** The first invariant that broke, and the shortest way there. */
   readonly broken: { readonly invariant: string; readonly path: readonly string[] } | null
+  /** How often each kind of move was made. */
+  readonly moves: ReadonlyMap<string, number>
 }
 
-/**
- * Visits every state that can be reached, nearest first. A store cannot be copied, and looking closely changes it, so
- * each transition is taken in a world of its own that first walks the way there.
- */
-export async function explore(policy: Policy, bug?: (store: Store) => Store): Promise<Report> {
-  const seen = new Set<string>()
-  const paths: (readonly Step[])[] = [[]]
+/** Visits every state that can be reached, nearest first, and stops at the first that breaks an invariant. */
+export function explore<State>(model: Model<State>, most: number = Number.POSITIVE_INFINITY): Report {
+  const seen = new Set([model.key(model.initial)])
+  const states: State[] = [model.initial]
+  const ways: { readonly from: number; readonly name: string }[] = [{ from: -1, name: 'begin' }]
+  const moves = new Map<string, number>()
+  const pathTo = (at: number): string[] => {
+    const way = ways[at]
+    return way === undefined || way.from < 0 ? [] : [...pathTo(way.from), way.name]
+  }
   let transitions = 0
-  const walk = async (path: readonly Step[]): Promise<World> => {
-    const world = new World(policy, bug)
-    for (const step of path) await step.take(world)
-    return world
-  }
-  for (const path of paths) {
-    const here = await walk(path)
-    for (const step of steps.filter((each) => each.isPossible(here))) {
-      const way = [...path, step]
-      const view = await look(await walk(way))
+  for (let at = 0; at < states.length && states.length < most; at++) {
+    const state = states[at]
+    if (state === undefined) break
+    for (const { name, to, broken } of model.moves(state)) {
       transitions++
-      const state = await digest(view)
-      if (seen.has(state)) continue
-      seen.add(state)
-      const invariant = firstBroken(view) ?? ((await comesDue(await look(await walk(way)))) ? undefined : dueInvariant)
-      if (invariant !== undefined) {
-        return { states: seen.size, transitions, broken: { invariant, path: way.map(({ name }) => name) } }
+      moves.set(name, (moves.get(name) ?? 0) + 1)
+      if (broken !== null) {
+        return { states: seen.size, transitions, broken: { invariant: broken, path: [...pathTo(at), name] }, moves }
       }
-      paths.push(way)
+      const key = model.key(to)
+      if (seen.has(key)) continue
+      seen.add(key)
+      states.push(to)
+      ways.push({ from: at, name })
     }
+    // Only the way back is needed from here on.
+    Reflect.deleteProperty(states, at)
   }
-  return { states: seen.size, transitions, broken: null }
-}
-
-async function look(world: World): Promise<View> {
-  const { store } = world
-  return {
-    world,
-    snapshot: await store.get(id),
-    reservation: await store.reservation(ref),
-    nextDueInMs: await store.nextDueInMs(),
-  }
-}
-
-/**
- * All that the future depends on, and nothing that only grows: what the store shows, what it shows only to whoever
- * tries, what the workers know, and what the invariants ask of the ledger. The workers are alike, so their order is none.
- * Spoils the world.
- */
-async function digest({ world, snapshot, reservation, nextDueInMs }: View): Promise<string> {
-  const { ledger, workers, policy } = world
-  const open = isOpen(snapshot)
-  return JSON.stringify([
-    [world.submission, world.decided, nextDueInMs, reservation?.candidates.length],
-    [snapshot?.state, open && [snapshot.starts, snapshot.sealed, await probe(world)]],
-    workers.map((worker) => digestWorker(world, worker)).sort(),
-    [ledger.claimed, snapshot?.state !== 'done' && [ledger.owed, ledger.quick, ledger.confirmed]],
-    policy.guarantee === 'at-most-once' && ledger.starts,
-    [ledger.completions.size, ledger.unearnedCompletions, ledger.unconfirmedStarts],
-    [ledger.strayWrites, ledger.earlyTakeovers],
-  ])
-}
-
-/** What only a claim and a release bring to light: lease, `notBefore`, and whether a quick look is owed. */
-async function probe({ store, ledger }: World): Promise<unknown> {
-  const answer = await store.claim(id, 'probe', 1, {})
-  if (answer.kind === 'too-soon') await store.claim(id, 'probe', 1, { force: true })
-  const token = answer.kind === 'held' ? (ledger.token ?? '') : 'probe'
-  const released = await store.release(id, token, { dueInMs: 9, notBeforeMs: 0 })
-  const wait = answer.kind === 'held' ? answer.forMs : answer.kind === 'too-soon' ? answer.inMs : 0
-  return [answer.kind, wait, released, await store.nextDueInMs()]
-}
-
-function digestWorker({ ledger, policy }: World, worker: Worker): string {
-  const { phase, token, joined, sealed, mustPark, confirmed, ran, resends } = worker
-  if (token === '') return phase
-  const trusts = policy.trustsCallbacks === true && worker.byCallback
-  const stands = [token === ledger.token, ledger.completions.has(token), worker.life === ledger.life]
-  return [phase, ...stands, trusts, joined, sealed, mustPark, confirmed, ran, resends].join()
+  return { states: seen.size, transitions, broken: null, moves }
 }

@@ -1,10 +1,10 @@
 import { inspect } from 'node:util'
 import { MockAgent } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type Client, type ClientOptions, createClient } from '../../../src/cheqpoint/client.js'
+import { createClient } from '../../../src/cheqpoint/client.js'
+import type { Client, ClientOptions } from '../../../src/cheqpoint/client-types.js'
 import { idMatcher } from '../../../src/cheqpoint/ids.js'
 import { CheqpointError } from '../../../src/model/errors.js'
-import { SharedTimer } from '../../../src/util/shared-timer.js'
 
 const origin = 'https://app.cheqpoint.co'
 const key = 'cq_live_canary'
@@ -382,6 +382,7 @@ describe('an answer', () => {
       note: 'Partly',
       decidedAt: '2026-11-23T12:00:00.000Z',
       reviewUrl: null,
+      servedAt: null,
     })
   })
 
@@ -553,15 +554,14 @@ describe('a signal', () => {
     const { signal } = new AbortController()
     const add = vi.spyOn(signal, 'addEventListener')
     const remove = vi.spyOn(signal, 'removeEventListener')
-    const disarm = vi.fn()
-    const arm = vi.spyOn(SharedTimer.prototype, 'start').mockReturnValue(disarm)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     expectGets({}, {})
     await client().get('req_1', { signal })
     await client().waitForDecision('req_1', { signal, timeoutMs: 60_000 })
     expect(add).toHaveBeenCalledTimes(2)
     expect(remove.mock.calls).toEqual(add.mock.calls)
-    expect(arm).toHaveBeenCalledTimes(2)
-    expect(disarm).toHaveBeenCalledTimes(2)
+    expect(vi.getTimerCount()).toBe(0)
+    vi.useRealTimers()
   })
 })
 
@@ -671,7 +671,7 @@ describe('waitForDecision', () => {
     expect(seen).toHaveLength(2)
     await vi.advanceTimersByTimeAsync(5_000)
     expect(ended).toMatchObject({ after: 10_000, value: { status: 'rejected' } })
-    expect(vi.getTimerCount()).toBe(1)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   for (const [random, ms] of [
@@ -725,7 +725,7 @@ describe('waitForDecision', () => {
       expectGets({ status })
       const error = await failure(client().waitForDecision('req_1', { timeoutMs: 60_000 }))
       expect(error.code).toBe(code)
-      expect(vi.getTimerCount()).toBe(1)
+      expect(vi.getTimerCount()).toBe(0)
     })
   }
 

@@ -2,8 +2,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type BodyLimits, type CallbackBody, readBody } from '../../../src/http/body.js'
-import { systemClock } from '../../../src/util/clock.js'
-import { SharedTimer } from '../../../src/util/shared-timer.js'
+import { UnreadBodies } from '../../../src/http/unread-bodies.js'
 
 const value = { approvalId: 'req_1', status: 'approved', decisionNote: 'grüße ☕' }
 const text = JSON.stringify(value)
@@ -20,7 +19,7 @@ afterEach(() => {
 })
 
 function read(body: CallbackBody, maxBytes = 262_144): ReturnType<typeof readBody> {
-  return readBody(body, { maxBytes, alarm: new SharedTimer(5_000, systemClock) })
+  return readBody(body, { maxBytes, unread: new UnreadBodies(10, 5_000) })
 }
 
 /** Both kinds of stream, made of the same chunks. */
@@ -272,7 +271,7 @@ describe('a web stream', () => {
 
 describe('a host that reads the body in one piece', () => {
   const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
-  const limits = (): BodyLimits => ({ maxBytes: bytes.length, alarm: new SharedTimer(5_000, systemClock) })
+  const limits = (): BodyLimits => ({ maxBytes: bytes.length, unread: new UnreadBodies(10, 5_000) })
 
   it('is asked to where the length was declared, and the stream is left alone', async () => {
     const stream = webStream([])
@@ -362,8 +361,8 @@ describe('a body that a parser came to first', () => {
 })
 
 describe('a body that is not there', () => {
-  it('is drained where the host says so', async () => {
-    expect(await read({ drained: true })).toEqual({ kind: 'body-already-read' })
+  it('was read already where the host says so', async () => {
+    expect(await read({ alreadyRead: true })).toEqual({ kind: 'body-already-read' })
   })
 
   it('is malformed where the request never had one', async () => {

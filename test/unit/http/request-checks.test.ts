@@ -8,9 +8,8 @@ import {
   type PlausibleCallback,
   type RequestRules,
 } from '../../../src/http/request-checks.js'
+import { UnreadBodies } from '../../../src/http/unread-bodies.js'
 import type { Refusal } from '../../../src/model/outcome.js'
-import { systemClock } from '../../../src/util/clock.js'
-import { SharedTimer } from '../../../src/util/shared-timer.js'
 
 const agent = 'Cheqpoint-Callback/1.0'
 const body = { approvalId: 'req_1', status: 'approved', modifiedDetails: null, decisionNote: 'Approved.' }
@@ -33,7 +32,8 @@ const rules: RequestRules = {
   agents: new Set([agent]),
   isId: (id) => /^[A-Za-z0-9_-]{1,128}$/.test(id),
   maxBytes: 1_000,
-  alarm: new SharedTimer(5_000, systemClock),
+  needsToken: false,
+  unread: new UnreadBodies(10, 5_000),
   onOtherAgent: () => {},
 }
 
@@ -124,8 +124,14 @@ describe('the token', () => {
     expect(readRef).toHaveBeenCalledExactlyOnceWith('/hook?cq=abc')
   })
 
-  it('is refused where it proves no reference', async () => {
-    expect(await checkRequest(callback(), { ...rules, readRef: () => null })).toEqual({ kind: 'token-refused' })
+  it('that proves no reference is refused where one is needed, and makes the callback unproven elsewhere', async () => {
+    const readRef = () => null
+    expect(await checkRequest(callback(), { ...rules, readRef, needsToken: true })).toEqual({ kind: 'token-refused' })
+    expect(await checkRequest(callback(), { ...rules, readRef })).toEqual({
+      kind: 'plausible',
+      payload,
+      ref: undefined,
+    })
   })
 })
 
@@ -293,7 +299,7 @@ describe('a callback with several faults', () => {
         Object.assign({}, ...left.map(({ parts }) => parts)),
       )
       const readRef = (url: string): string | null => (url.includes('forged') ? null : 'ref_1')
-      expect(await checkRequest(made, { ...rules, readRef })).toEqual({ kind })
+      expect(await checkRequest(made, { ...rules, readRef, needsToken: true })).toEqual({ kind })
     },
   )
 

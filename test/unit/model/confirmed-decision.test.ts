@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import {
-  type ConfirmedDecision,
-  readConfirmed,
-  showConfirmed,
-  writeConfirmed,
-} from '../../../src/model/confirmed-decision.js'
+import { type ConfirmedDecision, readConfirmed } from '../../../src/model/confirmed-decision.js'
 
-const sealed: ConfirmedDecision = {
+const recorded: ConfirmedDecision = {
   status: 'approved',
   modifiedDetails: { amount: 90 },
   note: 'less',
@@ -14,9 +9,9 @@ const sealed: ConfirmedDecision = {
   via: 'callback',
 }
 
-describe('a sealed decision', () => {
+describe('a recorded decision', () => {
   it('is read as it was written', () => {
-    expect(readConfirmed(writeConfirmed(sealed))).toEqual(sealed)
+    expect(readConfirmed(JSON.parse(JSON.stringify(recorded)))).toEqual(recorded)
     const bare: ConfirmedDecision = {
       status: 'expired',
       modifiedDetails: null,
@@ -24,25 +19,23 @@ describe('a sealed decision', () => {
       decidedAt: null,
       via: 'poll',
     }
-    expect(readConfirmed(writeConfirmed(bare))).toEqual(bare)
+    expect(readConfirmed(JSON.parse(JSON.stringify(bare)))).toEqual(bare)
   })
 
   it.each([
-    ['no JSON', '{'],
-    ['a list', '[]'],
-    ['nothing', 'null'],
-    ['a status that nobody seals', { ...sealed, status: 'pending' }],
-    ['a status as the API writes it', { ...sealed, status: 'APPROVED' }],
-    ['no status', { ...sealed, status: undefined }],
-    ['an edit that is a text', { ...sealed, modifiedDetails: 'amount: 90' }],
-    ['an edit that is a list', { ...sealed, modifiedDetails: [90] }],
-    ['no word of an edit', { ...sealed, modifiedDetails: undefined }],
-    ['a note that is no text', { ...sealed, note: { text: 'less' } }],
-    ['a date that is no text', { ...sealed, decidedAt: 0 }],
-    ['a trigger that is none', { ...sealed, via: 'rumour' }],
+    ['a text', 'approved'],
+    ['a list', []],
+    ['nothing', null],
+    ['a status that is never recorded', { ...recorded, status: 'pending' }],
+    ['a status as the API writes it', { ...recorded, status: 'APPROVED' }],
+    ['no status', { ...recorded, status: undefined }],
+    ['an edit that is a text', { ...recorded, modifiedDetails: 'amount: 90' }],
+    ['an edit that is a list', { ...recorded, modifiedDetails: [90] }],
+    ['no word of an edit', { ...recorded, modifiedDetails: undefined }],
+    ['a note that is no text', { ...recorded, note: { text: 'less' } }],
+    ['a date that is no text', { ...recorded, decidedAt: 0 }],
+    ['a trigger that is none', { ...recorded, via: 'rumour' }],
   ])('that is damaged never becomes a decision: %s', (_words, damaged) => {
-    const text = typeof damaged === 'string' ? damaged : JSON.stringify(damaged)
-    expect(() => readConfirmed(text)).toThrow()
-    expect(showConfirmed(text)).toBeNull()
+    expect(readConfirmed(damaged)).toBeNull()
   })
 })

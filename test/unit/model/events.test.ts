@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type CheqpointEvent, guardListener } from '../../../src/model/events.js'
@@ -54,16 +53,17 @@ describe('a listener', () => {
     expect(unhandled).not.toHaveBeenCalled()
   })
 
-  it('can read the error of an event, and a copy as JSON has nothing of it', () => {
+  it('can read the error of an event, and a copy as JSON shows its message and stack', () => {
     const error = new Error('card 4242')
     const seen: CheqpointEvent[] = []
     guardListener((event) => seen.push(event))({ type: 'store-failed', operation: 'claim', error })
     const [event] = seen
     expect(event !== undefined && 'error' in event && event.error).toBe(error)
-    expect(JSON.stringify(event)).toBe('{"type":"store-failed","operation":"claim"}')
-    expect(inspect({ ...event })).not.toContain('4242')
-    expect(inspect(event, { depth: 10 })).not.toContain('4242')
-    expect(inspect(event, { depth: 10, showHidden: true })).toContain('4242')
+    expect(JSON.parse(JSON.stringify(event))).toEqual({
+      type: 'store-failed',
+      operation: 'claim',
+      error: { name: 'Error', message: 'card 4242', stack: error.stack },
+    })
   })
 })
 
@@ -117,7 +117,7 @@ describe('the events of a decision', () => {
     await answer
     const failed = events.find(({ type }) => type === 'run-failed')
     expect(failed).toMatchObject({ attempt: 1, durationMs: 250, timedOut: false, error })
-    expect(JSON.stringify(events)).not.toContain('4242')
+    expect(JSON.stringify(failed)).toContain('card 4242')
   })
 
   it('name an approval that was refused only where its id has the form of one', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Budget, Latecomers, Pauses } from '../../../src/pipeline/budget.js'
+import { Budget, Pauses, Slots, Turns } from '../../../src/pipeline/budget.js'
 import type { Clock } from '../../../src/util/clock.js'
 
 const epoch = Date.UTC(2026, 10, 20, 10)
@@ -99,28 +99,6 @@ describe('a budget', () => {
     expect(budget.take(null)).toBe(100)
   })
 
-  it('leaves half of what it holds where only what is to spare is taken', () => {
-    const budget = new Budget(10, clock)
-    let spare = 0
-    while (budget.takeSpare(null) === 0) spare++
-    expect([spare, drain(budget)]).toEqual([5, 5])
-  })
-
-  it('has something to spare when that half is full again, and tells when that is', () => {
-    const budget = new Budget(10, clock)
-    drain(budget)
-    expect(budget.takeSpare(null)).toBe(600)
-    elapsed += 599
-    expect(budget.takeSpare(null)).toBe(1)
-    elapsed += 1
-    expect([budget.takeSpare(null), budget.takeSpare(null)]).toEqual([0, 100])
-  })
-
-  it('leaves nothing where it holds one token', () => {
-    const budget = new Budget(0.5, clock)
-    expect([budget.takeSpare(null), budget.takeSpare(null)]).toEqual([0, 2_000])
-  })
-
   it('has a reserved token back when it is given back', () => {
     const budget = new Budget(10, clock)
     drain(budget)
@@ -151,57 +129,107 @@ describe('a budget', () => {
   })
 })
 
-describe('latecomers', () => {
-  it('are known for ten minutes after they last came', () => {
-    const latecomers = new Latecomers(clock)
-    expect([latecomers.has('a'), latecomers.add('a'), latecomers.add('a'), latecomers.has('a')]).toEqual([
-      ...[false, true, false, true],
-    ])
-    elapsed += 600_000
-    expect(latecomers.add('a')).toBe(false)
-    elapsed += 600_001
-    expect(latecomers.has('a')).toBe(false)
+describe('turns', () => {
+  const turnsOf = (perSecond: number): Turns => new Turns(new Budget(perSecond, clock), clock)
+
+  it('come at the pace of the budget, one after the other', () => {
+    const turns = turnsOf(2)
+    expect(['a', 'b', 'c', 'd'].map((id) => turns.take(id, null))).toEqual([0, 0, 500, 1_000])
   })
 
-  it('are forgotten, the longest ago first, where there are more than 10,000', () => {
-    const latecomers = new Latecomers(clock)
-    for (let each = 0; each <= 10_000; each++) latecomers.add(`req_${each}`)
-    expect([latecomers.has('req_0'), latecomers.has('req_1'), latecomers.has('req_10000')]).toEqual([false, true, true])
+  it('are paid once: an approval that comes when its turn is there takes no other token', () => {
+    const turns = turnsOf(2)
+    for (const id of ['a', 'b', 'c']) turns.take(id, null)
+    elapsed += 500
+    expect(turns.take('c', null)).toBe(0)
+    // The token of this half second was the one of `c`.
+    expect(turns.take('d', null)).toBe(500)
+  })
+
+  it('are forgotten two minutes after they were due', () => {
+    const turns = turnsOf(2)
+    for (const id of ['a', 'b', 'c']) turns.take(id, null)
+    elapsed += 500 + 120_001
+    // Both tokens of the burst are there again, and are taken anew.
+    expect([turns.take('c', null), turns.take('d', null), turns.take('e', null)]).toEqual([0, 0, 500])
+  })
+
+  it('of one assistant do not wait for those of another', () => {
+    const turns = turnsOf(1)
+    for (let each = 0; each < 100; each++) turns.take(`a${each}`, 'a')
+    expect(turns.take('b', 'b')).toBe(0)
   })
 })
 
 describe('a pause', () => {
-  it('lasts as long as it was told, and not a millisecond more', () => {
+  const leftMs = (pauses: Pauses, assistant: string | null): number => pauses.current(assistant)?.leftMs ?? 0
+
+  it('lasts as long as was said, and not a millisecond more, and says why', () => {
     const pauses = new Pauses(clock)
-    expect(pauses.leftMs(null)).toBe(0)
-    pauses.pause(null, 30_000)
-    expect(pauses.leftMs(null)).toBe(30_000)
+    expect(pauses.current(null)).toBeNull()
+    pauses.pause(null, 30_000, 'api-throttled')
+    expect(pauses.current(null)).toEqual({ leftMs: 30_000, reason: 'api-throttled' })
     elapsed += 29_999
-    expect(pauses.leftMs(null)).toBe(1)
+    expect(leftMs(pauses, null)).toBe(1)
     elapsed += 1
-    expect(pauses.leftMs(null)).toBe(0)
+    expect(pauses.current(null)).toBeNull()
   })
 
   it('is never shortened, and may be lengthened', () => {
     const pauses = new Pauses(clock)
-    pauses.pause('a', 30_000)
-    pauses.pause('a', 1_000)
-    expect(pauses.leftMs('a')).toBe(30_000)
-    pauses.pause('a', 60_000)
-    expect(pauses.leftMs('a')).toBe(60_000)
+    pauses.pause('a', 30_000, 'api-throttled')
+    pauses.pause('a', 1_000, 'api-key-refused')
+    expect(pauses.current('a')).toEqual({ leftMs: 30_000, reason: 'api-throttled' })
+    pauses.pause('a', 60_000, 'api-key-refused')
+    expect(pauses.current('a')).toEqual({ leftMs: 60_000, reason: 'api-key-refused' })
   })
 
-  it('is told as fresh once, and again after it was over', () => {
+  it('is reported as new once, and again after it was over', () => {
     const pauses = new Pauses(clock)
-    expect(pauses.pause('a', 1_000)).toBe(true)
-    expect(pauses.pause('a', 1_000)).toBe(false)
+    expect(pauses.pause('a', 1_000, 'api-throttled')).toBe(true)
+    expect(pauses.pause('a', 1_000, 'api-throttled')).toBe(false)
     elapsed += 1_000
-    expect(pauses.pause('a', 1_000)).toBe(true)
+    expect(pauses.pause('a', 1_000, 'api-throttled')).toBe(true)
   })
 
   it('holds for its assistant only', () => {
     const pauses = new Pauses(clock)
-    pauses.pause('a', 1_000)
-    expect([pauses.leftMs('b'), pauses.leftMs(null)]).toEqual([0, 0])
+    pauses.pause('a', 1_000, 'api-throttled')
+    expect([leftMs(pauses, 'b'), leftMs(pauses, null)]).toEqual([0, 0])
+  })
+})
+
+describe('slots', () => {
+  it('are taken until there are none, and again when one is given back', () => {
+    const slots = new Slots(2)
+    expect([slots.take(), slots.take(), slots.take(), slots.isFull]).toEqual([true, true, false, true])
+    slots.giveBack()
+    expect([slots.free, slots.take(), slots.take()]).toEqual([1, true, false])
+  })
+
+  it('leave a share to others where that is asked for', () => {
+    const slots = new Slots(4)
+    const leave = slots.share(1 / 4)
+    expect([1, 2, 3, 4].map(() => slots.take(leave))).toEqual([true, true, true, false])
+    expect(slots.take()).toBe(true)
+  })
+
+  it('leave none where there is one only', () => {
+    const slots = new Slots(1)
+    expect(slots.take(slots.share(1 / 4))).toBe(true)
+  })
+
+  it('report when one is free again and none was', () => {
+    const slots = new Slots(2)
+    let freed = 0
+    slots.onFree = () => freed++
+    slots.take()
+    slots.giveBack()
+    expect(freed).toBe(0)
+    slots.take()
+    slots.take()
+    slots.giveBack()
+    slots.giveBack()
+    expect(freed).toBe(1)
   })
 })

@@ -176,12 +176,28 @@ describe('who may use the page', () => {
     expect(simulator.list({ status: 'pending' })).toHaveLength(1)
   })
 
-  it('leaves the endpoints of the API as they are', async () => {
-    const headers = { 'x-api-key': apiKey, host: 'sim.internal:4010', origin: 'http://app.internal' }
+  it('leaves the endpoints of the API to agents at any address', async () => {
+    const headers = { 'x-api-key': apiKey, host: 'sim.internal:4010', 'x-forwarded-for': '203.0.113.9' }
     const answer = await call('POST', '/api/webhooks/inbound', headers, JSON.stringify(refund))
     expect(answer.status).toBe(200)
     expect(answer.headers['content-security-policy']).toBeUndefined()
   })
+
+  it.each(['http://app.internal', 'https://localhost.evil.example', 'null'])(
+    'refuses the endpoints of the API to a web site: %s',
+    async (origin) => {
+      const headers = { 'x-api-key': apiKey, origin }
+      expect((await call('POST', '/api/webhooks/inbound', headers, JSON.stringify(refund))).status).toBe(403)
+      expect(simulator.requests()).toEqual([])
+    },
+  )
+
+  it.each(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'])(
+    'refuses the page behind a proxy or a tunnel, which sends %s',
+    async (header) => {
+      expect((await call('GET', '/', { [header]: '203.0.113.9' })).status).toBe(403)
+    },
+  )
 
   it('is neither logged as a call of the API, nor meets its faults', async () => {
     simulator.faults.api = { status: 500 }

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createCallbackUrls } from '../../../src/submit/callback-url.js'
+import {
+  createCallbackUrl,
+  createCallbackUrls,
+  keysOfApiKeys,
+  keysOfSecrets,
+  readTokens,
+} from '../../../src/submit/callback-url.js'
 
 const secret = 'a secret of some length'
 const at = Date.parse('2026-11-20T10:00:00Z')
@@ -11,7 +17,8 @@ function urls(
   secrets: readonly string[] = [secret],
   now = at,
 ) {
-  return createCallbackUrls(target, secrets, () => now)
+  const made = createCallbackUrls(target, keysOfSecrets(secrets), () => now)
+  return { read: made.read, write: (ref: string, until: number) => made.write(ref, until, null) }
 }
 
 /** The URL as a receiver behind a proxy sees it. */
@@ -110,19 +117,53 @@ describe('a callback URL with a token', () => {
     expect(read?.(`${url}/${other}`)).toBeNull()
     expect(read?.(`${url}?copy=other`)).toBe('ref-1')
   })
+})
 
-  it('is not asked for without a secret, and the URL is the plain one', () => {
-    const { write, read } = urls('https://app.test/hook', [])
-    expect(write('ref-1', at)).toBe('https://app.test/hook')
-    expect(read).toBeUndefined()
+describe('a callback URL without a secret', () => {
+  const keys = keysOfApiKeys(
+    new Map([
+      ['billing', ['key of billing', 'older key of billing']],
+      ['support', ['key of support']],
+    ]),
+  )
+  const { write, read } = createCallbackUrls('https://app.test/hook', keys, () => at)
+
+  it('is signed with the first key of the assistant, and verified with every key', () => {
+    for (const assistant of ['billing', 'support']) expect(read(write('ref-1', at + hour, assistant))).toBe('ref-1')
+    const rotated = keysOfApiKeys(new Map([['billing', ['newest key', 'key of billing']]]))
+    const after = createCallbackUrls('https://app.test/hook', rotated, () => at)
+    expect(after.read(write('ref-1', at + hour, 'billing'))).toBe('ref-1')
+    expect(after.read(write('ref-1', at + hour, 'support'))).toBeNull()
+  })
+
+  it('shows nothing of the key that it was signed with', () => {
+    expect(write('ref-1', at + hour, 'billing')).not.toContain('key')
+  })
+})
+
+describe('createCallbackUrl', () => {
+  it('makes a URL whose token proves its reference, for two weeks', () => {
+    const { url, ref } = createCallbackUrl('https://app.test/hook', secret)
+    expect(readTokens(secret, Date.now)(url)).toBe(ref)
+    expect(readTokens(secret, () => Date.now() + 13 * 24 * hour)(url)).toBe(ref)
+    expect(readTokens(secret, () => Date.now() + 15 * 24 * hour)(url)).toBeNull()
+    expect(createCallbackUrl('https://app.test/hook', secret).ref).not.toBe(ref)
+  })
+
+  it('ends the token when it is told to', () => {
+    const { url, ref } = createCallbackUrl('https://app.test/hook', secret, { expiresAt: new Date(at + hour) })
+    expect(readTokens(secret, () => at)(url)).toBe(ref)
+    expect(readTokens(secret, () => at + hour + 1_000)(url)).toBeNull()
+  })
+
+  it.each([[''], ['too short'], [[]], [7]])('refuses the secret %j', (wrong) => {
+    expect(() => createCallbackUrl('https://app.test/hook', wrong as string)).toThrow(
+      expect.objectContaining({ code: 'option-invalid' }),
+    )
   })
 })
 
 describe('createCallbackUrls refuses', () => {
-  it('a URL that uses our parameter without a secret as well: one may be given later', () => {
-    expect(() => urls('https://app.test/hook?cq=1', [])).toThrow(expect.objectContaining({ code: 'option-invalid' }))
-  })
-
   it.each([
     ['a text that is no URL', 'not a url'],
     ['another scheme', 'ftp://app.test/hook'],
@@ -131,6 +172,8 @@ describe('createCallbackUrls refuses', () => {
     ['a function that loses the token', () => 'https://app.test/hook'],
     ['a function that glues the token to other text', (token: string) => `https://app.test/hook-${token}`],
     ['a function that returns no URL', (token: string) => token],
+    ['a function that puts the token where no server sees it', (token: string) => `https://app.test/hook#${token}`],
+    ['a function that makes it a password', (token: string) => `https://u:${token}@app.test/hook`],
   ])('%s', (_name, target) => {
     expect(() => urls(target)).toThrow(
       expect.objectContaining({ code: 'option-invalid', message: expect.stringContaining('callbackUrl') }),

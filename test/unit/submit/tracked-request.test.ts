@@ -1,9 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CheqpointError } from '../../../src/model/errors.js'
-import { type Tracked, writeDraft, writeJson } from '../../../src/submit/tracked-request.js'
+import { type Tracked, writeJson, writeRequest } from '../../../src/submit/tracked-request.js'
 
-const defaultExpiry = Date.parse('2026-11-27T10:00:00.000Z')
+const now = Date.parse('2026-11-20T10:00:00.000Z')
+const day = 86_400_000
+const defaultExpiry = now + 7 * day
+const limits = (assistants: ReadonlySet<string> | null = null) => ({
+  ...{ assistants, now, expiresAfterMs: 7 * day, maxDetailsBytes: 262_144 },
+})
 const tracked: Tracked = { action: 'process_refund', details: { orderId: '8842', amount: 120 } }
 
 /** Code and text of what is thrown. */
@@ -19,16 +24,17 @@ function thrown(write: () => unknown): readonly [string, string] {
 
 function draftError(parts: Readonly<Record<string, unknown>>, assistants: ReadonlySet<string> | null = null) {
   // Wrong types on purpose: callers without TypeScript exist.
-  return thrown(() => writeDraft({ ...tracked, ...parts } as Tracked, assistants, defaultExpiry))
+  return thrown(() => writeRequest({ ...tracked, ...parts } as Tracked, limits(assistants)))
 }
 
 describe('a draft', () => {
   it('holds the request as JSON, and defaults for what was not said', () => {
-    expect(writeDraft(tracked, null, defaultExpiry)).toEqual({
+    expect(writeRequest(tracked, limits())).toEqual({
       ref: null,
       action: 'process_refund',
       assistant: null,
       expiresAt: defaultExpiry,
+      expiresAfterMs: 7 * day,
       details: '{"orderId":"8842","amount":120}',
       context: 'null',
     })
@@ -37,7 +43,7 @@ describe('a draft', () => {
   it('holds everything that was said', () => {
     const expiresAt = new Date('2026-11-21T10:00:00.000Z')
     const said = { ...tracked, context: { tenant: 't1' }, expiresAt, assistant: 'billing', ref: 'ref_1' }
-    expect(writeDraft(said, new Set(['billing']), defaultExpiry)).toMatchObject({
+    expect(writeRequest(said, limits(new Set(['billing'])))).toMatchObject({
       ref: 'ref_1',
       assistant: 'billing',
       expiresAt: expiresAt.getTime(),
@@ -47,7 +53,7 @@ describe('a draft', () => {
 
   it('does not change with the objects that it was made of', () => {
     const details = { amount: 120 }
-    const draft = writeDraft({ ...tracked, details }, null, defaultExpiry)
+    const draft = writeRequest({ ...tracked, details }, limits())
     details.amount = 1
     expect(draft.details).toBe('{"amount":120}')
   })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type CheqpointEvent, createReceiver, type Receiver } from '../../../src/index.js'
+import { type CheqpointEvent, createReceiver, type TypedReceiver } from '../../../src/index.js'
 import { createSimulator, type Simulator } from '../../../src/simulator/index.js'
 import { fakeCallback } from '../../../src/testing/index.js'
 
@@ -12,7 +12,7 @@ const callbackUrl = 'https://app.test/hooks'
 
 let simulator: Simulator
 let baseUrl: string
-let receiver: Receiver
+let receiver: TypedReceiver
 let seen: (string | null)[]
 let events: CheqpointEvent[]
 
@@ -28,7 +28,7 @@ afterEach(async () => {
   await simulator.close()
 })
 
-function open(rest: { readonly callbackUrl?: string; readonly callbackSecret?: string } = {}): Receiver {
+function open(rest: { readonly callbackUrl?: string; readonly callbackSecret?: string } = {}): TypedReceiver {
   return createReceiver({
     apiKey,
     baseUrl,

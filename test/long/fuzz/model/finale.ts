@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { kept } from '../../../support/kept.js'
 import type { Model } from './model.js'
 import { checkPromises } from './promises.js'
 import type { World } from './world.js'
@@ -7,7 +8,7 @@ const rounds = 60
 
 /**
  * All that went wrong is mended, everything is decided, and time goes by. Throws where something that is followed is
- * then neither done nor left to a person.
+ * then neither completed nor left to a person.
  */
 export async function expectGoodEnd(model: Model, world: World): Promise<void> {
   world.api = 'answers'
@@ -29,15 +30,15 @@ export async function expectGoodEnd(model: Model, world: World): Promise<void> {
     if (await isOver(model, world)) break
   }
   for (const id of model.ids.keys()) {
-    const state = (await world.store.get(id))?.state
-    assert.ok(state === undefined || state === 'done' || state === 'parked', `${id} is ${state} in the end`)
+    const state = (await kept(world.store, id))?.state
+    assert.ok(state === undefined || state === 'completed' || state === 'parked', `${id} is ${state} in the end`)
   }
   assert.deepEqual(world.strays, [], 'errors without a code')
 }
 
 async function isOver({ ids }: Model, { store }: World): Promise<boolean> {
   for (const id of ids.keys()) {
-    const state = (await store.get(id))?.state
+    const state = (await kept(store, id))?.state
     if (state === 'pending' || state === 'claimed') return false
   }
   return true

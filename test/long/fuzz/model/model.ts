@@ -4,7 +4,7 @@ export interface Known {
   life: number
   /** When its present life began. */
   since: number
-  /** Registered, and neither done nor cancelled as far as anybody was told. */
+  /** Registered, and neither completed nor cancelled as far as was reported. */
   open: boolean
   /** When it was cancelled in this life. */
   cancelledAt: number | null
@@ -12,8 +12,8 @@ export interface Known {
   retries: number
   /** How often it had been revived when it was seen parked last; `null` where it never was. */
   parkedAt: number | null
-  /** What stood sealed when somebody last looked. */
-  sealed: string | null
+  /** The decision that was recorded when it was last read. */
+  recorded: string | null
   /** When somebody asked by hand, past every gap. */
   readonly manual: number[]
 }
@@ -33,7 +33,7 @@ export function newModel(): Model {
     cancelledAt: null,
     retries: 0,
     parkedAt: null,
-    sealed: null,
+    recorded: null,
     manual: [],
   })
   return { ids: new Map(idPool.map((id) => [id, known()])) }

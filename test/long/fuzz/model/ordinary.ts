@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { kept } from '../../../support/kept.js'
 import { readAnswer } from '../answers.js'
 import { anyId, anySide, command, type Drawn, set } from './command.js'
 import { type Model, of } from './model.js'
@@ -31,14 +32,15 @@ async function track(model: Model, world: World, which: string): Promise<void> {
     cancelledAt: null,
     retries: 0,
     parkedAt: null,
-    sealed: null,
+    recorded: null,
   })
 }
 
 /** A callback that came before the API shows the decision is not lost in a long wait. */
 async function expectSoon({ store }: World, which: string): Promise<void> {
-  const shown = await store.get(which)
-  if (shown?.state === 'pending') assert.ok(shown.dueInMs <= minIntervalMs, `${which} is not looked at again soon`)
+  const shown = await kept(store, which)
+  if (shown?.state === 'pending')
+    assert.ok((shown.dueInMs ?? Number.NaN) <= minIntervalMs, `${which} is not polled again soon`)
 }
 
 export const often: readonly Drawn[] = [

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Snapshot } from '../../../../src/index.js'
+import { type Kept, kept } from '../../../support/kept.js'
 import { type Known, type Model, of } from './model.js'
 import { longestDueMs, maxAttempts, minIntervalMs, original, type Start, type Verdict, type World } from './world.js'
 
@@ -13,7 +13,7 @@ export async function checkPromises(model: Model, world: World): Promise<void> {
     if (known.life === 0) continue
     const starts = world.starts.filter((start) => start.id === id && start.at >= known.since)
     checkStarts(id, starts, known, world)
-    const shown = await world.store.get(id)
+    const shown = await kept(world.store, id)
     await checkRecord(id, shown, model, world)
     checkQuestions(id, known, world)
   }
@@ -31,7 +31,7 @@ function checkStarts(id: string, starts: readonly Start[], { since, cancelledAt,
     if (before !== undefined) assert.ok(run.fence > before.run.fence, `the fence of ${id} did not rise`)
     assert.deepEqual(withoutVia(start), first && withoutVia(first), `${id} ran with two decisions`)
     assert.equal(run.idempotencyKey, `cheqpoint:${id}`)
-    if (done[0] !== undefined) assert.ok(start.at <= done[0].at, `${id} ran after it was done`)
+    if (done[0] !== undefined) assert.ok(start.at <= done[0].at, `${id} ran after it was completed`)
     if (cancelledAt !== null) assert.ok(start.at <= cancelledAt, `${id} ran after it was cancelled`)
     const told = world.said.filter((each) => each.id === id && each.at >= since && each.at <= start.at)
     assert.ok(
@@ -61,31 +61,32 @@ function agrees({ status, modifiedDetails, note, ...rest }: Start['decision'], v
   )
 }
 
-async function checkRecord(id: string, shown: Snapshot | null, model: Model, world: World): Promise<void> {
+async function checkRecord(id: string, shown: Kept | null, model: Model, world: World): Promise<void> {
   const known = of(model, id)
   if (shown === null) return assert.ok(!known.open, `${id} was lost`)
-  if (shown.state === 'done') {
-    const { outcome } = shown.tombstone
-    if (known.open && outcome !== 'cancelled') {
+  if ('outcome' in shown) {
+    if (known.open && shown.outcome !== 'cancelled') {
       const returned = world.starts.some(
         (start) => start.id === id && start.at >= known.since && start.ended === 'returned',
       )
-      assert.ok(returned, `${id} is done, and no run of it returned`)
+      assert.ok(returned, `${id} is completed, and no run of it returned`)
     }
     known.open = false
     return
   }
   assert.ok(known.open, `${id} came back`)
-  if (known.sealed !== null) assert.equal(shown.sealed, known.sealed, `the sealed decision of ${id} changed`)
-  known.sealed = shown.sealed
+  const recorded = shown.decision === null ? null : JSON.stringify(shown.decision)
+  if (known.recorded !== null) assert.equal(recorded, known.recorded, `the recorded decision of ${id} changed`)
+  known.recorded = recorded
   if (shown.state === 'parked') {
     known.parkedAt = known.retries
     return
   }
   assert.notEqual(known.parkedAt, known.retries, `${id} left its parking place by itself`)
-  assert.ok(shown.dueInMs <= longestDueMs, `${id} is due in ${shown.dueInMs} ms`)
-  const next = await world.store.nextDueInMs()
-  assert.ok(next !== null && next <= Math.max(shown.dueInMs, 0), `${id} is not in the due index`)
+  const { dueInMs } = shown
+  assert.ok(dueInMs !== null && dueInMs <= longestDueMs, `${id} is due in ${dueInMs} ms`)
+  const { nextDueInMs: next } = await world.store.takeDue(0, 1)
+  assert.ok(next !== null && next <= Math.max(dueInMs, 0), `${id} is not in the due index`)
 }
 
 /** One question about an approval in each gap, whoever asks, but for a person. */

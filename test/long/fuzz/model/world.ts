@@ -3,9 +3,9 @@ import {
   type CheqpointEvent,
   createReceiver,
   type Decision,
-  type Receiver,
   type Run,
   type Store,
+  type TypedReceiver,
 } from '../../../../src/index.js'
 import { agent } from '../bench.js'
 import type { FakeTime } from '../time.js'
@@ -62,7 +62,7 @@ export class World {
   /** Takes away what is remembered of a finished approval, where it is remembered. */
   readonly loseTombstone: (id: string) => Promise<void>
   /** The one who registers, cancels and retries: nothing befalls it. */
-  readonly operator: Receiver
+  readonly operator: TypedReceiver
 
   constructor({
     time,
@@ -106,7 +106,7 @@ export class World {
     return json({ id, decidedAt: null, ...verdict })
   }
 
-  openProcess(way: SeverableStore, process: Process): Receiver {
+  openProcess(way: SeverableStore, process: Process): TypedReceiver {
     const upstream = new Upstream()
     upstream.answer = (path) => this.answer(path)
     const onEvent = (event: CheqpointEvent): void => {
@@ -120,7 +120,7 @@ export class World {
     upstream: Upstream,
     onEvent: (event: CheqpointEvent) => void,
     onDecision: (decision: Decision, run: Run) => unknown,
-  ): Receiver {
+  ): TypedReceiver {
     return createReceiver({
       ...{ apiKey: 'cq_live_model', dispatcher: upstream, clock: this.time, store, onEvent, onDecision, retentionMs },
       ...{ guarantee: this.guarantee, sweep: 'elsewhere', confirm: { minIntervalMs, requestsPerSecond: 1_000 } },
@@ -133,7 +133,7 @@ export class World {
 /** One process: a receiver, its way to the store, and how its handler behaves. */
 export class Process {
   readonly way: SeverableStore
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   mode: HandlerMode = 'returns'
   readonly #world: World
   readonly #hanging = new Set<(how: 'returns' | 'throws') => void>()

@@ -1,0 +1,86 @@
+import { appendFileSync } from 'node:fs'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isCheqpointError } from '../../../src/model/errors.js'
+import { sqliteStore } from '../../../src/stores/sql/sqlite-store.js'
+import type { Entry } from '../../../src/stores/store.js'
+import { sqliteClients } from '../../support/sql-clients.js'
+import { fakeRun } from '../../support/sql-runs.js'
+
+/** What a worker does. It is killed, unless `forMs` says when it ends by itself. */
+export interface WorkerPlan {
+  readonly client: string
+  readonly path: string
+  readonly log: string
+  readonly name: string
+  /** Prints how late timers fired, in milliseconds, and ends. */
+  readonly forMs?: number | undefined
+}
+
+// The plan was written by the harness.
+const { client, path, log, name, forMs } = JSON.parse(process.argv[2] ?? '') as WorkerPlan
+const database = sqliteClients[client]?.(path)
+if (database === undefined) throw new Error(`no client ${client}`)
+// The store sets its own; the transactions of this file shall not wait synchronously either.
+database.exec('PRAGMA busy_timeout = 0')
+const store = sqliteStore(database)
+// A line that was appended survives the death of the process.
+const note = (text: string) => appendFileSync(log, `${text}\n`)
+process.once('disconnect', () => process.exit(1))
+
+const started = performance.now()
+await store.check?.()
+database.exec('CREATE TABLE IF NOT EXISTS effects (key TEXT)')
+note(`ready ${name} ${Math.round(performance.now() - started)}`)
+const delay = monitorEventLoopDelay({ resolution: 1 })
+delay.enable()
+
+const isOver = () => forMs !== undefined && performance.now() - started > forMs
+await Promise.all(Array.from({ length: 4 }, (_, lane) => work(`${name}-${lane}`)))
+process.send?.({ name, percentiles: [50, 90, 99, 99.9, 100].map((of) => delay.percentile(of) / 1e6) })
+process.disconnect?.()
+
+/** Creates keys, moves them on, and completes those that are due, its own and those of dead workers. */
+async function work(lane: string): Promise<void> {
+  for (let round = 0; !isOver(); round++) {
+    try {
+      await advance(`a:${lane}-${round}`, { stamp: `${lane}-${round}-new`, dueAt: 1, parkedAt: null, state: {} }, null)
+      for (const key of (await store.takeDue(2, 200)).keys) await complete(key, `${lane}-${round}`)
+    } catch (error) {
+      if (!isCheqpointError(error, 'store-busy') && !isBusy(error)) throw error
+    }
+    if (forMs !== undefined) await sleep(Math.random() * 5)
+  }
+}
+
+async function complete(key: string, token: string): Promise<void> {
+  const { entry } = await store.read(key)
+  if (entry === null || entry.state['done'] === true) return
+  const claimed = { ...entry, stamp: `${token}-claim`, state: { token, done: false, text: 'x'.repeat(2_000) } }
+  if (!(await advance(key, claimed, entry.stamp))) return
+  const run = fakeRun(key, token, claimed.stamp)
+  note(`try ${key} ${run.stamp}`)
+  database?.exec('BEGIN IMMEDIATE')
+  try {
+    database?.prepare('INSERT INTO effects (key) VALUES (?)').run(key)
+    store.completeIn(run)
+    database?.exec('COMMIT')
+  } catch (error) {
+    database?.exec('ROLLBACK')
+    if (!isCheqpointError(error, 'lease-lost')) throw error
+    return
+  }
+  note(`ack ${key} ${run.stamp}`)
+}
+
+async function advance(key: string, entry: Entry, expected: string | null): Promise<boolean> {
+  note(`try ${key} ${entry.stamp}`)
+  const written = await store.write(key, expected, entry)
+  if (written) note(`ack ${key} ${entry.stamp}`)
+  return written
+}
+
+/** Another process writes; BEGIN IMMEDIATE of this file is not repeated by the store. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && /locked|busy/i.test(error.message)
+}

@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { failure, refund, submitBench } from '../support/submit-bench.js'
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('what Cheqpoint says of a submission that it refuses', () => {
+  it.each([
+    ['its message', { message: 'Plan limit reached', error: 'limit' }, 'Plan limit reached'],
+    ['its error, where there is no message', { error: 'summary is required' }, 'summary is required'],
+    ['the text, where that is no JSON', 'Too many requests', 'Too many requests'],
+  ])('is in error.apiMessage: %s', async (_words, body, expected) => {
+    const { receiver, api } = submitBench()
+    api.onPost = () => ({ status: 422, body })
+    expect(await failure(receiver.submit(refund))).toMatchObject({ code: 'submission-refused', apiMessage: expected })
+  })
+
+  it('is at most 200 characters, on one line, and without a key', async () => {
+    const { receiver, api } = submitBench()
+    api.onPost = () => ({ status: 401, body: { message: `key cq_live_CANARY\n\u001b[31mis wrong ${'x'.repeat(300)}` } })
+    const { apiMessage = '', message } = await failure(receiver.submit(refund))
+    expect(apiMessage).not.toContain('CANARY')
+    expect(apiMessage).toContain('cq_live_…')
+    expect(apiMessage).not.toContain('\n')
+    expect(apiMessage.replaceAll(/\\u\{\w+\}/g, '?').length).toBeLessThanOrEqual(200)
+    expect(message).not.toContain('xxx')
+  })
+
+  it('is absent where it says nothing', async () => {
+    const { receiver, api } = submitBench()
+    api.onPost = () => ({ status: 400, body: '' })
+    expect((await failure(receiver.submit(refund))).apiMessage).toBeUndefined()
+  })
+})

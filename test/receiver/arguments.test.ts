@@ -1,0 +1,107 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { TypedReceiver } from '../../src/index.js'
+import { callbackRequest } from '../support/callback.js'
+import { FaultyStore } from '../support/runs-store.js'
+import { failure, SubmitApi, submitBench, tracked } from '../support/submit-bench.js'
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const request = { action: 'a', summary: 's', details: {} }
+const ids: readonly unknown[] = [undefined, null, 7, '', '..', 'a/b', {}, ['req_1']]
+const numbers: readonly unknown[] = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null, {}]
+const groups: readonly unknown[] = [null, 7, 'text', [], { unknown: 1 }]
+
+type Method = keyof TypedReceiver
+/** Method, the arguments to give, and the code that they are refused with. */
+const rows: readonly (readonly [Method, readonly (readonly unknown[])[], string])[] = [
+  ...(['resolve', 'retry', 'cancel', 'wait'] as const).map(
+    (method) => [method, ids.map((id) => [id]), 'id-invalid'] as const,
+  ),
+  ['track', ids.map((id) => [id, tracked]), 'id-invalid'],
+  ['track', [undefined, ...groups].map((given) => ['req_1', given]), 'argument-invalid'],
+  ['track', [{}, { action: 7, details: {} }, { action: 'a' }].map((given) => ['req_1', given]), 'argument-invalid'],
+  ['track', ['ref with space', '', 7, 'x'.repeat(65)].map((ref) => ['req_1', { ...tracked, ref }]), 'argument-invalid'],
+  ['track', ['2026', 7, new Date('x')].map((expiresAt) => ['req_1', { ...tracked, expiresAt }]), 'argument-invalid'],
+  ['submit', [undefined, ...groups].map((given) => [given]), 'argument-invalid'],
+  ['submit', groups.map((given) => [request, given]), 'argument-invalid'],
+  ['submit', ['', 7, {}, null].map((summary) => [{ ...request, summary }]), 'argument-invalid'],
+  ['submit', ['', 7, {}, null].map((idempotencyKey) => [request, { idempotencyKey }]), 'argument-invalid'],
+  ['submit', numbers.map((maxWaitMs) => [request, { maxWaitMs }]), 'argument-invalid'],
+  ['submit', ['callbackUrl', 'expiresAt', 'maxWaitMs'].map((name) => [{ ...request, [name]: 1 }]), 'argument-invalid'],
+  ['wait', groups.map((given) => ['req_1', given]), 'argument-invalid'],
+  ['wait', numbers.map((timeoutMs) => ['req_1', { timeoutMs }]), 'argument-invalid'],
+  ['wait', [{}, 7, null, new AbortController()].map((signal) => ['req_1', { signal }]), 'argument-invalid'],
+  ['reconcile', groups.map((given) => [given]), 'argument-invalid'],
+  ['reconcile', [...numbers, 0].map((limit) => [{ limit }]), 'argument-invalid'],
+  ['reconcile', numbers.map((timeoutMs) => [{ timeoutMs }]), 'argument-invalid'],
+  ['reconcile', [[{ signal: {} }]], 'argument-invalid'],
+  ...(['parked', 'unconfirmed'] as const).flatMap(
+    (method) =>
+      [
+        [method, groups.map((given) => [given]), 'argument-invalid'],
+        [method, [...numbers, 0, 1_001].map((limit) => [{ limit }]), 'argument-invalid'],
+        [method, [7, {}, null].map((cursor) => [{ cursor }]), 'argument-invalid'],
+      ] as const,
+  ),
+  ['discard', [undefined, null, 7, '', {}].map((ref) => [ref]), 'argument-invalid'],
+  ['start', [...groups, { unref: 1 }, { unref: 'yes' }].map((given) => [given]), 'argument-invalid'],
+  ['close', groups.map((given) => [given]), 'argument-invalid'],
+  ['close', numbers.map((drainMs) => [{ drainMs }]), 'argument-invalid'],
+  ['callbackUrl', groups.map((given) => [given]), 'argument-invalid'],
+  ['callbackUrl', [[{ assistant: 'unknown' }], [{ assistant: 7 }]], 'argument-invalid'],
+  ['handle', [undefined, null, 7, {}, 'text'].map((given) => [given]), 'argument-invalid'],
+  ['fetch', [undefined, null, 7, {}, 'https://app.test'].map((given) => [given]), 'argument-invalid'],
+]
+
+describe.each(rows)('%s()', (method, all, code) => {
+  it(`refuses with ${code}, and asks neither the store nor the API: ${all.map(shown).join(' ')}`, async () => {
+    for (const args of all) {
+      const faulty = new FaultyStore()
+      const { receiver, api } = submitBench(
+        { store: faulty.store, callbackUrl: 'https://app.test/hook' },
+        new SubmitApi(),
+      )
+      // What the types rule out, plain JavaScript may send.
+      const call = receiver[method] as (...given: readonly unknown[]) => unknown
+      const error = await failure((async () => call(...args))())
+      expect(error.code, shown(args)).toBe(code)
+      expect(faulty.calls.filter(({ method: called }) => called !== 'check')).toEqual([])
+      expect(api.gets).toEqual([])
+    }
+  })
+})
+
+/** Arguments as the name of a test. */
+function shown(args: readonly unknown[]): string {
+  return args
+    .map((arg) => (typeof arg === 'object' && arg !== null ? JSON.stringify(arg) : String(arg)))
+    .join(', ')
+    .slice(0, 60)
+}
+
+describe('a wrong call', () => {
+  it('of handle() with a Request names the right one', async () => {
+    const { receiver } = submitBench()
+    // A mistake that TypeScript finds, and JavaScript does not.
+    const given = callbackRequest('req_1') as unknown as Parameters<typeof receiver.handle>[0]
+    expect((await failure(receiver.handle(given))).message).toContain('receiver.fetch(request)')
+  })
+
+  it('with a name that is misspelt says which was meant', async () => {
+    const { receiver } = submitBench()
+    // The same.
+    const options = { timeoutMS: 5 } as object
+    expect((await failure(receiver.wait('req_1', options))).message).toContain('did you mean timeoutMs?')
+  })
+
+  it('does not count: the receiver works as before', async () => {
+    const { receiver } = submitBench()
+    await failure(receiver.close({ drainMs: -1 }))
+    expect(await receiver.track('req_1', tracked)).toBe(true)
+  })
+})

@@ -1,0 +1,85 @@
+import { createServer, type Socket } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createClient } from '../../src/index.js'
+import { failure } from '../support/submit-bench.js'
+
+/*
+ * Over real sockets: a server that closes idle connections, as servers do, in the moment at which one is used again.
+ */
+
+/** What the server does with the nth request of all, after it arrived. */
+type Act = (socket: Socket, path: string) => void
+
+function answer(socket: Socket, path: string): void {
+  const id = path.split('/').at(-1)
+  const body = JSON.stringify({ id, approvalId: id, status: 'PENDING' })
+  socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+}
+
+const reset: Act = (socket) => socket.resetAndDestroy()
+// Ended in order, so that what was written arrives.
+const half: Act = (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 80\r\n\r\n{"id":')
+
+async function server(acts: readonly Act[]) {
+  const requests: string[] = []
+  const tcp = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.on('data', (data) => {
+      const [method = '', path = ''] = data.toString().split(' ')
+      // A body that comes in a packet of its own begins no request.
+      if (!/^(GET|POST)$/.test(method)) return
+      requests.push(method)
+      const act = acts[requests.length - 1] ?? answer
+      act(socket, path)
+    })
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => tcp.once('listening', resolve))
+  const address = tcp.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const client = createClient({ apiKey: 'cq_live_test', baseUrl: `http://127.0.0.1:${port}` })
+  onTestFinished(async () => {
+    await client.close()
+    tcp.close()
+  })
+  return { client, requests }
+}
+
+const request = { action: 'a', summary: 's', details: {} }
+
+describe('a connection that was used before, and is gone when it is used again', () => {
+  it('costs a GET nothing: it is sent once more', async () => {
+    const { client, requests } = await server([answer, reset])
+    await client.get('req_1')
+    expect(await client.get('req_2')).toMatchObject({ id: 'req_2', status: 'pending' })
+    expect(requests).toEqual(['GET', 'GET', 'GET'])
+  })
+
+  it('fails a GET that fails again', async () => {
+    const { client, requests } = await server([answer, reset, reset])
+    await client.get('req_1')
+    expect(await failure(client.get('req_2'))).toMatchObject({ code: 'api-broken-off' })
+    expect(requests).toEqual(['GET', 'GET', 'GET'])
+  })
+
+  it.each(['inbound', 'request'] as const)('fails a POST of %s, which is never sent twice', async (method) => {
+    const { client, requests } = await server([answer, reset])
+    await client.get('req_1')
+    expect(await failure(client[method](request))).toMatchObject({ code: 'api-broken-off' })
+    expect(requests).toEqual(['GET', 'POST'])
+  })
+
+  it('fails a GET of whose response the head had arrived', async () => {
+    const { client, requests } = await server([answer, half])
+    await client.get('req_1')
+    expect(await failure(client.get('req_2'))).toMatchObject({ code: 'api-broken-off' })
+    expect(requests).toEqual(['GET', 'GET'])
+  })
+})
+
+describe('a connection that is new', () => {
+  it('and breaks off fails a GET, which is not sent again', async () => {
+    const { client, requests } = await server([reset])
+    expect(await failure(client.get('req_1'))).toMatchObject({ code: 'api-broken-off' })
+    expect(requests).toEqual(['GET'])
+  })
+})

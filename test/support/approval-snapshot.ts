@@ -1,0 +1,92 @@
+import * as steps from '../../src/approvals/approval.js'
+import {
+  approvalKey,
+  readApproval,
+  readReservation,
+  reservationKey,
+  type TrackedRequest,
+} from '../../src/approvals/entry.js'
+import { Records } from '../../src/approvals/records.js'
+import { markSent, reserve } from '../../src/approvals/reservation.js'
+import type { ConfirmedDecision, ParkReason, Store, Stored } from '../../src/index.js'
+import { systemClock } from '../../src/util/clock.js'
+
+/** What a store holds of an approval, in one flat object. */
+export interface Snapshot {
+  readonly state: 'pending' | 'claimed' | 'parked' | 'completed' | 'unreadable'
+  readonly fence?: number
+  readonly attempts?: number
+  readonly decision?: ConfirmedDecision | null
+  /** When it is due, in milliseconds from now; negative where it is overdue, `null` where it is not due at all. */
+  readonly dueInMs: number | null
+  readonly reason?: ParkReason
+  readonly note?: string
+  readonly outcome?: string
+  readonly result?: string | null
+}
+
+/** What stands under the key of an approval now; `null` where nothing does. */
+export async function snapshotOf(store: Store, approvalId: string): Promise<Snapshot | null> {
+  return readSnapshot(await store.read(approvalKey(approvalId)))
+}
+
+export function readSnapshot(stored: Stored): Snapshot | null {
+  const { now, entry } = stored
+  const known = readApproval(stored)
+  if (known === null) return null
+  const dueInMs = typeof entry?.dueAt === 'number' ? entry.dueAt - now : null
+  if (known === 'unreadable') return { state: 'unreadable', dueInMs }
+  if (known.kind === 'completed') {
+    const { outcome, decision, result } = known
+    return { state: 'completed', dueInMs, outcome, decision, result }
+  }
+  const { fence, attempts, decision, parked } = known
+  const state = parked !== null ? 'parked' : steps.isLeased(known, now) ? 'claimed' : 'pending'
+  return { state, fence, attempts, decision, dueInMs, ...parked }
+}
+
+/** Whether a reservation is open, what is left of it, or that nothing is. */
+export async function reservationOf(store: Store, ref: string): Promise<string | null> {
+  const known = readReservation(await store.read(reservationKey(ref)))
+  return known === null || known === 'unreadable' ? known : known.kind
+}
+
+/** Reads and writes entries as a receiver does. */
+export function recordsOf(store: Store): Records {
+  return new Records({ store, clock: systemClock, random: () => 0.5 })
+}
+
+const nothing: TrackedRequest = {
+  ...{ ref: null, action: 'process_refund', assistant: null, expiresAt: null, expiresAfterMs: null },
+  ...{ details: '{}', context: 'null' },
+}
+
+/** Writes an approval past any receiver. */
+export async function addApproval(
+  store: Store,
+  approvalId: string,
+  request: Partial<TrackedRequest> = {},
+  dueInMs = 0,
+): Promise<void> {
+  const records = recordsOf(store)
+  const by = records.newToken()
+  const beginning = { dueInMs, decision: null, parked: null }
+  await records.change(approvalKey(approvalId), (stored) =>
+    steps.add(stored, { by, request: { ...nothing, ...request }, beginning }),
+  )
+}
+
+/** Writes a submission that was sent and has no id yet, past any receiver. */
+export async function addReservation(store: Store, ref: string, dueInMs: number): Promise<void> {
+  const records = recordsOf(store)
+  const owner = records.newToken()
+  const key = reservationKey(ref)
+  const command = { owner, request: { ...nothing, ref }, digest: null, dueInMs, inFlightMs: 15_000 }
+  await records.change(key, (stored) => reserve(stored, command))
+  await records.change(key, (stored) => markSent(stored, { owner, dueInMs }))
+}
+
+/** Makes an approval due now, as a callback does that found no room. */
+export async function nudgeNow(store: Store, approvalId: string): Promise<void> {
+  await recordsOf(store).change(approvalKey(approvalId), (stored) => steps.nudge(stored, { withinMs: 0 }))
+}

@@ -1,0 +1,66 @@
+import {
+  approvalKey,
+  type OpenApproval,
+  readApproval,
+  reservationKey,
+  type Tombstone,
+} from '../../src/approvals/entry.js'
+import type { Entry, Store } from '../../src/index.js'
+
+/** What a store holds of an approval, for tests to look at. */
+export type Kept = (Omit<OpenApproval, 'kind' | 'v'> | Omit<Tombstone, 'kind' | 'v'>) & {
+  readonly state: 'pending' | 'claimed' | 'parked' | 'completed'
+  /** `null` where it is not in the due index. */
+  readonly dueInMs: number | null
+}
+
+/** What the store holds under an approval id, or `null`. */
+export async function kept(store: Store, approvalId: string): Promise<Kept | null> {
+  const stored = await store.read(approvalKey(approvalId))
+  const known = readApproval(stored)
+  if (known === null) return null
+  if (known === 'unreadable') throw new Error(`what is stored of ${approvalId} cannot be read`)
+  const dueAt = stored.entry?.dueAt ?? null
+  const dueInMs = dueAt === null ? null : dueAt - stored.now
+  const { v: _, kind, ...rest } = known
+  if (kind === 'completed') return { ...rest, state: 'completed', dueInMs }
+  const state = known.parked !== null ? 'parked' : known.leaseEnd !== null ? 'claimed' : 'pending'
+  return { ...rest, state, dueInMs }
+}
+
+/** Changes what is stored under an approval id, as another process or an accident would. */
+export async function rewrite(
+  store: Store,
+  approvalId: string,
+  change: (entry: Entry) => Partial<Omit<Entry, 'stamp'>>,
+): Promise<void> {
+  await rewriteKey(store, approvalKey(approvalId), change)
+}
+
+let stamps = 0
+
+async function rewriteKey(
+  store: Store,
+  key: string,
+  change: (entry: Entry) => Partial<Omit<Entry, 'stamp'>>,
+): Promise<void> {
+  const { entry } = await store.read(key)
+  if (entry === null) throw new Error(`nothing is stored under ${key}`)
+  const written = await store.write(key, entry.stamp, { ...entry, ...change(entry), stamp: `test.${stamps++}` })
+  if (!written) throw new Error(`another writer was faster under ${key}`)
+}
+
+/** Another process takes the lease over, as it may once that ran out. */
+export async function takeOver(store: Store, approvalId: string, leaseMs: number = 30_000): Promise<void> {
+  const { now } = await store.read(approvalKey(approvalId))
+  const leaseEnd = now + leaseMs
+  await rewrite(store, approvalId, ({ state }) => {
+    return { dueAt: leaseEnd, state: { ...state, holder: 'another', fence: Number(state['fence']) + 1, leaseEnd } }
+  })
+}
+
+/** Makes a reference due now. */
+export async function makeDue(store: Store, ref: string): Promise<void> {
+  const { now } = await store.read(reservationKey(ref))
+  await rewriteKey(store, reservationKey(ref), () => ({ dueAt: now }))
+}

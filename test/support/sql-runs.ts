@@ -1,0 +1,61 @@
+import { type Completable, type Completion, completion, type Entry, type Store } from '../../src/stores/store.js'
+
+/** A run as the stores see one. */
+export interface FakeRun extends Completable {
+  /** The stamp of the entry that completes it. */
+  readonly stamp: string
+  /** Whether its renewals were ended. */
+  readonly settled: () => boolean
+}
+
+const long = 3_600_000
+let drawn = 0
+
+/** A run under a key, which holds the entry with this stamp while the state names its token. */
+export function fakeRun(key: string, token: string, heldStamp: string): FakeRun {
+  const stamp = `done-${token}-${drawn++}`
+  let settled = false
+  const complete = (result: unknown): Completion => {
+    // The tests pass JSON.
+    const entry: Entry = { stamp, dueAt: null, parkedAt: null, state: { token, done: true, result: result as null } }
+    return {
+      key,
+      settle: async () => {
+        settled = true
+      },
+      step(stored) {
+        if (stored === undefined) return { expected: heldStamp, entry, keepMs: long }
+        const now = stored.entry
+        const isOurs = now !== null && now.state['token'] === token && now.state['done'] !== true
+        return isOurs ? { expected: now.stamp, entry, keepMs: long } : null
+      },
+    }
+  }
+  return { stamp, settled: () => settled, [completion]: complete }
+}
+
+/** Claims a key for a token: over nothing, or over what is stored and not completed, as the state machine does. */
+export async function claim(store: Store, key: string, token: string): Promise<FakeRun> {
+  const stamp = `claim-${token}-${drawn++}`
+  await overwrite(store, key, { stamp, dueAt: long * 1e6, parkedAt: null, state: { token, done: false } })
+  return fakeRun(key, token, stamp)
+}
+
+/** Gives an entry another stamp and leaves the rest, as a nudge does. */
+export async function nudge(store: Store, key: string): Promise<boolean> {
+  const { entry } = await store.read(key)
+  if (entry === null) return false
+  return store.write(key, entry.stamp, { ...entry, stamp: `nudge-${drawn++}` })
+}
+
+/** Whether the entry is completed, and by which token. */
+export async function completedBy(store: Store, key: string): Promise<unknown> {
+  const { entry } = await store.read(key)
+  return entry?.state['done'] === true ? entry.state['token'] : null
+}
+
+async function overwrite(store: Store, key: string, entry: Entry): Promise<void> {
+  const stored = (await store.read(key)).entry
+  if (stored?.state['done'] === true) throw new Error(`${key} is completed`)
+  if (!(await store.write(key, stored?.stamp ?? null, entry))) throw new Error(`another writer won ${key}`)
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { add, claim } from '../../../src/approvals/approval.js'
+import { complete, park, recordDecision } from '../../../src/approvals/holder.js'
+import { cancel, parkUnheld, retry } from '../../../src/approvals/operator.js'
+import { approved, beginning, damaged, later, newer, nothing, request, through } from './samples.js'
+
+const leaseMs = 30_000
+const keepMs = 900_000
+const pending = through(nothing, (stored) => add(stored, { by: 'op', request, beginning }))
+const claimed = through(pending, (stored) => claim(stored, { token: 'a', leaseMs }))
+const recorded = through(claimed, (stored) =>
+  recordDecision(stored, { token: 'a', leaseMs, decision: approved, countAttempt: true }),
+)
+const parked = through(recorded, (stored) => park(stored, { token: 'a', reason: 'handler-failed', note: '' }))
+const completed = through(recorded, (stored) => complete(stored, { token: 'a', result: null, keepMs }))
+
+describe('parkUnheld', () => {
+  const parking = { token: 'b', reason: 'too-many-attempts' } as const
+
+  it('parks what nobody holds, or whose lease ran out', () => {
+    for (const stored of [pending, later(claimed, leaseMs)])
+      expect(parkUnheld(stored, parking)).toMatchObject({
+        result: 'parked',
+        next: { dueAt: null, parkedAt: stored.now, state: { leaseEnd: null, parked: { reason: 'too-many-attempts' } } },
+      })
+  })
+
+  it('answers its own repetition as the first time, and writes nothing', () => {
+    expect(parkUnheld(parked, parking)).toEqual({ result: 'parked' })
+  })
+
+  it.each([
+    ['leased', claimed],
+    ['completed', completed],
+    ['unknown', nothing],
+    ['of a newer version', newer],
+  ])('leaves what is %s as it is', (_, stored) => {
+    expect(parkUnheld(stored, parking)).toEqual({ result: 'lost' })
+  })
+})
+
+describe('retry', () => {
+  it('makes a parked approval due at once, its attempts forgotten and its decision kept', () => {
+    const { result, next } = retry(parked, { by: 'person' })
+    expect(result).toBe('pending')
+    expect(next).toMatchObject({ dueAt: parked.now, parkedAt: null })
+    expect(next?.state).toMatchObject({
+      attempts: 0,
+      countedFor: null,
+      parked: null,
+      decision: approved,
+      leaseEnd: null,
+    })
+  })
+
+  it('answers its own repetition as the first time, and writes nothing', () => {
+    const pendingAgain = through(parked, (stored) => retry(stored, { by: 'person' }))
+    expect(retry(pendingAgain, { by: 'person' })).toEqual({ result: 'pending' })
+    expect(retry(pendingAgain, { by: 'another' })).toEqual({ result: 'not-parked' })
+  })
+
+  it('takes every right from the holder that parked it', () => {
+    const pendingAgain = through(parked, (stored) => retry(stored, { by: 'person' }))
+    expect(complete(pendingAgain, { token: 'a', result: null, keepMs })).toEqual({ result: 'lost' })
+  })
+
+  it.each([
+    ['not-parked', pending],
+    ['not-parked', claimed],
+    ['not-parked', completed],
+    ['unknown', nothing],
+    ['not-parked', newer],
+  ])('answers %s, and writes nothing', (result, stored) => {
+    expect(retry(stored, { by: 'person' })).toEqual({ result })
+  })
+})
+
+describe('cancel', () => {
+  it.each([
+    ['pending', pending],
+    ['parked', parked],
+    ['left by a holder whose lease ran out', later(claimed, leaseMs)],
+  ])('ends what is %s without a run', (_, stored) => {
+    expect(cancel(stored, { by: 'person', keepMs })).toMatchObject({
+      result: 'cancelled',
+      next: { dueAt: null, parkedAt: null, keepMs, state: { kind: 'completed', outcome: 'cancelled', decision: null } },
+    })
+  })
+
+  it('is refused while a lease lives, and writes nothing', () => {
+    expect(cancel(claimed, { by: 'person', keepMs })).toEqual({ result: 'in-progress' })
+  })
+
+  it('answers its own repetition as the first time, and writes nothing', () => {
+    const cancelled = through(pending, (stored) => cancel(stored, { by: 'person', keepMs }))
+    expect(cancel(cancelled, { by: 'person', keepMs })).toEqual({ result: 'cancelled' })
+    expect(cancel(cancelled, { by: 'another', keepMs })).toEqual({ result: 'completed' })
+  })
+
+  it('never removes an entry of a newer version, or what is damaged', () => {
+    for (const stored of [newer, damaged])
+      expect(cancel(stored, { by: 'person', keepMs })).toEqual({ result: 'unknown' })
+  })
+})

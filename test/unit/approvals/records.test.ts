@@ -1,0 +1,322 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { add, claim, nudge } from '../../../src/approvals/approval.js'
+import { complete, extend, recordDecision } from '../../../src/approvals/holder.js'
+import { Records, storeTimeoutMs } from '../../../src/approvals/records.js'
+import { CheqpointError, isCheqpointError, memoryStore } from '../../../src/index.js'
+import type { Store, Stored } from '../../../src/stores/store.js'
+import { overlayStore } from '../../support/overlay-store.js'
+import { approved, beginning, newer, request, start } from './samples.js'
+
+const key = 'a:req_1'
+const leaseMs = 30_000
+let elapsed = 0
+const clock = { now: () => start + elapsed, elapsed: () => elapsed }
+const byAdd = (stored: Stored) => add(stored, { by: 'op', request, beginning })
+
+function recordsOver(store: Store): Records {
+  return new Records({ store, clock, random: () => 0.5 })
+}
+
+async function tracked(): Promise<Store> {
+  const store = memoryStore({ clock })
+  await recordsOver(store).change(key, byAdd)
+  return store
+}
+
+function coded(code: string): unknown {
+  return expect.toSatisfy((error) => isCheqpointError(error) && error.code === code)
+}
+
+beforeEach(() => {
+  elapsed = 0
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('a change', () => {
+  it('reads once and writes once', async () => {
+    const store = await tracked()
+    const calls: string[] = []
+    const counting = overlayStore(store, {
+      read(...args) {
+        calls.push('read')
+        return store.read(...args)
+      },
+      write(...args) {
+        calls.push('write')
+        return store.write(...args)
+      },
+    })
+    await recordsOver(counting).change(key, (stored) => claim(stored, { token: 'a', leaseMs }))
+    expect(calls).toEqual(['read', 'write'])
+  })
+
+  it('that a step refuses writes nothing', async () => {
+    const store = await tracked()
+    const write = vi.fn()
+    const records = recordsOver(overlayStore(store, { write }))
+    expect(await records.change(key, byAdd)).toEqual({ kind: 'added' })
+    expect(write).not.toHaveBeenCalled()
+  })
+
+  it('reads again where another writer won, and steps from what that one wrote', async () => {
+    const store = await tracked()
+    let intrusions = 1
+    const contended = overlayStore(store, {
+      async write(...args) {
+        if (intrusions-- > 0) await recordsOver(store).change(key, (stored) => claimOver(stored, 'other'))
+        return store.write(...args)
+      },
+    })
+    const result = recordsOver(contended).change(key, (stored) => nudge(stored, { withinMs: 0 }))
+    await vi.runAllTimersAsync()
+    expect(await result).toEqual({ kind: 'nudged' })
+    expect((await store.read(key)).entry?.state).toMatchObject({ nudged: true, fence: 1, holder: 'other' })
+  })
+
+  it('gives up with store-busy where another writer wins each time, and never says that something was lost', async () => {
+    const store = await tracked()
+    const never = overlayStore(store, { write: async () => false })
+    const result = expect(recordsOver(never).change(key, (stored) => claimOver(stored, 'a'))).rejects.toEqual(
+      coded('store-busy'),
+    )
+    await vi.runAllTimersAsync()
+    await result
+  })
+
+  it('whose answer was lost may be made again with the same token, and answers as the first time', async () => {
+    const store = await tracked()
+    let isLost = true
+    const flaky = overlayStore(store, {
+      async write(...args) {
+        const answer = await store.write(...args)
+        if (isLost) throw new Error('connection reset')
+        return answer
+      },
+    })
+    const records = recordsOver(flaky)
+    const step = (stored: Stored) => claim(stored, { token: 'a', leaseMs })
+    await expect(records.change(key, step)).rejects.toEqual(coded('store-unavailable'))
+    isLost = false
+    expect(await records.change(key, step)).toMatchObject({ kind: 'claimed', approval: { fence: 1 } })
+  })
+
+  it('leaves an entry of a newer version as it is', async () => {
+    const store = memoryStore({ clock })
+    if (newer.entry === null) throw new Error('no entry')
+    await store.write(key, null, newer.entry)
+    const records = recordsOver(store)
+    await records.change(key, byAdd)
+    await records.change(key, (stored) => claim(stored, { token: 'a', leaseMs, force: true, nudge: true }))
+    expect((await store.read(key)).entry).toEqual(newer.entry)
+  })
+})
+
+function claimOver({ now, entry }: Stored, token: string): ReturnType<typeof claim> {
+  return claim({ now: now + leaseMs, entry }, { token, leaseMs })
+}
+
+describe('a holder', () => {
+  async function claimed(store: Store) {
+    const records = recordsOver(store)
+    const { held } = await records.begin(key, (stored) => claim(stored, { token: 'a', leaseMs }))
+    return { records, held }
+  }
+
+  it('goes on from what it wrote without reading', async () => {
+    const store = await tracked()
+    const { held } = await claimed(store)
+    const reading = vi.spyOn(store, 'read')
+    const decision = { token: 'a', leaseMs, decision: approved, countAttempt: true }
+    expect(await held.change((stored) => recordDecision(stored, decision))).toMatchObject({ kind: 'recorded' })
+    expect(await held.change((stored) => complete(stored, { token: 'a', result: null, keepMs: 900_000 }))).toBe(
+      'completed',
+    )
+    expect(reading).not.toHaveBeenCalled()
+  })
+
+  it('reads again where a nudge came between, and still holds its lease', async () => {
+    const store = await tracked()
+    const { held } = await claimed(store)
+    await recordsOver(store).change(key, (stored) => nudge(stored, { withinMs: 0 }))
+    expect(await held.change((stored) => extend(stored, { token: 'a', leaseMs }))).toBe('extended')
+    expect((await store.read(key)).entry?.state).toMatchObject({ nudged: true, holder: 'a' })
+  })
+
+  it('learns that another took over, and writes nothing', async () => {
+    const store = await tracked()
+    const { held } = await claimed(store)
+    await recordsOver(store).change(key, (stored) => claimOver(stored, 'b'))
+    expect(await held.change((stored) => extend(stored, { token: 'a', leaseMs }))).toBe('lost')
+    expect((await store.read(key)).entry?.state).toMatchObject({ holder: 'b' })
+  })
+
+  it('counts the time of the store from when its read was sent, so that a lease ends no earlier there', async () => {
+    const store = await tracked()
+    const slow = overlayStore(store, {
+      async read(...args) {
+        elapsed += 400
+        const answer = await store.read(...args)
+        elapsed += 600
+        return answer
+      },
+    })
+    const { held } = await claimed(slow)
+    expect(held.readAt).toBe(0)
+    expect(held.stored.now).toBe(start + 400 + 1_000)
+    await held.change((stored) => extend(stored, { token: 'a', leaseMs }))
+    expect(Number((await store.read(key)).entry?.state['leaseEnd'])).toBeGreaterThanOrEqual(start + elapsed + leaseMs)
+  })
+
+  it('may write again after a lost answer: what has landed counts once', async () => {
+    const store = await tracked()
+    let isLost = false
+    const flaky = overlayStore(store, {
+      async write(...args) {
+        const answer = await store.write(...args)
+        if (isLost) throw new Error('connection reset')
+        return answer
+      },
+    })
+    const { held } = await claimed(flaky)
+    const step = (stored: Stored) =>
+      recordDecision(stored, { token: 'a', leaseMs, decision: approved, countAttempt: true })
+    isLost = true
+    await expect(held.change(step)).rejects.toEqual(coded('store-unavailable'))
+    isLost = false
+    expect(await held.change(step)).toMatchObject({ kind: 'recorded', approval: { attempts: 1 } })
+  })
+
+  it('prepares the same write for a transaction each time, and takes note of nothing', async () => {
+    const store = await tracked()
+    const { held } = await claimed(store)
+    const stamp = (await store.read(key)).entry?.stamp
+    const step = (stored: Stored) => extend(stored, { token: 'a', leaseMs })
+    const prepared = held.prepare(step)
+    expect(prepared).toMatchObject({ result: 'extended', expected: stamp })
+    expect(held.stored.entry?.stamp).toBe(stamp)
+  })
+})
+
+describe('a store', () => {
+  it('that hangs is given up after its time, whatever is asked of it', async () => {
+    const hanging = new Proxy(memoryStore({ clock }), { get: () => () => new Promise(() => {}) })
+    const records = recordsOver(hanging)
+    const calls = [
+      records.read(key),
+      records.change(key, byAdd),
+      records.takeDue(1, 1),
+      records.list('due', { limit: 1 }),
+      records.count(),
+      records.remove(key, 'digest'),
+      records.check(),
+      records.close(),
+    ]
+    const ends = Promise.allSettled(calls)
+    await vi.advanceTimersByTimeAsync(storeTimeoutMs)
+    for (const end of await ends) expect(end).toMatchObject({ reason: coded('store-unavailable') })
+  })
+
+  it.each([
+    [
+      'rejects',
+      async () => {
+        throw new Error('not connected')
+      },
+    ],
+    [
+      'throws at once',
+      () => {
+        throw new Error('not connected')
+      },
+    ],
+  ])('that %s without a code is unavailable, and its error the cause', async (_, read) => {
+    const rejected = recordsOver(overlayStore(memoryStore({ clock }), { read })).read(key)
+    await expect(rejected).rejects.toEqual(coded('store-unavailable'))
+    await expect(rejected).rejects.toHaveProperty('cause.message', 'not connected')
+  })
+
+  it('that rejects with a code of ours keeps it', async () => {
+    const full = async () => {
+      throw new CheqpointError('store-full', 'full')
+    }
+    const records = recordsOver(overlayStore(memoryStore({ clock }), { write: full }))
+    await expect(records.change(key, byAdd)).rejects.toEqual(coded('store-full'))
+  })
+
+  it.each([
+    ['nothing', undefined],
+    ['no time', { entry: null }],
+    ['a time that is none', { now: Number.NaN, entry: null }],
+    ['an entry without a stamp', { now: 1, entry: { dueAt: null, parkedAt: null, state: {} } }],
+    ['an entry whose state is a list', { now: 1, entry: { stamp: 's', dueAt: null, parkedAt: null, state: [] } }],
+    ['an entry whose time is text', { now: 1, entry: { stamp: 's', dueAt: '1', parkedAt: null, state: {} } }],
+    ['no entry at all', { now: 1 }],
+    ['a digest that is no text', { now: 1, entry: null, unreadable: 1 }],
+  ])('whose read answers %s is refused', async (_, answer) => {
+    // A store of somebody's own, with a bug in it.
+    const store = overlayStore(memoryStore({ clock }), { read: async () => answer as unknown as Stored })
+    await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
+  })
+
+  it.each([undefined, null, 1, 'OK'])('whose write answers %s is refused', async (answer) => {
+    const store = overlayStore(memoryStore({ clock }), { write: async () => answer as unknown as boolean })
+    await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
+  })
+
+  it.each([undefined, [], { keys: 'a:1', nextDueInMs: 0 }, { keys: [1], nextDueInMs: 0 }, { keys: [] }])(
+    'whose takeDue answers %j is refused',
+    async (answer) => {
+      const takeDue = async () => answer as unknown as Awaited<ReturnType<Store['takeDue']>>
+      const store = overlayStore(memoryStore({ clock }), { takeDue })
+      await expect(recordsOver(store).takeDue(1, 1)).rejects.toEqual(coded('store-answer'))
+    },
+  )
+
+  it.each([
+    undefined,
+    { items: 'none', cursor: null },
+    { items: [null], cursor: null },
+    { items: [{ key: 5, entry: null }], cursor: null },
+    { items: [{ key: 'a:1', entry: {} }], cursor: null },
+    { items: [], cursor: 5 },
+  ])('whose list answers %j is refused', async (answer) => {
+    const list = async () => answer as unknown as Awaited<ReturnType<Store['list']>>
+    const store = overlayStore(memoryStore({ clock }), { list })
+    await expect(recordsOver(store).list('due', { limit: 1 })).rejects.toEqual(coded('store-answer'))
+  })
+
+  it.each([
+    undefined,
+    { open: 1, parked: 0 },
+    { open: '1', parked: 0, overdueMs: 0 },
+    { open: 1, parked: 0, overdueMs: Number.NaN },
+  ])('whose count answers %j is refused', async (answer) => {
+    const count = async () => answer as unknown as Awaited<ReturnType<Store['count']>>
+    await expect(recordsOver(overlayStore(memoryStore({ clock }), { count })).count()).rejects.toEqual(
+      coded('store-answer'),
+    )
+  })
+
+  it.each([undefined, 'fine', [5]])('whose check answers %j is refused', async (answer) => {
+    const check = async () => answer as unknown as readonly string[]
+    await expect(recordsOver(overlayStore(memoryStore({ clock }), { check })).check()).rejects.toEqual(
+      coded('store-answer'),
+    )
+  })
+
+  it('without a check has no warnings, and without a close nothing to close', async () => {
+    const records = recordsOver(memoryStore({ clock }))
+    expect(await records.check()).toEqual([])
+    expect(await records.close()).toBeUndefined()
+  })
+})
+
+it('no two names are the same, in any process', () => {
+  const [one, other] = [recordsOver(memoryStore({ clock })), recordsOver(memoryStore({ clock }))]
+  const names = Array.from({ length: 100 }, () => [one.newToken(), other.newToken()]).flat()
+  expect(new Set(names).size).toBe(200)
+  for (const name of names) expect(name).toMatch(/^[\x21-\x7e]{1,64}$/)
+})
