@@ -1,6 +1,6 @@
 /*
- * An agent that must ask before it pays. Its tool submits, waits, and goes on with the result; what a person said is
- * what the model reads.
+ * An agent that must ask before it pays. Its tool submits, waits, and returns the handler's result or the reviewer's answer
+ * to the model.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/agent.js 8842
  */
@@ -38,7 +38,7 @@ async function refundTool(orderId: string, amount: number, reason: string): Prom
         justification: reason,
         riskLevel: amount > 100 ? 'high' : 'low',
       },
-      // A step that is executed again does not ask a person again. With redisStore this holds across restarts.
+      // A step that is executed again asks no second time. With a durable store this holds across restarts.
       { idempotencyKey: `refund order ${orderId}` },
     )
     const { status, result, note } = await receiver.wait(approvalId, { timeoutMs: 600_000 })

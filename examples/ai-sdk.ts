@@ -1,7 +1,7 @@
 /*
- * A tool of the AI SDK (https://ai-sdk.dev, package `ai`) that asks a person. The model calls it like any other: it
- * submits, waits, and gives the handler's result back, or what the reviewer said. The model here follows a script, so
- * that this runs without a provider; put one of yours in its place.
+ * A tool of the AI SDK (https://ai-sdk.dev, package `ai`) that requires approval. The model calls it like any other: it
+ * submits, waits, and returns the handler's result, or the reviewer's answer. The model here follows a script, so
+ * that this runs without a provider; replace it with yours.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/ai-sdk.js
  */

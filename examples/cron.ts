@@ -1,5 +1,5 @@
 /*
- * The sweep as a job that a schedule calls, for platforms where no process stays: looks once for decisions whose callback
+ * The sweep as a job that a schedule calls, for platforms where no process stays: polls once for decisions whose callback
  * was lost, runs their handlers, prints what it did, and ends. The app (next.ts) has the same store and the same
  * handlers, and `sweep: 'elsewhere'` too.
  *
@@ -19,7 +19,7 @@ const receiver = createReceiver({
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   store: redisStore({ sendCommand: (args) => redis.sendCommand(args), prefix: 'refunds' }),
   sweep: 'elsewhere',
-  polling: { maxMs: 300_000 }, // looks get no rarer than the schedule, every five minutes here
+  polling: { maxMs: 300_000 }, // polls no more rarely than the schedule, every five minutes here
   actions: {
     process_refund: {
       details: z.object({ orderId: z.string(), amount: z.number().positive() }),
@@ -36,4 +36,4 @@ const report = await receiver.reconcile({ timeoutMs: 25_000 })
 console.log(JSON.stringify(report))
 await receiver.close()
 await redis.close()
-process.exitCode = report.failed > 0 ? 1 : 0 // lets the schedule raise its alarm
+process.exitCode = report.failed > 0 ? 1 : 0 // lets the scheduler alert

@@ -5,7 +5,7 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serve } from '@hono/node-server'
-import { createReceiver, type Decision, type Receiver, type Run } from 'cheqpoint-callback'
+import { createReceiver, type Decision, type Run, type TypedReceiver } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
 import { createSimulator, type Simulator } from 'cheqpoint-callback/simulator'
@@ -15,7 +15,7 @@ import { Hono } from 'hono'
 interface App {
   readonly name: string
   readonly url: string
-  readonly receiver: Receiver
+  readonly receiver: TypedReceiver
   /** What the handler was given, as a line each. */
   readonly runs: string[]
   readonly close: () => Promise<void>
@@ -24,8 +24,14 @@ interface App {
 const path = '/webhooks/cheqpoint'
 const apiKey = 'cq_live_demo'
 
-/** A receiver as an app would have it, its handler writing down what it is given. */
-function receiverFor(name: string, port: number, baseUrl: string, runs: string[], callbackSecret?: string): Receiver {
+/** A receiver as an app would have it, its handler records what it is given. */
+function receiverFor(
+  name: string,
+  port: number,
+  baseUrl: string,
+  runs: string[],
+  callbackSecret?: string,
+): TypedReceiver {
   return createReceiver({
     apiKey,
     baseUrl,
@@ -109,7 +115,7 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
     again.status === 200 && onExpress.runs.length === 1,
   )
 
-  console.log('3. Somebody forges an approval of a pending request of the Hono app, whose callbacks carry no token.')
+  console.log('3. A stranger forges an approval of a pending request of the Hono app, where tokens are optional.')
   const pending = await submitRefund(onHono, 9_999)
   const asked = gets()
   const forged = await simulator.sendCallback({ to: onHono.url, approvalId: pending, status: 'approved' })
@@ -118,7 +124,7 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
     onHono.runs.length === 0,
   )
 
-  console.log('4. The same against the Express app, whose callbacks carry one.')
+  console.log('4. The same against the Express app, which requires them.')
   const guarded = await submitRefund(onExpress, 9_999)
   const tokenless = await simulator.sendCallback({ to: onExpress.url, approvalId: guarded, status: 'approved' })
   check(
@@ -126,20 +132,20 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
     tokenless.status === 401 && onExpress.runs.length === 1,
   )
 
-  console.log('5. A callback names an approval that nobody asked for.')
+  console.log('5. A callback names an unknown approval.')
   const unknown = await simulator.sendCallback({ to: onHono.url, approvalId: 'req_nobody', status: 'approved' })
   check(`answered ${unknown.status}`, unknown.status === 404)
 
   console.log('6. The reviewer rejects the request that was forged as approved.')
   simulator.decide(pending, { status: 'rejected', note: 'No.' })
   await until(() => onHono.runs.length > 0)
-  check(`the handler was told: ${onHono.runs[0]}`, onHono.runs[0]?.startsWith('rejected') === true)
+  check(`the handler got: ${onHono.runs[0]}`, onHono.runs[0]?.startsWith('rejected') === true)
 
   console.log('7. The reviewer approves another one, with the amount edited.')
   const edited = await submitRefund(onHono, 500)
   simulator.decide(edited, { status: 'approved', modifiedDetails: { orderId: '8842', amount: 50, currency: 'USD' } })
   await until(() => onHono.runs.length > 1)
-  check(`the handler was told: ${onHono.runs[1]}`, onHono.runs[1]?.includes('"amount":50,') === true)
+  check(`the handler got: ${onHono.runs[1]}`, onHono.runs[1]?.includes('"amount":50,') === true)
 
   console.log('8. A callback is lost on the way.')
   simulator.faults.drop = true

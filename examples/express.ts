@@ -1,6 +1,6 @@
 /*
- * An Express app that has its parsers, its routes and its load balancer already. The callback route needs no place of
- * its own before `express.json()`: a body that a parser has read is used as it was read.
+ * An Express app that has its parsers, its routes and its load balancer already. The callback route may
+ * stand behind `express.json()`: a body that a parser has read is used as it was read.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/express.js
  */
@@ -15,7 +15,7 @@ const receiver = createReceiver({
   apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   callbackUrl: `${process.env['PUBLIC_URL'] ?? `http://127.0.0.1:${port}`}/webhooks/cheqpoint`,
-  callbackSecret: process.env['CALLBACK_SECRET'], // 16 characters or more: keeps strangers out
+  callbackSecret: process.env['CALLBACK_SECRET'], // at least 16 characters; callbacks without a token get 401
   actions: {
     delete_account: {
       details: z.object({ account: z.string(), keepInvoices: z.boolean() }),
@@ -38,7 +38,7 @@ app.delete('/accounts/:account', async (request, response) => {
   const { account } = request.params
   const submission = await receiver.submit(
     { action: 'delete_account', summary: `Delete account ${account}`, details: { account, keepInvoices: true } },
-    { idempotencyKey: `delete ${account}` }, // asked again, gives the approval that is open
+    { idempotencyKey: `delete ${account}` }, // a repeated request gets the open approval
   )
   response.status(202).json({ approvalId: submission.approvalId })
 })
@@ -47,7 +47,7 @@ app.get('/health', async (_request, response) => {
   response.status(sweeping ? 200 : 503).json({ open, parked, overdueMs })
 })
 
-await receiver.start() // looks for lost callbacks from now on
+await receiver.start() // finds decisions whose callback was lost
 const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
 process.once('SIGTERM', async () => {
   server.close()

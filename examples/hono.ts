@@ -1,6 +1,6 @@
 /*
- * A Hono app behind a proxy that strips queries: the token stands in the path of the callback URL instead. Whoever asks
- * for a deployment is held until it is decided and done, for 25 s at most.
+ * A Hono app behind a proxy that strips queries: the token stands in the path of the callback URL instead. A request
+ * for a deployment waits until it is decided and done, for 25 s at most.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/hono.js
  */
@@ -17,14 +17,14 @@ const receiver = createReceiver({
   apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   callbackUrl: (token) => `${publicUrl}/webhooks/cheqpoint/${token}`,
-  callbackSecret: process.env['CALLBACK_SECRET'], // 16 characters or more: keeps strangers out
+  callbackSecret: process.env['CALLBACK_SECRET'], // at least 16 characters; callbacks without a token get 401
   actions: {
     deploy: {
       details: z.object({ tag: z.string(), region: z.enum(['eu', 'us']) }),
       onDecision(decision) {
         if (decision.status !== 'approved') return
         const { tag, region } = decision.details
-        return { deployed: tag, region, edited: decision.changedPaths } // kept with the outcome, and given to `wait`
+        return { deployed: tag, region, edited: decision.changedPaths } // what `wait` resolves with
       },
     },
   },
@@ -40,7 +40,7 @@ app.post('/deployments/:tag', async (c) => {
     const { status, result } = await receiver.wait(approvalId, { timeoutMs: 25_000, signal: c.req.raw.signal })
     return c.json({ status, result })
   } catch (error) {
-    // Nobody has decided yet, or it is parked for a person: the request goes on without this caller.
+    // Not decided yet, or parked for a person: the request goes on without this caller.
     if (isCheqpointError(error)) return c.json({ approvalId, code: error.code }, 202)
     throw error
   }

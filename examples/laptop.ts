@@ -1,5 +1,5 @@
 /*
- * The real Cheqpoint from a laptop, without a tunnel: no public URL, no callback, decisions are found by looking often.
+ * The real Cheqpoint from a laptop, without a tunnel: no public URL, no callback, decisions are found by polling often.
  * Everything else is as in production, where `callbackUrl` is added and `polling` is left out.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/laptop.js

@@ -19,7 +19,7 @@ const receiver = createReceiver({
   apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   callbackUrl: `${process.env['PUBLIC_URL'] ?? 'http://127.0.0.1:3000'}/webhooks/cheqpoint`,
-  callbackSecret: process.env['CALLBACK_SECRET'], // 16 characters or more: keeps strangers out
+  callbackSecret: process.env['CALLBACK_SECRET'], // at least 16 characters; callbacks without a token get 401
   store: redisStore({
     prefix: 'refunds',
     async sendCommand(args) {

@@ -1,6 +1,6 @@
 /*
- * Blocking: ask, look until a person has decided, go on. The simplest way, for a script or a job that may hold on for
- * minutes, and that somebody starts again where it dies. Needs no URL, no store and no receiver:
+ * Blocking: ask, poll until it is decided, go on. The simplest way, for a script or a job that may wait for
+ * minutes and is started again by hand if it dies. Needs no URL, no store and no receiver:
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/blocking.js
  */

@@ -1,6 +1,6 @@
 /*
- * Asynchronous: submit, answer, forget. The decision comes to the callback URL, or is found by the sweep where the
- * callback is lost. For servers: nothing waits, nothing is held open, and with redisStore nothing is lost.
+ * Asynchronous: submit, respond, forget. The decision comes to the callback URL, or is found by the sweep where the
+ * callback is lost. For servers: nothing waits, and with a durable store nothing is lost.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/patterns/callback.js
  */
@@ -16,7 +16,7 @@ const receiver = createReceiver({
   apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   callbackUrl: `${publicUrl}/webhooks/cheqpoint`,
-  callbackSecret: process.env['CALLBACK_SECRET'], // 16 characters or more: keeps strangers out
+  callbackSecret: process.env['CALLBACK_SECRET'], // at least 16 characters; callbacks without a token get 401
   actions: {
     process_refund: {
       details: z.object({ orderId: z.string(), amount: z.number().positive() }),
@@ -41,7 +41,7 @@ app.post('/refunds', express.json(), async (request, response) => {
   try {
     const { approvalId } = await receiver.submit(
       { action: 'process_refund', summary: `Refund $${amount} for order #${orderId}`, details: { orderId, amount } },
-      // A client that sends the same order again gets the first approval, and the reviewer no second request.
+      // A client that sends the same order again gets the first approval; the reviewer sees one request.
       { context: { email }, idempotencyKey: `refund ${orderId}` },
     )
     response.status(202).json({ approvalId })

@@ -1,6 +1,6 @@
 /*
- * Short wait: Cheqpoint holds the submission for some seconds. Decided in that time, by a rule or by a quick reviewer,
- * it is done before `submit` resolves; otherwise it is pending and goes on in the background. For an API that can
+ * Short wait: Cheqpoint holds the submission for some seconds. If it is decided in that time, by a rule or a quick reviewer,
+ * the handler has run before `submit` resolves; otherwise it is pending and goes on in the background. For an API that can
  * keep its caller waiting for a moment, and no longer.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/short-wait.js
@@ -24,7 +24,7 @@ async function refund(orderId: string, amount: number): Promise<string> {
     { maxWaitMs: 2_000 }, // 10,000 is the longest that Cheqpoint holds a call
   )
   const { approvalId, status } = submission
-  // Pending, the handler runs when the decision comes. Whoever wants to know can wait for it, here or elsewhere.
+  // Pending, the handler runs when the decision comes, and any process can wait for it.
   console.log(status === 'pending' ? `${approvalId} is under review` : `${approvalId} was ${status} at once`)
   return approvalId
 }
