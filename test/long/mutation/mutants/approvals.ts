@@ -306,20 +306,6 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/holder.test.ts'],
   },
   {
-    guard: 'a decision that found no free slot is recorded without an attempt',
-    file: 'src/approvals/holder.ts',
-    find: ': { ...recorded, leaseEnd: null, notBefore: stored.now }',
-    replace: ': counted({ ...recorded, leaseEnd: null, notBefore: stored.now }, token, true)',
-    tests: ['unit/approvals/holder.test.ts', 'receiver/runs.test.ts'],
-  },
-  {
-    guard: 'a decision that found no free slot is given back',
-    file: 'src/approvals/holder.ts',
-    find: ': { ...recorded, leaseEnd: null, notBefore: stored.now }',
-    replace: ': { ...recorded, notBefore: stored.now }',
-    tests: ['unit/approvals/holder.test.ts', 'receiver/runs.test.ts'],
-  },
-  {
     guard: 'a recording that is sent again answers what it answered',
     file: 'src/approvals/holder.ts',
     find: "found.decision === null ? { kind: 'lost' } : { kind: 'recorded', approval: found }",
@@ -388,20 +374,6 @@ export const approvalMutants: readonly Mutant[] = [
     find: 'found.decision !== null ? 0 : found.nudged',
     replace: 'found.nudged',
     tests: ['unit/approvals/holder.test.ts', 'receiver/runs.test.ts'],
-  },
-  {
-    guard: 'a nudge is answered by the release',
-    file: 'src/approvals/holder.ts',
-    find: '    notBefore,\n    nudged: false,',
-    replace: '    notBefore,\n    nudged: found.nudged,',
-    tests: ['unit/approvals/holder.test.ts', 'receiver/sweep.test.ts'],
-  },
-  {
-    guard: 'nothing but a forced claim gets a released approval before notBefore',
-    file: 'src/approvals/holder.ts',
-    find: '    leaseEnd: null,\n    notBefore,\n    nudged',
-    replace: '    leaseEnd: null,\n    nudged',
-    tests: ['unit/approvals/holder.test.ts', 'receiver/sweep.test.ts'],
   },
   {
     guard: 'only the holder completes',
@@ -479,13 +451,6 @@ export const approvalMutants: readonly Mutant[] = [
     find: 'leaseEnd: null, attempts: 0, countedFor',
     replace: 'leaseEnd: null, countedFor',
     tests: ['unit/approvals/operator.test.ts', 'receiver/operator.test.ts'],
-  },
-  {
-    guard: 'a retried approval may be claimed at once',
-    file: 'src/approvals/operator.ts',
-    find: 'countedFor: null, notBefore: now }',
-    replace: 'countedFor: null }',
-    tests: ['unit/approvals/operator.test.ts'],
   },
   {
     guard: 'only a parked approval is retried',

@@ -18,7 +18,7 @@ export const submitMutants: readonly Mutant[] = [
   },
   {
     guard: 'a write that the store does not take is given up at last',
-    file: 'src/submit/submitter.ts',
+    file: 'src/submit/persist.ts',
     find: 'if (waitMs > longestRetryMs) throw error',
     replace: '',
     tests: ['receiver/submit.test.ts'],
@@ -56,13 +56,6 @@ export const submitMutants: readonly Mutant[] = [
     file: 'src/submit/submitter.ts',
     find: "    if (marked === 'lost')\n",
     replace: '    if (false)\n',
-    tests: ['receiver/submit.test.ts'],
-  },
-  {
-    guard: 'a request is kept before it is sent',
-    file: 'src/submit/submitter.ts',
-    find: '    const reserved = await this.#reserve(ref, tracked, digest, owner)\n',
-    replace: '    const reserved = null as Submission | null\n',
     tests: ['receiver/submit.test.ts'],
   },
   {
@@ -130,13 +123,6 @@ export const submitMutants: readonly Mutant[] = [
     tests: ['receiver/submit.test.ts'],
   },
   {
-    guard: 'a refused submission is forgotten',
-    file: 'src/submit/submitter.ts',
-    find: "      await this.#persist('discard', () => this.discard(ref)).catch(() => {})\n",
-    replace: '',
-    tests: ['receiver/submit.test.ts'],
-  },
-  {
     guard: 'a refusal is told though the store fails',
     file: 'src/submit/submitter.ts',
     find: 'this.discard(ref)).catch(() => {})',
@@ -158,13 +144,6 @@ export const submitMutants: readonly Mutant[] = [
     tests: ['receiver/submit.test.ts'],
   },
   {
-    guard: 'the id that came back is offered to the store until it takes it',
-    file: 'src/submit/submitter.ts',
-    find: "await this.#persist('bind', () => bind(records, ref, approvalId, beginning, times))",
-    replace: 'await bind(records, ref, approvalId, beginning, times)',
-    tests: ['receiver/submit.test.ts'],
-  },
-  {
     guard: 'a request whose reservation was discarded meanwhile is followed all the same',
     file: 'src/submit/submitter.ts',
     find: "        if (added.kind === 'added') return\n        if (added.known !== 'unreadable' && added.known.ref === ref) return\n",
@@ -176,13 +155,6 @@ export const submitMutants: readonly Mutant[] = [
     file: 'src/submit/submitter.ts',
     find: "if (bound === 'bound') return\n",
     replace: "if (bound !== 'unknown') return\n",
-    tests: ['receiver/submit.test.ts'],
-  },
-  {
-    guard: 'a store that fails after the binding does not make the submission fail',
-    file: 'src/submit/submitter.ts',
-    find: "      emit({ type: 'store-failed', operation: 'submit', error })\n      return { kept: null, isDue: false }",
-    replace: '      throw error',
     tests: ['receiver/submit.test.ts'],
   },
   {
