@@ -48,8 +48,7 @@ async function tryCommands(link: RedisLink, keys: RedisKeys): Promise<boolean> {
   const last = { ...first, stamp: 'two', dueAt: null }
   const written = await write(key, null, first, { keepMs: 60_000 })
   const [taken, { entry }] = [await takeDue(1, 0), await read(key)]
-  const listed = await list('due', { limit: 1 })
-  const { open } = await count()
+  const [listed, { open }] = [await list('due', { limit: 1 }), await count()]
   // Of a sorted set, the script compares a dump.
   await link.run(scripts.inspect, [due, due, parked], [key, ''])
   const ended = await write(key, 'one', last, { keepMs: 60_000 })
