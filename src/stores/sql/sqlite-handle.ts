@@ -1,15 +1,14 @@
 import { CheqpointError, type ErrorCode } from '../../model/errors.js'
 import { invalid } from '../../options/option-checks.js'
-import type { SqlValue } from './rows.js'
 
 /** An open database of node:sqlite, better-sqlite3 or libsql. */
 export interface SqliteHandle {
   /** A statement, to be run with values. */
   prepare(sql: string): {
     /** Every row. */
-    all(...values: SqlValue[]): readonly unknown[]
+    all(...values: unknown[]): readonly unknown[]
     /** For what returns no rows. */
-    run(...values: SqlValue[]): unknown
+    run(...values: unknown[]): unknown
   }
   /** Runs statements without values. */
   exec(sql: string): unknown
