@@ -73,13 +73,6 @@ export const memoryMutants: readonly Mutant[] = [
     tests: ['contract/memory-store.test.ts'],
   },
   {
-    guard: 'store time goes by elapsed time alone',
-    file: 'src/stores/memory/memory-store.ts',
-    find: 'offset + Math.floor(clock.elapsed())',
-    replace: 'Math.floor(clock.now())',
-    tests: ['contract/memory-store.test.ts'],
-  },
-  {
     guard: 'the last page has no cursor',
     file: 'src/stores/memory/memory-store.ts',
     find: 'cursor: last === undefined ? null :',
@@ -112,13 +105,6 @@ export const memoryMutants: readonly Mutant[] = [
     file: 'src/stores/memory/memory-store.ts',
     find: 'rest.slice(0, limit)',
     replace: 'rest.slice(0)',
-    tests: ['contract/memory-store.test.ts'],
-  },
-  {
-    guard: 'what ended is not counted',
-    file: 'src/stores/memory/memory-store.ts',
-    find: '    this.#tombstones.purgeStale()\n    return [...this',
-    replace: '    return [...this',
     tests: ['contract/memory-store.test.ts'],
   },
 ]

@@ -45,13 +45,6 @@ export const redisMutants: readonly Mutant[] = [
     tests: ['redis-smoke/redis-smoke.test.ts'],
   },
   {
-    guard: 'an open entry never expires in Redis',
-    file: 'src/stores/redis/scripts.ts',
-    find: "if keep == '' then redis.call('SET', KEYS[1], text) else",
-    replace: "if keep == '' then redis.call('SET', KEYS[1], text, 'PX', 600000) else",
-    tests: ['redis-smoke/redis-smoke.test.ts'],
-  },
-  {
     guard: 'what is not due is not handed out by Redis',
     file: 'src/stores/redis/scripts.ts',
     find: "'-inf', now, 'BYSCORE', 'LIMIT'",
@@ -80,27 +73,6 @@ export const redisMutants: readonly Mutant[] = [
     tests: ['redis/check.test.ts'],
   },
   {
-    guard: 'bytes that are no UTF-8 make an entry unreadable',
-    file: 'src/stores/redis/entries.ts',
-    find: " || text.includes('\\ufffd')",
-    replace: '',
-    tests: ['redis-smoke/redis-smoke.test.ts', 'unit/stores/redis-replies.test.ts'],
-  },
-  {
-    guard: 'a replacement character that was meant is kept',
-    file: 'src/stores/redis/entries.ts',
-    find: ".replaceAll('\\ufffd', '\\\\ufffd')",
-    replace: '',
-    tests: ['redis-smoke/redis-smoke.test.ts', 'unit/stores/redis-replies.test.ts'],
-  },
-  {
-    guard: 'a script is sent again after NOSCRIPT alone',
-    file: 'src/stores/redis/link.ts',
-    find: "      if (redisWord(error) !== 'NOSCRIPT') throw storeError(error)\n",
-    replace: '',
-    tests: ['unit/stores/redis-replies.test.ts'],
-  },
-  {
     guard: 'a script that Redis does not know is sent again',
     file: 'src/stores/redis/link.ts',
     find: "if (redisWord(error) !== 'NOSCRIPT') throw storeError(error)",
@@ -113,13 +85,6 @@ export const redisMutants: readonly Mutant[] = [
     find: "if (redisWord(error) !== 'NOSCRIPT') throw storeError(error)",
     replace: "if (redisWord(error) !== 'NOSCRIPT') throw error",
     tests: ['unit/stores/redis-replies.test.ts', 'redis/check.test.ts'],
-  },
-  {
-    guard: 'a write is acknowledged once enough replicas have it',
-    file: 'src/stores/redis/link.ts',
-    find: '    if (copies >= atLeast) return\n',
-    replace: '    return\n',
-    tests: ['redis/check.test.ts', 'unit/stores/redis-replies.test.ts'],
   },
   {
     guard: 'an error that a client hands over as a value is one',
@@ -164,13 +129,6 @@ export const redisMutants: readonly Mutant[] = [
     tests: ['redis/check.test.ts'],
   },
   {
-    guard: 'a client whose WAIT goes to any node is refused',
-    file: 'src/stores/redis/check.ts',
-    find: 'if (rules.minReplicas > 0 && info !== null) await',
-    replace: 'if (false) await',
-    tests: ['redis/check.test.ts'],
-  },
-  {
     guard: 'a page of Redis does not repeat what was on the one before',
     file: 'src/stores/redis/entries.ts',
     find: ' > 0)\n',
@@ -196,13 +154,6 @@ export const redisMutants: readonly Mutant[] = [
     file: 'src/stores/redis/scripts.ts',
     find: "if due == '' then redis.call('ZREM', KEYS[2], key) end\n-- The",
     replace: '-- The',
-    tests: ['redis-smoke/redis-smoke.test.ts'],
-  },
-  {
-    guard: 'an entry that is parked no more leaves the parked index of Redis',
-    file: 'src/stores/redis/scripts.ts',
-    find: "if parked == '' and old and string.byte(old, #expected + 1) ~= 32 then redis.call('ZREM', KEYS[3], key) end\n",
-    replace: '',
     tests: ['redis-smoke/redis-smoke.test.ts'],
   },
   {
