@@ -1,5 +1,5 @@
 /*
- * A Hono app behind a proxy that strips queries: the token stands in the path of the callback URL instead. A request
+ * A Hono app behind a proxy that strips queries: the token is in the path of the callback URL instead. A request
  * for a deployment waits until it is decided and done, for 25 s at most.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/hono.js

@@ -132,14 +132,14 @@ export function nudge(
   return { result: { kind: 'nudged' }, ...nudged(found, stored, withinMs) }
 }
 
-/** Makes an approval that nobody holds due in `dueInMs`: this process cannot serve it before. */
+/** Makes an approval without a live lease due in `dueInMs`: this process cannot serve it before. */
 export function defer(stored: Stored, { dueInMs }: { readonly dueInMs: number }): Step<'deferred' | 'unchanged'> {
   const found = find(stored)
   if (found.kind !== 'open' || isLeased(found, stored.now)) return { result: 'unchanged' }
   return { result: 'deferred', next: open(found, stored.now + dueInMs) }
 }
 
-/** Whether an approval is leased by somebody at this moment of store time. */
+/** Whether an approval has a live lease at this moment of store time. */
 export function isLeased({ leaseEnd }: OpenApproval, now: number): boolean {
   return leaseEnd !== null && leaseEnd > now
 }

@@ -52,8 +52,8 @@ export async function finishBinding(
 }
 
 /**
- * Adds the approval of a binding. Where so long has passed that its tombstone may be gone already, nobody knows whether it
- * was handled: it is parked for a person.
+ * Adds the approval of a binding. After `retentionMs` its tombstone may be gone, so whether it was handled is unknown: it
+ * is parked for a person.
  */
 export function addBound(
   stored: Stored,

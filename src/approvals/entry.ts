@@ -118,7 +118,7 @@ export interface Step<Result> {
   readonly next?: Next | undefined
 }
 
-/** What replaces an entry. The stamp is drawn by whoever writes it. */
+/** What replaces an entry. The writer draws the stamp. */
 export interface Next {
   readonly state: ApprovalState | ReservationState
   readonly dueAt: number | null

@@ -9,7 +9,7 @@ import { type OpenApproval, readApproval, type Step } from './entry.js'
  * Steps of the state machine that the holder of a lease takes. `lost`: another holder took over, and nothing is written.
  */
 
-/** Moves the end of the lease to `leaseMs` from now. Accepted after it ran out, as long as nobody took over. */
+/** Moves the end of the lease to `leaseMs` from now. Accepted after it ran out, unless another holder took over. */
 export function extend(
   stored: Stored,
   { token, leaseMs }: { readonly token: string; readonly leaseMs: number },
@@ -72,7 +72,7 @@ export function release(
   const approval = {
     ...found,
     leaseEnd: null,
-    // A holder's time may be a millisecond ahead of the store's; without an interval nobody waits for that.
+    // A holder's time may be a millisecond ahead of the store's: without an interval that must not delay a claim.
     notBefore: command.notBeforeMs === 0 ? 0 : notBefore,
     nudged: false,
     quickPolls: Math.max(quick - 1, 0),
@@ -85,7 +85,7 @@ export function release(
 
 /**
  * Ends the approval: a tombstone stays for `keepMs`; details and context are erased. Accepted from the current holder
- * after its lease ran out, as long as nobody took over.
+ * after its lease ran out, unless another holder took over.
  */
 export function complete(
   stored: Stored,

@@ -7,7 +7,7 @@ import { formatVersion, readApproval, type Step } from './entry.js'
  * Steps of the state machine that no holder takes: parking what must not be claimed again, and what a person does.
  */
 
-/** Parks an approval that nobody holds: its attempts are used up, or the end of one is unknown. */
+/** Parks an approval without a live lease: its attempts are used up, or the end of one is unknown. */
 export function parkUnheld(
   stored: Stored,
   { token, reason }: { readonly token: string; readonly reason: ParkReason },

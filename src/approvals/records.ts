@@ -3,6 +3,7 @@ import { CheqpointError, isCheqpointError } from '../model/errors.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
 import type { Clock, Random } from '../util/clock.js'
 import { isJsonObject } from '../util/json.js'
+import { sleep } from '../util/sleep.js'
 import { compact, type Next, type Step } from './entry.js'
 import { type EntryWriter, HeldEntry } from './held-entry.js'
 
@@ -121,11 +122,6 @@ export class Records implements EntryWriter {
     return warnings
   }
 
-  async close(): Promise<void> {
-    const { close } = this.#store
-    if (close !== undefined) await this.#bounded(() => close.call(this.#store))
-  }
-
   /** Writes an entry over the one with this stamp. */
   async write(
     key: string,
@@ -150,14 +146,15 @@ export class Records implements EntryWriter {
 
   #pause(tries: number): Promise<void> {
     const ms = this.#random() * Math.min(2 ** tries, longestPauseMs)
-    return new Promise((resolve) => setTimeout(resolve, ms))
+    return sleep(ms)
   }
 
   /** A store that hangs must not hold up those who wait for it. */
   #bounded<Value>(call: () => Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new CheqpointError('store-unavailable', `the store did not answer within ${storeTimeoutMs} ms`))
+        const fix = 'check that its server runs and can be reached'
+        reject(new CheqpointError('store-unavailable', `the store did not answer within ${storeTimeoutMs} ms; ${fix}`))
       }, storeTimeoutMs).unref()
       const end =
         <Given>(settle: (given: Given) => void) =>
@@ -178,7 +175,7 @@ export class Records implements EntryWriter {
   }
 }
 
-/** The error of a store that somebody else wrote is the cause, never the error. */
+/** A store of the app may throw anything: it becomes the cause of a coded error. */
 function coded(error: unknown): CheqpointError {
   return isCheqpointError(error) ? error : new CheqpointError('store-unavailable', 'the store failed', { cause: error })
 }

@@ -18,8 +18,8 @@ import {
  *   reserve ─► RESERVED ─markSent─► RESERVED, sent ─beginBind─► BINDING ─endBind─► BOUND
  *                 └─────────────discard────────────► DISCARDED (for 15 minutes)
  *
- * `beginBind` and `endBind` stand on either side of the write of the approval, which has a key of its own. Whoever meets
- * a BINDING reservation repeats that write and ends it.
+ * The approval, which has a key of its own, is written between `beginBind` and `endBind`. A process that finds a
+ * BINDING reservation repeats that write and ends it.
  */
 
 /** How many candidate ids a reservation remembers. */

@@ -31,7 +31,7 @@ export interface ClientOptions {
   readonly random?: Random | undefined
 }
 
-/** What may be said of each call. */
+/** Options of each call. */
 export interface CallOptions {
   /** Whose key to use. Required with `apiKeys`, unknown with `apiKey`. */
   readonly assistant?: string | null | undefined
@@ -93,6 +93,6 @@ export interface Client {
    * Rejects with `wait-timeout`, or with `argument-invalid` for a duration that is none.
    */
   waitForDecision(id: string, options: WaitOptions): Promise<FetchedApproval>
-  /** Lets running exchanges end, then closes its connections. A dispatcher that was given stays open. Twice is fine. */
+  /** Lets running exchanges end, then closes its connections. A dispatcher that was given stays open. Idempotent. */
   close(): Promise<void>
 }

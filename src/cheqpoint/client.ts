@@ -23,7 +23,7 @@ const names = [
   'random',
 ]
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
-/** Failures that waiting may mend. */
+/** Failures that may pass while waiting. */
 const transient: ReadonlySet<ErrorCode> = new Set([
   'api-unreachable',
   'api-broken-off',
@@ -106,7 +106,7 @@ export function createClient(options: ClientOptions): Client {
     checkDuration('intervalMs', intervalMs)
     const stop = new AbortController()
     const giveUp = (): void => stop.abort()
-    // Holds the process, unlike all other timers: somebody waits for this answer and may have nothing else running.
+    // Keeps the process alive, unlike all other timers: the caller waits for this and may have nothing else running.
     const timer = setTimeout(giveUp, timeoutMs)
     signal?.addEventListener('abort', giveUp)
     waits.add(giveUp)

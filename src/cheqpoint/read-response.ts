@@ -40,7 +40,12 @@ export function refusal(reply: ApiResponse, keys: readonly string[], clock: Cloc
       info,
     )
   }
-  if (isKeyRefused(reply)) return new CheqpointError('api-key-refused', `the API refused the key (${status})`, info)
+  if (isKeyRefused(reply))
+    return new CheqpointError(
+      'api-key-refused',
+      `the API refused the key (${status}); check apiKey, and whether it was rotated`,
+      info,
+    )
   if (status === 404) return new CheqpointError('api-not-found', 'the API does not know this approval (404)', info)
   if (status === 429) return new CheqpointError('api-throttled', 'the API asks to slow down (429)', info)
   if (status < 500) return new CheqpointError('api-refused', `the API refused the request (${status})`, info)

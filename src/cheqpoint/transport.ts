@@ -36,7 +36,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   function open(): Dispatcher {
     if (dispatcher !== undefined) return dispatcher
-    // Said here, NODE_TLS_REJECT_UNAUTHORIZED cannot unsay it: whoever could answer for the API could approve anything.
+    // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
     pool ??= new Pool(origin, { connect: { timeout: connectTimeoutMs, rejectUnauthorized: true }, pipelining: 1 })
     return pool
   }

@@ -48,7 +48,7 @@ async function checkRedis(url: URL, prefix: string, checks: Check[]): Promise<vo
     checks.push(server(names.flatMap((name) => new RegExp(`^${name}:.*`, 'm').exec(info)?.[0].trim() ?? [])))
     const kept = await keptPartitions(send, prefix)
     const partitions = kept ?? 1
-    // A receiver's first check writes down its partitions, which nobody has chosen here.
+    // A receiver's first check stores its number of partitions; this check must not choose one.
     const reading: SendCommand = (args, key) =>
       args.includes(agree.sha) || args.includes(agree.source) ? Promise.resolve(String(partitions)) : send(args, key)
     const storeOf = (allowEviction: boolean): Store =>

@@ -25,7 +25,7 @@ export async function openSqlite(file: string): Promise<SqliteConnection | null>
 /** Whether a receiver has used the file: its store creates the table at first use. */
 export function hasTable({ handle }: SqliteConnection): boolean {
   try {
-    // To wait synchronously holds nobody up here.
+    // Waits synchronously: a command does nothing else meanwhile.
     handle.exec('PRAGMA busy_timeout = 2000')
     return handle.prepare("SELECT name FROM sqlite_master WHERE name = 'cheqpoint_entries'").all().length > 0
   } catch (error) {

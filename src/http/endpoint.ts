@@ -5,6 +5,7 @@ import { type EventListener, type RefusalReason, refusalReasons } from '../model
 import type { Outcome } from '../model/outcome.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Clock } from '../util/clock.js'
+import { sleep } from '../util/sleep.js'
 import { isRequest } from './hosts.js'
 import {
   type Callback,
@@ -132,7 +133,7 @@ export class Endpoint {
     try {
       // A timer may fire a fraction of a millisecond early.
       const waitMs = Math.ceil(outcome.retryAfterMs) + 1
-      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      await sleep(waitMs)
       return await pipeline.process(trigger)
     } finally {
       this.#waiting.delete(approvalId)

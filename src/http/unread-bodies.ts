@@ -1,5 +1,5 @@
 /**
- * Bodies that are waited for: each for so long, and only so many at a time. When there are more the oldest gives way, so
+ * Bodies that are waited for: each for `timeoutMs`, and at most `max` at a time. Beyond that the oldest gives way, so
  * that senders who never finish cannot displace those who do.
  */
 export class UnreadBodies {

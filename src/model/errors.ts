@@ -48,7 +48,7 @@ export interface ErrorInfo {
   /** How long to wait before another try, in milliseconds. */
   readonly retryAfterMs?: number | undefined
   readonly approvalId?: string | undefined
-  /** What Cheqpoint said of a refused call: at most 200 printable characters, without keys. */
+  /** Cheqpoint's own message about a refused call: at most 200 printable characters, without keys. */
   readonly apiMessage?: string | undefined
   /** Our own reference of a submission. */
   readonly ref?: string | undefined

@@ -12,7 +12,7 @@ export type ParkReason =
   | 'context-invalid'
   /** `runs.maxAttempts` starts, and none finished. */
   | 'too-many-attempts'
-  /** At-most-once: a start was recorded, and nobody knows how it ended. */
+  /** At-most-once: an attempt was counted, and how it ended is unknown. */
   | 'attempt-unfinished'
   /** At-most-once: the handler threw, or ran into `runs.timeoutMs`. */
   | 'handler-failed'

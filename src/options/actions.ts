@@ -58,7 +58,7 @@ function readRules(entry: Readonly<Record<string, unknown>>, path: string): Acti
   }
 }
 
-/** Throws `option-missing` where nobody would handle anything, and `option-unknown` or `option-invalid`. */
+/** Throws `option-missing` where there is no handler at all, and `option-unknown` or `option-invalid`. */
 export function readHandlers(onDecision: unknown, actions: unknown): Handlers {
   const entries = Object.entries(group(actions, 'actions')).map(([name, value]) => {
     const path = `actions.${name}`
@@ -73,7 +73,7 @@ export function readHandlers(onDecision: unknown, actions: unknown): Handlers {
   if (fallback === undefined && entries.length === 0) {
     throw new CheqpointError(
       'option-missing',
-      'give onDecision, or an entry in actions, or both: nobody would learn of a decision',
+      'give onDecision, or an entry in actions, or both: no decision would be handled',
     )
   }
   return { actions: new Map(entries), fallback: (fallback as Handler | undefined) ?? null }

@@ -76,7 +76,7 @@ export class Admission {
     this.#hasPollSlot = false
   }
 
-  /** Hands the handler's place to whoever runs it: the returned function gives it back, once. */
+  /** Hands the handler's place over: the returned function gives it back, once. */
   handOverSlot(): () => void {
     let isHeld = this.#hasHandlerSlot
     this.#hasHandlerSlot = false

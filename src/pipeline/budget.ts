@@ -151,7 +151,7 @@ export class Slots {
     return this.#count - this.#taken
   }
 
-  /** Takes a place if there is one, and if so many are left after it. */
+  /** Takes a place if at least `leave` are left after it. */
   take(leave = 0): boolean {
     if (this.free <= leave) return false
     this.#taken++

@@ -27,7 +27,8 @@ export class Lease {
     this.#held = held
     this.#approval = approval
     // Where the claim had landed before this read, what is left of its lease is less than a whole one.
-    const endsInMs = (approval.leaseEnd ?? held.stored.now) - held.stored.now
+    const { now } = held.stored
+    const endsInMs = (approval.leaseEnd ?? now) - now
     this.#renewedAt = Math.min(held.readAt, deps.clock.elapsed() + endsInMs - deps.runs.leaseMs)
     this.#deps = deps
   }

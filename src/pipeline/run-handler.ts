@@ -4,6 +4,7 @@ import type { Outcome } from '../model/outcome.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Handler } from '../options/actions.js'
 import { completion } from '../stores/store.js'
+import { sleep } from '../util/sleep.js'
 import type { PipelineContext } from './context.js'
 import { type Claim, writeResult } from './verified-claim.js'
 
@@ -150,7 +151,7 @@ async function endTransaction(
       emit({ type: 'store-failed', operation: 'complete', error })
     }
     if (claim.leftMs <= waitMs) return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
-    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    await sleep(waitMs)
   }
 }
 
@@ -207,7 +208,7 @@ async function persist<Value>(
     } catch (error) {
       emit({ type: 'store-failed', operation, error })
       if (isStopped()) return null
-      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      await sleep(waitMs)
     }
   }
 }

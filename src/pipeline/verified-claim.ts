@@ -58,14 +58,14 @@ export class Claim<Details = unknown, Context = unknown> {
   readonly #renewal: LeaseRenewal
   readonly #context: PipelineContext
   readonly #giveBackSlot: () => void
-  /** Listeners of the signal hear it in the context that the claim was made in, whoever aborts it. */
+  /** Listeners of the signal run in the async context that the claim was made in. */
   readonly #ownContext = new AsyncResource('cheqpoint-callback claim')
   #isTransactional = false
 
   constructor({ lease, decision, confirmed, giveBackSlot }: ClaimParts, context: PipelineContext) {
     const { approval, approvalId } = lease
     this.approvalId = approvalId
-    // The rules of the action made it so; whoever knows the action knows the types.
+    // The schemas of the action have checked it, and the caller names their types.
     this.decision = decision as Decision<Details, Context>
     this.confirmed = confirmed
     this.attempt = approval.attempts

@@ -61,6 +61,6 @@ export interface Simulator {
   /** Calls the listener at each change, until the returned function is called. What it throws harms nothing. */
   subscribe(listener: (change: Change) => void): () => void
 
-  /** Ends held submissions, callbacks and sockets. What is known stays readable. Twice is fine. */
+  /** Ends held submissions, callbacks and sockets. What is known stays readable. Idempotent. */
   close(): Promise<void>
 }

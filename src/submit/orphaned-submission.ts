@@ -20,7 +20,7 @@ export interface OrphanDeps {
   readonly submitTimeoutMs: number
 }
 
-/** What the API said of a candidate that may be the reservation's. */
+/** The API's answer about a candidate that may be the reservation's. */
 interface Match {
   readonly id: string
   readonly decision: ConfirmedDecision

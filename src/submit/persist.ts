@@ -1,4 +1,5 @@
 import type { PipelineContext } from '../pipeline/context.js'
+import { sleep } from '../util/sleep.js'
 
 /** The longest wait between two tries of a write that must not be given up at once: six tries in six seconds. */
 const longestRetryMs = 3_200
@@ -15,7 +16,7 @@ export async function persist<Value>(
     } catch (error) {
       emit({ type: 'store-failed', operation, error })
       if (waitMs > longestRetryMs) throw error
-      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      await sleep(waitMs)
     }
   }
 }

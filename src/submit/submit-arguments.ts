@@ -3,7 +3,7 @@ import { CheqpointError } from '../model/errors.js'
 import { argumentGroup } from '../options/option-checks.js'
 import type { Tracked } from './tracked-request.js'
 
-/** What is said of a submission beside the request. An `expiresAt` is sent to Cheqpoint; the default one is not. */
+/** Options of a submission, beside the request. An `expiresAt` is sent to Cheqpoint; the default one is not. */
 export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | 'assistant'> {
   /**
    * How long Cheqpoint may hold the call for a decision, less than `submitTimeoutMs`; Cheqpoint caps it at 10,000.

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
 import { clamp, jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
+import { sleep } from '../util/sleep.js'
 import { batch, Round, type SweepDeps, type SweepReport } from './round.js'
 
 /** What one sweep did, and when the next one is worth while. */
@@ -106,7 +107,7 @@ export class Sweeper {
       // What is under way may make more due, or make room.
       if (round.size > 0) await round.next()
       else if (awaitingTurns.size === 0 || left === 0 || nextDueInMs === null) break
-      else await new Promise((resolve) => setTimeout(resolve, turnMs))
+      else await sleep(turnMs)
     }
     await round.idle()
     const report = round.report()

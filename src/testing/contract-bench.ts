@@ -6,7 +6,7 @@ import type { Entry, JsonObject, ListedEntry, Store } from '../index.js'
 export interface StoreUnderTest {
   readonly store: Store
   /**
-   * Moves the store's clock by exactly so many milliseconds, and nothing else moves it. With it every limit in time is
+   * Moves the store's clock by exactly this many milliseconds, and nothing else moves it. With it every limit in time is
    * tested one millisecond before and at its end. Without it the cases wait in real time.
    */
   readonly advance?: ((ms: number) => Promise<void>) | undefined

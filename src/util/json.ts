@@ -14,7 +14,7 @@ export type JsonText = string
 /** Deeper than this, an answer is unreadable: serializers recurse, and a decision must be stored. */
 export const maxDepth = 64
 
-/** Bytes as text, or `null` where they are no UTF-8: decoding puts other characters for the broken ones, and nobody would notice. */
+/** Bytes as text, or `null` where they are no UTF-8: decoding would silently replace the broken ones. */
 export function readUtf8(bytes: Uint8Array): string | null {
   return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString() : null
 }
@@ -38,7 +38,7 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text)
 }
 
-/** Whether a text has more opening brackets than so many, wherever they stand. */
+/** Whether a text has more than `most` opening brackets, in strings too. */
 function hasMore(text: string, most: number): boolean {
   let left = most
   for (const bracket of ['{', '[']) {

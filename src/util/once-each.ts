@@ -1,4 +1,4 @@
-/** Calls back once for each word, for so many words at most, since strangers may choose them. */
+/** Calls back once for each word, for at most `most` words, since strangers may choose them. */
 export function onceEach<Rest extends readonly unknown[]>(
   most: number,
   tell: (word: string, ...rest: Rest) => void,

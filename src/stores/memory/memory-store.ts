@@ -74,7 +74,7 @@ class DueIndex {
   }
 }
 
-/** How many of so many, which are in order, are not after a key: by time, then by key. */
+/** How many of `length` sorted keys are not after a key: by time, then by key. */
 function countUpTo({ dueAt, key }: Kept, length: number, keptAt: (at: number) => Kept | undefined): number {
   let [low, high] = [0, length]
   while (low < high) {

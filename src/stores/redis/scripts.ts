@@ -105,7 +105,7 @@ if left ~= -2 and left < ${numberKeptMs - 86_400_000} then redis.call('PEXPIRE',
 return reply
 `)
 
-/** Reads keys of an index: all of one time, then so many later ones. KEYS index. ARGV count, time (or -inf). → key, time…. */
+/** Reads keys of an index: all of one time, then `count` later ones. KEYS index. ARGV count, time (or -inf). → key, time…. */
 export const page: Script = script(`
 local reply = redis.call('ZRANGE', KEYS[1], ARGV[2], ARGV[2], 'BYSCORE', 'WITHSCORES')
 local later = redis.call('ZRANGE', KEYS[1], '(' .. ARGV[2], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')

@@ -22,11 +22,11 @@ export const now = '(SELECT now FROM clock)'
 /** Whether a row has not disappeared. */
 export const live: string = `(e.ends IS NULL OR e.ends > ${now})`
 const columns = 'e.stamp AS stamp, e.due AS due, e.parked AS parked, e.state AS state'
-// A damaged row is never written over: the state of an entry stands in braces.
+// A damaged row is never written over: the state of an entry begins and ends with a brace.
 const readable = `e.state LIKE '{%}'`
 
 /**
- * The statements that SQLite and Postgres share. Parameters are cast and stand in order, each once; column names are one
+ * The statements that SQLite and Postgres share. Parameters are cast and come in order, each once; column names are one
  * word, since clients rename others; numbers are double precision, which every client gives as a number; RETURNING
  * tells what happened, since not every client tells how many rows were changed.
  */

@@ -236,15 +236,15 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a completion is sent until the store takes it',
     file: 'src/pipeline/run-handler.ts',
-    find: '      if (isStopped()) return null\n      await new',
-    replace: '      return null\n      await new',
+    find: '      if (isStopped()) return null\n      await sleep',
+    replace: '      return null\n      await sleep',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a completion is given up when the receiver stops',
     file: 'src/pipeline/run-handler.ts',
-    find: '      if (isStopped()) return null\n      await new',
-    replace: '      await new',
+    find: '      if (isStopped()) return null\n      await sleep',
+    replace: '      await sleep',
     tests: ['receiver/close.test.ts'],
   },
   {
