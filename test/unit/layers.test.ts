@@ -22,10 +22,15 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 /** What the library itself may use: Node, and the dependencies that come with it. */
 const dependencies = /^(node:[\w/]+|undici|zod|lru-cache)$/
 
-/** Relative imports of a file, of types too, as paths. */
+/** What a file imports, of types too, however it is written: files as paths, packages by name. Comments do not count. */
 function importsOf(path: string, text: string): readonly string[] {
-  const specifiers = text.matchAll(/(?:\bfrom |\bimport |\bimport\()'(\.[^']+)'/g)
-  return [...specifiers].map(([, specifier = '']) => normalize(join(path, '..', specifier)).replace(/\.js$/, '.ts'))
+  const code = text.replaceAll(/^ *(?:\/\*|\*|\/\/).*$/gm, '')
+  const statement = /(?:^|;) *(?:import\b[^'"`;=(]*|export\b[^'"`;=(]*\bfrom *)['"]([^'"]+)['"]/gm
+  const call = /\bimport\(\s*['"`]([^'"`]+)['"`]/g
+  const specifiers = [...code.matchAll(statement), ...code.matchAll(call)]
+  return specifiers.map(([, specifier = '']) =>
+    specifier.startsWith('.') ? normalize(join(path, '..', specifier)).replace(/\.js$/, '.ts') : specifier,
+  )
 }
 
 /** What a tree of sources, by path, does that it must not. */
@@ -39,16 +44,18 @@ function faultsOf(tree: ReadonlyMap<string, string>): readonly string[] {
     const [root = '', from = ''] = path.split('/')
     const text = tree.get(path) ?? ''
     if (root === 'src' && layers[from] === undefined) faults.push(`${path} is in a folder without a layer`)
+    // The simulator is a server of its own, and the command line connects to stores by itself.
+    const mayServe = root === 'adapters' || from === 'simulator' || from === 'cli'
     for (const target of importsOf(path, text)) {
+      if (!target.endsWith('.ts')) {
+        if (!mayServe && !dependencies.test(target)) faults.push(`${path} imports ${target}`)
+        continue
+      }
       const [toRoot, to = ''] = target.split('/')
       const allowed = root === 'adapters' ? target === 'src/index.ts' : to === from || layers[from]?.includes(to)
       if (toRoot !== 'src' || allowed !== true) faults.push(`${path} imports ${target}`)
       visit(target, [...way, path])
     }
-    // The simulator is a server of its own, and the command line connects to stores by itself.
-    const mayServe = root === 'adapters' || from === 'simulator' || from === 'cli'
-    for (const [, name = ''] of text.matchAll(/^(?:import|export|\}).* from '([^.'][^']*)'$/gm))
-      if (!mayServe && !dependencies.test(name)) faults.push(`${path} imports ${name}`)
     seen.set(path, 'closed')
   }
   for (const path of tree.keys()) visit(path, [])
@@ -83,6 +90,9 @@ describe('the layers of the source', () => {
       'cycle: src/util/any.ts → src/util/any.ts',
     ],
     ['a framework', 'src/http/any.ts', "import express from 'express'", 'src/http/any.ts imports express'],
+    ['a framework for its effects', 'src/http/any.ts', "import 'express'", 'src/http/any.ts imports express'],
+    ['a framework at run time', 'src/http/any.ts', "await import('hono')", 'src/http/any.ts imports hono'],
+    ['one before other code', 'src/http/any.ts', 'import e from "express"; e()', 'src/http/any.ts imports express'],
     [
       'an adapter that reaches past the public names',
       'adapters/any.ts',
