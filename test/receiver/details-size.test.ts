@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Details of so many bytes as JSON. */
+/** Details of this many bytes as JSON. */
 function details(bytes: number): object {
   return { text: 'x'.repeat(bytes - JSON.stringify({ text: '' }).length) }
 }

@@ -19,7 +19,7 @@ function schema(validate: Validate): StandardSchema {
   return { '~standard': { version: 1, vendor: 'test', validate } }
 }
 
-/** A receiver whose schema fails for so many times, and the handlers' runs. */
+/** A receiver whose schema fails this many times, and the handlers' runs. */
 function failing(times: number, fail: () => never | Promise<never>, options: Partial<ReceiverOptions> = {}) {
   let left = times
   const seen: unknown[] = []

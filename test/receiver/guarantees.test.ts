@@ -163,7 +163,7 @@ describe.each([true, false])('a process that dies as it calls the store, the cal
       expect(end.runs, `call ${nth}`).toBeLessThanOrEqual(1)
       expect(end.crashed, `call ${nth}`).toBe(true)
       if (end.state === 'completed') expect(end.runs, `call ${nth}`).toBe(1)
-      // Counted and not completed: the handler may have run, and nobody can know.
+      // Counted and not completed: whether the handler ran is unknown.
       expect(end.state === 'parked', `call ${nth}`).toBe(end.wasCounted)
       states.push(end.state)
     }

@@ -104,7 +104,7 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
   }
 }
 
-/** An error in its parts: ours, what Cheqpoint said in it, and what somebody else threw. */
+/** An error in its parts: ours, Cheqpoint's own message, and what other code threw. */
 export function errorEvidence(what: string, error: unknown): readonly Evidence[] {
   if (!isCheqpointError(error)) return [{ place: 'own error', what, text: everything(error) }]
   const { cause, apiMessage, ...rest } = Object.getOwnPropertyDescriptors(error)

@@ -12,7 +12,7 @@ export const places = [
   'error',
   /** What the caller's own store or schema threw, handed on as it is or as the cause of ours. */
   'own error',
-  /** What Cheqpoint said of a refused call: `apiMessage` of an error. */
+  /** Cheqpoint's own message about a refused call: `apiMessage` of an error. */
   'api message',
   /** What a method resolves with, for the caller alone. */
   'returned',

@@ -45,7 +45,7 @@ export function recorder(send: SendCommand): { readonly send: SendCommand; reado
   }
 }
 
-/** Lets so many commands through, and loses the connection at every command after them. */
+/** Lets this many commands through, and loses the connection at every command after them. */
 export function dyingAfter(calls: number, send: SendCommand): SendCommand {
   let left = calls
   return async (args, key) => {

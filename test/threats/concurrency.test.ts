@@ -141,7 +141,7 @@ describeWith('redis-server', 'several processes on one Redis', () => {
         each % 2 === 0 ? { state: 'completed' } : { state: 'pending', attempts: 0 },
       )
     }
-    // Due at once, and recorded: the next process runs them as a first attempt, and asks nobody.
+    // Due at once, and recorded: the next process runs them as a first attempt, without a GET.
     // Due at once by the other process's notion of the store's time, which may be a little ahead.
     await until(async () => {
       await heir.receiver.reconcile()

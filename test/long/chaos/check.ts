@@ -113,7 +113,7 @@ class Judge {
     }
   }
 
-  /** L7: one GET for an approval in `minIntervalMs`, whoever asks. */
+  /** L7: one GET for an approval in `minIntervalMs`, for all processes together. */
   #gets({ gets }: Life, report: (law: string, what: string) => void): void {
     const { minIntervalMs, leaseMs } = this.#history.terms
     // A claim that died with its process is taken over after its lease, of which a third may pass before it asks.

@@ -102,7 +102,7 @@ export function soundReply(name: string, operands: readonly string[], choice: nu
   return all[choice % all.length] ?? []
 }
 
-/** What may stand in the place of one of its items. */
+/** What may replace one of its items. */
 export const oddItem: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     ...[

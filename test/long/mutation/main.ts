@@ -30,7 +30,7 @@ const chosen = values.sample === 'all' ? named : draw(named, Number(values.sampl
 const queue = [...chosen]
 const verdicts: Verdict['kind'][] = []
 
-/** So many of a list, by a seed: each has a place by its digest, and the first ones are taken. */
+/** A sample of a list, by a seed: each has a place by its digest, and the first ones are taken. */
 function draw(list: readonly Mutant[], count: number, seed: number): readonly Mutant[] {
   console.log(`a sample of ${count} of ${list.length} mutants, seed ${seed}`)
   const place = ({ guard }: Mutant): string => createHash('sha256').update(`${seed} ${guard}`).digest('hex')

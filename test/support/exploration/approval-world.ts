@@ -365,7 +365,7 @@ export class ApprovalWorld {
     return { ...state, ledger: { ...state.ledger, nudged: true } }
   }
 
-  /** What somebody beside the workers writes at once. */
+  /** What a writer beside the workers writes at once. */
   #write(state: State, next: Step<never>['next']): State {
     if (next === undefined) return state
     return { ...state, entry: entryOf(next, `s${state.drawn}`), drawn: state.drawn + 1 }
@@ -439,7 +439,7 @@ export function brokenIn(state: State): string | null {
 
 const readings = new WeakMap<Entry, ApprovalState>()
 
-/** What stands in an entry. Nothing in this world is unreadable. */
+/** What an entry holds. Nothing in this world is unreadable. */
 export function read(entry: Entry | null): ApprovalState | null {
   if (entry === null) return null
   const known = readings.get(entry) ?? readApproval({ now: 0, entry })

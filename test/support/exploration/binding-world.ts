@@ -58,7 +58,7 @@ export interface Flight {
 export interface Worker {
   readonly phase: 'idle' | 'working' | 'may send'
   readonly token: string
-  /** The id to bind, and what the reservation said of it when it was begun. */
+  /** The id to bind, and the reservation as it was when that began. */
   readonly id: Id | null
   readonly begun: BindingReservation | null
   readonly isBound: boolean
@@ -130,7 +130,7 @@ export class BindingWorld {
     return this.#write(state, 'r', this.steps.addCandidate(storedAt(state, 'r'), { id }).next)
   }
 
-  /** Somebody tracks the id without this reference. */
+  /** The id is tracked without this reference. */
   trackElsewhere(state: State, id: Id): State {
     const beginning = { dueInMs: unit, decision: null, parked: null }
     const step = { by: 'somebody', request: { ...request, ref: null }, beginning }
@@ -158,7 +158,7 @@ export class BindingWorld {
   end(state: State, key: Key): State {
     const reservation = key === 'r' ? readRef(state) : null
     const approval = reservation?.kind === 'bound' ? readAt(state, `a${idOf(reservation.id)}`) : null
-    // One that came so late that it was parked at once is not: nobody knows whether it is another's remains.
+    // One that came so late that it was parked at once is not: it may be left from another one.
     const isOpen = approval?.kind === 'open' && approval.parked === null
     const isNeeded = isOpen && reservation?.kind === 'bound' && reservation.digest !== null
     return {
@@ -255,7 +255,7 @@ export class BindingWorld {
     const isNew = before === null && !state.followed.includes(id)
     const followed = [...new Set([...state.followed, id])]
     const isOne = followed.length <= 1 + state.freed
-    // Added again for a person, it runs at nobody's hands but theirs.
+    // Added again for a person, it runs by their hands alone.
     const isAgain = before !== null || (state.followed.includes(id) && state.entries[`a${id}`]?.parkedAt === null)
     const broken = isAgain ? 'an approval is added once' : isOne || !isNew ? null : 'a reference is bound to one id'
     return { ...state, followed, broken: state.broken ?? broken }
@@ -308,7 +308,7 @@ export class BindingWorld {
       case 'begins to bind':
         if (result.kind === 'binding' && result.reservation !== undefined) {
           const begun = result.reservation
-          // The approval is written under the id that stands in the reservation, whichever that is.
+          // The approval is written under the id in the reservation, whichever that is.
           return go('adds the approval', { begun, id: idOf(begun.id) })
         }
         if (result.kind === 'unknown' && !worker.isAdopted) return go('adds the approval', { alone: true })

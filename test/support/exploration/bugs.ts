@@ -30,7 +30,7 @@ const lost = 'no write by a worker that lost its claim'
 const indexed = 'every open entry is in one of the indexes'
 const completedOnce = 'one completion an id'
 
-/** The holder that the entry names, whoever asks. */
+/** The holder that the entry names, for any caller. */
 function holderOf({ entry }: Stored, token: string): string {
   return openOf(entry)?.holder ?? token
 }

@@ -193,7 +193,7 @@ function byNudge(stored: Stored) {
 }
 
 describe('defer', () => {
-  it('makes what nobody holds due in so long', () => {
+  it('makes an approval without a lease due in `dueInMs`', () => {
     expect(defer(pending, { dueInMs: 40_000 })).toMatchObject({
       result: 'deferred',
       next: { dueAt: pending.now + 40_000 },

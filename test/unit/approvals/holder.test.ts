@@ -32,7 +32,7 @@ describe.each(Object.entries(steps))('%s', (_, step) => {
   it.each([
     ['another holder took over', takenOver],
     ['nothing is stored', nothing],
-    ['nobody ever claimed', pending],
+    ['was never claimed', pending],
     ['a newer version is stored', newer],
     ['what is stored is damaged', damaged],
     [
@@ -44,7 +44,7 @@ describe.each(Object.entries(steps))('%s', (_, step) => {
     expect([JSON.stringify(result).includes('lost'), next]).toEqual([true, undefined])
   })
 
-  it('is accepted after the lease ran out, as long as nobody took over', () => {
+  it('is accepted after the lease ran out, unless another holder took over', () => {
     expect(step(expired).next).toBeDefined()
   })
 })
@@ -111,7 +111,7 @@ describe('release', () => {
     })
   })
 
-  it('without a minimum interval keeps nobody waiting, though the time of a holder may be ahead of the store', () => {
+  it('without a minimum interval delays no claim, though the time of a holder may be ahead of the store', () => {
     const { next } = release(later(claimed, 1), { ...letGo, notBeforeMs: 0 })
     expect(next).toMatchObject({ state: { notBefore: 0 } })
   })
@@ -120,7 +120,7 @@ describe('release', () => {
     expect(steps.release(released)).toEqual({ result: 'released' })
   })
 
-  it('heeds a nudge that came meanwhile: so many polls come at the minimum interval, then back-off begins', () => {
+  it('heeds a nudge that came meanwhile: three polls come at the minimum interval, then back-off begins', () => {
     let stored = through(claimed, (each) => nudge(each, { withinMs: 0 }))
     const waits: number[] = []
     for (let poll = 0; poll <= quickPolls; poll++) {

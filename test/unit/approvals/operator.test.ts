@@ -17,7 +17,7 @@ const completed = through(recorded, (stored) => complete(stored, { token: 'a', r
 describe('parkUnheld', () => {
   const parking = { token: 'b', reason: 'too-many-attempts' } as const
 
-  it('parks what nobody holds, or whose lease ran out', () => {
+  it('parks what was never claimed, or whose lease ran out', () => {
     for (const stored of [pending, later(claimed, leaseMs)])
       expect(parkUnheld(stored, parking)).toMatchObject({
         result: 'parked',

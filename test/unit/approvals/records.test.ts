@@ -255,7 +255,7 @@ describe('a store', () => {
     ['no entry at all', { now: 1 }],
     ['a digest that is no text', { now: 1, entry: null, unreadable: 1 }],
   ])('whose read answers %s is refused', async (_, answer) => {
-    // A store of somebody's own, with a bug in it.
+    // A store of the app, with a bug in it.
     const store = overlayStore(memoryStore({ clock }), { read: async () => answer as unknown as Stored })
     await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
   })

@@ -107,7 +107,7 @@ describe('addCandidate', () => {
     ])
   })
 
-  it('remembers each once, and so many at the most', () => {
+  it('remembers each once, and a bounded number of them', () => {
     let stored = sent
     for (let at = 0; at < maxCandidates; at++)
       stored = through(stored, (each) => addCandidate(each, { id: `req_${at}` }))

@@ -2,7 +2,7 @@ import type { Entry, Store } from '../../../../src/index.js'
 import { overlayStore } from '../../../support/overlay-store.js'
 
 /*
- * Mistakes of the state machine, made by a store that forgets or invents a part of what it keeps: whoever reads it takes a
+ * Mistakes of the state machine, made by a store that forgets or invents a part of what it keeps: its reader takes a
  * step that a broken transition would take.
  */
 
@@ -43,7 +43,7 @@ export const forgetfulStores: readonly ForgetfulStore[] = [
   },
 ]
 
-/** A store that keeps everything, and shows something else to whoever reads it. */
+/** A store that keeps everything, and shows something else to its readers. */
 function showing(bug: string, change: (state: Entry['state']) => Entry['state']): ForgetfulStore {
   return {
     bug,

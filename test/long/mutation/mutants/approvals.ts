@@ -53,7 +53,7 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/approval.test.ts', 'receiver/sweep.test.ts'],
   },
   {
-    guard: 'nobody claims before notBefore',
+    guard: 'an approval is not claimed before notBefore',
     file: 'src/approvals/approval.ts',
     find: 'found.notBefore > now && command.force !== true',
     replace: 'false',
@@ -222,7 +222,7 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/approval.test.ts'],
   },
   {
-    guard: 'an approval that somebody holds is not deferred',
+    guard: 'an approval with a live lease is not deferred',
     file: 'src/approvals/approval.ts',
     find: " || isLeased(found, stored.now)) return { result: 'unchanged' }",
     replace: ") return { result: 'unchanged' }",
@@ -474,7 +474,7 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/records.test.ts', 'receiver/processes.test.ts'],
   },
   {
-    guard: 'a change is given up after so many other writers',
+    guard: 'a change is given up after 40 other writers',
     file: 'src/approvals/records.ts',
     find: 'tries <= maxTries',
     replace: 'tries <= 1e9',

@@ -3,7 +3,7 @@ import type { Mutant } from '../mutant.js'
 /** What a response of the API decides, and what an edit may do: an approval is never inferred. */
 export const confirmMutants: readonly Mutant[] = [
   {
-    guard: 'a status word that nobody documented is unknown',
+    guard: 'an undocumented status word is unknown',
     file: 'src/model/decision.ts',
     find: "?? 'unknown'",
     replace: "?? 'approved'",
@@ -45,7 +45,7 @@ export const confirmMutants: readonly Mutant[] = [
     tests: ['unit/pipeline/confirm.test.ts'],
   },
   {
-    guard: 'a 403, which may be about one approval, pauses nobody',
+    guard: 'a 403, which may be about one approval, pauses no assistant',
     file: 'src/pipeline/confirm.ts',
     find: 'error.httpStatus === 401 ? refusedKeyPauseMs : 0',
     replace: 'refusedKeyPauseMs',

@@ -45,7 +45,7 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['unit/model/events.test.ts'],
   },
   {
-    guard: 'strangers make us keep only so many words',
+    guard: 'strangers make us keep a bounded number of words',
     file: 'src/util/once-each.ts',
     find: '|| seen.size >= most',
     replace: '',

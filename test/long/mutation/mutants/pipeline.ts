@@ -354,14 +354,14 @@ export const pipelineMutants: readonly Mutant[] = [
     tests: ['receiver/expiry.test.ts', 'receiver/sweep.test.ts'],
   },
   {
-    guard: 'nobody asks again within the minimum interval',
+    guard: 'the API is not asked again within the minimum interval',
     file: 'src/pipeline/give-back.ts',
     find: 'notBeforeMs = confirm.minIntervalMs',
     replace: 'notBeforeMs = 0',
     tests: ['hosts/responses.test.ts', 'receiver/sweep.test.ts'],
   },
   {
-    guard: 'there are so many slots and no more',
+    guard: 'the number of slots is bounded',
     file: 'src/pipeline/budget.ts',
     find: '    if (this.free <= leave) return false\n',
     replace: '',
@@ -382,7 +382,7 @@ export const pipelineMutants: readonly Mutant[] = [
     tests: ['unit/pipeline/budget.test.ts', 'receiver/sweep.test.ts'],
   },
   {
-    guard: 'one slot is left to nobody',
+    guard: 'a single slot is not kept back',
     file: 'src/pipeline/budget.ts',
     find: ', this.#count - 1)',
     replace: ', this.#count)',

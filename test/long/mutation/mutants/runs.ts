@@ -73,7 +73,7 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/runs.test.ts'],
   },
   {
-    guard: 'a listener that throws harms nobody',
+    guard: 'a listener that throws harms no other',
     file: 'src/model/events.ts',
     find: '// A broken listener must not change what happens to a decision.',
     replace: "throw new Error('the listener threw')",

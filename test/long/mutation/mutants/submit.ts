@@ -144,7 +144,7 @@ export const submitMutants: readonly Mutant[] = [
     tests: ['receiver/submit.test.ts', 'receiver/typed-actions.test.ts'],
   },
   {
-    guard: 'an action that nobody handles is not submitted',
+    guard: 'an action without a handler is not submitted',
     file: 'src/submit/submitter.ts',
     find: '    if (rules === null) {',
     replace: '    if (false) {',
