@@ -149,7 +149,7 @@ export function compact(state: ApprovalState | ReservationState): JsonObject {
   return Object.freeze(kept)
 }
 
-/** What stands under `a:<approvalId>`: `null` where nothing does, `unreadable` where this version cannot tell. */
+/** What is stored under `a:<approvalId>`: `null` for nothing, `unreadable` where this version cannot read it. */
 export function readApproval(stored: Stored): ApprovalState | 'unreadable' | null {
   const state = readState(stored)
   if (state === null || state === 'unreadable') return state
@@ -157,11 +157,11 @@ export function readApproval(stored: Stored): ApprovalState | 'unreadable' | nul
   return fill(state, approvalKinds) as ApprovalState | 'unreadable'
 }
 
-/** The same for `r:<ref>`. */
+/** What is stored under `r:<ref>`. */
 export function readReservation(stored: Stored): ReservationState | 'unreadable' | null {
   const state = readState(stored)
   if (state === null || state === 'unreadable') return state
-  // As above.
+  // `fill` has checked every field.
   return fill(state, reservationKinds) as ReservationState | 'unreadable'
 }
 

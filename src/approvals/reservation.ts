@@ -187,7 +187,7 @@ export function discard(stored: Stored, { by }: { readonly by: string }): Step<'
   return { result: 'discarded', next: ended({ v: formatVersion, kind: 'discarded', by }) }
 }
 
-/** The same for one whose request was never sent. Its owner may mark it as sent at any moment, and then it stays. */
+/** Discards a reservation only if its request is not marked as sent. Its owner may mark it at any moment. */
 export function discardUnsent(
   stored: Stored,
   command: { readonly by: string },

@@ -21,7 +21,7 @@ export interface ClientOptions {
   readonly idPattern?: RegExp | undefined
   /** For one GET, from connecting to the last byte; a second key that is tried has as long again. Default 5,000. */
   readonly timeoutMs?: number | undefined
-  /** The same for one submission. More than its `maxWaitMs`. Default 15,000. */
+  /** For one submission, likewise. More than its `maxWaitMs`. Default 15,000. */
   readonly submitTimeoutMs?: number | undefined
   /** A longer answer is unreadable. Default 1,048,576. */
   readonly maxResponseBytes?: number | undefined

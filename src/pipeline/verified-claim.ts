@@ -118,7 +118,7 @@ export class Claim<Details = unknown, Context = unknown> {
     return this.completeWith(text)
   }
 
-  /** The same for a result that was written before. */
+  /** Completes with a result that is JSON text already. */
   async completeWith(result: JsonText | null): Promise<'completed' | 'lost'> {
     const answer = await this.#lease.complete(result)
     this.end()

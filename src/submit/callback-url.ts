@@ -7,7 +7,7 @@ export type CallbackUrl = string | ((token: string) => string)
 
 /**
  * Callback URLs that prove which request they were made for. The token is `ref.expiry.mac`: our reference, a moment in
- * seconds (base 36), and an HMAC-SHA-256 over both. It says nothing of the decision; it only keeps strangers out.
+ * seconds (base 36), and an HMAC-SHA-256 over both. It does not confirm the decision; it only keeps strangers out.
  */
 export interface CallbackUrls {
   /** The URL for a request of this assistant. */
@@ -123,7 +123,7 @@ function addParameter(target: string): (text: string) => string {
   }
 }
 
-/** The token in our parameter, where it stands once and has the form of one. */
+/** The token in our query parameter, if the parameter occurs once and has the form of a token. */
 function fromParameter(url: string): string | null {
   const query = url.indexOf('?')
   if (query < 0) return null

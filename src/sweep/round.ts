@@ -27,7 +27,7 @@ export const batch = 32
 /** How long a taken key is hidden from other sweepers, ±20 %: what cannot be served here returns by itself. */
 const hideMs = 5_000
 
-/** How long a process that met what it cannot serve lets others take what is due next, unless there is a backlog. */
+/** Pause after taking approvals that this process cannot serve, so that others take what is due next. Not in a backlog. */
 const yieldMs = 1_000
 
 /** Keys under way up to their handler, and how those that ended did so. */

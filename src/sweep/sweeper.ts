@@ -25,7 +25,7 @@ export interface ReconcileOptions {
 const turnMs = 50
 const shortestIdleMs = 10
 const longestIdleMs = 1_000
-/** How long to wait for room at most; it is noticed at once when this process makes some. */
+/** The longest wait for a free place. A place that becomes free in this process ends it at once. */
 const fullIdleMs = 100
 
 /** Handlers that a sweep starts run in no caller's asynchronous context. */

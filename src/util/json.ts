@@ -57,7 +57,7 @@ export function readJson(text: JsonText): JsonValue {
   return JSON.parse(text) as JsonValue
 }
 
-/** The same for those who only show it: `null` where it is damaged, whose text an error would quote, or nothing was kept. */
+/** Reads kept JSON to show it: `null` where nothing was kept, or where it is damaged, since an error would quote it. */
 export function showJson(text: JsonText | null): JsonValue {
   try {
     return text === null ? null : readJson(text)
