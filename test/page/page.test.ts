@@ -465,6 +465,38 @@ describeWith('chromium', 'the fault switches of the page', () => {
     await look.filter({ hasText: '200' }).first().waitFor()
   })
 
+  it('keep a change while news from before it still arrives', async () => {
+    bench = await openPageBench(browser)
+    const page = await bench.open()
+    await page.locator('#tab-faults').check()
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await page.route('**/ui/faults', async (route) => {
+      await held
+      await route.continue()
+    })
+    const drop = page.getByLabel('Lose callbacks')
+    await drop.check()
+    await bench.submit()
+    await shows(page, '#waiting-count', '1')
+    expect(await drop.isChecked()).toBe(true)
+    release()
+    await becomes(() => bench.simulator.faults.drop, true)
+    expect(await drop.isChecked()).toBe(true)
+  })
+
+  it('go back when the simulator refuses the change', async () => {
+    bench = await openPageBench(browser)
+    const page = await bench.open()
+    await page.locator('#tab-faults').check()
+    await page.route('**/ui/faults', (route) => route.fulfill({ status: 400, json: { error: 'not now' } }))
+    await page.locator('#drop').click()
+    await page.getByText('Refused: not now').waitFor()
+    await vi.waitFor(async () => expect(await page.locator('#drop').isChecked()).toBe(false))
+  })
+
   it('set every fault that the simulator knows', async () => {
     bench = await openPageBench(browser)
     const page = await bench.open()

@@ -4,30 +4,44 @@ import { ask, type State } from './state.js'
 
 const switches = ['drop', 'early', 'loseSubmitAnswer'] as const
 const amounts = ['duplicate', 'delayMs', 'retries', 'retryDelayMs', 'slowMs', 'staleReads', 'staleMs'] as const
+const apiFields = ['api-status', 'api-count', 'api-rate', 'api-wait'] as const
 const none = Object.fromEntries([...switches.map((name) => [name, false]), ...amounts.map((name) => [name, 0])])
+
+/** Controls whose change the simulator has not answered yet: news that left it before must not undo the change. */
+const changing = new Set<string>()
 
 /** Brings the faults to life. What is returned sets the controls to what holds. */
 export function createFaults(state: State): () => void {
-  for (const name of switches) listen(name, (control) => ({ [name]: control.checked }))
-  for (const name of amounts) listen(name, (control) => ({ [name]: control.valueAsNumber || 0 }))
-  for (const id of ['api-status', 'api-count', 'api-rate', 'api-wait']) listen(id, () => ({ api: readApi() }))
+  for (const name of switches) listen(name, 'faults', (control) => ({ [name]: control.checked }))
+  for (const name of amounts) listen(name, 'faults', (control) => ({ [name]: control.valueAsNumber || 0 }))
+  for (const id of apiFields) listen(id, 'faults', () => ({ api: readApi() }))
+  listen('rule', 'rule', (control) => ({ rule: control.value }))
   byId('faults-off').addEventListener('click', () => void ask('faults', { ...none, api: null }))
-  byId('rule').addEventListener('change', () => void ask('rule', { rule: field('rule').value }))
   byId('forge').addEventListener('click', () => {
     const request = state.requests.get(state.selected ?? '')
     // What is true must not be what is claimed.
     if (request) void ask('forge', { id: request.id, status: request.status === 'approved' ? 'rejected' : 'approved' })
   })
-  return () => {
+  return draw
+
+  function listen(id: string, action: 'faults' | 'rule', read: (control: HTMLInputElement) => object): void {
+    const control = field(id)
+    control.addEventListener('change', async () => {
+      const change = read(control)
+      changing.add(id)
+      const done = await ask(action, change)
+      changing.delete(id)
+      if (done && action === 'rule') Object.assign(state, change)
+      else if (done && state.faults !== null) state.faults = { ...state.faults, ...change }
+      draw()
+    })
+  }
+
+  function draw(): void {
     if (state.faults !== null) show(state.faults)
-    field('rule').value = state.rule
+    if (!changing.has('rule')) field('rule').value = state.rule
     field('forge').disabled = !state.requests.get(state.selected ?? '')?.callbackUrl
   }
-}
-
-function listen(id: string, read: (control: HTMLInputElement) => object): void {
-  const control = field(id)
-  control.addEventListener('change', () => void ask('faults', read(control)))
 }
 
 function readApi(): object | null {
@@ -42,22 +56,24 @@ function readApi(): object | null {
 }
 
 function show(faults: FaultsView): void {
-  for (const name of switches) field(name).checked = faults[name]
+  for (const name of switches) if (!changing.has(name)) field(name).checked = faults[name]
   for (const name of amounts) put(name, faults[name])
   const { status = '', count = '', rate = '', retryAfter = '' } = faults.api ?? {}
-  const known = [...byId('api-status').children].some((option) => option.getAttribute('value') === String(status))
-  if (!known) byId('api-status').append(h('option', { value: status }, String(status)))
-  field('api-status').value = String(status)
-  byId('api-more').hidden = faults.api === null
-  put('api-count', count)
-  put('api-rate', typeof rate === 'number' ? Math.round(rate * 100) : '')
-  put('api-wait', retryAfter)
+  if (!apiFields.some((id) => changing.has(id))) {
+    const known = [...byId('api-status').children].some((option) => option.getAttribute('value') === String(status))
+    if (!known) byId('api-status').append(h('option', { value: status }, String(status)))
+    field('api-status').value = String(status)
+    byId('api-more').hidden = faults.api === null
+    put('api-count', count)
+    put('api-rate', typeof rate === 'number' ? Math.round(rate * 100) : '')
+    put('api-wait', retryAfter)
+  }
   const on = [...switches, ...amounts].filter((name) => Boolean(faults[name])).length + Number(faults.api !== null)
   byId('fault-count').textContent = on === 0 ? '' : `${on} on`
 }
 
-/** Not while it is being typed into. */
+/** Not while it is being typed into, nor while its change is on the way. */
 function put(id: string, value: string | number): void {
   const control = field(id)
-  if (document.activeElement !== control) control.value = String(value)
+  if (document.activeElement !== control && !changing.has(id)) control.value = String(value)
 }
