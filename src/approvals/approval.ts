@@ -57,24 +57,19 @@ export type Found = OpenApproval | Exclude<Unclaimed, { kind: 'in-progress' | 't
 export function add(
   stored: Stored,
   command: {
-    readonly by: string
     readonly request: TrackedRequest
     readonly beginning: Beginning
     readonly since?: number | undefined
   },
 ): Step<{ readonly kind: 'added' } | { readonly kind: 'exists'; readonly known: ApprovalState | 'unreadable' }> {
-  const { by, request, beginning, since = stored.now } = command
+  const { request, beginning, since = stored.now } = command
   const known = readApproval(stored)
-  if (known !== null) {
-    const isOurs = known !== 'unreadable' && known.kind === 'open' && known.addedBy === by
-    return { result: isOurs ? { kind: 'added' } : { kind: 'exists', known } }
-  }
+  if (known !== null) return { result: { kind: 'exists', known } }
   const { now } = stored
   const parked = beginning.parked === null ? null : { reason: beginning.parked, note: '' }
   const state: OpenApproval = {
-    ...{ v: formatVersion, kind: 'open', ...request, addedBy: by, since, fence: 0, attempts: 0, holder: null },
-    ...{ leaseEnd: null, countedFor: null, notBefore: 0, nudged: false, quickPolls: 0 },
-    ...{ decision: beginning.decision, parked },
+    ...{ v: formatVersion, kind: 'open', ...request, since, fence: 0, attempts: 0, holder: null, leaseEnd: null },
+    ...{ counted: false, notBefore: 0, nudged: false, quickPolls: 0, decision: beginning.decision, parked },
   }
   const dueAt = parked === null ? now + beginning.dueInMs : null
   return {
@@ -105,17 +100,15 @@ export function claim(
     const result = { kind: 'too-soon', inMs: found.notBefore - now } as const
     return command.nudge === true ? { result, ...nudged(found, stored, 0) } : { result }
   }
-  const approval = counted(
-    {
-      ...found,
-      holder: command.token,
-      fence: found.fence + 1,
-      leaseEnd: now + command.leaseMs,
-      nudged: found.nudged || command.nudge === true,
-    },
-    command.token,
-    found.decision !== null,
-  )
+  const claimed = {
+    ...found,
+    holder: command.token,
+    fence: found.fence + 1,
+    leaseEnd: now + command.leaseMs,
+    counted: found.counted && found.holder === command.token,
+    nudged: found.nudged || command.nudge === true,
+  }
+  const approval = found.decision === null ? claimed : countAttempt(claimed)
   return { result: { kind: 'claimed', approval }, next: open(approval, approval.leaseEnd) }
 }
 
@@ -162,9 +155,9 @@ function nudged(found: OpenApproval, { now, entry }: Stored, withinMs: number): 
   return { next: open({ ...found, nudged: true }, soon) }
 }
 
-export function counted(approval: OpenApproval, token: string, countAttempt: boolean): OpenApproval {
-  if (!countAttempt || approval.countedFor === token) return approval
-  return { ...approval, attempts: approval.attempts + 1, countedFor: token }
+/** Counts the holder's attempt, once. */
+export function countAttempt(approval: OpenApproval): OpenApproval {
+  return approval.counted ? approval : { ...approval, attempts: approval.attempts + 1, counted: true }
 }
 
 export function open(state: OpenApproval, dueAt: number | null): NonNullable<Step<never>['next']> {

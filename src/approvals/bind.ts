@@ -42,7 +42,7 @@ export async function finishBinding(
   { resumeInMs, retentionMs }: BindTimes,
 ): Promise<'bound' | 'conflict'> {
   const { id } = reservation
-  const command = { ref, reservation, retentionMs }
+  const command = { reservation, retentionMs }
   const added = await records.change(approvalKey(id), (stored) => addBound(stored, command))
   const bound =
     added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref !== null && added.known.ref === ref)
@@ -57,11 +57,11 @@ export async function finishBinding(
  */
 export function addBound(
   stored: Stored,
-  command: { readonly ref: string; readonly reservation: BindingReservation; readonly retentionMs: number },
+  command: { readonly reservation: BindingReservation; readonly retentionMs: number },
 ): ReturnType<typeof add> {
-  const { ref, reservation, retentionMs } = command
+  const { reservation, retentionMs } = command
   const { request, beginning, since } = reservation
   const isOld = stored.now - since >= retentionMs
   const parked = isOld ? (beginning.parked ?? 'attempt-unfinished') : beginning.parked
-  return add(stored, { by: ref, request, beginning: { ...beginning, parked }, since })
+  return add(stored, { request, beginning: { ...beginning, parked }, since })
 }

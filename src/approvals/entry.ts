@@ -31,8 +31,6 @@ export interface TrackedRequest {
 export interface OpenApproval extends TrackedRequest {
   readonly v: number
   readonly kind: 'open'
-  /** The operation that added it. */
-  readonly addedBy: string
   readonly since: number
   /** Rises by one with every claim. */
   readonly fence: number
@@ -41,8 +39,8 @@ export interface OpenApproval extends TrackedRequest {
   readonly holder: string | null
   /** While claimed, the end of the lease. */
   readonly leaseEnd: number | null
-  /** The token whose attempt was counted last. */
-  readonly countedFor: string | null
+  /** The attempt of the last holder is counted. */
+  readonly counted: boolean
   /** Nothing but a forced claim gets the approval before this time. */
   readonly notBefore: number
   /** A callback came that no poll has answered yet. */
@@ -142,11 +140,19 @@ export function compact(state: ApprovalState | ReservationState): JsonObject {
   const kept: Record<string, JsonValue> = {}
   for (const name of Object.keys(given)) {
     const value = given[name] ?? null
-    if (value !== null && value !== false && value !== 0) kept[name] = freezeJson(value)
+    if (value === null || value === false || value === 0 || (name === 'context' && value === noContext)) continue
+    kept[name] = freezeJson(name === 'decision' && isJsonObject(value) ? withoutNulls(value) : value)
   }
   // What is written is read back: the step after this one needs no look at its fields.
   known.set(kept, given)
   return Object.freeze(kept)
+}
+
+/** The JSON text of no context. */
+const noContext = 'null'
+
+function withoutNulls(given: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null))
 }
 
 /** What is stored under `a:<approvalId>`: `null` for nothing, `unreadable` where this version cannot read it. */
@@ -170,8 +176,24 @@ function readState({ entry, unreadable }: Stored): JsonObject | 'unreadable' | n
   return entry.state['v'] === formatVersion ? entry.state : 'unreadable'
 }
 
-/** What a field holds; a letter in front that it may be left out, and is `null`, `false` or 0 then. */
-type FieldType = 'text' | '?text' | 'number' | '?number' | '?flag' | 'object' | '?object' | 'texts'
+const isText = (value: JsonValue): boolean => typeof value === 'string'
+const isNumber = (value: JsonValue): boolean => typeof value === 'number'
+const isNull = (value: JsonValue): boolean => value === null
+
+/** What a field may hold, and what stands for it where it is left out. */
+const fieldTypes = {
+  text: { is: isText, absent: undefined },
+  '?text': { is: (value: JsonValue) => isNull(value) || isText(value), absent: null },
+  number: { is: isNumber, absent: 0 },
+  '?number': { is: (value: JsonValue) => isNull(value) || isNumber(value), absent: null },
+  '?flag': { is: (value: JsonValue) => typeof value === 'boolean', absent: false },
+  object: { is: isJsonObject, absent: undefined },
+  '?object': { is: (value: JsonValue) => isNull(value) || isJsonObject(value), absent: null },
+  '?decision': { is: (value: JsonValue) => isNull(value) || isJsonObject(value), absent: null },
+  '?context': { is: isText, absent: noContext },
+  texts: { is: (value: JsonValue) => Array.isArray(value) && value.every(isText), absent: undefined },
+} as const
+type FieldType = keyof typeof fieldTypes
 type Fields = Readonly<Record<string, FieldType>>
 
 /** A kind of state: its fields, and an object that has them all, since a copy of that costs less than adding each. */
@@ -187,13 +209,13 @@ function kindOf(fields: Fields): Kind {
 
 const openFields: Fields = {
   ...{ ref: '?text', action: 'text', assistant: '?text', expiresAt: '?number', expiresAfterMs: '?number' },
-  ...{ details: 'text', context: 'text', addedBy: 'text', since: 'number', fence: 'number', attempts: 'number' },
-  ...{ holder: '?text', leaseEnd: '?number', countedFor: '?text', notBefore: 'number', nudged: '?flag' },
-  ...{ quickPolls: 'number', decision: '?object', parked: '?object' },
+  ...{ details: 'text', context: '?context', since: 'number', fence: 'number', attempts: 'number' },
+  ...{ holder: '?text', leaseEnd: '?number', counted: '?flag', notBefore: 'number', nudged: '?flag' },
+  ...{ quickPolls: 'number', decision: '?decision', parked: '?object' },
 }
 const tombstoneFields: Fields = {
   ...{ holder: 'text', ref: '?text', action: 'text', assistant: '?text', outcome: 'text' },
-  ...{ decision: '?object', result: '?text', until: 'number' },
+  ...{ decision: '?decision', result: '?text', until: 'number' },
 }
 const reservedFields: Fields = {
   ...{ owner: 'text', ownedUntil: 'number', sent: '?flag', since: 'number', digest: '?text', request: 'object' },
@@ -221,37 +243,14 @@ function fill(state: JsonObject, kinds: ReadonlyMap<string, Kind>): unknown {
   if (before !== undefined) return before
   const filled: Record<string, unknown> = { ...kind.blank, v: state['v'], kind: state['kind'] }
   for (const [name, type] of kind.fields) {
-    const value = state[name] ?? absent[type]
-    if (value === undefined || !isOfType(value, type)) return 'unreadable'
-    filled[name] = value
+    const { is, absent } = fieldTypes[type]
+    const value = state[name] ?? absent
+    if (value === undefined || !is(value)) return 'unreadable'
+    filled[name] = type === '?decision' && value !== null ? { ...undecided, ...Object(value) } : value
   }
   known.set(state, filled)
   return filled
 }
 
-const absent: Readonly<Partial<Record<FieldType, JsonValue>>> = {
-  '?text': null,
-  '?number': null,
-  '?object': null,
-  '?flag': false,
-  number: 0,
-}
-
-function isOfType(value: JsonValue, type: FieldType): boolean {
-  if (value === null) return type.startsWith('?') && type !== '?flag'
-  switch (type) {
-    case 'text':
-    case '?text':
-      return typeof value === 'string'
-    case 'number':
-    case '?number':
-      return typeof value === 'number'
-    case '?flag':
-      return typeof value === 'boolean'
-    case 'object':
-    case '?object':
-      return isJsonObject(value)
-    case 'texts':
-      return Array.isArray(value) && value.every((each) => typeof each === 'string')
-  }
-}
+/** What a decision may leave out. */
+const undecided = { modifiedDetails: null, note: null, decidedAt: null }

@@ -2,7 +2,7 @@ import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
 import type { JsonText } from '../util/json.js'
-import { counted, type Found, find, open, parkedNow, quickPolls, tombstone } from './approval.js'
+import { countAttempt, type Found, find, open, parkedNow, quickPolls, tombstone } from './approval.js'
 import { type OpenApproval, readApproval, type Step } from './entry.js'
 
 /*
@@ -31,7 +31,7 @@ export function recordDecision(
     token,
     leaseMs,
     decision,
-    countAttempt,
+    countAttempt: mayStart,
   }: {
     readonly token: string
     readonly leaseMs: number
@@ -44,9 +44,14 @@ export function recordDecision(
   // Recorded and given back before, by this token.
   if (found.leaseEnd === null)
     return { result: found.decision === null ? { kind: 'lost' } : { kind: 'recorded', approval: found } }
-  const recorded = { ...found, decision: found.decision ?? decision, nudged: false, quickPolls: 0 }
-  const approval = countAttempt
-    ? counted({ ...recorded, leaseEnd: stored.now + leaseMs }, token, true)
+  const recorded = {
+    ...found,
+    ...{ decision: found.decision ?? decision, nudged: false, quickPolls: 0 },
+    // The decision says whether it expired.
+    ...{ expiresAt: null, expiresAfterMs: null },
+  }
+  const approval = mayStart
+    ? countAttempt({ ...recorded, leaseEnd: stored.now + leaseMs })
     : { ...recorded, leaseEnd: null, notBefore: 0 }
   return { result: { kind: 'recorded', approval }, next: open(approval, approval.leaseEnd ?? stored.now) }
 }
@@ -66,7 +71,7 @@ export function release(
   if (found.kind !== 'open' || found.holder !== command.token || found.parked !== null) return { result: 'lost' }
   if (found.leaseEnd === null) return { result: 'released' }
   const { now } = stored
-  const isGivenBack = command.giveAttemptBack === true && found.countedFor === command.token
+  const isGivenBack = command.giveAttemptBack === true && found.counted
   const quick = found.decision !== null ? 0 : found.nudged ? quickPolls : found.quickPolls
   const notBefore = now + command.notBeforeMs
   const approval = {
@@ -77,7 +82,7 @@ export function release(
     nudged: false,
     quickPolls: Math.max(quick - 1, 0),
     attempts: found.attempts - (isGivenBack ? 1 : 0),
-    countedFor: isGivenBack ? null : found.countedFor,
+    counted: found.counted && !isGivenBack,
   }
   const dueAt = quick > 0 ? Math.min(notBefore, now + command.dueInMs) : now + command.dueInMs
   return { result: 'released', next: open(approval, dueAt) }

@@ -26,7 +26,7 @@ export function retry(stored: Stored, { by }: { readonly by: string }): Step<'pe
     return { result: known.kind === 'open' && known.holder === by ? 'pending' : 'not-parked' }
   }
   const { now } = stored
-  const state = { ...known, parked: null, holder: by, leaseEnd: null, attempts: 0, countedFor: null, notBefore: 0 }
+  const state = { ...known, parked: null, holder: by, leaseEnd: null, attempts: 0, counted: false, notBefore: 0 }
   return { result: 'pending', next: open(state, now) }
 }
 

@@ -190,7 +190,7 @@ export class Submitter {
       if (bound === 'bound') return
       // The reservation is gone, and the request is not: follow it as one that was submitted elsewhere.
       if (bound === 'unknown') {
-        const step = { by: ref, request, beginning }
+        const step = { request, beginning }
         const added = await persist(this.#deps.context, 'add', () =>
           records.change(approvalKey(approvalId), (s) => add(s, step)),
         )

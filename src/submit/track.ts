@@ -21,10 +21,9 @@ export async function track(approvalId: string, tracked: object, deps: TrackDeps
   // Its fields are checked as they are written.
   const request = writeRequest(tracked as Tracked, limits())
   const key = approvalKey(approvalId)
-  const by = records.newToken()
   const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
   const beginning = { dueInMs, decision: null, parked: null }
-  const added = await records.change(key, (stored) => add(stored, { by, request, beginning }))
+  const added = await records.change(key, (stored) => add(stored, { request, beginning }))
   // A callback that came while this was being written was refused, and may not come again.
   if (cameEarly(approvalId)) await records.change(key, (stored) => nudge(stored, { withinMs: 0 }))
   return added.kind === 'added'

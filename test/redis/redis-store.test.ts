@@ -47,7 +47,7 @@ describeWith('redis-server', 'redisStore: cost', () => {
     }
   })
 
-  it('takes at most 160 bytes for an open entry beside its stamp, its key and the text of its state', async () => {
+  it('takes at most 260 bytes for an open entry beside its stamp, its key and the text of its state', async () => {
     const server = await startRedis()
     const own = await openBench(server.url)
     // Of usual length: an id that is a cuid, a stamp of 128 bits.

@@ -69,10 +69,9 @@ export async function addApproval(
   dueInMs = 0,
 ): Promise<void> {
   const records = recordsOf(store)
-  const by = records.newToken()
   const beginning = { dueInMs, decision: null, parked: null }
   await records.change(approvalKey(approvalId), (stored) =>
-    steps.add(stored, { by, request: { ...nothing, ...request }, beginning }),
+    steps.add(stored, { request: { ...nothing, ...request }, beginning }),
   )
 }
 

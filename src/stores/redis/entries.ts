@@ -1,3 +1,4 @@
+import { isCheqpointError } from '../../model/errors.js'
 import { checkedDuration, checkedStamp, checkedTime, invalidArgument, parseState } from '../entry-values.js'
 import type { Entry, Store, Stored } from '../store.js'
 import type { RedisKeys } from './keys.js'
@@ -44,11 +45,15 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
     async write(key, expected, entry, { keepMs, intake } = {}) {
       // What is written over itself is there already; no entry starts with an empty line.
       const line = expected === null ? '' : expected === entry.stamp ? '\n' : `1 ${expected}\n`
-      const times = [String(entry.dueAt ?? ''), String(entry.parkedAt ?? '')]
       // Redis has no time to live of 0.
       const keep = keepMs === undefined ? '' : String(Math.max(checkedDuration(keepMs), 1))
-      const args = [key, line, ...times, keep, writeEntry(entry), intake === true ? 'GET' : 'GETEX']
-      const written = asInteger(await link.run(scripts.write, keys.of(key), args))
+      const args = [key, line, `${entry.dueAt ?? ''}`, `${entry.parkedAt ?? ''}`, keep, writeEntry(entry)]
+      const send = async (first: string) => asInteger(await link.run(scripts.write, keys.of(key), [...args, first]))
+      const written = await send('').catch((error: unknown) => {
+        // A full server takes nothing new, and what it holds can end.
+        if (intake === true || !isCheqpointError(error, 'store-full')) throw error
+        return send('GETEX')
+      })
       if (written !== 0 && written !== 1) throw wrongReply(written, '1 or 0')
       return changed(key, written === 1)
     },
@@ -97,9 +102,8 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
     },
     async count() {
       const total = { open: 0, parked: 0, overdueMs: 0 }
-      for (const reply of await Promise.all(
-        indexes.map(({ due, parked }) => link.run(scripts.count, [due, parked], [])),
-      )) {
+      const replies = await Promise.all(indexes.map(({ due, parked }) => link.run(scripts.count, [due, parked], [])))
+      for (const reply of replies) {
         const [open, parked, overdueMs] = asArray(reply)
         total.open += asInteger(open)
         total.parked += asInteger(parked)

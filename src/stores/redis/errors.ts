@@ -2,7 +2,7 @@ import { CheqpointError, type ErrorCode } from '../../model/errors.js'
 
 /** The commands that the user of the store must be allowed, on keys that start with `{` and the prefix. */
 export const requiredCommands: readonly string[] =
-  'eval evalsha time get getex set del dump pttl pexpire zadd zrem zrange zscore zcard'.split(' ')
+  'eval evalsha time get getex getrange exists set del dump pttl pexpire zadd zrem zrange zscore zcard'.split(' ')
 
 /** What else is used: `wait` with `minReplicas`, the others by `check()`, which warns of what it may not ask. */
 export const optionalCommands: readonly string[] = ['wait', 'info', 'config|get']

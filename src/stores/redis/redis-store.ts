@@ -28,8 +28,6 @@ export interface RedisStoreOptions {
   readonly allowEviction?: boolean | undefined
 }
 
-const optionNames = ['sendCommand', 'prefix', 'partitions', 'minReplicas', 'replicaTimeoutMs', 'allowEviction']
-
 /**
  * A store for any number of processes, on Redis 6.2 or newer or Valkey, single or cluster. Every method is one atomic
  * script by the server's clock; with `partitions`, takeDue, list and count are one on each. It keeps what Redis keeps:
@@ -55,7 +53,8 @@ const optionNames = ['sendCommand', 'prefix', 'partitions', 'minReplicas', 'repl
  * does no I/O until it is used. The connection stays yours: close it after the receiver.
  */
 export function redisStore(options: RedisStoreOptions): Store {
-  const given = group(options, '', optionNames)
+  const names = ['sendCommand', 'prefix', 'partitions', 'minReplicas', 'replicaTimeoutMs', 'allowEviction']
+  const given = group(options, '', names)
   const { sendCommand, prefix = 'cheqpoint', allowEviction = false } = options ?? {}
   const missing = 'option sendCommand must be given: how your Redis client sends a command'
   if (sendCommand === undefined) throw new CheqpointError('option-missing', missing)

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
  * Everything that touches Redis is one of these scripts. Their keys are declared, and under the hash tag of one partition:
  * `entry` is a text (see `writeEntry`), `due` and `parked` are sorted sets of keys, scored by time. Time is the server's,
  * in ms. Indexes are written before the entry and cleared after it: a script that breaks off leaves a key in an index at
- * worst, never an open entry outside of it. GETEX is a GET that counts as a write: a replica refuses it (READONLY), and on
- * a full server, which refuses a script whose first write could grow, what was accepted can end, and intake by GET cannot.
+ * worst, never an open entry outside of it. GETEX counts as a write: a replica refuses it, and a full server, which refuses
+ * a script whose first write could grow, takes what follows it.
  */
 
 /** A script, and the digest by which EVALSHA knows it. */
@@ -18,17 +18,19 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 /**
  * Reads an entry. KEYS entry, due, parked. ARGV key. → seconds, microseconds, and: `none` · `entry`, text (empty: another
- * type), due or nil, parked or nil (asked where it is not due). Where the indexes differ from the text, `inspect` is next.
+ * type), due (as in the text until that time has come: `take` moves no other) or nil, parked or nil (where it is not due).
+ * Where the indexes differ from the text, `inspect` is next.
  */
 export const read: Script = script(`
 local clock = redis.call('TIME')
 local text = redis.pcall('GETEX', KEYS[1])
 if not text then
-  redis.call('ZREM', KEYS[2], ARGV[1])
-  redis.call('ZREM', KEYS[3], ARGV[1])
+  for index = 2, 3 do redis.call('ZREM', KEYS[index], ARGV[1]) end
   return {clock[1], clock[2], 'none'}
 end
 if type(text) == 'table' then text = '' end
+local at = string.match(text, '^[^\\n]+\\n (%d+)\\n')
+if at and at - clock[1] * 1000 > 1000 then return {clock[1], clock[2], 'entry', text, at} end
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
 return {clock[1], clock[2], 'entry', text, due, not due and redis.call('ZSCORE', KEYS[3], ARGV[1])}
 `)
@@ -48,8 +50,7 @@ local digest = redis.sha1hex(text or '')
 local removed = text and digest == ARGV[2]
 if removed then redis.call('DEL', KEYS[1]) end
 if removed or not text then
-  redis.call('ZREM', KEYS[2], key)
-  redis.call('ZREM', KEYS[3], key)
+  for index = 2, 3 do redis.call('ZREM', KEYS[index], key) end
   return {clock[1], clock[2], removed and 'removed' or 'none'}
 end
 local parked, due
@@ -61,32 +62,28 @@ return {clock[1], clock[2], 'entry', text, redis.call('ZSCORE', KEYS[2], key), d
 `)
 
 /**
- * Writes an entry if the first line of the stored one is the expected one. KEYS entry, due, parked. ARGV key, expected
- * line (empty: nothing is stored), dueAt, parkedAt, keepMs (each empty for none), text, and how to read: GET for intake,
- * else GETEX. → 1, also where it is stored already · 0: another writer won.
+ * Writes an entry over the one that begins with `expected` (empty: over nothing). KEYS entry, due, parked. ARGV key,
+ * expected, dueAt, parkedAt, keepMs (each empty for none), text, `GETEX` on a full server. → 1, also for a repetition, or 0.
  */
 export const write: Script = script(`
-local key, expected, due, parked, keep, text, get = unpack(ARGV)
-local old = redis.pcall(get, KEYS[1])
-if old then
-  if type(old) == 'table' then return string.find(old.err, 'WRONGTYPE', 1, true) and 0 or old end
-  if expected == '' or string.sub(old, 1, #expected) ~= expected then
-    local line = string.find(text, '\\n', 1, true)
-    return string.sub(old, 1, line) == string.sub(text, 1, line) and 1 or 0
-  end
-elseif expected ~= '' then
-  return 0
+local key, expected, due, parked, keep, text, first = unpack(ARGV)
+if first ~= '' then redis.pcall(first, KEYS[1]) end
+local old = redis.pcall('GETRANGE', KEYS[1], 0, #expected)
+if type(old) == 'table' then return string.find(old.err, 'WRONGTYPE', 1, true) and 0 or old end
+if string.sub(old, 1, #expected) ~= expected or expected == '' and redis.call('EXISTS', KEYS[1]) == 1 then
+  local line = string.find(text, '\\n', 1, true)
+  return redis.call('GETRANGE', KEYS[1], 0, line - 1) == string.sub(text, 1, line) and 1 or 0
 end
 if due ~= '' then redis.call('ZADD', KEYS[2], due, key) end
 if parked ~= '' then redis.call('ZADD', KEYS[3], parked, key) end
 if keep == '' then redis.call('SET', KEYS[1], text) else redis.call('SET', KEYS[1], text, 'PX', keep) end
 if due == '' then redis.call('ZREM', KEYS[2], key) end
 -- The second line of an entry that is not parked begins with a space.
-if parked == '' and old and string.byte(old, #expected + 1) ~= 32 then redis.call('ZREM', KEYS[3], key) end
+if parked == '' and expected ~= '' and string.byte(old, #expected + 1) ~= 32 then redis.call('ZREM', KEYS[3], key) end
 return 1
 `)
 
-/** How long the number of partitions is remembered, in milliseconds: 30 days, which begin again a day later. */
+/** How long the number of partitions is kept, in milliseconds: 30 days, which begin again a day later. */
 const numberKeptMs = 2_592_000_000
 
 /**

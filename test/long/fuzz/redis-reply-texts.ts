@@ -20,7 +20,6 @@ const open = {
   v: 1,
   kind: 'open',
   action: 'refund',
-  addedBy: 'x',
   since: 1_794_999_000_000,
   notBefore: 1_794_999_000_000,
 }

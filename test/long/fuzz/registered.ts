@@ -30,7 +30,6 @@ export async function register(store: Store, id: string, fields: Registered = {}
   const { ageMs = 0, ...rest } = fields
   await write(store, approvalKey(id), (stored) =>
     add(stored, {
-      by: token,
       request: requestOf(rest),
       beginning: { dueInMs: 15_000, decision: null, parked: null },
       since: stored.now - ageMs,

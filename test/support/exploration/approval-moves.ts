@@ -147,9 +147,9 @@ function keyIn(state: State, order: readonly (0 | 1)[]): string {
     const found = read(shown)
     if (shown === null || found === null) return '-'
     if (found.kind === 'completed') return `${name(shown.stamp)}c${name(found.holder)}`
-    const { holder, leaseEnd, countedFor, notBefore, nudged, quickPolls, decision, parked, attempts } = found
+    const { holder, leaseEnd, counted, notBefore, nudged, quickPolls, decision, parked, attempts } = found
     return (
-      `${name(shown.stamp)},${ahead(shown.dueAt)},${name(holder)},${ahead(leaseEnd)},${name(countedFor)},` +
+      `${name(shown.stamp)},${ahead(shown.dueAt)},${name(holder)},${ahead(leaseEnd)},${counted ? 'c' : ''},` +
       `${ahead(notBefore)},${nudged ? 'n' : ''}${quickPolls},${decision?.status},${parked === null ? '' : 'p'}${attempts}`
     )
   }

@@ -148,7 +148,7 @@ export class ApprovalWorld {
   // What happens around the workers.
 
   add(state: State): State {
-    const { next } = this.steps.add(stored(state), { by: 'op', request, beginning })
+    const { next } = this.steps.add(stored(state), { request, beginning })
     return spend({ ...this.#write(state, next), ledger: newLedger }, 'lives')
   }
 
@@ -389,7 +389,7 @@ function audit(state: State, { by, token, entry, earned }: Flight): State {
   // One attempt of one claim; a token that claims again after its lease was over has another.
   const attempt = `${token}/${after?.fence}`
   const counted =
-    after?.countedFor === token && !ledger.counted.includes(attempt)
+    after?.holder === token && after.counted && !ledger.counted.includes(attempt)
       ? [...ledger.counted, attempt]
       : by === 'gives the attempt back'
         ? ledger.counted.filter((each) => each !== attempt)

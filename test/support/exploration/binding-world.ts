@@ -133,7 +133,7 @@ export class BindingWorld {
   /** The id is tracked without this reference. */
   trackElsewhere(state: State, id: Id): State {
     const beginning = { dueInMs: unit, decision: null, parked: null }
-    const step = { by: 'somebody', request: { ...request, ref: null }, beginning }
+    const step = { request: { ...request, ref: null }, beginning }
     return this.#write(spend(state, 'strangers'), `a${id}`, add(storedAt(state, `a${id}`), step).next)
   }
 
@@ -278,8 +278,8 @@ export class BindingWorld {
         return steps.beginBind(known, { id: id ?? '1', beginning, dueInMs })
       case 'adds the approval':
         return alone || begun === null
-          ? add(known, { by: 'ref', request, beginning })
-          : steps.addBound(known, { ref: 'ref', reservation: begun, retentionMs })
+          ? add(known, { request, beginning })
+          : steps.addBound(known, { reservation: begun, retentionMs })
       case 'ends to bind':
         return steps.endBind(known, { id: begun?.id ?? '1', bound: isBound, dueInMs })
       case 'forgets':

@@ -43,7 +43,7 @@ function afterLease(stored: Stored): Stored {
 /** An entry as it was before it was completed, with what is left of it. */
 function revived(entry: Entry | null): Entry | null {
   if (entry?.state['kind'] !== 'completed') return entry
-  const open = { ...entry.state, kind: 'open', details: '{}', context: 'null', addedBy: 'op' }
+  const open = { ...entry.state, kind: 'open', details: '{}', context: 'null' }
   return { ...entry, state: open }
 }
 
@@ -104,7 +104,7 @@ export const approvalBugs: readonly ApprovalBug[] = [
     replaced: {
       recordDecision: (stored, command) => {
         const open = openOf(stored.entry)
-        const forgetful = open === null ? stored : withState(stored, { countedFor: 'nobody' })
+        const forgetful = open === null ? stored : withState(stored, { counted: false })
         return real.recordDecision(forgetful, command)
       },
     },
@@ -185,7 +185,7 @@ export const bindingBugs: readonly BindingBug[] = [
       addBound: (stored, command) => {
         const { now } = stored
         const { request, beginning } = command.reservation
-        return real.add({ now, entry: null }, { by: 'ref', request, beginning })
+        return real.add({ now, entry: null }, { request, beginning })
       },
     },
   },
@@ -236,7 +236,7 @@ export const bindingBugs: readonly BindingBug[] = [
     replaced: {
       addBound: (stored, command) => {
         const { request, beginning, since } = command.reservation
-        return real.add(stored, { by: 'ref', request, beginning, since })
+        return real.add(stored, { request, beginning, since })
       },
     },
   },

@@ -6,12 +6,11 @@ import type { Stored } from '../../../src/stores/store.js'
 import { after, approved, beginning, damaged, later, newer, nothing, request, start, through } from './samples.js'
 
 const leaseMs = 30_000
-const by = 'op'
 const byClaim =
   (token: string, more: object = {}) =>
   (stored: Stored) =>
     claim(stored, { token, leaseMs, ...more })
-const pending = through(nothing, (stored) => add(stored, { by, request, beginning }))
+const pending = through(nothing, (stored) => add(stored, { request, beginning }))
 const claimed = through(pending, byClaim('a'))
 const recorded = through(claimed, (stored) =>
   recordDecision(stored, { token: 'a', leaseMs, decision: approved, countAttempt: true }),
@@ -21,7 +20,7 @@ const parked = through(claimed, (stored) => park(stored, { token: 'a', reason: '
 
 describe('add', () => {
   it('writes a pending approval that is due after its first wait, without any lease', () => {
-    const { result, next } = add(nothing, { by, request, beginning })
+    const { result, next } = add(nothing, { request, beginning })
     expect(result).toEqual({ kind: 'added' })
     expect(next).toMatchObject({
       dueAt: start + 15_000,
@@ -31,35 +30,31 @@ describe('add', () => {
   })
 
   it('counts its age from `since` where that is given', () => {
-    const { next } = add(nothing, { by, request, beginning, since: start - 500 })
+    const { next } = add(nothing, { request, beginning, since: start - 500 })
     expect(next?.state).toMatchObject({ since: start - 500 })
   })
 
   it('keeps a decision that the response to the submission held', () => {
-    const { next } = add(nothing, { by, request, beginning: { ...beginning, decision: approved } })
+    const { next } = add(nothing, { request, beginning: { ...beginning, decision: approved } })
     expect(next?.state).toMatchObject({ decision: approved })
   })
 
   it('parks what waits for a person from the start, out of the due index', () => {
-    const { next } = add(nothing, { by, request, beginning: { ...beginning, parked: 'adopted' } })
+    const { next } = add(nothing, { request, beginning: { ...beginning, parked: 'adopted' } })
     expect(next).toMatchObject({ dueAt: null, parkedAt: start, state: { parked: { reason: 'adopted' } } })
   })
 
   it('is new work for the store only where nothing was reserved before', () => {
-    expect(add(nothing, { by, request, beginning }).next?.intake).toBe(false)
-    expect(add(nothing, { by, request: { ...request, ref: null }, beginning }).next?.intake).toBe(true)
-  })
-
-  it('answers its own repetition as the first time, and writes nothing', () => {
-    expect(add(claimed, { by, request, beginning })).toEqual({ result: { kind: 'added' } })
+    expect(add(nothing, { request, beginning }).next?.intake).toBe(false)
+    expect(add(nothing, { request: { ...request, ref: null }, beginning }).next?.intake).toBe(true)
   })
 
   it.each([
-    ['an open approval of another operation', pending],
+    ['an open approval', pending],
     ['a tombstone', completed],
     ['a parked one', parked],
   ])('finds %s, and writes nothing', (_, stored) => {
-    const step = add(stored, { by: 'another', request, beginning })
+    const step = add(stored, { request, beginning })
     expect(step).toEqual({ result: { kind: 'exists', known: readApproval(stored) } })
   })
 
@@ -67,7 +62,7 @@ describe('add', () => {
     ['a newer version', newer],
     ['damage', damaged],
   ])('never writes over an entry of %s', (_, stored) => {
-    expect(add(stored, { by, request, beginning })).toEqual({ result: { kind: 'exists', known: 'unreadable' } })
+    expect(add(stored, { request, beginning })).toEqual({ result: { kind: 'exists', known: 'unreadable' } })
   })
 })
 
@@ -113,8 +108,8 @@ describe('claim', () => {
 
   it('counts an attempt where the decision is recorded, and none where it is not', () => {
     const again = claim(later(recorded, leaseMs), { token: 'b', leaseMs })
-    expect(again.result).toMatchObject({ approval: { attempts: 2, countedFor: 'b', decision: approved } })
-    expect(claim(pending, { token: 'a', leaseMs }).next?.state).toMatchObject({ attempts: 0, countedFor: null })
+    expect(again.result).toMatchObject({ approval: { attempts: 2, counted: true, decision: approved } })
+    expect(claim(pending, { token: 'a', leaseMs }).next?.state).toMatchObject({ attempts: 0, counted: false })
   })
 
   it('finds the tombstone of what is completed, and writes nothing', () => {
@@ -216,7 +211,7 @@ it('every step over an entry of a newer version, or over damage, writes nothing'
   for (const stored of [newer, damaged]) {
     const token = 'me'
     const steps = [
-      add(stored, { by, request, beginning }),
+      add(stored, { request, beginning }),
       claim(stored, { token, leaseMs, force: true, nudge: true }),
       nudge(stored, { withinMs: 0 }),
       defer(stored, { dueInMs: 0 }),
@@ -236,5 +231,5 @@ it('a normal decision is one claim, one record and one completion', () => {
     ...{ v: 1, kind: 'completed', holder: 'a', ref: 'ref_1', action: 'refund', assistant: null },
     ...{ outcome: 'approved', decision: approved, result: '{"id":7}', until: ran.now - 1 + 900_000 },
   })
-  expect(after(add(nothing, { by, request, beginning }), nothing).entry?.stamp).toBe(`s${start}`)
+  expect(after(add(nothing, { request, beginning }), nothing).entry?.stamp).toBe(`s${start}`)
 })

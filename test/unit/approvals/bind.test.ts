@@ -40,7 +40,7 @@ async function sentSubmission(digest: string | null = null) {
     reservation: async () => readReservation(await inner.read(key)),
     approval: async (id = 'req_1') => readApproval(await inner.read(approvalKey(id))),
     addElsewhere: (id: string, ref: string | null) =>
-      records.change(approvalKey(id), (stored) => add(stored, { by: 'x', request: { ...request, ref }, beginning })),
+      records.change(approvalKey(id), (stored) => add(stored, { request: { ...request, ref }, beginning })),
   }
 }
 

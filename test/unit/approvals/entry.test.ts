@@ -13,13 +13,13 @@ import { approved, beginning, damaged, newer, nothing, request, start } from './
 
 const open: OpenApproval = {
   ...request,
-  ...{ v: 1, kind: 'open', addedBy: 'op', since: start, fence: 0, attempts: 0, holder: null, leaseEnd: null },
-  ...{ countedFor: null, notBefore: start, nudged: false, quickPolls: 0, decision: null, parked: null },
+  ...{ v: 1, kind: 'open', since: start, fence: 0, attempts: 0, holder: null, leaseEnd: null },
+  ...{ counted: false, notBefore: start, nudged: false, quickPolls: 0, decision: null, parked: null },
 }
 const busy: OpenApproval = {
   ...open,
   ...{ assistant: 'sales', expiresAt: start, expiresAfterMs: 5, details: '', fence: 7, attempts: 2 },
-  ...{ holder: 'a', leaseEnd: start + 5, countedFor: 'a', nudged: true, quickPolls: 3, decision: approved },
+  ...{ holder: 'a', leaseEnd: start + 5, counted: true, nudged: true, quickPolls: 3, decision: approved },
   parked: { reason: 'adopted', note: '' },
 }
 const tombstone: Tombstone = {
@@ -57,9 +57,16 @@ describe('a state', () => {
 
   it('is stored without what stands for nothing', () => {
     expect(compact(open)).toEqual({
-      ...{ v: 1, kind: 'open', ref: 'ref_1', action: 'refund', details: request.details, context: 'null' },
-      ...{ addedBy: 'op', since: start, notBefore: start },
+      ...{ v: 1, kind: 'open', ref: 'ref_1', action: 'refund', details: request.details },
+      ...{ since: start, notBefore: start },
     })
+  })
+
+  it('keeps of a decision what it holds, and no field for what it lacks', () => {
+    const bare = { ...approved, modifiedDetails: null, note: null, decidedAt: null }
+    expect(compact({ ...busy, decision: bare })).toMatchObject({ decision: { status: 'approved', via: bare.via } })
+    expect(Object.keys(Object(compact({ ...busy, decision: bare })['decision']))).toEqual(['status', 'via'])
+    expect(readApproval(storing(compact({ ...busy, decision: bare })))).toMatchObject({ decision: bare })
   })
 
   it('of a newer version is unreadable, and so is one of none', () => {
@@ -86,7 +93,7 @@ describe('a state', () => {
     },
   )
 
-  it.each(['action', 'details', 'context', 'addedBy'])('without %s is unreadable', (name) => {
+  it.each(['action', 'details'])('without %s is unreadable', (name) => {
     const { [name]: _, ...rest } = compact(busy)
     expect(readApproval(storing(rest))).toBe('unreadable')
   })

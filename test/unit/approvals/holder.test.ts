@@ -8,7 +8,7 @@ const leaseMs = 30_000
 const keepMs = 900_000
 const recording = { token: 'a', leaseMs, decision: approved, countAttempt: true }
 const rejected = { ...approved, status: 'rejected' } as const
-const pending = through(nothing, (stored) => add(stored, { by: 'op', request, beginning }))
+const pending = through(nothing, (stored) => add(stored, { request, beginning }))
 const claimed = through(pending, (stored) => claim(stored, { token: 'a', leaseMs }))
 const recorded = through(claimed, (stored) => recordDecision(stored, recording))
 const expired = later(recorded, leaseMs)
@@ -65,7 +65,7 @@ describe('extend', () => {
 describe('recordDecision', () => {
   it('writes the decision, counts the attempt and renews the lease at once', () => {
     const { result, next } = steps.recordDecision(later(claimed, 1_000))
-    expect(result).toMatchObject({ kind: 'recorded', approval: { decision: approved, attempts: 1, countedFor: 'a' } })
+    expect(result).toMatchObject({ kind: 'recorded', approval: { decision: approved, attempts: 1, counted: true } })
     expect(next).toMatchObject({ dueAt: claimed.now + 31_000, state: { leaseEnd: claimed.now + 31_000 } })
   })
 
@@ -135,7 +135,7 @@ describe('release', () => {
   it('gives back the attempt that this token counted, and no other', () => {
     const giveAttemptBack = true
     const { next } = release(recorded, { ...letGo, giveAttemptBack })
-    expect(next?.state).toMatchObject({ attempts: 0, countedFor: null })
+    expect(next?.state).toMatchObject({ attempts: 0, counted: false })
     const uncounted = release(claimed, { ...letGo, giveAttemptBack })
     expect(uncounted.next?.state).toMatchObject({ attempts: 0 })
     const second = release(takenOver, { ...letGo, token: 'b', giveAttemptBack })

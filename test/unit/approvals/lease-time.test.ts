@@ -25,7 +25,7 @@ async function claimOver(refusals: number) {
   const records = new Records({ store, clock, random: () => 0 })
   const key = 'a:req_1'
   await new Records({ store: inner, clock, random: () => 0 }).change(key, (stored) =>
-    add(stored, { by: 'op', request, beginning }),
+    add(stored, { request, beginning }),
   )
   const step = (stored: Stored) => claim(stored, { token: 'a', leaseMs })
   const { result, held } = await records.begin(key, step)

@@ -6,7 +6,7 @@ import { approved, beginning, damaged, later, newer, nothing, request, through }
 
 const leaseMs = 30_000
 const keepMs = 900_000
-const pending = through(nothing, (stored) => add(stored, { by: 'op', request, beginning }))
+const pending = through(nothing, (stored) => add(stored, { request, beginning }))
 const claimed = through(pending, (stored) => claim(stored, { token: 'a', leaseMs }))
 const recorded = through(claimed, (stored) =>
   recordDecision(stored, { token: 'a', leaseMs, decision: approved, countAttempt: true }),
@@ -46,7 +46,7 @@ describe('retry', () => {
     expect(next).toMatchObject({ dueAt: parked.now, parkedAt: null })
     expect(next?.state).toMatchObject({
       attempts: 0,
-      countedFor: null,
+      counted: false,
       parked: null,
       decision: approved,
       leaseEnd: null,

@@ -11,7 +11,7 @@ const key = 'a:req_1'
 const leaseMs = 30_000
 let elapsed = 0
 const clock = { now: () => start + elapsed, elapsed: () => elapsed }
-const byAdd = (stored: Stored) => add(stored, { by: 'op', request, beginning })
+const byAdd = (stored: Stored) => add(stored, { request, beginning })
 
 function recordsOver(store: Store): Records {
   return new Records({ store, clock, random: () => 0.5 })
@@ -57,7 +57,7 @@ describe('a change', () => {
     const store = await tracked()
     const write = vi.fn()
     const records = recordsOver(overlayStore(store, { write }))
-    expect(await records.change(key, byAdd)).toEqual({ kind: 'added' })
+    expect(await records.change(key, byAdd)).toMatchObject({ kind: 'exists' })
     expect(write).not.toHaveBeenCalled()
   })
 

@@ -90,16 +90,23 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a claim of a recorded decision counts an attempt',
     file: 'src/approvals/approval.ts',
-    find: '    found.decision !== null,\n',
-    replace: '    false,\n',
+    find: 'found.decision === null ? claimed : countAttempt(claimed)',
+    replace: 'claimed',
     tests: ['unit/approvals/approval.test.ts', 'receiver/processes.test.ts'],
   },
   {
     guard: 'a claim without a recorded decision counts no attempt',
     file: 'src/approvals/approval.ts',
-    find: '    found.decision !== null,\n',
-    replace: '    true,\n',
+    find: 'found.decision === null ? claimed : countAttempt(claimed)',
+    replace: 'countAttempt(claimed)',
     tests: ['unit/approvals/approval.test.ts', 'receiver/runs.test.ts'],
+  },
+  {
+    guard: 'the attempt of a new holder is another one',
+    file: 'src/approvals/approval.ts',
+    find: 'found.counted && found.holder === command.token',
+    replace: 'found.counted',
+    tests: ['unit/approvals/approval.test.ts', 'receiver/guarantees.test.ts'],
   },
   {
     guard: 'an attempt is counted',
@@ -189,16 +196,9 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a known id is not registered again',
     file: 'src/approvals/approval.ts',
-    find: "    return { result: isOurs ? { kind: 'added' } : { kind: 'exists', known } }\n",
+    find: "  if (known !== null) return { result: { kind: 'exists', known } }\n",
     replace: '',
     tests: ['unit/approvals/approval.test.ts', 'receiver/operator.test.ts'],
-  },
-  {
-    guard: 'a registration that is sent again is known as ours',
-    file: 'src/approvals/approval.ts',
-    find: "known.kind === 'open' && known.addedBy === by",
-    replace: 'false',
-    tests: ['unit/approvals/approval.test.ts'],
   },
   {
     guard: 'a parked beginning is not due',
@@ -294,8 +294,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'recording renews the lease',
     file: 'src/approvals/holder.ts',
-    find: 'counted({ ...recorded, leaseEnd: stored.now + leaseMs }, token, true)',
-    replace: 'counted(recorded, token, true)',
+    find: 'countAttempt({ ...recorded, leaseEnd: stored.now + leaseMs })',
+    replace: 'countAttempt(recorded)',
     tests: ['unit/approvals/holder.test.ts'],
   },
   {
@@ -329,14 +329,14 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an attempt is given back where that is said',
     file: 'src/approvals/holder.ts',
-    find: 'command.giveAttemptBack === true && found.countedFor === command.token',
+    find: 'command.giveAttemptBack === true && found.counted',
     replace: 'false',
     tests: ['unit/approvals/holder.test.ts', 'receiver/close.test.ts'],
   },
   {
     guard: 'no attempt is given back that was not counted',
     file: 'src/approvals/holder.ts',
-    find: 'command.giveAttemptBack === true && found.countedFor === command.token',
+    find: 'command.giveAttemptBack === true && found.counted',
     replace: 'command.giveAttemptBack === true',
     tests: ['unit/approvals/holder.test.ts'],
   },
@@ -427,8 +427,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a retried approval has its attempts forgotten',
     file: 'src/approvals/operator.ts',
-    find: 'leaseEnd: null, attempts: 0, countedFor',
-    replace: 'leaseEnd: null, countedFor',
+    find: 'leaseEnd: null, attempts: 0, counted',
+    replace: 'leaseEnd: null, counted',
     tests: ['unit/approvals/operator.test.ts', 'receiver/operator.test.ts'],
   },
   {
@@ -448,15 +448,15 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a field of another type makes an entry unreadable',
     file: 'src/approvals/entry.ts',
-    find: 'value === undefined || !isOfType(value, type)',
+    find: 'value === undefined || !is(value)',
     replace: 'value === undefined',
     tests: ['unit/approvals/entry.test.ts', 'receiver/operator.test.ts'],
   },
   {
     guard: 'a field that is missing makes an entry unreadable',
     file: 'src/approvals/entry.ts',
-    find: 'value === undefined || !isOfType(value, type)',
-    replace: 'value !== undefined && !isOfType(value, type)',
+    find: 'value === undefined || !is(value)',
+    replace: 'value !== undefined && !is(value)',
     tests: ['unit/approvals/entry.test.ts', 'receiver/operator.test.ts'],
   },
   {

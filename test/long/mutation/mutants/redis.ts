@@ -138,15 +138,15 @@ export const redisMutants: readonly Mutant[] = [
   {
     guard: 'what is stored already is not written as new in Redis',
     file: 'src/stores/redis/scripts.ts',
-    find: "if expected == '' or string.sub(old",
-    replace: 'if string.sub(old',
+    find: " or expected == '' and redis.call('EXISTS', KEYS[1]) == 1 then",
+    replace: ' then',
     tests: ['redis-smoke/redis-smoke.test.ts'],
   },
   {
     guard: 'what is gone is not written over in Redis',
     file: 'src/stores/redis/scripts.ts',
-    find: "elseif expected ~= '' then\n  return 0\nend",
-    replace: 'end',
+    find: 'string.sub(old, 1, #expected) ~= expected',
+    replace: "old ~= '' and string.sub(old, 1, #expected) ~= expected",
     tests: ['redis-smoke/redis-smoke.test.ts'],
   },
   {
