@@ -406,6 +406,21 @@ describeWith('redis-server', 'redisStore: entries that cannot be read', () => {
 })
 
 describeWith('redis-server', 'redisStore: a server without memory', () => {
+  it('that drops what ends by itself can start, with a warning', async () => {
+    const server = await startRedis({ 'maxmemory-policy': 'volatile-lru', appendonly: 'yes', appendfsync: 'always' })
+    const own = await openBench(server.url)
+    const store = own.store()
+    try {
+      await store.write('a:held', null, entry({ dueAt: 1 }), { intake: true })
+      await own.raw('CONFIG', 'SET', 'maxmemory', '1mb')
+      expect(await store.check?.()).toEqual([expect.stringMatching(/dropped.*raise maxmemory/)])
+      expect((await store.takeDue(1, hour)).keys).toEqual(['a:held'])
+    } finally {
+      await own.close()
+      await server.stop()
+    }
+  })
+
   it('takes nothing new, and lets everything that it holds end', async () => {
     const server = await startRedis({ maxmemory: '8mb', 'maxmemory-policy': 'noeviction' })
     const own = await openBench(server.url)
