@@ -40,109 +40,62 @@ export type ReleaseReason =
  * `error` is what your handler or a store threw, with whatever text, causes and properties that has; JSON of an event
  * shows its name, code, message and stack. Ids, names of actions and assistants, and names of keys in `paths` are shown.
  */
-export type CheqpointEvent =
-  | { readonly type: 'refused'; readonly reason: RefusalReason; readonly approvalId: string | null }
+export type CheqpointEvent = Readonly<
+  | { type: 'refused'; reason: RefusalReason; approvalId: string | null }
   /** Another version of the agent header was seen; emitted once a version. */
-  | { readonly type: 'agent-version'; readonly agent: string }
-  | {
-      readonly type: 'confirmed'
-      readonly approvalId: string
-      readonly action: string
-      readonly status: DecisionStatus
-      readonly via: Via
-    }
+  | { type: 'agent-version'; agent: string }
+  | { type: 'confirmed'; approvalId: string; action: string; status: DecisionStatus; via: Via }
   /** A callback claimed something else than the API says. The API's answer is what counts; the names of the fields are given. */
-  | { readonly type: 'mismatch'; readonly approvalId: string; readonly fields: readonly string[] }
+  | { type: 'mismatch'; approvalId: string; fields: readonly string[] }
   /**
    * The API used a status word that decides nothing because nobody documented it; emitted once a word. At most 64
    * characters of it, those that a terminal would obey as escapes.
    */
-  | { readonly type: 'unknown-status'; readonly approvalId: string; readonly word: string }
-  | {
-      readonly type: 'run-started'
-      readonly approvalId: string
-      readonly action: string
-      readonly attempt: number
-      readonly fence: number
-      readonly via: Via
-    }
-  | {
-      readonly type: 'run-succeeded'
-      readonly approvalId: string
-      readonly action: string
-      readonly attempt: number
-      readonly durationMs: number
-    }
+  | { type: 'unknown-status'; approvalId: string; word: string }
+  | { type: 'run-started'; approvalId: string; action: string; attempt: number; fence: number; via: Via }
+  | { type: 'run-succeeded'; approvalId: string; action: string; attempt: number; durationMs: number }
   /** The handler threw, or took too long. `error` is what it threw. */
   | {
-      readonly type: 'run-failed'
-      readonly approvalId: string
-      readonly action: string
-      readonly attempt: number
-      readonly durationMs: number
-      readonly timedOut: boolean
-      readonly error: unknown
+      type: 'run-failed'
+      approvalId: string
+      action: string
+      attempt: number
+      durationMs: number
+      timedOut: boolean
+      error: unknown
     }
   /** What a handler returned is not JSON, or more than 16 KiB of it; the run counts, its result is not kept. */
-  | { readonly type: 'result-dropped'; readonly approvalId: string; readonly action: string }
-  | {
-      readonly type: 'completed'
-      readonly approvalId: string
-      readonly action: string
-      readonly status: DecisionStatus
-      readonly via: Via
-    }
+  | { type: 'result-dropped'; approvalId: string; action: string }
+  | { type: 'completed'; approvalId: string; action: string; status: DecisionStatus; via: Via }
   /** A decision that was already handled came again. */
-  | { readonly type: 'duplicate'; readonly approvalId: string }
-  | {
-      readonly type: 'released'
-      readonly approvalId: string
-      readonly reason: ReleaseReason
-      readonly dueInMs: number
-      readonly code: ErrorCode | null
-    }
+  | { type: 'duplicate'; approvalId: string }
+  | { type: 'released'; approvalId: string; reason: ReleaseReason; dueInMs: number; code: ErrorCode | null }
   /** `paths` are JSON Pointers of what was wrong, never values. */
-  | {
-      readonly type: 'parked'
-      readonly approvalId: string
-      readonly action: string
-      readonly reason: ParkReason
-      readonly paths: readonly string[]
-    }
+  | { type: 'parked'; approvalId: string; action: string; reason: ParkReason; paths: readonly string[] }
   /** Approved after `expiresAt`: handed over as `expired`. */
-  | { readonly type: 'late'; readonly approvalId: string; readonly action: string }
-  | { readonly type: 'adopted'; readonly approvalId: string; readonly ref: string }
-  | { readonly type: 'submission-unknown'; readonly ref: string }
+  | { type: 'late'; approvalId: string; action: string }
+  | { type: 'adopted'; approvalId: string; ref: string }
+  | { type: 'submission-unknown'; ref: string }
   /** The API refused our key: nothing of this assistant can be confirmed until it is mended. */
-  | { readonly type: 'api-key-refused'; readonly assistant: string | null }
+  | { type: 'api-key-refused'; assistant: string | null }
   /** This process has no handler for an action, and leaves its approvals to others; emitted once an action. */
-  | { readonly type: 'no-handler'; readonly approvalId: string; readonly action: string }
+  | { type: 'no-handler'; approvalId: string; action: string }
   /** This process has no key for an assistant, and leaves its approvals to others; emitted once an assistant. */
-  | { readonly type: 'assistant-unknown'; readonly approvalId: string; readonly assistant: string | null }
+  | { type: 'assistant-unknown'; approvalId: string; assistant: string | null }
   /** Nothing of this assistant is asked for a while. */
-  | { readonly type: 'paused'; readonly assistant: string | null; readonly forMs: number }
+  | { type: 'paused'; assistant: string | null; forMs: number }
   /** The lease of a running handler was lost; its `signal` aborted. Another run may follow. */
-  | { readonly type: 'lease-lost'; readonly approvalId: string; readonly action: string; readonly fence: number }
+  | { type: 'lease-lost'; approvalId: string; action: string; fence: number }
   /** A handler finished after somebody else took over: its effect may stand twice. */
-  | {
-      readonly type: 'completed-after-takeover'
-      readonly approvalId: string
-      readonly action: string
-      readonly fence: number
-    }
+  | { type: 'completed-after-takeover'; approvalId: string; action: string; fence: number }
   /** Nothing looks for lost callbacks: neither `start()` nor `sweep: 'elsewhere'`. Emitted once. */
-  | { readonly type: 'not-sweeping' }
-  | {
-      readonly type: 'swept'
-      readonly taken: number
-      readonly decided: number
-      readonly undecided: number
-      readonly failed: number
-    }
+  | { type: 'not-sweeping' }
+  | { type: 'swept'; taken: number; decided: number; undecided: number; failed: number }
   /** The host's `waitUntil` threw or rejected; the response waits for the handler instead. */
-  | { readonly type: 'wait-until-failed'; readonly error: unknown }
-  | { readonly type: 'store-failed'; readonly operation: string; readonly error: unknown }
-  | { readonly type: 'store-warning'; readonly message: string }
+  | { type: 'wait-until-failed'; error: unknown }
+  | { type: 'store-failed'; operation: string; error: unknown }
+  | { type: 'store-warning'; message: string }
+>
 
 /** Hears each event as it happens, synchronously. What it throws harms nothing. */
 export type EventListener = (event: CheqpointEvent) => void

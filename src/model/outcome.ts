@@ -13,43 +13,24 @@ export interface Refusal {
  * What became of a trigger. A closed union: each kind has one row in the table of answers below. Not for logs as it is:
  * `confirmed` has the reviewer's edit and note, `error` what the store threw. {@link toResponse} shows neither.
  */
-export type Outcome =
+export type Outcome = Readonly<
   | Refusal
   /** The handler ran to its end now. */
-  | {
-      readonly kind: 'handled'
-      readonly approvalId: string
-      readonly status: DecisionStatus
-      readonly confirmed: ConfirmedDecision
-    }
+  | { kind: 'handled'; approvalId: string; status: DecisionStatus; confirmed: ConfirmedDecision }
   /** It did so before; `confirmed` is `null` where the tombstone keeps the outcome only, or the record was cancelled. */
-  | { readonly kind: 'completed'; readonly approvalId: string; readonly confirmed: ConfirmedDecision | null }
+  | { kind: 'completed'; approvalId: string; confirmed: ConfirmedDecision | null }
   /** Confirmed, and parked because the reviewer's edit must not run. */
-  | {
-      readonly kind: 'edit-refused'
-      readonly approvalId: string
-      readonly reason: ParkReason
-      readonly confirmed: ConfirmedDecision
-    }
+  | { kind: 'edit-refused'; approvalId: string; reason: ParkReason; confirmed: ConfirmedDecision }
   /** Waits for a person. */
-  | { readonly kind: 'parked'; readonly approvalId: string; readonly reason: ParkReason | null }
+  | { kind: 'parked'; approvalId: string; reason: ParkReason | null }
   /** The handler is still at work; the lease goes on. */
-  | { readonly kind: 'running'; readonly approvalId: string }
-  | {
-      readonly kind: 'handler-failed'
-      readonly approvalId: string
-      readonly confirmed: ConfirmedDecision
-      readonly retryAfterMs: number
-    }
+  | { kind: 'running'; approvalId: string }
+  | { kind: 'handler-failed'; approvalId: string; confirmed: ConfirmedDecision; retryAfterMs: number }
   | Waiting
-  | {
-      readonly kind: 'api-failed'
-      readonly approvalId: string
-      readonly code: ErrorCode
-      readonly retryAfterMs: number
-    }
-  | { readonly kind: 'api-key-refused' | 'assistant-unknown' | 'no-handler'; readonly approvalId: string }
-  | { readonly kind: 'store-unavailable'; readonly error: unknown }
+  | { kind: 'api-failed'; approvalId: string; code: ErrorCode; retryAfterMs: number }
+  | { kind: 'api-key-refused' | 'assistant-unknown' | 'no-handler'; approvalId: string }
+  | { kind: 'store-unavailable'; error: unknown }
+>
 
 /** Nothing is wrong, but not now. */
 export interface Waiting {
