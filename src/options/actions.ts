@@ -1,7 +1,7 @@
 import type { Decision, Run } from '../model/decision.js'
 import { CheqpointError } from '../model/errors.js'
 import type { StandardSchema } from '../model/standard-schema.js'
-import { group, invalid, oneOf, optionalFunction } from './option-checks.js'
+import { group, invalid, oneOf, optionalFunction, readGroup, type Table } from './option-checks.js'
 
 /**
  * What a reviewer's edit means. `replace`: it stands for the whole details, as the vendor documents. `merge`: it is a
@@ -35,55 +35,39 @@ export interface Handlers {
   readonly fallback: Handler | null
 }
 
-const ruleNames: readonly string[] = ['details', 'context', 'modifications'] satisfies (keyof ActionRules)[]
+const rules: Table<ActionRules> = {
+  details: readSchema,
+  context: readSchema,
+  modifications: (value, path) =>
+    value === undefined ? undefined : oneOf(value, path, ['replace', 'merge', 'refuse']),
+}
 
 /** The rules of actions without handlers, for {@link verifyAndResolve}. */
 export function readActionRules(value: unknown): ReadonlyMap<string, ActionRules> {
-  const entries = Object.entries(group(value, 'actions')).map(([name, entry]) => {
-    const path = `actions.${name}`
-    return [name, readRules(group(entry, path, ruleNames), path)] as const
-  })
-  return new Map(entries)
-}
-
-function readRules(entry: Readonly<Record<string, unknown>>, path: string): ActionRules {
-  const { details, context, modifications } = entry
-  return {
-    details: readSchema(details, `${path}.details`),
-    context: readSchema(context, `${path}.context`),
-    modifications:
-      modifications === undefined
-        ? undefined
-        : oneOf(modifications, `${path}.modifications`, ['replace', 'merge', 'refuse']),
-  }
+  const entries = Object.entries(group(value, 'actions'))
+  return new Map(entries.map(([name, entry]) => [name, readGroup(entry, `actions.${name}`, rules)]))
 }
 
 /** Throws `option-missing` where there is no handler at all, and `option-unknown` or `option-invalid`. */
 export function readHandlers(onDecision: unknown, actions: unknown): Handlers {
-  const entries = Object.entries(group(actions, 'actions')).map(([name, value]) => {
+  const entries = Object.entries(group(actions, 'actions')).map(([name, entry]) => {
     const path = `actions.${name}`
-    const entry = group(value, path, [...ruleNames, 'onDecision'])
-    const handler = optionalFunction(entry['onDecision'], `${path}.onDecision`)
+    const { onDecision: handler, ...read } = readGroup(entry, path, { ...rules, onDecision: optionalFunction })
     if (handler === undefined)
       throw new CheqpointError('option-missing', `option ${path}.onDecision is required: a function`)
     // The user's types ended at this edge; the schemas in the rules make them true again at run time.
-    return [name, { ...readRules(entry, path), handler: handler.bind(value) as Handler }] as const
+    return [name, { ...read, handler: handler.bind(entry) as Handler }] as const
   })
-  const fallback = optionalFunction(onDecision, 'onDecision')
-  if (fallback === undefined && entries.length === 0) {
-    throw new CheqpointError(
-      'option-missing',
-      'give onDecision, or an entry in actions, or both: no decision would be handled',
-    )
-  }
-  return { actions: new Map(entries), fallback: (fallback as Handler | undefined) ?? null }
+  const fallback = optionalFunction(onDecision, 'onDecision') as Handler | undefined
+  if (fallback === undefined && entries.length === 0)
+    throw new CheqpointError('option-missing', 'give onDecision, or an entry in actions: no decision would be handled')
+  return { actions: new Map(entries), fallback: fallback ?? null }
 }
 
 function readSchema(value: unknown, path: string): StandardSchema | undefined {
   if (value === undefined) return undefined
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !('~standard' in value)) {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !('~standard' in value))
     throw invalid(path, value, 'a Standard Schema (zod, valibot, arktype and others make them)')
-  }
   // The '~standard' property is how the specification tells a schema.
   return value as StandardSchema
 }

@@ -1,34 +1,65 @@
 import { CheqpointError } from '../model/errors.js'
 import { closest } from '../util/closest.js'
 
-/** An object of options with no names but the known ones. */
-export function group(value: unknown, path: string, known?: readonly string[]): Readonly<Record<string, unknown>> {
+type Given = Readonly<Record<string, unknown>>
+/** What a value was given as: it decides the codes and words of the errors. */
+type Kind = 'option' | 'argument'
+
+/** Reads one option: its value, or the default where nothing was given. */
+export type Read<Value> = (value: unknown, path: string) => Value
+/** How each option of a group is read. */
+export type Table<Values> = { readonly [Name in keyof Values]-?: Read<Values[Name]> }
+
+/** A group of options read by its table, which names all that are known. */
+export function readGroup<Values>(value: unknown, path: string, table: Table<Values>): Values {
+  const given = group(value, path, Object.keys(table))
+  const entries = Object.entries<Read<unknown>>(table)
+  const values = entries.map(([name, read]) => [name, read(given[name], path === '' ? name : `${path}.${name}`)])
+  // Each name of the table has the value that its reader gave.
+  return Object.fromEntries(values) as Values
+}
+
+/** An object of options, or of what a method takes, with no names but the known ones. */
+export function group(value: unknown, path: string, known?: readonly string[], kind: Kind = 'option'): Given {
   if (value === undefined) return {}
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(path || 'options', value, 'an object')
-  for (const name of known === undefined ? [] : Object.keys(value)) {
-    if (known?.includes(name)) continue
-    const full = path === '' ? name : `${path}.${name}`
-    const hint = didYouMean(name, known ?? [])
-    throw new CheqpointError('option-unknown', `option ${full} is not known${hint}; known are: ${known?.join(', ')}`)
-  }
-  return value as Readonly<Record<string, unknown>>
+    throw invalid(path === '' ? 'options' : path, value, 'an object', kind)
+  const unknown = known === undefined ? [] : Object.keys(value).filter((name) => !known.includes(name))
+  const [name] = unknown
+  if (name === undefined) return value as Given
+  const meant = closest(name, known ?? [])
+  const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`
+  const rest = `is not known${hint}; known are: ${known?.join(', ')}`
+  if (kind === 'argument') throw new CheqpointError('argument-invalid', `${name} of ${path} ${rest}`)
+  throw new CheqpointError('option-unknown', `option ${path === '' ? name : `${path}.${name}`} ${rest}`)
 }
 
 /** A whole number within bounds, or the default where nothing was given. */
-export function number(value: unknown, path: string, fallback: number, least: number, most: number): number {
+export function number(
+  value: unknown,
+  path: string,
+  fallback: number,
+  least: number,
+  most: number,
+  kind: Kind = 'option',
+): number {
   if (value === undefined) return fallback
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
-    throw invalid(path, value, `a whole number from ${least} to ${most}`)
-  }
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+    throw invalid(path, value, `a whole number from ${least} to ${most}`, kind)
   return value
 }
 
-/** Requests per second. */
-export function rate(value: unknown, path: string, fallback: number): number {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number' || !(value > 0)) throw invalid(path, value, 'a number above 0, or Infinity')
-  return value
+/** Reads a whole number. */
+export function whole(fallback: number, least: number, most: number): Read<number> {
+  return (value, path) => number(value, path, fallback, least, most)
+}
+
+/** Reads requests per second. */
+export function rate(fallback: number): Read<number> {
+  return (value = fallback, path) => {
+    if (typeof value !== 'number' || !(value > 0)) throw invalid(path, value, 'a number above 0, or Infinity')
+    return value
+  }
 }
 
 /** One of a few words, the first where nothing was given. */
@@ -52,47 +83,28 @@ export function optionalFunction(value: unknown, path: string): ((...args: never
 }
 
 /** The error for a value that is not allowed. Shows numbers, and of all else its type: given by mistake, it may be a secret. */
-export function invalid(path: string, given: unknown, allowed: string): CheqpointError {
+export function invalid(path: string, given: unknown, allowed: string, kind: Kind = 'option'): CheqpointError {
   const shown = typeof given === 'number' ? String(given) : `a value of type ${given === null ? 'null' : typeof given}`
-  return new CheqpointError('option-invalid', `option ${path} must be ${allowed}; it was ${shown}`)
+  const place = kind === 'option' ? `option ${path}` : path
+  return new CheqpointError(`${kind}-invalid`, `${place} must be ${allowed}; it was ${shown}`)
 }
 
-/** An argument of a method with no names but the known ones. Throws `argument-invalid`. */
-export function argumentGroup(value: unknown, of: string, known: readonly string[]): Readonly<Record<string, unknown>> {
-  if (value === undefined) return {}
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new CheqpointError('argument-invalid', `${of} takes an object`)
-  }
-  for (const name of Object.keys(value)) {
-    if (!known.includes(name)) {
-      const message = `${of} does not know ${name}${didYouMean(name, known)}; known are: ${known.join(', ')}`
-      throw new CheqpointError('argument-invalid', message)
-    }
-  }
-  return value as Readonly<Record<string, unknown>>
+/** What a method takes, with no names but the known ones. Throws `argument-invalid`. */
+export function argumentGroup(value: unknown, of: string, known: readonly string[]): Given {
+  return group(value, `what is given to ${of}`, known, 'argument')
 }
 
 /** A whole number within bounds, or the default where nothing was given. Throws `argument-invalid`. */
 export function argumentNumber(value: unknown, name: string, fallback: number, least: number, most: number): number {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
-    throw new CheqpointError('argument-invalid', `${name} must be a whole number from ${least} to ${most}`)
-  return value
+  return number(value, name, fallback, least, most, 'argument')
 }
 
 /** An AbortSignal of any realm, or nothing. Throws `argument-invalid`. */
 export function argumentSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined
-  const { aborted, addEventListener }: { readonly aborted?: unknown; readonly addEventListener?: unknown } =
-    Object(value)
+  const { aborted, addEventListener }: Given = Object(value)
   if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
-    throw new CheqpointError('argument-invalid', 'signal must be an AbortSignal, such as controller.signal')
+    throw invalid('signal', value, 'an AbortSignal, such as controller.signal', 'argument')
   // What it must have of one was checked.
   return value as AbortSignal
-}
-
-/** The known name that was probably meant, as the end of a sentence; empty where none is close. */
-function didYouMean(given: string, known: readonly string[]): string {
-  const name = closest(given, known)
-  return name === undefined ? '' : ` (did you mean ${name}?)`
 }
