@@ -1,27 +1,17 @@
+import type { Dispatcher } from 'undici'
 import { CheqpointError, type ErrorCode, isCheqpointError } from '../model/errors.js'
-import { group, invalid, number, optionalFunction } from '../options/option-checks.js'
+import { argumentNumber, invalid, readGroup, whole } from '../options/option-checks.js'
+import { readClock, readRandom } from '../options/read-pipeline-options.js'
 import { jitter } from '../util/backoff.js'
-import { longestTimer, type Random, systemClock, systemRandom } from '../util/clock.js'
+import { longestTimer } from '../util/clock.js'
 import type { CallOptions, Client, ClientOptions, SubmitRequest, WaitOptions } from './client-types.js'
-import type { ApiRequest, ApiResponse } from './exchange.js'
+import type { ApiResponse } from './exchange.js'
 import { idMatcher } from './ids.js'
-import { readKeys, unknownAssistant } from './keys.js'
+import { readKeys } from './keys.js'
 import { type FetchedApproval, isKeyRefused, readAbout, readReply, refusal } from './read-response.js'
-import { createTransport } from './transport.js'
+import { type ApiRequest, readBaseUrl, Transport } from './transport.js'
 import type { ApiApproval } from './wire.js'
 
-const names = [
-  'apiKey',
-  'apiKeys',
-  'baseUrl',
-  'idPattern',
-  'timeoutMs',
-  'submitTimeoutMs',
-  'maxResponseBytes',
-  'dispatcher',
-  'clock',
-  'random',
-]
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
 /** Failures that may pass while waiting. */
 const transient: ReadonlySet<ErrorCode> = new Set([
@@ -32,6 +22,21 @@ const transient: ReadonlySet<ErrorCode> = new Set([
   'api-failed',
   'api-unreadable',
 ])
+
+/** Read together by `readKeys`. */
+const asGiven = (value: unknown): unknown => value
+const optionTable = {
+  apiKey: asGiven,
+  apiKeys: asGiven,
+  baseUrl: readBaseUrl,
+  idPattern: idMatcher,
+  timeoutMs: whole(5_000, 1, longestTimer),
+  submitTimeoutMs: whole(15_000, 1, longestTimer),
+  maxResponseBytes: whole(1_048_576, 1, 67_108_864),
+  dispatcher: readDispatcher,
+  clock: readClock,
+  random: readRandom,
+}
 
 /**
  * A client of the Cheqpoint API. Opens no connection before its first call.
@@ -45,27 +50,12 @@ const transient: ReadonlySet<ErrorCode> = new Set([
  * ```
  */
 export function createClient(options: ClientOptions): Client {
-  group(options ?? null, '', names)
+  const { baseUrl, dispatcher, timeoutMs, submitTimeoutMs, ...rest } = readGroup(options ?? null, '', optionTable)
+  const { idPattern: isId, maxResponseBytes, clock, random } = rest
   const keyrings = readKeys(options)
-  const isId = idMatcher(options.idPattern)
-  const timeoutMs = number(options.timeoutMs, 'timeoutMs', 5_000, 1, longestTimer)
-  const submitTimeoutMs = number(options.submitTimeoutMs, 'submitTimeoutMs', 15_000, 1, longestTimer)
-  const clock = options.clock ?? systemClock
-  const random = (optionalFunction(options.random, 'random') as Random | undefined) ?? systemRandom
-  if (options.dispatcher !== undefined && typeof options.dispatcher?.dispatch !== 'function') {
-    throw invalid('dispatcher', options.dispatcher, 'an undici dispatcher')
-  }
   const getting = { headers: [...commonHeaders, 'cache-control', 'no-cache'], timeoutMs }
-  const posting = {
-    headers: [...commonHeaders, 'content-type', 'application/json'],
-    timeoutMs: submitTimeoutMs,
-  }
-  const transport = createTransport({
-    baseUrl: options.baseUrl ?? 'https://app.cheqpoint.co',
-    dispatcher: options.dispatcher,
-    connectTimeoutMs: Math.min(3_000, timeoutMs),
-    maxResponseBytes: number(options.maxResponseBytes, 'maxResponseBytes', 1_048_576, 1, 67_108_864),
-  })
+  const posting = { headers: [...commonHeaders, 'content-type', 'application/json'], timeoutMs: submitTimeoutMs }
+  const transport = new Transport(baseUrl, dispatcher, Math.min(3_000, timeoutMs), maxResponseBytes)
   /** Ends each wait that is under way. */
   const waits = new Set<() => void>()
   let closing: Promise<void> | undefined
@@ -77,7 +67,10 @@ export function createClient(options: ClientOptions): Client {
   ): Promise<Value> {
     if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
     const keyring = keyrings.get(assistant)
-    if (keyring === undefined) throw unknownAssistant(assistant)
+    if (keyring === undefined) {
+      const fix = 'name one of apiKeys; with apiKey name none'
+      throw new CheqpointError('assistant-unknown', `no key is configured for assistant '${assistant ?? ''}'; ${fix}`)
+    }
     const first = keyring.best
     let reply = await transport.send(question, first, signal)
     for (const key of keyring.keys) {
@@ -101,9 +94,9 @@ export function createClient(options: ClientOptions): Client {
     ask({ method: 'POST', path, body: writeBody(request), ...posting }, call, readReply)
 
   async function waitForDecision(id: string, wait: WaitOptions): Promise<FetchedApproval> {
-    const { assistant, signal, timeoutMs, intervalMs = 5_000 } = wait
-    checkDuration('timeoutMs', timeoutMs)
-    checkDuration('intervalMs', intervalMs)
+    const { assistant, signal } = wait
+    const timeoutMs = argumentNumber(wait.timeoutMs ?? null, 'timeoutMs', 0, 1, longestTimer)
+    const intervalMs = argumentNumber(wait.intervalMs, 'intervalMs', 5_000, 1, longestTimer)
     const stop = new AbortController()
     const giveUp = (): void => stop.abort()
     // Keeps the process alive, unlike all other timers: the caller waits for this and may have nothing else running.
@@ -160,9 +153,11 @@ function writeBody(request: SubmitRequest): string {
   }
 }
 
-function checkDuration(name: string, ms: number): void {
-  if (Number.isInteger(ms) && ms >= 1 && ms <= longestTimer) return
-  throw new CheqpointError('argument-invalid', `${name} must be a whole number from 1 to ${longestTimer}`)
+function readDispatcher(value: unknown, path: string): Dispatcher | undefined {
+  if (value !== undefined && typeof Object(value).dispatch !== 'function')
+    throw invalid(path, value, 'an undici dispatcher')
+  // What it does cannot be told before it is used.
+  return value as Dispatcher | undefined
 }
 
 /** Resolves after `ms`, or as soon as the signal aborts. */

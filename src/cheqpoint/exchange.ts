@@ -1,18 +1,6 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { CheqpointError, type ErrorCode } from '../model/errors.js'
 import { readUtf8 } from '../util/json.js'
-
-export interface ApiRequest {
-  readonly method: 'GET' | 'POST'
-  /** Appended to the base URL as it is. */
-  readonly path: string
-  /** Names and values in turn, the key aside. */
-  readonly headers: readonly string[]
-  readonly body: string | null
-  /** Bounds the whole exchange, from waiting for a connection to the last byte. */
-  readonly timeoutMs: number
-}
 
 export interface ApiResponse {
   readonly status: number
@@ -25,146 +13,117 @@ export interface ApiResponse {
   readonly redirectHost: string | undefined
 }
 
+export interface ExchangeOptions {
+  /** Bounds the whole exchange, from waiting for a connection to the last byte. */
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly signal: AbortSignal | undefined
+  /** Whether its connection may be one that was used before. */
+  readonly mayBeReused: () => boolean
+}
+
 /** A connection that was open before, and gone when it was used again. */
 export class StaleConnection extends CheqpointError {}
-
-const empty = Buffer.alloc(0)
-
-const nothing = (): void => {}
-
-/** One exchange with the API, from its dispatch to its end. */
-export class Exchange implements Dispatcher.DispatchHandler {
-  readonly #maxBytes: number
-  readonly #resolve: (reply: ApiResponse) => void
-  readonly #reject: (error: CheqpointError) => void
-  readonly #chunks: Buffer[] = []
-  #bytes = 0
-  #head: Omit<ApiResponse, 'text'> | undefined
-  #controller: Dispatcher.DispatchController | undefined
-  #unlisten = nothing
-  #over = false
-  readonly #mayBeReused: () => boolean
-  #errorBody: NodeJS.Timeout | undefined
-
-  constructor(
-    maxBytes: number,
-    mayBeReused: () => boolean,
-    resolve: (reply: ApiResponse) => void,
-    reject: (error: CheqpointError) => void,
-  ) {
-    this.#maxBytes = maxBytes
-    this.#mayBeReused = mayBeReused
-    this.#resolve = resolve
-    this.#reject = reject
-  }
-
-  listen(timeoutMs: number, signal: AbortSignal | undefined): void {
-    const timer = setTimeout(() => {
-      if (this.#controller === undefined) this.stop('api-unreachable', 'there was no connection to the API in time')
-      else this.stop('api-timeout', 'the API did not answer in time')
-    }, timeoutMs).unref()
-    this.#unlisten = () => clearTimeout(timer)
-    if (signal === undefined) return
-    const onAbort = () => this.stop('aborted', 'the signal was aborted')
-    signal.addEventListener('abort', onAbort)
-    this.#unlisten = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-    }
-  }
-
-  /** Ends the exchange and its connection. Where the head was answer enough already, that answer stands. */
-  stop(code: ErrorCode, message: string): void {
-    if (this.#over) return
-    this.#end()
-    const error = new CheqpointError(code, message, { httpStatus: this.#head?.status })
-    this.#reject(error)
-    this.#controller?.abort(error)
-  }
-
-  fail(error: unknown): void {
-    const words = errorWords(error)
-    const known = words.find((word) => failureCodes.has(word)) ?? ''
-    const code = failureCodes.get(known) ?? (this.#controller === undefined ? 'api-unreachable' : 'api-broken-off')
-    const message = `the exchange with the API failed (${words[0] ?? 'no code'})`
-    const isStale = this.#bytes === 0 && this.#head === undefined && isReused(error, this.#mayBeReused())
-    if (isStale && !this.#over && this.#controller !== undefined) {
-      this.#end()
-      this.#reject(new StaleConnection(code, message))
-    } else this.stop(code, message)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    // Given up while it waited for a connection: a submission must not go out after that.
-    if (this.#over) controller.abort(new CheqpointError('aborted', 'given up before it was sent'))
-  }
-
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return
-    const { location, date, 'retry-after': retryAfter } = headers
-    this.#head = { status, date, retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
-    if (status >= 400) {
-      // Its body is for people: what is there at once is shown, and nothing waits for more.
-      this.#errorBody = setTimeout(() => this.#resolveRefusal(), errorBodyMs).unref()
-    } else if (status >= 300) {
-      // Its body says nothing that is acted on. It still flows, within the same bounds, so that the connection can be kept.
-      this.#resolve({ text: '', ...this.#head })
-    } else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
-      this.stop('api-unreadable', 'the answer is encoded, and identity was asked for')
-    } else if (Number(headers['content-length']) > this.#maxBytes) {
-      this.#stopTooLarge()
-    }
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#maxBytes) this.#stopTooLarge()
-    else if (this.#head !== undefined && (this.#head.status < 300 || this.#bytes <= maxErrorBytes))
-      this.#chunks.push(chunk)
-  }
-
-  onResponseEnd(): void {
-    if (this.#head === undefined) return
-    if (this.#head.status >= 400) {
-      this.#resolveRefusal()
-      this.#end()
-      return
-    }
-    const [first = empty, ...more] = this.#chunks
-    const text = readUtf8(more.length === 0 ? first : Buffer.concat(this.#chunks))
-    if (text === null) {
-      this.stop('api-unreadable', 'the answer is not UTF-8')
-      return
-    }
-    this.#end()
-    this.#resolve({ text, ...this.#head })
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.fail(error)
-  }
-
-  #resolveRefusal(): void {
-    if (this.#head !== undefined) this.#resolve({ text: readUtf8(Buffer.concat(this.#chunks)) ?? '', ...this.#head })
-  }
-
-  #stopTooLarge(): void {
-    this.stop('api-unreadable', `the answer is larger than ${this.#maxBytes} bytes`)
-  }
-
-  #end(): void {
-    this.#over = true
-    // The head was enough, whatever becomes of the body.
-    if (this.#head !== undefined && this.#head.status >= 400) this.#resolveRefusal()
-    clearTimeout(this.#errorBody)
-    this.#unlisten()
-  }
-}
 
 /** How much of the body of a refusal is read, and how long it is waited for. */
 const maxErrorBytes = 4_096
 const errorBodyMs = 1_000
+
+/** One exchange with the API, from its dispatch to its end. */
+export function exchange(
+  dispatch: (handler: Dispatcher.DispatchHandler) => void,
+  { timeoutMs, maxBytes, signal, mayBeReused }: ExchangeOptions,
+): Promise<ApiResponse> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = `the answer is larger than ${maxBytes} bytes`
+    const chunks: Buffer[] = []
+    let bytes = 0
+    let head: Omit<ApiResponse, 'text'> | undefined
+    let controller: Dispatcher.DispatchController | undefined
+    let isOver = false
+    let errorBody: NodeJS.Timeout | undefined
+    const timer = setTimeout(() => {
+      if (controller === undefined) stop('api-unreachable', 'there was no connection to the API in time')
+      else stop('api-timeout', 'the API did not answer in time')
+    }, timeoutMs).unref()
+    const onAbort = (): void => stop('aborted', 'the signal was aborted')
+    signal?.addEventListener('abort', onAbort)
+
+    /** The head of a refusal is answer enough, whatever becomes of its body. */
+    function resolveRefusal(): void {
+      if (head !== undefined && head.status >= 400) resolve({ text: readUtf8(Buffer.concat(chunks)) ?? '', ...head })
+    }
+
+    function end(): void {
+      isOver = true
+      resolveRefusal()
+      clearTimeout(timer)
+      clearTimeout(errorBody)
+      signal?.removeEventListener('abort', onAbort)
+    }
+
+    /** Ends the exchange and its connection. */
+    function stop(code: ErrorCode, message: string): void {
+      if (isOver) return
+      end()
+      const error = new CheqpointError(code, message, { httpStatus: head?.status })
+      reject(error)
+      controller?.abort(error)
+    }
+
+    function fail(error: unknown): void {
+      const words = errorWords(error)
+      const known = words.find((word) => failureCodes.has(word)) ?? ''
+      const code = failureCodes.get(known) ?? (controller === undefined ? 'api-unreachable' : 'api-broken-off')
+      const message = `the exchange with the API failed (${words[0] ?? 'no code'})`
+      const isUnanswered = controller !== undefined && bytes === 0 && head === undefined
+      if (isUnanswered && !isOver && isReused(error, mayBeReused())) {
+        end()
+        reject(new StaleConnection(code, message))
+      } else stop(code, message)
+    }
+
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart(started) {
+        controller = started
+        // Given up while it waited for a connection: a submission must not go out after that.
+        if (isOver) started.abort(new CheqpointError('aborted', 'given up before it was sent'))
+      },
+      onResponseStart(_, status, headers) {
+        if (status < 200) return
+        const { location, date, 'retry-after': retryAfter } = headers
+        head = { status, date: single(date), retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
+        // Its body is for people: what is there at once is shown, and nothing waits for more.
+        if (status >= 400) errorBody = setTimeout(resolveRefusal, errorBodyMs).unref()
+        // Its body says nothing that is acted on. It still flows, within the same bounds, so that the connection can be kept.
+        else if (status >= 300) resolve({ text: '', ...head })
+        else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
+          stop('api-unreadable', 'the answer is encoded, and identity was asked for')
+        else if (Number(headers['content-length']) > maxBytes) stop('api-unreadable', tooLarge)
+      },
+      onResponseData(_, chunk) {
+        bytes += chunk.length
+        if (bytes > maxBytes) stop('api-unreadable', tooLarge)
+        else if (head !== undefined && (head.status < 300 || bytes <= maxErrorBytes)) chunks.push(chunk)
+      },
+      onResponseEnd() {
+        if (head === undefined) return
+        const text = readUtf8(Buffer.concat(chunks))
+        if (text === null && head.status < 400) return stop('api-unreadable', 'the answer is not UTF-8')
+        end()
+        resolve({ text: text ?? '', ...head })
+      },
+      onResponseError(_, error) {
+        fail(error)
+      },
+    }
+    try {
+      dispatch(handler)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
 
 /** Whether an exchange failed because its connection, open from before, was closed meanwhile. */
 function isReused(error: unknown, mayBeReused: boolean): boolean {

@@ -5,7 +5,7 @@ import { invalid } from '../options/option-checks.js'
  * ASCII without `/ \ % ? #`, is not dots alone and has at most 512 characters, so that it enters a path unchanged.
  * Throws `option-invalid` for a pattern that is seen to admit another path.
  */
-export function idMatcher(pattern: RegExp = /[A-Za-z0-9_-]{1,128}/): (id: string) => boolean {
+export function idMatcher(pattern: unknown = /[A-Za-z0-9_-]{1,128}/): (id: string) => boolean {
   if (!(pattern instanceof RegExp)) throw invalid('idPattern', pattern, 'a regular expression')
   // Without g and y, which remember a position. An m does no harm, since no id has a line break.
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, ''))

@@ -1,11 +1,6 @@
 import { CheqpointError } from '../model/errors.js'
 import { group } from '../options/option-checks.js'
-
-/** Where keys come from: one of both. */
-export interface KeyOptions {
-  readonly apiKey?: string | readonly string[] | undefined
-  readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
-}
+import type { ClientOptions } from './client-types.js'
 
 /** The keys of one assistant, the one that worked last remembered. */
 export interface Keyring {
@@ -14,7 +9,10 @@ export interface Keyring {
 }
 
 /** Keyrings by assistant; `null` stands for the only one. No error shows what was given. */
-export function readKeys({ apiKey, apiKeys }: KeyOptions): ReadonlyMap<string | null, Keyring> {
+export function readKeys({
+  apiKey,
+  apiKeys,
+}: Pick<ClientOptions, 'apiKey' | 'apiKeys'>): ReadonlyMap<string | null, Keyring> {
   if (apiKey !== undefined && apiKeys !== undefined) {
     throw new CheqpointError('option-invalid', 'give apiKey or apiKeys, not both')
   }
@@ -25,10 +23,8 @@ export function readKeys({ apiKey, apiKeys }: KeyOptions): ReadonlyMap<string | 
   }
   // Written the wrong way round. An assistant's name is no secret: records keep it, and events tell it.
   if (entries.some(([name]) => name.startsWith('cq_live_'))) {
-    throw new CheqpointError(
-      'option-invalid',
-      'option apiKeys must hold keys by the names of assistants, and one of the names is a key',
-    )
+    const allowed = 'keys by the names of assistants, and one of the names is a key'
+    throw new CheqpointError('option-invalid', `option apiKeys must hold ${allowed}`)
   }
   return new Map(entries.map(([name, value]) => [name, readKeyring(value, `apiKeys.${name}`)]))
 }
@@ -38,19 +34,8 @@ function readKeyring(value: unknown, path: string): Keyring {
   const isKey = (key: unknown): key is string => typeof key === 'string' && /^[!-~]+$/.test(key)
   const [best] = keys
   if (!keys.every(isKey) || !isKey(best)) {
-    throw new CheqpointError(
-      'option-invalid',
-      `option ${path} must be a key in printable ASCII, or a list of such keys`,
-    )
+    const allowed = 'a key in printable ASCII, or a list of such keys'
+    throw new CheqpointError('option-invalid', `option ${path} must be ${allowed}`)
   }
   return { keys, best }
-}
-
-/** The error for an assistant without a key. */
-export function unknownAssistant(assistant: string | null): CheqpointError {
-  const message =
-    assistant === null
-      ? 'keys are configured by assistant, and none was named'
-      : `no key is configured for assistant '${assistant}'`
-  return new CheqpointError('assistant-unknown', message)
 }

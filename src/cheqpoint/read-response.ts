@@ -1,4 +1,4 @@
-import { CheqpointError, connectionKeys } from '../model/errors.js'
+import { CheqpointError, connectionKeys, type ErrorCode } from '../model/errors.js'
 import { printable } from '../model/events.js'
 import { retryAfterMs } from '../util/backoff.js'
 import type { Clock } from '../util/clock.js'
@@ -20,36 +20,29 @@ export function readAbout(reply: ApiResponse, id: string): FetchedApproval {
   return { ...answer, id, servedAt: Number.isNaN(servedAt) ? null : servedAt }
 }
 
-export function isKeyRefused({ status }: ApiResponse): boolean {
+export function isKeyRefused({ status }: Pick<ApiResponse, 'status'>): boolean {
   return status === 401 || status === 403
 }
 
 /** What a status of 300 and above means. */
 export function refusal(reply: ApiResponse, keys: readonly string[], clock: Clock): CheqpointError {
-  const { status, retryAfter, redirectHost } = reply
-  const info = {
+  const { status, retryAfter } = reply
+  const [code, message] = meaningOf(reply)
+  return new CheqpointError(code, `${message} (${status})`, {
     httpStatus: status,
     retryAfterMs: retryAfterMs(retryAfter, clock.now()) ?? undefined,
     apiMessage: messageOf(reply.text, keys),
-  }
-  if (status < 400) {
-    const target = redirectHost === undefined ? '' : ` to ${redirectHost}`
-    return new CheqpointError(
-      'api-redirect',
-      `the API answered with a redirect (${status})${target}; not followed`,
-      info,
-    )
-  }
-  if (isKeyRefused(reply))
-    return new CheqpointError(
-      'api-key-refused',
-      `the API refused the key (${status}); check apiKey, and whether it was rotated`,
-      info,
-    )
-  if (status === 404) return new CheqpointError('api-not-found', 'the API does not know this approval (404)', info)
-  if (status === 429) return new CheqpointError('api-throttled', 'the API asks to slow down (429)', info)
-  if (status < 500) return new CheqpointError('api-refused', `the API refused the request (${status})`, info)
-  return new CheqpointError('api-failed', `the API failed (${status})`, info)
+  })
+}
+
+function meaningOf({ status, redirectHost }: ApiResponse): readonly [ErrorCode, string] {
+  const target = redirectHost === undefined ? '' : ` to ${redirectHost}`
+  if (status < 400) return ['api-redirect', `the API answered with a redirect${target}, which is not followed`]
+  if (isKeyRefused({ status }))
+    return ['api-key-refused', 'the API refused the key; check apiKey, and whether it was rotated']
+  if (status === 404) return ['api-not-found', 'the API does not know this approval']
+  if (status === 429) return ['api-throttled', 'the API asks to slow down']
+  return status < 500 ? ['api-refused', 'the API refused the request'] : ['api-failed', 'the API failed']
 }
 
 /** The token of a callback URL, which the API may say back. */

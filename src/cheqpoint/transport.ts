@@ -1,6 +1,6 @@
 import { type Dispatcher, Pool } from 'undici'
 import { CheqpointError } from '../model/errors.js'
-import { type ApiRequest, type ApiResponse, Exchange, StaleConnection } from './exchange.js'
+import { type ApiResponse, exchange, StaleConnection } from './exchange.js'
 
 /*
  * Where questions go, and one exchange at a time: what is sent, what is accepted as an answer, when we stop listening.
@@ -8,78 +8,80 @@ import { type ApiRequest, type ApiResponse, Exchange, StaleConnection } from './
  * connection before any byte of its response: servers close idle connections at any time.
  */
 
-export interface Transport {
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST'
+  /** Appended to the base URL as it is. */
+  readonly path: string
+  /** Names and values in turn, the key aside. */
+  readonly headers: readonly string[]
+  readonly body: string | null
+  readonly timeoutMs: number
+}
+
+export class Transport {
+  readonly #base: BaseUrl
+  readonly #open: () => Dispatcher
+  readonly #maxBytes: number
+  #pool: Pool | undefined
+  /** Responses so far: without one no connection is a reused one. */
+  #answered = 0
+
+  /** A dispatcher that is given stays open; without one a pool is made at the first question. */
+  constructor(base: BaseUrl, dispatcher: Dispatcher | undefined, connectTimeoutMs: number, maxBytes: number) {
+    this.#base = base
+    this.#maxBytes = maxBytes
+    // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
+    const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }
+    this.#open = () => {
+      if (dispatcher !== undefined) return dispatcher
+      this.#pool ??= new Pool(base.origin, { connect, pipelining: 1 })
+      return this.#pool
+    }
+  }
+
   /**
    * Resolves with any status of 200 and above. Rejects with `api-unreachable` (nothing was sent), `api-broken-off`,
    * `api-timeout`, `api-unreadable` or `aborted`; the error carries no header, no body and no cause.
    */
-  send(question: ApiRequest, key: string, signal: AbortSignal | undefined): Promise<ApiResponse>
+  async send(request: ApiRequest, key: string, signal: AbortSignal | undefined): Promise<ApiResponse> {
+    try {
+      const response = await this.#exchange(request, key, signal)
+      this.#answered++
+      return response
+    } catch (error) {
+      if (request.method !== 'GET' || !(error instanceof StaleConnection)) throw error
+      return this.#exchange(request, key, signal)
+    }
+  }
+
   /** Closes what was opened here, once its exchanges are over. */
-  close(): Promise<void>
-}
-
-export interface TransportOptions {
-  readonly baseUrl: string
-  /** Left open by `close`. Without one a pool is made at the first question. */
-  readonly dispatcher: Dispatcher | undefined
-  readonly connectTimeoutMs: number
-  readonly maxResponseBytes: number
-}
-
-/** Throws `option-invalid` for a base URL that a key must not be sent to. */
-export function createTransport(options: TransportOptions): Transport {
-  const { origin, prefix } = readBaseUrl(options.baseUrl)
-  const { dispatcher, connectTimeoutMs, maxResponseBytes } = options
-  let pool: Pool | undefined
-  /** Responses so far: without one no connection is a reused one. */
-  let answered = 0
-
-  function open(): Dispatcher {
-    if (dispatcher !== undefined) return dispatcher
-    // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
-    pool ??= new Pool(origin, { connect: { timeout: connectTimeoutMs, rejectUnauthorized: true }, pipelining: 1 })
-    return pool
+  async close(): Promise<void> {
+    await this.#pool?.close()
   }
 
-  return {
-    async send(request, key, signal) {
-      try {
-        const response = await exchange(request, key, signal)
-        answered++
-        return response
-      } catch (error) {
-        if (request.method !== 'GET' || !(error instanceof StaleConnection)) throw error
-        return exchange(request, key, signal)
-      }
-    },
-    async close() {
-      await pool?.close()
-    },
-  }
-
-  function exchange(
-    { method, path, headers: others, body, timeoutMs }: ApiRequest,
+  async #exchange(
+    { method, path, headers, body, timeoutMs }: ApiRequest,
     key: string,
     signal: AbortSignal | undefined,
   ): Promise<ApiResponse> {
-    return new Promise((resolve, reject) => {
-      const exchange = new Exchange(maxResponseBytes, () => answered > 0, resolve, reject)
-      if (signal?.aborted) return exchange.stop('aborted', 'the signal was aborted')
-      exchange.listen(timeoutMs, signal)
-      // This time-out bounds the sum of all parts, so the parts need no time-outs of their own.
-      const headers = ['x-api-key', key, ...others]
-      const request = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
-      try {
-        open().dispatch(request, exchange)
-      } catch (error) {
-        exchange.fail(error)
-      }
+    if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
+    const { origin, prefix } = this.#base
+    const sent = { origin, path: prefix + path, method, headers: ['x-api-key', key, ...headers], body }
+    // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
+    const options = { ...sent, headersTimeout: 0, bodyTimeout: 0 }
+    return exchange((handler) => this.#open().dispatch(options, handler), {
+      ...{ timeoutMs, signal, maxBytes: this.#maxBytes, mayBeReused: () => this.#answered > 0 },
     })
   }
 }
 
-/** Where the API is. The value is not shown in the error: it may hold credentials. */
-function readBaseUrl(value: unknown): { readonly origin: string; readonly prefix: string } {
+export interface BaseUrl {
+  readonly origin: string
+  readonly prefix: string
+}
+
+/** Where the API is. Throws `option-invalid` for a URL that a key must not be sent to. The value is not shown in the error: it may hold credentials. */
+export function readBaseUrl(value: unknown = 'https://app.cheqpoint.co'): BaseUrl {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null
   const encrypted = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback.test(url.hostname))
   if (url === null || !encrypted || `${url.username}${url.password}${url.search}${url.hash}` !== '') {
