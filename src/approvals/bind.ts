@@ -4,9 +4,10 @@ import { approvalKey, type Beginning, type BindingReservation, reservationKey } 
 import type { Records } from './records.js'
 import { beginBind, endBind } from './reservation.js'
 
-export interface BindTimes {
-  /** When a binding that stops half-way is resumed. */
-  readonly resumeInMs: number
+export interface BindContext {
+  readonly records: Records
+  /** A binding that stops half-way is resumed after a lease. */
+  readonly runs: { readonly leaseMs: number }
   /** How often a keyed reference checks whether its approval is still remembered. */
   readonly retentionMs: number
 }
@@ -17,18 +18,17 @@ export interface BindTimes {
  * `conflict`: the reference has another id, or the id belongs to another reference. `unknown`: there is no reservation.
  */
 export async function bind(
-  records: Records,
+  context: BindContext,
   ref: string,
   id: string,
   beginning: Beginning,
-  times: BindTimes,
 ): Promise<'bound' | 'conflict' | 'unknown'> {
-  const command = { id, beginning, dueInMs: times.resumeInMs }
+  const command = { id, beginning, dueInMs: context.runs.leaseMs }
   for (;;) {
-    const begun = await records.change(reservationKey(ref), (stored) => beginBind(stored, command))
+    const begun = await context.records.change(reservationKey(ref), (stored) => beginBind(stored, command))
     if (begun.kind === 'unknown') return 'unknown'
     if (begun.kind === 'bound') return begun.id === id ? 'bound' : 'conflict'
-    const verdict = await finishBinding(records, ref, begun.reservation, times)
+    const verdict = await finishBinding(context, ref, begun.reservation)
     // Another id stood there, and is bound or refused now.
     if (begun.reservation.id === id) return verdict
   }
@@ -36,17 +36,16 @@ export async function bind(
 
 /** The second and the third write. */
 export async function finishBinding(
-  records: Records,
+  { records, runs, retentionMs }: BindContext,
   ref: string,
   reservation: BindingReservation,
-  { resumeInMs, retentionMs }: BindTimes,
 ): Promise<'bound' | 'conflict'> {
   const { id } = reservation
   const command = { reservation, retentionMs }
   const added = await records.change(approvalKey(id), (stored) => addBound(stored, command))
   const bound =
     added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref !== null && added.known.ref === ref)
-  const end = { id, bound, dueInMs: bound ? retentionMs : resumeInMs }
+  const end = { id, bound, dueInMs: bound ? retentionMs : runs.leaseMs }
   await records.change(reservationKey(ref), (stored) => endBind(stored, end))
   return bound ? 'bound' : 'conflict'
 }
@@ -57,9 +56,8 @@ export async function finishBinding(
  */
 export function addBound(
   stored: Stored,
-  command: { readonly reservation: BindingReservation; readonly retentionMs: number },
+  { reservation, retentionMs }: Readonly<{ reservation: BindingReservation; retentionMs: number }>,
 ): ReturnType<typeof add> {
-  const { reservation, retentionMs } = command
   const { request, beginning, since } = reservation
   const isOld = stored.now - since >= retentionMs
   const parked = isOld ? (beginning.parked ?? 'attempt-unfinished') : beginning.parked

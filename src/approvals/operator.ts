@@ -10,7 +10,7 @@ import { formatVersion, readApproval, type Step } from './entry.js'
 /** Parks an approval without a live lease: its attempts are used up, or the end of one is unknown. */
 export function parkUnheld(
   stored: Stored,
-  { token, reason }: { readonly token: string; readonly reason: ParkReason },
+  { token, reason }: Readonly<{ token: string; reason: ParkReason }>,
 ): Step<'parked' | 'lost'> {
   const found = find(stored)
   if (found.kind === 'parked') return { result: 'parked' }
@@ -33,7 +33,7 @@ export function retry(stored: Stored, { by }: { readonly by: string }): Step<'pe
 /** Ends a parked or pending approval, or a damaged one, without a run. `in-progress`: it is leased now. */
 export function cancel(
   stored: Stored,
-  { by, keepMs }: { readonly by: string; readonly keepMs: number },
+  { by, keepMs }: Readonly<{ by: string; keepMs: number }>,
 ): Step<'cancelled' | 'in-progress' | 'completed' | 'unknown'> {
   const known = readApproval(stored)
   if (known === null) return { result: 'unknown' }

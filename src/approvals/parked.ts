@@ -26,29 +26,20 @@ export interface ParkedApproval {
 /** Reads an entry of the parked index, damaged or not: a person must see it either way. */
 export function readParked({ key, entry }: ListedEntry): readonly ParkedApproval[] {
   const approvalId = key.slice(2)
-  const known = readApproval({ now: 0, entry, unreadable: entry === null ? '' : undefined })
-  if (known === 'unreadable' || known === null) {
+  const known = entry === null ? null : readApproval({ now: 0, entry })
+  if (known === null || known === 'unreadable') {
     const nothing = { details: null, context: null, decision: null }
     return [{ approvalId, action: '', assistant: null, reason: 'corrupt', note: '', attempts: 0, ...nothing }]
   }
   if (known.kind !== 'open' || known.parked === null) return []
   const { action, assistant, attempts, parked } = known
-  return [
-    {
-      approvalId,
-      action,
-      assistant,
-      ...parked,
-      attempts,
-      details: showJson(known.details),
-      context: showJson(known.context),
-      decision: readConfirmed(known.decision),
-    },
-  ]
+  const request = { details: showJson(known.details), context: showJson(known.context) }
+  return [{ approvalId, action, assistant, ...parked, attempts, ...request, decision: readConfirmed(known.decision) }]
 }
 
 /** How many due entries one call looks through for those that cannot be read. */
 const mostDue = 1_000
+const duePage = 100
 /** In front of the cursor of a page that goes on in the due index. */
 const dueMark = 'due '
 
@@ -65,14 +56,11 @@ export async function listParked(records: Records, { limit, cursor }: PageQuery)
     if (page.cursor !== null) return { items, cursor: page.cursor }
     at = dueMark
   }
-  for (let seen = 0; seen < mostDue; ) {
-    const after = at.slice(dueMark.length)
-    const page = await records.list('due', { limit: 100, cursor: after === '' ? undefined : after })
+  for (let seen = 0; seen < mostDue && items.length < limit; seen += duePage) {
+    const page = await records.list('due', { limit: duePage, cursor: at.slice(dueMark.length) || undefined })
     items.push(...page.items.filter(isUnreadable).flatMap(readParked))
     if (page.cursor === null) return { items, cursor: null }
     at = `${dueMark}${page.cursor}`
-    seen += 100
-    if (items.length >= limit) break
   }
   return { items, cursor: at }
 }
@@ -80,6 +68,5 @@ export async function listParked(records: Records, { limit, cursor }: PageQuery)
 /** Whether an approval is there that this version cannot read, one of a newer version aside, which others can. */
 function isUnreadable({ key, entry }: ListedEntry): boolean {
   if (!key.startsWith('a:')) return false
-  if (entry === null) return true
-  return entry.state['v'] === formatVersion && readApproval({ now: 0, entry }) === 'unreadable'
+  return entry === null || (entry.state['v'] === formatVersion && readApproval({ now: 0, entry }) === 'unreadable')
 }

@@ -31,38 +31,40 @@ export const keepEndedMs = 900_000
 /** How long the submission that reserved may take until it marks the request as sent. */
 export const ownedMs = 5_000
 
-export type Reserved =
-  | { readonly kind: 'reserved' }
+export type Reserved = Readonly<
+  | { kind: 'reserved' | 'unreadable' }
   /** The key was used for something else. */
-  | { readonly kind: 'key-reused' }
+  | { kind: 'key-reused' }
   /** Another submission under this key is under way. */
-  | { readonly kind: 'in-progress' }
+  | { kind: 'in-progress' }
   /** The request may have been sent, and no id is known. */
-  | { readonly kind: 'sent' }
-  | { readonly kind: 'binding'; readonly reservation: BindingReservation }
-  | { readonly kind: 'bound'; readonly id: string }
-  | { readonly kind: 'unreadable' }
+  | { kind: 'sent' }
+  | { kind: 'binding'; reservation: BindingReservation }
+  | { kind: 'bound'; id: string }
+>
+
+export interface ReserveCommand {
+  readonly owner: string
+  readonly request: TrackedRequest
+  readonly digest: string | null
+  readonly dueInMs: number
+  /** How long a submission that was sent counts as under way. */
+  readonly inFlightMs: number
+  /** An approval that is not remembered any more: a key that is bound to it is free again. */
+  readonly forgotten?: string | undefined
+}
 
 /**
  * Keeps a request under our own reference before it is sent. What was never sent may be taken over once its owner had
  * time to send it; what may have been sent never is.
  */
-export function reserve(
-  stored: Stored,
-  command: {
-    readonly owner: string
-    readonly request: TrackedRequest
-    readonly digest: string | null
-    readonly dueInMs: number
-    /** How long a submission that was sent counts as under way. */
-    readonly inFlightMs: number
-  },
-): Step<Reserved> {
+export function reserve(stored: Stored, command: ReserveCommand): Step<Reserved> {
   const { now } = stored
-  const { owner, digest } = command
-  const known = readReservation(stored)
-  if (known === 'unreadable') return { result: { kind: 'unreadable' } }
-  if (known !== null && known.kind !== 'discarded') {
+  const { owner, digest, forgotten } = command
+  const known = find(stored)
+  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }
+  const isForgotten = known.kind === 'bound' && known.id === forgotten
+  if (known.kind !== 'unknown' && known.kind !== 'discarded' && !isForgotten) {
     if (known.digest !== digest) return { result: { kind: 'key-reused' } }
     if (known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
     if (known.kind === 'binding') return { result: { kind: 'binding', reservation: known } }
@@ -80,10 +82,10 @@ export function reserve(
 /** Says that the request is about to be sent. `lost`: another submission owns the reservation; nothing may be sent. */
 export function markSent(
   stored: Stored,
-  { owner, dueInMs }: { readonly owner: string; readonly dueInMs: number },
+  { owner, dueInMs }: Readonly<{ owner: string; dueInMs: number }>,
 ): Step<'sent' | 'lost'> {
-  const known = readReservation(stored)
-  if (!isOpen(known) || known.owner !== owner) return { result: 'lost' }
+  const known = find(stored)
+  if (known.kind !== 'reserved' || known.owner !== owner) return { result: 'lost' }
   if (known.sent) return { result: 'sent' }
   const { now } = stored
   return { result: 'sent', next: open({ ...known, sent: true, since: now }, now + dueInMs) }
@@ -92,21 +94,20 @@ export function markSent(
 /** Remembers an id that a callback with this reference's token named. */
 export function addCandidate(
   stored: Stored,
-  { id }: { readonly id: string },
-): Step<{ readonly kind: 'kept' | 'full' | 'unknown' } | { readonly kind: 'bound'; readonly id: string }> {
-  const known = readReservation(stored)
-  if (known === null || known === 'unreadable' || known.kind === 'discarded') return { result: { kind: 'unknown' } }
-  if (known.kind !== 'reserved') return { result: { kind: 'bound', id: known.id } }
+  { id }: Readonly<{ id: string }>,
+): Step<Readonly<{ kind: 'kept' | 'full' | 'unknown' } | { kind: 'bound'; id: string }>> {
+  const known = find(stored)
+  if (known.kind === 'binding' || known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
+  if (known.kind !== 'reserved') return { result: { kind: 'unknown' } }
   if (known.candidates.includes(id)) return { result: { kind: 'kept' } }
   if (known.candidates.length >= maxCandidates) return { result: { kind: 'full' } }
   const state = { ...known, candidates: [...known.candidates, id] }
   return { result: { kind: 'kept' }, next: open(state, stored.entry?.dueAt ?? stored.now) }
 }
 
-export type Bind =
-  | { readonly kind: 'binding'; readonly reservation: BindingReservation }
-  | { readonly kind: 'bound'; readonly id: string }
-  | { readonly kind: 'unknown' }
+export type Bind = Readonly<
+  { kind: 'binding'; reservation: BindingReservation } | { kind: 'bound'; id: string } | { kind: 'unknown' }
+>
 
 /**
  * Gives the reservation its id; the first one stands. Where a callback named this very id, the approval is due at once.
@@ -114,19 +115,12 @@ export type Bind =
  */
 export function beginBind(
   stored: Stored,
-  { id, beginning, dueInMs }: { readonly id: string; readonly beginning: Beginning; readonly dueInMs: number },
+  { id, beginning, dueInMs }: Readonly<{ id: string; beginning: Beginning; dueInMs: number }>,
 ): Step<Bind> {
-  const known = readReservation(stored)
-  if (known === null || known === 'unreadable' || known.kind === 'discarded') return { result: { kind: 'unknown' } }
-  if (known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
-  if (known.kind === 'binding') return { result: { kind: 'binding', reservation: known } }
-  const wasNamed = known.candidates.includes(id)
-  const reservation: BindingReservation = {
-    ...known,
-    kind: 'binding',
-    id,
-    beginning: wasNamed ? { ...beginning, dueInMs: 0 } : beginning,
-  }
+  const known = find(stored)
+  if (known.kind !== 'reserved') return { result: bindingOf(known) }
+  const soon = known.candidates.includes(id) ? { ...beginning, dueInMs: 0 } : beginning
+  const reservation: BindingReservation = { ...known, kind: 'binding', id, beginning: soon }
   return { result: { kind: 'binding', reservation }, next: open(reservation, stored.now + dueInMs) }
 }
 
@@ -136,14 +130,11 @@ export function beginBind(
  */
 export function endBind(
   stored: Stored,
-  { id, bound, dueInMs }: { readonly id: string; readonly bound: boolean; readonly dueInMs: number },
+  { id, bound, dueInMs }: Readonly<{ id: string; bound: boolean; dueInMs: number }>,
 ): Step<Bind> {
-  const known = readReservation(stored)
-  if (known === null || known === 'unreadable' || known.kind === 'discarded') return { result: { kind: 'unknown' } }
-  if (known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
-  // It was ended as a conflict before, by another.
-  if (known.kind === 'reserved') return { result: { kind: 'unknown' } }
-  if (known.id !== id) return { result: { kind: 'binding', reservation: known } }
+  const known = find(stored)
+  // It was ended before, by another, or is another's.
+  if (known.kind !== 'binding' || known.id !== id) return { result: bindingOf(known) }
   const { now } = stored
   if (!bound) {
     const { id: _, beginning: __, ...reservation } = known
@@ -159,52 +150,51 @@ export function endBind(
  */
 export function keepBound(
   stored: Stored,
-  { dueInMs, keepMs }: { readonly dueInMs: number; readonly keepMs: number | null },
+  { dueInMs, keepMs }: Readonly<{ dueInMs: number; keepMs: number | null }>,
 ): Step<'kept' | 'unknown'> {
-  const known = readReservation(stored)
-  if (known === null || known === 'unreadable' || known.kind !== 'bound') return { result: 'unknown' }
+  const known = find(stored)
+  if (known.kind !== 'bound') return { result: 'unknown' }
   const next = keepMs === null ? open(known, stored.now + dueInMs) : { ...ended(known), keepMs: Math.max(keepMs, 1) }
   return { result: 'kept', next }
 }
 
-/** Frees a keyed reference whose approval is not remembered any more. */
-export function free(
-  stored: Stored,
-  { id, by }: { readonly id: string; readonly by: string },
-): Step<'freed' | 'unchanged'> {
-  const known = readReservation(stored)
-  if (known === null || known === 'unreadable' || known.kind !== 'bound' || known.id !== id)
-    return { result: 'unchanged' }
-  return { result: 'freed', next: ended({ v: formatVersion, kind: 'discarded', by }) }
-}
-
 /** Forgets a reservation whose request was refused, or that Cheqpoint does not have. */
-export function discard(stored: Stored, { by }: { readonly by: string }): Step<'discarded' | 'bound' | 'unknown'> {
-  const known = readReservation(stored)
-  if (known === null || known === 'unreadable') return { result: 'unknown' }
+export function discard(stored: Stored, { by }: Readonly<{ by: string }>): Step<'discarded' | 'bound' | 'unknown'> {
+  const known = find(stored)
   if (known.kind === 'discarded') return { result: known.by === by ? 'discarded' : 'unknown' }
-  if (known.kind !== 'reserved') return { result: 'bound' }
+  if (known.kind === 'binding' || known.kind === 'bound') return { result: 'bound' }
+  if (known.kind !== 'reserved') return { result: 'unknown' }
   return { result: 'discarded', next: ended({ v: formatVersion, kind: 'discarded', by }) }
 }
 
 /** Discards a reservation only if its request is not marked as sent. Its owner may mark it at any moment. */
 export function discardUnsent(
   stored: Stored,
-  command: { readonly by: string },
+  command: Readonly<{ by: string }>,
 ): Step<'discarded' | 'bound' | 'sent' | 'unknown'> {
-  const known = readReservation(stored)
-  return isOpen(known) && known.sent ? { result: 'sent' } : discard(stored, command)
+  const known = find(stored)
+  return known.kind === 'reserved' && known.sent ? { result: 'sent' } : discard(stored, command)
 }
 
 /** Makes an open reservation due in `dueInMs`. */
-export function postpone(stored: Stored, { dueInMs }: { readonly dueInMs: number }): Step<'postponed' | 'unknown'> {
-  const known = readReservation(stored)
-  if (!isOpen(known)) return { result: 'unknown' }
+export function postpone(stored: Stored, { dueInMs }: Readonly<{ dueInMs: number }>): Step<'postponed' | 'unknown'> {
+  const known = find(stored)
+  if (known.kind !== 'reserved') return { result: 'unknown' }
   return { result: 'postponed', next: open(known, stored.now + dueInMs) }
 }
 
-function isOpen(known: ReservationState | 'unreadable' | null): known is OpenReservation {
-  return known !== null && known !== 'unreadable' && known.kind === 'reserved'
+type Found = ReservationState | { readonly kind: 'unknown' } | { readonly kind: 'unreadable' }
+
+function find(stored: Stored): Found {
+  const known = readReservation(stored)
+  if (known === null) return { kind: 'unknown' }
+  return known === 'unreadable' ? { kind: 'unreadable' } : known
+}
+
+/** What a binding finds where it has nothing to write. */
+function bindingOf(known: Found): Bind {
+  if (known.kind === 'bound') return { kind: 'bound', id: known.id }
+  return known.kind === 'binding' ? { kind: 'binding', reservation: known } : { kind: 'unknown' }
 }
 
 function open(state: ReservationState, dueAt: number): Next {

@@ -6,14 +6,21 @@ interface Known {
   readonly isDue: boolean
 }
 
-/** Reads what is kept of an approval. Never rejects: the request is with Cheqpoint, and a failure would look as if it were not. */
-export async function readKnown({ records, emit }: PipelineContext, approvalId: string): Promise<Known> {
+/**
+ * What is kept of an approval; `null`, and an event, where the store fails. Never rejects: the request is with
+ * Cheqpoint, and a failure would look as if it were not.
+ */
+export async function readKnown(
+  { records, emit }: Pick<PipelineContext, 'records' | 'emit'>,
+  approvalId: string,
+  operation: 'submit' | 'wait',
+): Promise<Known | null> {
   try {
     const stored = await records.read(approvalKey(approvalId))
     const dueAt = stored.entry?.dueAt ?? Number.POSITIVE_INFINITY
     return { kept: readApproval(stored), isDue: dueAt <= stored.now }
   } catch (error) {
-    emit({ type: 'store-failed', operation: 'submit', error })
-    return { kept: null, isDue: false }
+    emit({ type: 'store-failed', operation, error })
+    return null
   }
 }

@@ -1,6 +1,11 @@
+import { createHash } from 'node:crypto'
+import type { TrackedRequest } from '../approvals/entry.js'
 import type { SubmitRequest } from '../cheqpoint/client-types.js'
 import { CheqpointError } from '../model/errors.js'
-import { argumentGroup } from '../options/option-checks.js'
+import type { ActionRules } from '../options/actions.js'
+import { argumentGroup, invalid } from '../options/option-checks.js'
+import { validate } from '../pipeline/effective-details.js'
+import { canonicalJson, readJson } from '../util/json.js'
 import type { Tracked } from './tracked-request.js'
 
 /** Options of a submission, beside the request. An `expiresAt` is sent to Cheqpoint; the default one is not. */
@@ -18,7 +23,7 @@ export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | '
   readonly idempotencyKey?: string | undefined
 }
 
-const requestNames: readonly string[] = [
+const requestNames: readonly (keyof SubmitRequest)[] = [
   'action',
   'summary',
   'details',
@@ -28,33 +33,49 @@ const requestNames: readonly string[] = [
   'priority',
   'agentName',
   'metadata',
-] satisfies (keyof SubmitRequest)[]
-const optionNames: readonly string[] = [
+]
+const optionNames: readonly (keyof SubmitOptions)[] = [
   'context',
   'expiresAt',
   'assistant',
   'maxWaitMs',
   'idempotencyKey',
-] satisfies (keyof SubmitOptions)[]
+]
 
 /** The longest that Cheqpoint holds a submission. */
 const longestHoldMs = 10_000
 
 /** Throws `argument-invalid` and names what is wrong. What is kept of the request is checked as it is written. */
 export function checkSubmission(request: unknown, options: unknown, submitTimeoutMs: number): void {
-  if (request === undefined)
-    throw new CheqpointError('argument-invalid', 'submit() takes a request: action, summary and details')
-  const { summary } = argumentGroup(request, 'the request of submit()', requestNames)
+  const { summary } = argumentGroup(request ?? null, 'submit()', requestNames)
   if (typeof summary !== 'string' || summary === '')
-    throw new CheqpointError('argument-invalid', 'summary must be one line of text for the reviewer')
-  const { idempotencyKey, maxWaitMs } = argumentGroup(options, 'the options of submit()', optionNames)
+    throw invalid('summary', summary, 'one line of text for the reviewer', 'argument')
+  const { idempotencyKey, maxWaitMs } = argumentGroup(options, 'submit() as options', optionNames)
   if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || idempotencyKey === ''))
-    throw new CheqpointError('argument-invalid', 'idempotencyKey must be a text that is not empty')
+    throw invalid('idempotencyKey', idempotencyKey, 'a text that is not empty', 'argument')
   // A submission that is given up before Cheqpoint responds would be unknown each time.
   const isWait = (ms: unknown): boolean =>
     typeof ms === 'number' && Number.isInteger(ms) && ms >= 0 && Math.min(ms, longestHoldMs) < submitTimeoutMs
-  if (maxWaitMs !== undefined && !isWait(maxWaitMs)) {
-    const allowed = `a whole number of milliseconds, less than submitTimeoutMs (${submitTimeoutMs})`
-    throw new CheqpointError('argument-invalid', `maxWaitMs must be ${allowed}`)
-  }
+  const allowed = `a whole number of milliseconds, less than submitTimeoutMs (${submitTimeoutMs})`
+  if (maxWaitMs !== undefined && !isWait(maxWaitMs)) throw invalid('maxWaitMs', maxWaitMs, allowed, 'argument')
+}
+
+/** Throws `argument-invalid` where details or context do not pass the schemas of their action. */
+export async function checkContent({ details, context }: TrackedRequest, rules: ActionRules): Promise<void> {
+  await demand(rules.details, details, 'details')
+  await demand(rules.context, context, 'context')
+}
+
+async function demand(schema: ActionRules['details'], text: string, name: string): Promise<void> {
+  // What a schema throws may quote the value.
+  const checked = await Promise.resolve(validate(schema, readJson(text))).catch(() => null)
+  if (checked?.ok) return
+  const why = checked === null ? 'because it threw' : `at ${checked.paths.map((path) => path || 'the top').join(', ')}`
+  throw new CheqpointError('argument-invalid', `${name} do not pass the schema of the action ${why}`)
+}
+
+/** What a key stands for: the same content, in whatever order of its keys, gives the same digest. */
+export function digestOf({ action, assistant, details, context }: TrackedRequest): string {
+  const content = canonicalJson([assistant, action, readJson(details), readJson(context)])
+  return createHash('sha256').update(content).digest('base64url')
 }

@@ -15,10 +15,9 @@ import type { CallbackUrls } from './callback-url.js'
 import { persist } from './persist.js'
 import { readKnown } from './read-known.js'
 import { keyedRef, randomRef } from './refs.js'
-import { reserve } from './reserve.js'
-import { decided, pending, type Submission, summarize } from './submission.js'
-import { demand, digestOf, isRefusal, keyReused, unknown } from './submission-rules.js'
-import { checkSubmission, type SubmitOptions } from './submit-arguments.js'
+import { keyTaken, reserve } from './reserve.js'
+import { decided, type Submission, summarize } from './submission.js'
+import { checkContent, checkSubmission, digestOf, type SubmitOptions } from './submit-arguments.js'
 import { type RequestLimits, writeJson, writeRequest } from './tracked-request.js'
 
 export interface SubmitDeps {
@@ -33,6 +32,11 @@ export interface SubmitDeps {
   /** Whether a callback for this id came a moment ago and was refused as unknown. */
   readonly cameEarly: (id: string) => boolean
 }
+
+/** Responses that say for certain that Cheqpoint did not take the request. */
+const refusedStatuses: ReadonlySet<number> = new Set([
+  400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431,
+])
 
 /** How long an inline decision is left to the process that got it. */
 const inlineHeadStartMs = 5_000
@@ -73,11 +77,16 @@ export class Submitter {
     const { action, details } = request
     const startedAt = context.clock.elapsed()
     const tracked = writeRequest({ action, details, context: kept, expiresAt, assistant, ref }, limits())
-    await this.#demand(tracked)
+    const rules = context.rulesFor(action)
+    if (rules === null) {
+      const fix = 'give it an entry in actions, or give onDecision'
+      throw new CheqpointError('argument-invalid', `no handler is configured for action '${action}'; ${fix}`)
+    }
+    await checkContent(tracked, rules)
     const digest = idempotencyKey === undefined ? null : digestOf(tracked)
     const current = this.#underWay.get(ref)
     if (current !== undefined) {
-      if (current.digest !== digest) throw keyReused(ref)
+      if (current.digest !== digest) throw keyTaken('key-reused', ref)
       return current.submission
     }
     // Repeated callbacks of an old decision shall still be recognized, so the token outlives the request.
@@ -87,16 +96,6 @@ export class Submitter {
     const submission = this.#submit(ref, tracked, digest, sent, startedAt)
     this.#underWay.set(ref, { digest, submission })
     return submission.finally(() => this.#underWay.delete(ref))
-  }
-
-  async #demand({ action, details, context }: TrackedRequest): Promise<void> {
-    const rules = this.#deps.context.rulesFor(action)
-    if (rules === null) {
-      const fix = 'give it an entry in actions, or give onDecision'
-      throw new CheqpointError('argument-invalid', `no handler is configured for action '${action}'; ${fix}`)
-    }
-    await demand(rules.details, details, 'details')
-    await demand(rules.context, context, 'context')
   }
 
   async #submit(
@@ -121,13 +120,11 @@ export class Submitter {
   async #markSent(ref: string, owner: string): Promise<void> {
     const { context, submitTimeoutMs } = this.#deps
     const command = { owner, dueInMs: submitTimeoutMs + context.runs.leaseMs }
-    const marked = await persist(this.#deps.context, 'markSent', () =>
+    const marked = await persist(context, 'markSent', () =>
       context.records.change(reservationKey(ref), (stored) => steps.markSent(stored, command)),
     )
-    if (marked === 'lost')
-      throw new CheqpointError('submission-in-progress', 'another submission with this idempotencyKey took over', {
-        ref,
-      })
+    // Another submission under this key took over.
+    if (marked === 'lost') throw keyTaken('in-progress', ref)
   }
 
   async #send(ref: string, tracked: TrackedRequest, request: SubmitRequest): Promise<ApiApproval> {
@@ -156,46 +153,43 @@ export class Submitter {
   async #settle(ref: string, tracked: TrackedRequest, answer: FetchedApproval, ageMs: number): Promise<Submission> {
     const { context, pipeline, cameEarly } = this.#deps
     const { polling, random, emit, onUnknownWord } = context
-    const { id: approvalId, reviewUrl } = answer
+    const { id: approvalId, status, reviewUrl } = answer
     const { action } = tracked
     // Undecided it may be old by the time it is here, so only a GET can tell that a request has expired.
-    const isOpen = answer.status === 'pending' || answer.status === 'unknown'
+    const isOpen = status === 'pending' || status === 'unknown'
     const found = isOpen ? null : judge(answer, tracked, 'inline', ageMs)
-    if (found?.kind !== 'decided') {
-      if (answer.status === 'unknown') onUnknownWord(answer.word, approvalId)
-      const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
-      await this.#bind(ref, tracked, approvalId, { dueInMs, decision: null, parked: null })
-      const known = { status: 'pending', approvalId, reviewUrl } as const
-      const { kept, isDue } = await readKnown(context, approvalId)
-      if (!isDue) return summarize(known, kept)
-      // A callback came before the id did, and may not come again.
-      await pipeline.process({ approvalId, via: 'poll' })
-      return summarize(known, (await readKnown(context, approvalId)).kept)
+    const decision = found?.kind === 'decided' ? found.decision : null
+    const pollMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
+    // Decided, it is ours to run first, so that it has run when this resolves; the sweep may where that takes too long.
+    const dueInMs = decision === null ? pollMs : inlineHeadStartMs
+    await this.#bind(ref, tracked, approvalId, { dueInMs, decision, parked: null })
+    if (status === 'unknown') onUnknownWord(answer.word, approvalId)
+    if (found?.kind === 'decided' && found.late) emit({ type: 'late', approvalId, action })
+    if (decision !== null) emit({ type: 'confirmed', approvalId, action, status: decision.status, via: 'inline' })
+    let known: Submission = { status: 'pending', approvalId, reviewUrl }
+    let bound = decision === null ? await readKnown(context, approvalId, 'submit') : null
+    // Undecided and due at once, a callback came before the id did, and may not come again.
+    if (decision !== null || bound?.isDue) {
+      const outcome = await pipeline.process({ approvalId, via: decision === null ? 'poll' : 'inline' })
+      if (outcome.kind === 'handled') known = decided(approvalId, outcome.confirmed, null)
+      bound = await readKnown(context, approvalId, 'submit')
     }
-    // Ours to run first, so that it has run when this resolves; the sweep may where that takes too long to begin.
-    await this.#bind(ref, tracked, approvalId, { dueInMs: inlineHeadStartMs, decision: found.decision, parked: null })
-    if (found.late) emit({ type: 'late', approvalId, action })
-    emit({ type: 'confirmed', approvalId, action, status: found.decision.status, via: 'inline' })
-    const outcome = await pipeline.process({ approvalId, via: 'inline' })
-    const known = outcome.kind === 'handled' ? decided(approvalId, outcome.confirmed, null) : pending(approvalId)
-    return summarize(known, (await readKnown(context, approvalId)).kept)
+    return summarize(known, bound?.kept ?? null)
   }
 
   /** Joins reference and id, through a short outage of the store: the id is known only here. */
   async #bind(ref: string, request: TrackedRequest, approvalId: string, beginning: Beginning): Promise<void> {
-    const { records, runs, retentionMs } = this.#deps.context
-    const times = { resumeInMs: runs.leaseMs, retentionMs }
+    const { context } = this.#deps
     try {
-      const bound = await persist(this.#deps.context, 'bind', () => bind(records, ref, approvalId, beginning, times))
+      const bound = await persist(context, 'bind', () => bind(context, ref, approvalId, beginning))
       if (bound === 'bound') return
       // The reservation is gone, and the request is not: follow it as one that was submitted elsewhere.
       if (bound === 'unknown') {
         const step = { request, beginning }
-        const added = await persist(this.#deps.context, 'add', () =>
-          records.change(approvalKey(approvalId), (s) => add(s, step)),
+        const added = await persist(context, 'add', () =>
+          context.records.change(approvalKey(approvalId), (stored) => add(stored, step)),
         )
-        if (added.kind === 'added') return
-        if (added.known !== 'unreadable' && added.known.ref === ref) return
+        if (added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref === ref)) return
       }
     } catch (error) {
       // What a store that is not ours throws may quote what was written. The event `store-failed` has it.
@@ -207,6 +201,15 @@ export class Submitter {
 
   #lost(why: string, info: ErrorInfo & { readonly ref: string }): CheqpointError {
     this.#deps.context.emit({ type: 'submission-unknown', ref: info.ref })
-    return unknown(why, info)
+    return new CheqpointError('submission-unknown', why, info)
   }
+}
+
+/** Nothing was sent, or the answer was a documented no. */
+function isRefusal(error: unknown): boolean {
+  if (!isCheqpointError(error)) return false
+  const { code, httpStatus } = error
+  // `aborted` is what a closed client says before it sends anything.
+  if (code === 'api-unreachable' || code === 'aborted') return true
+  return httpStatus !== undefined && refusedStatuses.has(httpStatus)
 }

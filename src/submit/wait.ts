@@ -1,14 +1,12 @@
-import { type ApprovalState, approvalKey, readApproval, type Tombstone } from '../approvals/entry.js'
-import { readConfirmed } from '../model/confirmed-decision.js'
-import type { DecisionStatus } from '../model/decision.js'
+import type { ApprovalState } from '../approvals/entry.js'
 import { CheqpointError } from '../model/errors.js'
 import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
-import { readDate } from '../util/dates.js'
-import { type JsonObject, type JsonValue, showJson } from '../util/json.js'
+import { readKnown } from './read-known.js'
+import { completed, type DecidedSubmission } from './submission.js'
 
 /** How long to wait. */
 export interface WaitForOptions {
@@ -19,22 +17,12 @@ export interface WaitForOptions {
 }
 
 /** A decision that was acted on, in whichever process. */
-export interface Completed {
-  readonly approvalId: string
+export interface Completed extends DecidedSubmission {
   readonly action: string
-  /** `cancelled` where a person ended it without a run. */
-  readonly status: DecisionStatus | 'cancelled'
-  readonly modifiedDetails: JsonObject | null
-  readonly note: string | null
-  readonly decidedAt: Date | null
-  /** What the handler returned; `null` where it returned nothing. */
-  readonly result: JsonValue
 }
 
-interface Waiter {
-  /** Ends the wait; once it is over, changes nothing. */
-  readonly end: (result: Completed | CheqpointError) => void
-}
+/** Ends a wait; once that is over, changes nothing. */
+type End = (result: Completed | CheqpointError) => void
 
 /** Between two reads of the store; a completion in this process is noticed at once. */
 const readEveryMs = 500
@@ -46,7 +34,7 @@ export class CompletionWaits {
   readonly #context: PipelineContext
   readonly #pipeline: Pick<Pipeline, 'process'>
   readonly #isSwept: () => boolean
-  readonly #waiting = new Map<string, Set<Waiter>>()
+  readonly #waiting = new Map<string, Set<End>>()
   /** Approvals that a wait began for, and that were not read since. */
   readonly #fresh = new Set<string>()
   #timer: NodeJS.Timeout | undefined
@@ -61,27 +49,23 @@ export class CompletionWaits {
   /** See `Receiver.wait`. */
   async wait(approvalId: string, options: WaitForOptions): Promise<Completed> {
     const given = argumentGroup(options, 'wait()', ['timeoutMs', 'signal'])
-    const timeoutMs =
-      given['timeoutMs'] === undefined ? undefined : argumentNumber(given['timeoutMs'], 'timeoutMs', 0, 0, longestTimer)
+    const timeoutMs = argumentNumber(given['timeoutMs'], 'timeoutMs', Number.POSITIVE_INFINITY, 0, longestTimer)
     const signal = argumentSignal(given['signal'])
-    if (this.#isClosed) throw closed(approvalId)
-    if (signal?.aborted === true) throw givenUp(approvalId)
+    if (this.#isClosed) throw fault('receiver-closed', approvalId)
+    if (signal?.aborted === true) throw fault('aborted', approvalId)
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        end: (result) => {
-          clearTimeout(timer)
-          signal?.removeEventListener('abort', onAbort)
-          this.#remove(approvalId, waiter)
-          if (result instanceof CheqpointError) reject(result)
-          else resolve(result)
-        },
+      const end: End = (result) => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        this.#remove(approvalId, end)
+        if (result instanceof CheqpointError) reject(result)
+        else resolve(result)
       }
-      const onAbort = (): void => waiter.end(givenUp(approvalId))
-      const onTimeout = (): void =>
-        waiter.end(new CheqpointError('wait-timeout', `no completion within ${timeoutMs} ms`, { approvalId }))
-      const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs)
+      const onAbort = (): void => end(fault('aborted', approvalId))
+      const onTimeout = (): void => end(fault('wait-timeout', approvalId))
+      const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTimeout, timeoutMs)
       signal?.addEventListener('abort', onAbort)
-      this.#add(approvalId, waiter)
+      this.#add(approvalId, end)
     })
   }
 
@@ -93,22 +77,25 @@ export class CompletionWaits {
   /** Rejects every wait, now and from now on. */
   close(): void {
     this.#isClosed = true
-    for (const [approvalId, waiters] of this.#waiting) for (const { end } of waiters) end(closed(approvalId))
+    for (const [approvalId, waiters] of this.#waiting)
+      for (const end of waiters) end(fault('receiver-closed', approvalId))
   }
 
-  #add(approvalId: string, waiter: Waiter): void {
-    this.#waiting.set(approvalId, (this.#waiting.get(approvalId) ?? new Set()).add(waiter))
+  #add(approvalId: string, end: End): void {
+    this.#waiting.set(approvalId, (this.#waiting.get(approvalId) ?? new Set()).add(end))
     // All waits that begin in this turn are read together.
     if (this.#fresh.size === 0) queueMicrotask(() => void this.#readFresh()) // it cannot reject
     this.#fresh.add(approvalId)
     this.#timer ??= this.#schedule()
   }
 
-  #remove(approvalId: string, waiter: Waiter): void {
+  #remove(approvalId: string, end: End): void {
     const all = this.#waiting.get(approvalId)
-    all?.delete(waiter)
+    all?.delete(end)
     if (all?.size === 0) this.#waiting.delete(approvalId)
-    if (this.#waiting.size === 0) this.#rest()
+    if (this.#waiting.size > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   /** Keeps the process alive: the caller waits for an answer and may have nothing else running. */
@@ -116,15 +103,11 @@ export class CompletionWaits {
     return setTimeout(() => void this.#round(), jitter(readEveryMs, this.#context.random)) // it cannot reject
   }
 
-  #rest(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-  }
-
   async #round(): Promise<void> {
     await this.#readAll([...this.#waiting.keys()])
-    this.#rest()
-    if (this.#waiting.size > 0) this.#timer = this.#schedule()
+    // All waits may have ended meanwhile, and others begun.
+    clearTimeout(this.#timer)
+    this.#timer = this.#waiting.size > 0 ? this.#schedule() : undefined
   }
 
   async #readFresh(): Promise<void> {
@@ -140,56 +123,34 @@ export class CompletionWaits {
   }
 
   async #read(approvalId: string): Promise<void> {
-    const { records, emit } = this.#context
     // Later waits have a read of their own: what this one finds may be old by then.
     const waiters = [...(this.#waiting.get(approvalId) ?? [])]
     if (waiters.length === 0) return
-    try {
-      const stored = await records.read(approvalKey(approvalId))
-      const known = readApproval(stored)
-      const dueAt = stored.entry?.dueAt ?? Number.POSITIVE_INFINITY
-      if (dueAt <= stored.now && !this.#isSwept()) {
-        // Nothing else polls, so the wait does. Not awaited, or one slow handler would hold up all the others.
-        void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
-      }
-      const result = readResult(approvalId, known)
-      if (result !== null) for (const { end } of waiters) end(result)
-    } catch (error) {
-      emit({ type: 'store-failed', operation: 'wait', error })
-    }
+    const found = await readKnown(this.#context, approvalId, 'wait')
+    if (found === null) return
+    // Nothing else polls, so the wait does. Not awaited, or one slow handler would hold up all the others.
+    if (found.isDue && !this.#isSwept()) void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
+    const result = readResult(approvalId, found.kept)
+    if (result !== null) for (const end of waiters) end(result)
   }
-}
-
-function givenUp(approvalId: string): CheqpointError {
-  return new CheqpointError('aborted', 'the wait was given up', { approvalId })
-}
-
-function closed(approvalId: string): CheqpointError {
-  return new CheqpointError('receiver-closed', 'the receiver was closed', { approvalId })
 }
 
 /** How the wait ends; `null` where it goes on. */
 function readResult(approvalId: string, known: ApprovalState | 'unreadable' | null): Completed | CheqpointError | null {
-  if (known === null)
-    return new CheqpointError('approval-unknown', 'no approval with this id is tracked', { approvalId })
-  if (known === 'unreadable') return parked(approvalId, 'corrupt')
-  if (known.kind === 'completed') return readCompleted(approvalId, known)
-  return known.parked === null ? null : parked(approvalId, known.parked.reason)
+  if (known === null) return fault('approval-unknown', approvalId)
+  if (known === 'unreadable') return fault('parked', approvalId, ' (corrupt)')
+  if (known.kind === 'completed') return { action: known.action, ...completed(approvalId, known) }
+  return known.parked === null ? null : fault('parked', approvalId, ` (${known.parked.reason})`)
 }
 
-function parked(approvalId: string, reason: string): CheqpointError {
-  return new CheqpointError('parked', `the approval is parked (${reason}) and waits for a person`, { approvalId })
-}
+const reasons = {
+  aborted: 'the wait was given up',
+  'receiver-closed': 'the receiver was closed',
+  'wait-timeout': 'the approval was not completed in time',
+  'approval-unknown': 'no approval with this id is tracked',
+  parked: 'the approval is parked and waits for a person',
+} as const
 
-function readCompleted(approvalId: string, { action, outcome, decision, result }: Tombstone): Completed {
-  const confirmed = readConfirmed(decision)
-  return {
-    approvalId,
-    action,
-    status: outcome,
-    modifiedDetails: confirmed?.modifiedDetails ?? null,
-    note: confirmed?.note ?? null,
-    decidedAt: readDate(confirmed?.decidedAt ?? null),
-    result: showJson(result),
-  }
+function fault(code: keyof typeof reasons, approvalId: string, more = ''): CheqpointError {
+  return new CheqpointError(code, `${reasons[code]}${more}`, { approvalId })
 }

@@ -9,7 +9,7 @@ import type { Store } from '../../../src/stores/store.js'
 import { overlayStore } from '../../support/overlay-store.js'
 import { beginning, request, start } from './samples.js'
 
-const times = { resumeInMs: 30_000, retentionMs: 900_000 }
+const times = { runs: { leaseMs: 30_000 }, retentionMs: 900_000 }
 
 /** A submission that was sent, over a store whose writes may be made to fail. */
 async function sentSubmission(digest: string | null = null) {
@@ -36,7 +36,7 @@ async function sentSubmission(digest: string | null = null) {
     dieAfter: (writes: number) => {
       writesLeft = writes
     },
-    bind: (id = 'req_1') => bind(records, 'ref_1', id, beginning, times),
+    bind: (id = 'req_1') => bind({ records, ...times }, 'ref_1', id, beginning),
     reservation: async () => readReservation(await inner.read(key)),
     approval: async (id = 'req_1') => readApproval(await inner.read(approvalKey(id))),
     addElsewhere: (id: string, ref: string | null) =>
@@ -59,8 +59,8 @@ describe('bind', () => {
     world.dieAfter(Number.POSITIVE_INFINITY)
     const half = await world.reservation()
     if (half === null || half === 'unreadable' || half.kind !== 'binding') throw new Error('not half-bound')
-    expect(await finishBinding(world.records, 'ref_1', half, times)).toBe('bound')
-    expect(await finishBinding(world.records, 'ref_1', half, times)).toBe('bound')
+    expect(await finishBinding({ records: world.records, ...times }, 'ref_1', half)).toBe('bound')
+    expect(await finishBinding({ records: world.records, ...times }, 'ref_1', half)).toBe('bound')
     expect(await world.approval()).toMatchObject({ kind: 'open', ref: 'ref_1', fence: 0 })
     expect(await world.reservation()).toMatchObject({ kind: 'bound', id: 'req_1' })
   })

@@ -596,9 +596,9 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a discarded key may be used again',
     file: 'src/approvals/reservation.ts',
-    find: "  if (known !== null && known.kind !== 'discarded') {",
+    find: "if (known.kind !== 'unknown' && known.kind !== 'discarded' && !isForgotten) {",
     replace:
-      "  if (known !== null && known.kind === 'discarded') return { result: { kind: 'in-progress' } }\n  if (known !== null && known.kind !== 'discarded') {",
+      "if (known.kind === 'discarded') return { result: { kind: 'in-progress' } }\n  if (known.kind !== 'unknown' && !isForgotten) {",
     tests: ['unit/approvals/reservation.test.ts', 'receiver/submit.test.ts'],
   },
   {
@@ -611,8 +611,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'only the owner marks a request as sent',
     file: 'src/approvals/reservation.ts',
-    find: '!isOpen(known) || known.owner !== owner)',
-    replace: '!isOpen(known))',
+    find: "known.kind !== 'reserved' || known.owner !== owner)",
+    replace: "known.kind !== 'reserved')",
     tests: ['unit/approvals/reservation.test.ts'],
   },
   {
@@ -646,7 +646,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an approval whose callback came first is due at once',
     file: 'src/approvals/reservation.ts',
-    find: 'wasNamed ? { ...beginning, dueInMs: 0 } : beginning',
+    find: 'known.candidates.includes(id) ? { ...beginning, dueInMs: 0 } : beginning',
     replace: 'beginning',
     tests: ['unit/approvals/reservation.test.ts', 'receiver/submit.test.ts'],
   },
@@ -674,8 +674,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a binding of another id does not end this one',
     file: 'src/approvals/reservation.ts',
-    find: "  if (known.id !== id) return { result: { kind: 'binding', reservation: known } }\n",
-    replace: '',
+    find: "known.kind !== 'binding' || known.id !== id) return",
+    replace: "known.kind !== 'binding') return",
     tests: ['unit/approvals/reservation.test.ts'],
   },
   {
@@ -695,8 +695,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a submission that has its id is not discarded',
     file: 'src/approvals/reservation.ts',
-    find: "  if (known.kind !== 'reserved') return { result: 'bound' }\n",
-    replace: '',
+    find: "  if (known.kind === 'binding' || known.kind === 'bound') return { result: 'bound' }\n  if (known.kind !== 'reserved') return { result: 'unknown' }\n",
+    replace: "  if (known.kind === 'unknown' || known.kind === 'unreadable') return { result: 'unknown' }\n",
     tests: ['unit/approvals/reservation.test.ts', 'receiver/orphaned-submissions.test.ts'],
   },
   {
@@ -716,8 +716,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an unreadable submission is not sent over',
     file: 'src/approvals/reservation.ts',
-    find: "  if (known === 'unreadable') return { result: { kind: 'unreadable' } }\n",
-    replace: "  if (known === 'unreadable') return { result: { kind: 'reserved' } }\n",
+    find: "  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }\n",
+    replace: "  if (known.kind === 'unreadable') return { result: { kind: 'reserved' } }\n",
     tests: ['unit/approvals/reservation.test.ts', 'receiver/submit.test.ts'],
   },
   {

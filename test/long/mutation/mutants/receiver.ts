@@ -180,15 +180,16 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'wait() is not answered by a look that began before it',
     file: 'src/submit/wait.ts',
-    find: 'for (const { end } of waiters) end(result)',
-    replace: 'for (const { end } of [...(this.#waiting.get(approvalId) ?? [])]) end(result)',
+    find: 'for (const end of waiters) end(result)',
+    replace: 'for (const end of [...(this.#waiting.get(approvalId) ?? [])]) end(result)',
     tests: ['receiver/wait.test.ts'],
   },
   {
     guard: 'wait() goes on through an outage of the store',
     file: 'src/submit/wait.ts',
-    find: "emit({ type: 'store-failed', operation: 'wait', error })",
-    replace: "for (const { end } of waiters) end(new CheqpointError('store-unavailable', String(error)))",
+    find: 'if (found === null) return',
+    replace:
+      "if (found === null) {\n      for (const end of waiters) end(fault('aborted', approvalId))\n      return\n    }",
     tests: ['receiver/wait.test.ts'],
   },
   {
