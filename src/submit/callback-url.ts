@@ -48,24 +48,16 @@ export function keysOfSecrets(secret: unknown): TokenKeys {
  * key of the request's assistant, verifies with every one.
  */
 export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, readonly string[]>): TokenKeys {
-  const derived = new Map(
-    [...keyrings].map(([assistant, keys]) => [
-      assistant,
-      keys.map((key) =>
-        createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'cheqpoint-callback url token v1', 32))),
-      ),
-    ]),
-  )
+  const derive = (key: string): KeyObject =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'cheqpoint-callback url token v1', 32)))
+  const derived = new Map([...keyrings].map(([assistant, keys]) => [assistant, keys.map(derive)]))
   const verifying = [...derived.values()].flat()
-  return {
-    verifying,
-    signing(assistant) {
-      const key = derived.get(assistant)?.[0] ?? verifying[0]
-      if (key === undefined)
-        throw new CheqpointError('option-missing', 'there is no API key to sign callback URLs with')
-      return key
-    },
+  const signing = (assistant: string | null): KeyObject => {
+    const key = derived.get(assistant)?.[0] ?? verifying[0]
+    if (key === undefined) throw new CheqpointError('option-missing', 'there is no API key to sign callback URLs with')
+    return key
   }
+  return { signing, verifying }
 }
 
 /** Throws `option-invalid` for a URL that is none, that uses the parameter `cq` itself, or that loses the token. */
@@ -76,14 +68,10 @@ export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: ()
     const signed = `${ref}.${Math.ceil(expiresAtMs / 1000).toString(36)}`
     return build(`${signed}.${mac(keys.signing(assistant), signed)}`)
   }
-  const read = (url: string): string | null => {
-    const found = find(url)
-    return found === null ? null : verify(found, keys.verifying, now())
-  }
-  const sample = write('sample', now() + 60_000, null)
+  const read = (url: string): string | null => verify(find(url), keys.verifying, now())
+  const sample = parseUrl(write('sample', now() + 60_000, null))
   // A server sees the path and the query alone, and never a fragment, a user or a password.
-  const sent = isUrl(sample) ? new URL(sample) : null
-  if (sent === null || read(`${sent.pathname}${sent.search}`) !== 'sample')
+  if (sample === null || read(`${sample.pathname}${sample.search}`) !== 'sample')
     refuse('a function that returns a URL with the token as a path segment or a query value of its own')
   return { write, read }
 }
@@ -105,15 +93,11 @@ export function createCallbackUrl(
 /** Reads tokens anywhere in a URL, for those who made them with {@link createCallbackUrl}. */
 export function readTokens(secret: unknown, now: () => number): (url: string) => string | null {
   const { verifying } = keysOfSecrets(secret)
-  return (url) => {
-    const found = fromAnywhere(url)
-    return found === null ? null : verify(found, verifying, now())
-  }
+  return (url) => verify(fromAnywhere(url), verifying, now())
 }
 
 function addParameter(target: string): (text: string) => string {
-  if (!isUrl(target)) refuse('an http or https URL')
-  const url = new URL(target)
+  const url = parseUrl(target) ?? refuse('an http or https URL')
   if (url.searchParams.has(parameter)) refuse(`a URL without the parameter ${parameter}, which is ours`)
   if (url.hash !== '') refuse('a URL without a fragment, which is never sent')
   return (text) => {
@@ -123,26 +107,27 @@ function addParameter(target: string): (text: string) => string {
   }
 }
 
-/** The token in our query parameter, if the parameter occurs once and has the form of a token. */
 function fromParameter(url: string): string | null {
   const query = url.indexOf('?')
-  if (query < 0) return null
-  const values = new URLSearchParams(url.slice(query)).getAll(parameter)
-  const [value] = values
-  return values.length === 1 && value !== undefined && tokenForm.test(value) ? value : null
+  return query < 0 ? null : onlyToken(new URLSearchParams(url.slice(query)).getAll(parameter))
 }
 
-/** The one token in a URL, between characters that are not of a token. */
+/** From between characters that are not of a token. */
 function fromAnywhere(url: string): string | null {
-  const found = url.split(/[^A-Za-z0-9_.-]/).filter((part) => tokenForm.test(part))
+  return onlyToken(url.split(/[^A-Za-z0-9_.-]/).filter((part) => tokenForm.test(part)))
+}
+
+function onlyToken(found: readonly string[]): string | null {
   const [only] = found
-  return found.length === 1 && only !== undefined ? only : null
+  return found.length === 1 && only !== undefined && tokenForm.test(only) ? only : null
 }
 
 /** The reference of a token that one of the keys signed and that has not ended. */
-function verify(token: string, keys: readonly KeyObject[], now: number): string | null {
+function verify(token: string | null, keys: readonly KeyObject[], now: number): string | null {
+  if (token === null) return null
   const [ref = '', expiry = '', given = ''] = token.split('.')
-  const isGenuine = keys.some((key) => isEqual(mac(key, `${ref}.${expiry}`), given))
+  // By its form it is as long as any.
+  const isGenuine = keys.some((key) => timingSafeEqual(Buffer.from(mac(key, `${ref}.${expiry}`)), Buffer.from(given)))
   return isGenuine && Number.parseInt(expiry, 36) * 1000 >= now ? ref : null
 }
 
@@ -150,14 +135,9 @@ function mac(key: KeyObject, signed: string): string {
   return createHmac('sha256', key).update(signed).digest('base64url')
 }
 
-function isEqual(a: string, b: string): boolean {
-  const left = Buffer.from(a)
-  const right = Buffer.from(b)
-  return left.length === right.length && timingSafeEqual(left, right)
-}
-
-function isUrl(text: unknown): text is string {
-  return typeof text === 'string' && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+function parseUrl(text: unknown): URL | null {
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : null
+  return url !== null && /^https?:$/.test(url.protocol) ? url : null
 }
 
 function refuse(allowed: string): never {

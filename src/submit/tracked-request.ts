@@ -45,9 +45,11 @@ export function writeJson(value: unknown, name: string): JsonText {
  * A request as it is kept. Throws `argument-invalid`, `not-json`, `details-too-large` or `assistant-unknown`, and names
  * what is wrong.
  */
-export function writeRequest(tracked: Tracked, limits: RequestLimits): TrackedRequest {
+export function writeRequest(
+  tracked: Tracked,
+  { assistants, now, expiresAfterMs, maxDetailsBytes }: RequestLimits,
+): TrackedRequest {
   const { action, details, context = null, expiresAt, assistant, ref } = tracked
-  const { assistants, now, maxDetailsBytes } = limits
   if (typeof action !== 'string' || action === '') throw argument('action', 'a text that is not empty')
   if (typeof details !== 'object' || details === null || Array.isArray(details)) throw argument('details', 'an object')
   if (ref !== undefined && (typeof ref !== 'string' || !/^[\w-]{1,64}$/.test(ref)))
@@ -56,39 +58,20 @@ export function writeRequest(tracked: Tracked, limits: RequestLimits): TrackedRe
     throw argument('assistant', 'left out, since there is one key for all')
   if (assistants !== null && assistant === undefined)
     throw argument('assistant', `one of ${[...assistants].join(', ')}`)
-  if (assistant !== undefined && assistants?.has(assistant) === false) {
+  if (assistant !== undefined && assistants?.has(assistant) === false)
     throw new CheqpointError('assistant-unknown', `no key is configured for assistant '${assistant}'`)
-  }
   const kept = { details: writeJson(details, 'details'), context: writeJson(context, 'context') }
   const bytes = Buffer.byteLength(kept.details) + Buffer.byteLength(kept.context)
   if (bytes > maxDetailsBytes) {
     const fix = 'keep large data elsewhere and pass its id, or raise maxDetailsBytes'
-    throw new CheqpointError(
-      'details-too-large',
-      `details and context are ${bytes} bytes of JSON, ${maxDetailsBytes} are allowed; ${fix}`,
-    )
+    const found = `details and context are ${bytes} bytes of JSON, ${maxDetailsBytes} are allowed`
+    throw new CheqpointError('details-too-large', `${found}; ${fix}`)
   }
-  const expiry = readExpiry(expiresAt, limits)
-  return {
-    ref: ref ?? null,
-    action,
-    assistant: assistant ?? null,
-    ...kept,
-    expiresAt: expiry,
-    expiresAfterMs: expiry - now,
-  }
-}
-
-function readExpiry(expiresAt: unknown, { now, expiresAfterMs }: RequestLimits): number {
-  if (expiresAt === undefined) return now + expiresAfterMs
-  const time = isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
-  if (Number.isNaN(time)) throw argument('expiresAt', 'a valid Date')
-  if (time <= now) {
-    // A moment in seconds, taken for milliseconds, is in January 1970.
-    const hint = time < 1e11 && time > 0 ? '; it looks like seconds, and a Date takes milliseconds' : ''
-    throw new CheqpointError('argument-invalid', `expiresAt is in the past${hint}`)
-  }
-  return time
+  const expiry = expiresAt === undefined ? now + expiresAfterMs : isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
+  if (Number.isNaN(expiry)) throw argument('expiresAt', 'a valid Date')
+  if (expiry <= now) throw argument('expiresAt', 'in the future; a Date takes milliseconds, not seconds')
+  const expires = { expiresAt: expiry, expiresAfterMs: expiry - now }
+  return { ref: ref ?? null, action, assistant: assistant ?? null, ...kept, ...expires }
 }
 
 function argument(name: string, allowed: string): CheqpointError {
