@@ -13,15 +13,8 @@ import { type ApiRequest, readBaseUrl, Transport } from './transport.js'
 import type { ApiApproval } from './wire.js'
 
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
-/** Failures that may pass while waiting. */
-const transient: ReadonlySet<ErrorCode> = new Set([
-  'api-unreachable',
-  'api-broken-off',
-  'api-timeout',
-  'api-throttled',
-  'api-failed',
-  'api-unreadable',
-])
+/** Failures of the API that no waiting mends. */
+const lasting: ReadonlySet<ErrorCode> = new Set(['api-redirect', 'api-key-refused', 'api-not-found', 'api-refused'])
 
 /** Read together by `readKeys`. */
 const asGiven = (value: unknown): unknown => value
@@ -113,7 +106,7 @@ export function createClient(options: ClientOptions): Client {
           failure = ''
         } catch (error) {
           if (stop.signal.aborted) break
-          if (!isCheqpointError(error) || !transient.has(error.code)) throw error
+          if (!isCheqpointError(error) || !error.code.startsWith('api-') || lasting.has(error.code)) throw error
           pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
           failure = `; the last look failed with ${error.code}`
         }

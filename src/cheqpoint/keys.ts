@@ -9,10 +9,8 @@ export interface Keyring {
 }
 
 /** Keyrings by assistant; `null` stands for the only one. No error shows what was given. */
-export function readKeys({
-  apiKey,
-  apiKeys,
-}: Pick<ClientOptions, 'apiKey' | 'apiKeys'>): ReadonlyMap<string | null, Keyring> {
+export function readKeys(options: Pick<ClientOptions, 'apiKey' | 'apiKeys'>): ReadonlyMap<string | null, Keyring> {
+  const { apiKey, apiKeys } = options
   if (apiKey !== undefined && apiKeys !== undefined) {
     throw new CheqpointError('option-invalid', 'give apiKey or apiKeys, not both')
   }

@@ -75,10 +75,7 @@ export class Transport {
   }
 }
 
-export interface BaseUrl {
-  readonly origin: string
-  readonly prefix: string
-}
+type BaseUrl = Readonly<{ origin: string; prefix: string }>
 
 /** Where the API is. Throws `option-invalid` for a URL that a key must not be sent to. The value is not shown in the error: it may hold credentials. */
 export function readBaseUrl(value: unknown = 'https://app.cheqpoint.co'): BaseUrl {

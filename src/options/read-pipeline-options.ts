@@ -3,30 +3,21 @@ import { clamp } from '../util/backoff.js'
 import { type Clock, longestTimer, type Random, systemClock, systemRandom } from '../util/clock.js'
 import { createLog } from './log.js'
 import { invalid, number, oneOf, optionalFunction, rate, readGroup, type Table, whole } from './option-checks.js'
-import type {
-  CallbackOptions,
-  ConfirmOptions,
-  PipelineOptions,
-  PollingOptions,
-  RunOptions,
-} from './pipeline-options.js'
+import type { ConfirmOptions, PipelineOptions, PollingOptions } from './pipeline-options.js'
 
 /** Options of the pipeline with every default filled in and every value checked. */
-export interface ResolvedPipelineOptions {
-  readonly guarantee: 'at-least-once' | 'at-most-once'
+export interface ResolvedPipelineOptions
+  extends Filled<Pick<PipelineOptions, 'guarantee' | 'retentionMs' | 'maxDetailsBytes' | 'clock' | 'random'>> {
   readonly agents: ReadonlySet<string>
-  readonly callbacks: Filled<CallbackOptions>
-  readonly confirm: Filled<ConfirmOptions>
-  readonly polling: Filled<PollingOptions>
-  readonly runs: Filled<RunOptions>
-  readonly retentionMs: number
-  readonly maxDetailsBytes: number
+  readonly callbacks: Group<'callbacks'>
+  readonly confirm: Group<'confirm'>
+  readonly polling: Group<'polling'>
+  readonly runs: Group<'runs'>
   readonly emit: EventListener
-  readonly clock: Clock
-  readonly random: Random
 }
 
 type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
+type Group<Name extends keyof PipelineOptions> = Filled<NonNullable<PipelineOptions[Name]>>
 
 const day = 86_400_000
 /** As long as a reference that ended is remembered. */
@@ -96,7 +87,7 @@ function readAgents(value: unknown = ['Cheqpoint-Callback/1.0']): ReadonlySet<st
   return new Set(value)
 }
 
-const callbackTable: Table<Filled<CallbackOptions>> = {
+const callbackTable: Table<Group<'callbacks'>> = {
   maxBodyBytes: whole(262_144, 1, 67_108_864),
   bodyTimeoutMs: whole(5_000, 1, longestTimer),
   ackAfterMs: whole(8_000, 1, longestTimer),
@@ -104,7 +95,7 @@ const callbackTable: Table<Filled<CallbackOptions>> = {
   maxUnreadBodies: whole(1_000, 1, 1_000_000),
 }
 
-function confirmTable(leaseMs: number): Table<Filled<ConfirmOptions>> {
+function confirmTable(leaseMs: number): Table<Group<'confirm'>> {
   const most = Math.floor(leaseMs / 3)
   return {
     timeoutMs(value, path) {
@@ -118,7 +109,7 @@ function confirmTable(leaseMs: number): Table<Filled<ConfirmOptions>> {
   }
 }
 
-function pollingTable({ firstMs, maxMs }: PollingOptions, firstPollMs: number): Table<Filled<PollingOptions>> {
+function pollingTable({ firstMs, maxMs }: PollingOptions, firstPollMs: number): Table<Group<'polling'>> {
   const first = Number.isInteger(maxMs) ? clamp(Number(maxMs), 1, firstPollMs) : firstPollMs
   const least = firstMs ?? first
   return {
@@ -130,7 +121,7 @@ function pollingTable({ firstMs, maxMs }: PollingOptions, firstPollMs: number): 
 }
 
 /** A lease that is not set derives from the time-out of a GET that is. */
-function runTable({ timeoutMs }: ConfirmOptions): Table<Filled<RunOptions>> {
+function runTable({ timeoutMs }: ConfirmOptions): Table<Group<'runs'>> {
   return {
     leaseMs: whole(typeof timeoutMs === 'number' ? clamp(3 * timeoutMs, 30_000, day) : 30_000, 30, day),
     timeoutMs: whole(900_000, 1, longestTimer),

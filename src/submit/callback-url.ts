@@ -17,10 +17,7 @@ export interface CallbackUrls {
 }
 
 /** What tokens are signed with, by assistant, and every key that a valid token may be signed with. */
-export interface TokenKeys {
-  readonly signing: (assistant: string | null) => KeyObject
-  readonly verifying: readonly KeyObject[]
-}
+export type TokenKeys = Readonly<{ signing: (assistant: string | null) => KeyObject; verifying: readonly KeyObject[] }>
 
 const shortestSecret = 16
 const parameter = 'cq'
@@ -126,8 +123,9 @@ function onlyToken(found: readonly string[]): string | null {
 function verify(token: string | null, keys: readonly KeyObject[], now: number): string | null {
   if (token === null) return null
   const [ref = '', expiry = '', given = ''] = token.split('.')
+  const signed = `${ref}.${expiry}`
   // By its form it is as long as any.
-  const isGenuine = keys.some((key) => timingSafeEqual(Buffer.from(mac(key, `${ref}.${expiry}`)), Buffer.from(given)))
+  const isGenuine = keys.some((key) => timingSafeEqual(Buffer.from(mac(key, signed)), Buffer.from(given)))
   return isGenuine && Number.parseInt(expiry, 36) * 1000 >= now ? ref : null
 }
 

@@ -6,7 +6,6 @@ import {
   readApproval,
   readReservation,
   reservationKey,
-  type TrackedRequest,
 } from '../approvals/entry.js'
 import * as steps from '../approvals/reservation.js'
 import type { FetchedApproval } from '../cheqpoint/read-response.js'
@@ -80,13 +79,21 @@ async function findApproval(
   context: PipelineContext,
 ): Promise<void> {
   const { emit, polling, random } = context
-  const found = await Promise.all(reservation.candidates.map((id) => askAbout(id, reservation, ageMs, context)))
+  const { candidates, request } = reservation
+  const found = await Promise.all(candidates.map((id) => askAbout(id, reservation, ageMs, context)))
   const [only, another] = found.filter((each) => typeof each !== 'string')
   // A candidate that cannot be judged yet may turn out to be the one.
-  if (only !== undefined && another === undefined && !found.includes('later'))
-    return adopt(ref, reservation.request, only, context)
-  emit({ type: 'submission-unknown', ref })
-  await postpone(ref, nextPollMs(ageMs, polling, random), context)
+  if (only === undefined || another !== undefined || found.includes('later')) {
+    emit({ type: 'submission-unknown', ref })
+    return postpone(ref, nextPollMs(ageMs, polling, random), context)
+  }
+  const { id: approvalId, decision, late } = only
+  if ((await bind(context, ref, approvalId, { dueInMs: 0, decision, parked: 'adopted' })) !== 'bound') return
+  const about = { approvalId, action: request.action }
+  if (late) emit({ type: 'late', ...about })
+  emit({ type: 'confirmed', ...about, status: decision.status, via: 'poll' })
+  emit({ type: 'adopted', approvalId, ref })
+  emit({ type: 'parked', ...about, reason: 'adopted', paths: [] })
 }
 
 /** The decision on a candidate that may be this reservation's, or that it is not, or not known yet. */
@@ -117,18 +124,4 @@ async function askAbout(
   const madeAt = (fetched.servedAt ?? clock.now()) - ageMs
   const isAfter = decidedAt !== undefined && decidedAt >= Math.min(madeAt, since) - clockSkewMs
   return isAfter ? { id, ...judged } : 'no'
-}
-
-async function adopt(
-  ref: string,
-  { action }: TrackedRequest,
-  { id: approvalId, decision, late }: Match,
-  context: PipelineContext,
-): Promise<void> {
-  const { emit } = context
-  if ((await bind(context, ref, approvalId, { dueInMs: 0, decision, parked: 'adopted' })) !== 'bound') return
-  if (late) emit({ type: 'late', approvalId, action })
-  emit({ type: 'confirmed', approvalId, action, status: decision.status, via: 'poll' })
-  emit({ type: 'adopted', approvalId, ref })
-  emit({ type: 'parked', approvalId, action, reason: 'adopted', paths: [] })
 }

@@ -38,16 +38,10 @@ export async function reserve(
 }
 
 const reasons = {
-  'key-reused': [
-    'key-reused',
-    'this idempotencyKey was used for another action, other details or another context; use a key for each step',
-  ],
+  'key-reused': ['key-reused', 'this idempotencyKey was used for another request; use a key for each step'],
   'in-progress': ['submission-in-progress', 'a submission with this idempotencyKey is under way'],
-  sent: [
-    'submission-unknown',
-    'an earlier submission with this idempotencyKey may have been sent, and has no approval id',
-  ],
-  unreadable: ['submission-unknown', 'the store holds a submission under this idempotencyKey that cannot be read'],
+  sent: ['submission-unknown', 'an earlier submission with this idempotencyKey may have been sent, and has no id'],
+  unreadable: ['submission-unknown', 'what the store holds under this idempotencyKey cannot be read'],
 } as const
 
 /** Why nothing is sent under a key. */

@@ -42,10 +42,7 @@ const refusedStatuses: ReadonlySet<number> = new Set([
 const inlineHeadStartMs = 5_000
 
 /** A submission under way, for those who ask for the same one in this process. */
-interface UnderWay {
-  readonly digest: string | null
-  readonly submission: Promise<Submission>
-}
+type UnderWay = Readonly<{ digest: string | null; submission: Promise<Submission> }>
 
 /**
  * Submits requests so that none is lost and none is sent twice: reserve under our own reference, mark as sent, send with

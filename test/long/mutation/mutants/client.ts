@@ -159,7 +159,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'waitForDecision gives up where waiting mends nothing',
     file: 'src/cheqpoint/client.ts',
-    find: '|| !transient.has(error.code)',
+    find: '|| lasting.has(error.code)',
     replace: '',
     tests: ['unit/cheqpoint/client.test.ts'],
   },

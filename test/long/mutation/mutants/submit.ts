@@ -26,14 +26,14 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'of two candidates neither is adopted',
     file: 'src/submit/orphaned-submission.ts',
-    find: ' && another === undefined',
+    find: ' || another !== undefined',
     replace: '',
     tests: ['receiver/orphaned-submissions.test.ts'],
   },
   {
     guard: 'nothing is adopted while another candidate may turn out to be the one',
     file: 'src/submit/orphaned-submission.ts',
-    find: " && !found.includes('later')",
+    find: " || found.includes('later')",
     replace: '',
     tests: ['receiver/orphaned-submissions.test.ts'],
   },
@@ -286,8 +286,8 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'a submission that was not found is looked for later',
     file: 'src/submit/orphaned-submission.ts',
-    find: '  await postpone(ref, nextPollMs(ageMs, polling, random), context)\n',
-    replace: '',
+    find: 'return postpone(ref, nextPollMs(ageMs, polling, random), context)',
+    replace: 'return',
     tests: ['receiver/orphaned-submissions.test.ts'],
   },
 ]
