@@ -76,12 +76,11 @@ export function createClient(options: ClientOptions): Client {
     return read(reply)
   }
 
-  const get = (id: string, call: CallOptions = {}): Promise<FetchedApproval> =>
-    isId(id)
-      ? ask({ method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting }, call, (reply) =>
-          readAbout(reply, id),
-        )
-      : Promise.reject(new CheqpointError('id-invalid', 'the approval id does not match idPattern'))
+  async function get(id: string, call: CallOptions = {}): Promise<FetchedApproval> {
+    if (!isId(id)) throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+    const question = { method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting } as const
+    return ask(question, call, (reply) => readAbout(reply, id))
+  }
 
   const submit = async (path: string, request: SubmitRequest, call: CallOptions = {}): Promise<ApiApproval> =>
     ask({ method: 'POST', path, body: writeBody(request), ...posting }, call, readReply)

@@ -51,25 +51,18 @@ const answerSchema = z.object({
 
 /** Reads the body of a callback, or `null` where it has not the shape of one. */
 export function parseCallback(value: unknown): CallbackPayload | null {
-  const parsed = callbackSchema.safeParse(value)
-  if (!parsed.success) return null
-  const id = oneId(parsed.data)
-  if (typeof id !== 'string') return null
-  return {
-    id,
-    status: parsed.data.status,
-    modifiedDetails: parsed.data.modifiedDetails,
-    note: parsed.data.decisionNote,
-  }
+  const { data } = callbackSchema.safeParse(value)
+  const id = data === undefined ? null : oneId(data)
+  if (data === undefined || typeof id !== 'string') return null
+  return { id, status: data.status, modifiedDetails: data.modifiedDetails, note: data.decisionNote }
 }
 
 /** Reads an answer to GET or to either submission, or `null` where it cannot be understood. */
 export function parseApproval(value: unknown): ApiApproval | null {
-  const parsed = answerSchema.safeParse(value)
-  if (!parsed.success) return null
-  const id = oneId(parsed.data)
-  if (id === undefined) return null
-  const { status: word, modifiedDetails, decisionNote, decidedAt, reviewUrl } = parsed.data
+  const { data } = answerSchema.safeParse(value)
+  const id = data === undefined ? undefined : oneId(data)
+  if (data === undefined || id === undefined) return null
+  const { status: word, modifiedDetails, decisionNote, decidedAt, reviewUrl } = data
   if (!isStorable(modifiedDetails) || !isStorable(decisionNote)) return null
   return {
     id,

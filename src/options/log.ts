@@ -27,7 +27,8 @@ export function createLog(
   const { error } = log as Log
   const last = new Map<string, { at: number; leftOut: number }>()
   return (event) => {
-    const line = lineOf(event)
+    // The line of a type is made from an event of that type.
+    const line = (lines[event.type] as Line<unknown> | undefined)?.(event) ?? null
     if (line === null) return
     const before = last.get(event.type)
     if (before !== undefined && clock.elapsed() - before.at < quietMs) {
@@ -40,27 +41,23 @@ export function createLog(
   }
 }
 
-function lineOf(event: CheqpointEvent): string | null {
-  switch (event.type) {
-    case 'run-failed': {
-      const { approvalId, action, attempt, timedOut, error } = event
-      return `the handler of ${action} ${timedOut ? 'took too long' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`
-    }
-    case 'parked':
-      return `${event.approvalId} (${event.action}) is parked: ${event.reason}; see receiver.parked(), retry() and cancel()`
-    case 'store-failed':
-      return `the store failed (${event.operation}): ${textOf(event.error)}`
-    case 'api-key-refused':
-      return `Cheqpoint refused the key${event.assistant === null ? '' : ` of assistant ${event.assistant}`}; check it, and whether it was rotated`
-    case 'not-sweeping':
-      return `nothing finds decisions whose callback is lost; call receiver.start(), or set sweep: 'elsewhere' where another process does`
-    case 'refused':
-      return event.reason === 'body-already-read'
-        ? 'something read the body of a callback and left nothing of it; see docs/errors.md, body-already-read'
-        : null
-    default:
-      return null
-  }
+type Line<Type> = (event: Extract<CheqpointEvent, { type: Type }>) => string | null
+
+/** What is written of the events that need a person. */
+const lines: { readonly [Type in CheqpointEvent['type']]?: Line<Type> } = {
+  'run-failed': ({ approvalId, action, attempt, timedOut, error }) =>
+    `the handler of ${action} ${timedOut ? 'took too long' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`,
+  parked: ({ approvalId, action, reason }) =>
+    `${approvalId} (${action}) is parked: ${reason}; see receiver.parked(), retry() and cancel()`,
+  'store-failed': ({ operation, error }) => `the store failed (${operation}): ${textOf(error)}`,
+  'api-key-refused': ({ assistant }) =>
+    `Cheqpoint refused the key${assistant === null ? '' : ` of assistant ${assistant}`}; check it, and whether it was rotated`,
+  'not-sweeping': () =>
+    `nothing finds decisions whose callback is lost; call receiver.start(), or set sweep: 'elsewhere' where another process does`,
+  refused: ({ reason }) =>
+    reason === 'body-already-read'
+      ? 'something read the body of a callback and left nothing of it; see docs/errors.md, body-already-read'
+      : null,
 }
 
 /** Name and message of an error, on one line. */

@@ -3,7 +3,7 @@ import type { TrackedRequest } from '../approvals/entry.js'
 import type { SubmitRequest } from '../cheqpoint/client-types.js'
 import { CheqpointError } from '../model/errors.js'
 import type { ActionRules } from '../options/actions.js'
-import { argumentGroup, invalid } from '../options/option-checks.js'
+import { argumentGroup, invalid, type Names } from '../options/option-checks.js'
 import { validate } from '../pipeline/effective-details.js'
 import { canonicalJson, readJson } from '../util/json.js'
 import type { Tracked } from './tracked-request.js'
@@ -23,7 +23,7 @@ export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | '
   readonly idempotencyKey?: string | undefined
 }
 
-const requestNames: readonly (keyof SubmitRequest)[] = [
+const requestNames: Names<SubmitRequest> = [
   'action',
   'summary',
   'details',
@@ -34,13 +34,7 @@ const requestNames: readonly (keyof SubmitRequest)[] = [
   'agentName',
   'metadata',
 ]
-const optionNames: readonly (keyof SubmitOptions)[] = [
-  'context',
-  'expiresAt',
-  'assistant',
-  'maxWaitMs',
-  'idempotencyKey',
-]
+const optionNames: Names<SubmitOptions> = ['context', 'expiresAt', 'assistant', 'maxWaitMs', 'idempotencyKey']
 
 /** The longest that Cheqpoint holds a submission. */
 const longestHoldMs = 10_000

@@ -1,5 +1,6 @@
 import type { TrackedRequest } from '../approvals/entry.js'
 import { CheqpointError } from '../model/errors.js'
+import type { Names } from '../options/option-checks.js'
 import { isDate, isPlainObject, type JsonText, maxDepth } from '../util/json.js'
 
 /** What is said of a request that is to be followed. */
@@ -17,14 +18,7 @@ export interface Tracked {
   readonly ref?: string | undefined
 }
 
-export const trackedNames: readonly (keyof Tracked)[] = [
-  'action',
-  'details',
-  'context',
-  'expiresAt',
-  'assistant',
-  'ref',
-]
+export const trackedNames: Names<Tracked> = ['action', 'details', 'context', 'expiresAt', 'assistant', 'ref']
 
 export interface RequestLimits {
   readonly assistants: ReadonlySet<string> | null

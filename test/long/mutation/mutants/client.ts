@@ -47,8 +47,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'an id must match idPattern before it enters a path',
     file: 'src/cheqpoint/client.ts',
-    find: 'isId(id)\n      ? ask(',
-    replace: 'true\n      ? ask(',
+    find: 'if (!isId(id)) throw',
+    replace: 'if (false) throw',
     tests: ['unit/cheqpoint/client.test.ts'],
   },
   {
@@ -68,8 +68,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'an answer that gives two ids is unreadable',
     file: 'src/cheqpoint/wire.ts',
-    find: 'if (id === undefined) return null',
-    replace: '',
+    find: 'if (data === undefined || id === undefined) return null',
+    replace: 'if (data === undefined) return null',
     tests: ['unit/cheqpoint/client.test.ts', 'unit/cheqpoint/wire.test.ts'],
   },
   {
