@@ -9,7 +9,7 @@ import type { ApiResponse } from './exchange.js'
 import { idMatcher } from './ids.js'
 import { readKeys } from './keys.js'
 import { type FetchedApproval, isKeyRefused, readAbout, readReply, refusal } from './read-response.js'
-import { type ApiRequest, readBaseUrl, Transport } from './transport.js'
+import { type ApiRequest, createTransport, readBaseUrl } from './transport.js'
 import type { ApiApproval } from './wire.js'
 
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
@@ -48,7 +48,7 @@ export function createClient(options: ClientOptions): Client {
   const keyrings = readKeys(options)
   const getting = { headers: [...commonHeaders, 'cache-control', 'no-cache'], timeoutMs }
   const posting = { headers: [...commonHeaders, 'content-type', 'application/json'], timeoutMs: submitTimeoutMs }
-  const transport = new Transport(baseUrl, dispatcher, Math.min(3_000, timeoutMs), maxResponseBytes)
+  const transport = createTransport(baseUrl, dispatcher, Math.min(3_000, timeoutMs), maxResponseBytes)
   /** Ends each wait that is under way. */
   const waits = new Set<() => void>()
   let closing: Promise<void> | undefined

@@ -3,10 +3,7 @@ import { group } from '../options/option-checks.js'
 import type { ClientOptions } from './client-types.js'
 
 /** The keys of one assistant, the one that worked last remembered. */
-export interface Keyring {
-  readonly keys: readonly string[]
-  best: string
-}
+export type Keyring = { readonly keys: readonly string[]; best: string }
 
 /** Keyrings by assistant; `null` stands for the only one. No error shows what was given. */
 export function readKeys(options: Pick<ClientOptions, 'apiKey' | 'apiKeys'>): ReadonlyMap<string | null, Keyring> {

@@ -18,60 +18,54 @@ export interface ApiRequest {
   readonly timeoutMs: number
 }
 
-export class Transport {
-  readonly #base: BaseUrl
-  readonly #open: () => Dispatcher
-  readonly #maxBytes: number
-  #pool: Pool | undefined
-  /** Responses so far: without one no connection is a reused one. */
-  #answered = 0
-
-  /** A dispatcher that is given stays open; without one a pool is made at the first question. */
-  constructor(base: BaseUrl, dispatcher: Dispatcher | undefined, connectTimeoutMs: number, maxBytes: number) {
-    this.#base = base
-    this.#maxBytes = maxBytes
-    // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
-    const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }
-    this.#open = () => {
-      if (dispatcher !== undefined) return dispatcher
-      this.#pool ??= new Pool(base.origin, { connect, pipelining: 1 })
-      return this.#pool
-    }
-  }
-
+export interface Transport {
   /**
    * Resolves with any status of 200 and above. Rejects with `api-unreachable` (nothing was sent), `api-broken-off`,
    * `api-timeout`, `api-unreadable` or `aborted`; the error carries no header, no body and no cause.
    */
-  async send(request: ApiRequest, key: string, signal: AbortSignal | undefined): Promise<ApiResponse> {
-    try {
-      const response = await this.#exchange(request, key, signal)
-      this.#answered++
-      return response
-    } catch (error) {
-      if (request.method !== 'GET' || !(error instanceof StaleConnection)) throw error
-      return this.#exchange(request, key, signal)
-    }
-  }
-
+  send(request: ApiRequest, key: string, signal: AbortSignal | undefined): Promise<ApiResponse>
   /** Closes what was opened here, once its exchanges are over. */
-  async close(): Promise<void> {
-    await this.#pool?.close()
-  }
+  close(): Promise<void>
+}
 
-  async #exchange(
-    { method, path, headers, body, timeoutMs }: ApiRequest,
-    key: string,
-    signal: AbortSignal | undefined,
-  ): Promise<ApiResponse> {
-    if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
-    const { origin, prefix } = this.#base
-    const sent = { origin, path: prefix + path, method, headers: ['x-api-key', key, ...headers], body }
-    // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
-    const options = { ...sent, headersTimeout: 0, bodyTimeout: 0 }
-    return exchange((handler) => this.#open().dispatch(options, handler), {
-      ...{ timeoutMs, signal, maxBytes: this.#maxBytes, mayBeReused: () => this.#answered > 0 },
-    })
+/** A dispatcher that is given stays open; without one a pool is made at the first question. */
+export function createTransport(
+  { origin, prefix }: BaseUrl,
+  dispatcher: Dispatcher | undefined,
+  connectTimeoutMs: number,
+  maxBytes: number,
+): Transport {
+  let pool: Pool | undefined
+  /** Responses so far: without one no connection is a reused one. */
+  let answered = 0
+  const open = (): Dispatcher => {
+    // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
+    const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }
+    pool ??= new Pool(origin, { connect, pipelining: 1 })
+    return pool
+  }
+  return {
+    async send({ timeoutMs, path, headers, ...request }, key, signal) {
+      const sent = { origin, path: prefix + path, headers: ['x-api-key', key, ...headers], ...request }
+      // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
+      const options = { ...sent, headersTimeout: 0, bodyTimeout: 0 }
+      const exchangeOnce = async (): Promise<ApiResponse> => {
+        if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
+        const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 }
+        return exchange((handler) => (dispatcher ?? open()).dispatch(options, handler), bounds)
+      }
+      try {
+        const response = await exchangeOnce()
+        answered++
+        return response
+      } catch (error) {
+        if (request.method !== 'GET' || !(error instanceof StaleConnection)) throw error
+        return exchangeOnce()
+      }
+    },
+    async close() {
+      await pool?.close()
+    },
   }
 }
 
