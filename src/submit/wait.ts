@@ -84,7 +84,7 @@ export class CompletionWaits {
   #add(approvalId: string, end: End): void {
     this.#waiting.set(approvalId, (this.#waiting.get(approvalId) ?? new Set()).add(end))
     // All waits that begin in this turn are read together.
-    if (this.#fresh.size === 0) queueMicrotask(() => void this.#readFresh()) // it cannot reject
+    if (this.#fresh.size === 0) queueMicrotask(() => void this.#readAll(this.#fresh)) // it cannot reject
     this.#fresh.add(approvalId)
     this.#timer ??= this.#schedule()
   }
@@ -104,19 +104,15 @@ export class CompletionWaits {
   }
 
   async #round(): Promise<void> {
-    await this.#readAll([...this.#waiting.keys()])
+    await this.#readAll(this.#waiting.keys())
     // All waits may have ended meanwhile, and others begun.
     clearTimeout(this.#timer)
     this.#timer = this.#waiting.size > 0 ? this.#schedule() : undefined
   }
 
-  async #readFresh(): Promise<void> {
-    const ids = [...this.#fresh]
+  async #readAll(approvals: Iterable<string>): Promise<void> {
+    const ids = [...approvals]
     this.#fresh.clear()
-    await this.#readAll(ids)
-  }
-
-  async #readAll(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += batch) {
       await Promise.all(ids.slice(at, at + batch).map((id) => this.#read(id)))
     }
