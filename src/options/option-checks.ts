@@ -1,7 +1,8 @@
 import { CheqpointError } from '../model/errors.js'
 import { closest } from '../util/closest.js'
 
-type Given = Readonly<Record<string, unknown>>
+/** Properties that nobody checked yet. */
+export type Given = Readonly<Record<string, unknown>>
 /** Names that an object may have. */
 export type Names<Options> = readonly (keyof Options)[]
 /** What a value was given as: it decides the codes and words of the errors. */

@@ -2,8 +2,18 @@ import { type EventListener, guardListener } from '../model/events.js'
 import { clamp } from '../util/backoff.js'
 import { type Clock, longestTimer, type Random, systemClock, systemRandom } from '../util/clock.js'
 import { createLog } from './log.js'
-import { invalid, number, oneOf, optionalFunction, rate, readGroup, type Table, whole } from './option-checks.js'
-import type { ConfirmOptions, PipelineOptions, PollingOptions } from './pipeline-options.js'
+import {
+  type Given,
+  invalid,
+  number,
+  oneOf,
+  optionalFunction,
+  rate,
+  readGroup,
+  type Table,
+  whole,
+} from './option-checks.js'
+import type { PipelineOptions } from './pipeline-options.js'
 
 /** Options of the pipeline with every default filled in and every value checked. */
 export interface ResolvedPipelineOptions
@@ -67,7 +77,7 @@ export function readPipelineOptions(options: PipelineOptions, firstPollMs = 15_0
 
 export function readClock(value: unknown): Clock {
   if (value === undefined) return systemClock
-  const { now, elapsed }: Readonly<Record<string, unknown>> = Object(value)
+  const { now, elapsed }: Given = Object(value)
   if (typeof now !== 'function' || typeof elapsed !== 'function')
     throw invalid('clock', value, 'an object with now() and elapsed()')
   // What the functions answer cannot be told before they are called.
@@ -109,9 +119,9 @@ function confirmTable(leaseMs: number): Table<Group<'confirm'>> {
   }
 }
 
-function pollingTable({ firstMs, maxMs }: PollingOptions, firstPollMs: number): Table<Group<'polling'>> {
+function pollingTable({ firstMs, maxMs }: Given, firstPollMs: number): Table<Group<'polling'>> {
   const first = Number.isInteger(maxMs) ? clamp(Number(maxMs), 1, firstPollMs) : firstPollMs
-  const least = firstMs ?? first
+  const least = typeof firstMs === 'number' ? firstMs : first
   return {
     firstMs: whole(first, 1, day),
     maxMs: whole(Math.max(least, 600_000), least, day),
@@ -121,7 +131,7 @@ function pollingTable({ firstMs, maxMs }: PollingOptions, firstPollMs: number): 
 }
 
 /** A lease that is not set derives from the time-out of a GET that is. */
-function runTable({ timeoutMs }: ConfirmOptions): Table<Group<'runs'>> {
+function runTable({ timeoutMs }: Given): Table<Group<'runs'>> {
   return {
     leaseMs: whole(typeof timeoutMs === 'number' ? clamp(3 * timeoutMs, 30_000, day) : 30_000, 30, day),
     timeoutMs: whole(900_000, 1, longestTimer),
