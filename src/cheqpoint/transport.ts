@@ -45,10 +45,10 @@ export function createTransport(
     return pool
   }
   return {
-    async send({ timeoutMs, path, headers, ...request }, key, signal) {
-      const sent = { origin, path: prefix + path, headers: ['x-api-key', key, ...headers], ...request }
+    async send({ method, path, headers: others, body, timeoutMs }, key, signal) {
+      const headers = ['x-api-key', key, ...others]
       // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
-      const options = { ...sent, headersTimeout: 0, bodyTimeout: 0 }
+      const options = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
       const exchangeOnce = async (): Promise<ApiResponse> => {
         if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
         const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 }
@@ -59,7 +59,7 @@ export function createTransport(
         answered++
         return response
       } catch (error) {
-        if (request.method !== 'GET' || !(error instanceof StaleConnection)) throw error
+        if (method !== 'GET' || !(error instanceof StaleConnection)) throw error
         return exchangeOnce()
       }
     },
