@@ -246,11 +246,11 @@ function fill(state: JsonObject, kinds: ReadonlyMap<string, Kind>): unknown {
     const { is, absent } = fieldTypes[type]
     const value = state[name] ?? absent
     if (value === undefined || !is(value)) return 'unreadable'
-    filled[name] = type === '?decision' && value !== null ? { ...undecided, ...Object(value) } : value
+    filled[name] = type === '?decision' && value !== null ? { ...blankDecision, ...Object(value) } : value
   }
   known.set(state, filled)
   return filled
 }
 
-/** What a decision may leave out. */
-const undecided = { modifiedDetails: null, note: null, decidedAt: null }
+/** The fields of a decision, in order, with what may be left out. */
+const blankDecision = { status: null, modifiedDetails: null, note: null, decidedAt: null, via: null }
