@@ -158,8 +158,10 @@ export function keepBound(
   return { result: 'kept', next }
 }
 
+export type Discarded = 'discarded' | 'bound' | 'unknown'
+
 /** Forgets a reservation whose request was refused, or that Cheqpoint does not have. */
-export function discard(stored: Stored, { by }: Readonly<{ by: string }>): Step<'discarded' | 'bound' | 'unknown'> {
+export function discard(stored: Stored, { by }: Readonly<{ by: string }>): Step<Discarded> {
   const known = find(stored)
   if (known.kind === 'discarded') return { result: known.by === by ? 'discarded' : 'unknown' }
   if (known.kind === 'binding' || known.kind === 'bound') return { result: 'bound' }
@@ -168,10 +170,7 @@ export function discard(stored: Stored, { by }: Readonly<{ by: string }>): Step<
 }
 
 /** Discards a reservation only if its request is not marked as sent. Its owner may mark it at any moment. */
-export function discardUnsent(
-  stored: Stored,
-  command: Readonly<{ by: string }>,
-): Step<'discarded' | 'bound' | 'sent' | 'unknown'> {
+export function discardUnsent(stored: Stored, command: Readonly<{ by: string }>): Step<Discarded | 'sent'> {
   const known = find(stored)
   return known.kind === 'reserved' && known.sent ? { result: 'sent' } : discard(stored, command)
 }

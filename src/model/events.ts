@@ -128,10 +128,7 @@ function readError(error: unknown): unknown {
  * Calls a listener, and the log, so that nothing they do, now or later, reaches the caller. An `error` is shown with its
  * message and stack where the event is written as JSON.
  */
-export function guardListener(
-  listener: EventListener | undefined,
-  log: ((event: CheqpointEvent) => void) | null = null,
-): EventListener {
+export function guardListener(listener: EventListener | undefined, log: EventListener | null = null): EventListener {
   if (listener === undefined && log === null) return () => {}
   return (event) => {
     if ('error' in event) Object.defineProperty(event, 'toJSON', { value: toJSON })

@@ -1,4 +1,4 @@
-import type { CheqpointEvent } from '../model/events.js'
+import type { CheqpointEvent, EventListener } from '../model/events.js'
 import type { Clock } from '../util/clock.js'
 import { invalid } from './option-checks.js'
 
@@ -15,11 +15,7 @@ const quietMs = 10_000
  * refused keys, a receiver that does not sweep. Never a secret, details or a payload. Default: `console`, unless events
  * are listened to.
  */
-export function createLog(
-  option: unknown,
-  hasListener: boolean,
-  clock: Clock,
-): ((event: CheqpointEvent) => void) | null {
+export function createLog(option: unknown, hasListener: boolean, clock: Clock): EventListener | null {
   const log = option === undefined ? (hasListener ? false : console) : option
   if (log === false) return null
   if (typeof Object(log).error !== 'function') throw invalid('log', option, 'an object with error(text), or false')

@@ -66,11 +66,7 @@ export function rate(fallback: number): Read<number> {
 }
 
 /** One of a few words, the first where nothing was given. */
-export function oneOf<const Word extends string>(
-  value: unknown,
-  path: string,
-  words: readonly [Word, ...Word[]],
-): Word {
+export function oneOf<const One extends string>(value: unknown, path: string, words: readonly [One, ...One[]]): One {
   if (value === undefined) return words[0]
   const word = words.find((each) => each === value)
   if (word === undefined) throw invalid(path, value, `one of ${words.map((each) => `'${each}'`).join(', ')}`)

@@ -3,7 +3,7 @@ import { approvalKey, readApproval, reservationKey } from '../approvals/entry.js
 import * as steps from '../approvals/reservation.js'
 import { CheqpointError } from '../model/errors.js'
 import type { PipelineContext } from '../pipeline/context.js'
-import { readKnown } from './read-known.js'
+import { readKnown } from './outages.js'
 import { pending, type Submission, summarize } from './submission.js'
 
 type Reserving = Omit<steps.ReserveCommand, 'dueInMs' | 'forgotten'> & { readonly ref: string }

@@ -3,7 +3,7 @@ import type { TrackedRequest } from '../approvals/entry.js'
 import type { SubmitRequest } from '../cheqpoint/client-types.js'
 import { CheqpointError } from '../model/errors.js'
 import type { ActionRules } from '../options/actions.js'
-import { argumentGroup, invalid, type Names } from '../options/option-checks.js'
+import { argumentGroup, argumentNumber, invalid, type Names } from '../options/option-checks.js'
 import { validate } from '../pipeline/effective-details.js'
 import { canonicalJson, readJson } from '../util/json.js'
 import type { Tracked } from './tracked-request.js'
@@ -48,10 +48,8 @@ export function checkSubmission(request: unknown, options: unknown, submitTimeou
   if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || idempotencyKey === ''))
     throw invalid('idempotencyKey', idempotencyKey, 'a text that is not empty', 'argument')
   // A submission that is given up before Cheqpoint responds would be unknown each time.
-  const isWait = (ms: unknown): boolean =>
-    typeof ms === 'number' && Number.isInteger(ms) && ms >= 0 && Math.min(ms, longestHoldMs) < submitTimeoutMs
-  const allowed = `a whole number of milliseconds, less than submitTimeoutMs (${submitTimeoutMs})`
-  if (maxWaitMs !== undefined && !isWait(maxWaitMs)) throw invalid('maxWaitMs', maxWaitMs, allowed, 'argument')
+  const longest = submitTimeoutMs > longestHoldMs ? Number.MAX_SAFE_INTEGER : submitTimeoutMs - 1
+  argumentNumber(maxWaitMs, 'maxWaitMs (less than submitTimeoutMs)', 0, 0, longest)
 }
 
 /** Throws `argument-invalid` where details or context do not pass the schemas of their action. */

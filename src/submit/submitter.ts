@@ -12,8 +12,7 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import { nextPollMs } from '../util/backoff.js'
 import { type JsonObject, readJson } from '../util/json.js'
 import type { CallbackUrls } from './callback-url.js'
-import { persist } from './persist.js'
-import { readKnown } from './read-known.js'
+import { persist, readKnown } from './outages.js'
 import { keyedRef, randomRef } from './refs.js'
 import { keyTaken, reserve } from './reserve.js'
 import { decided, type Submission, summarize } from './submission.js'
@@ -141,7 +140,7 @@ export class Submitter {
   }
 
   /** See `Receiver.discard`. */
-  discard(ref: string): Promise<'discarded' | 'bound' | 'unknown'> {
+  discard(ref: string): Promise<steps.Discarded> {
     const { records } = this.#deps.context
     const by = records.newToken()
     return records.change(reservationKey(ref), (stored) => steps.discard(stored, { by }))

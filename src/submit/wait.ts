@@ -5,7 +5,7 @@ import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
-import { readKnown } from './read-known.js'
+import { readKnown } from './outages.js'
 import { completed, type DecidedSubmission } from './submission.js'
 
 /** How long to wait. */

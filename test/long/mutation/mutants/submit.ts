@@ -18,7 +18,7 @@ export const submitMutants: readonly Mutant[] = [
   },
   {
     guard: 'a write that the store does not take is given up at last',
-    file: 'src/submit/persist.ts',
+    file: 'src/submit/outages.ts',
     find: 'if (waitMs > longestRetryMs) throw error',
     replace: '',
     tests: ['receiver/submit.test.ts'],
@@ -153,8 +153,8 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'maxWaitMs is less than submitTimeoutMs',
     file: 'src/submit/submit-arguments.ts',
-    find: ' && Math.min(ms, longestHoldMs) < submitTimeoutMs',
-    replace: '',
+    find: 'submitTimeoutMs > longestHoldMs ? Number.MAX_SAFE_INTEGER : submitTimeoutMs - 1',
+    replace: 'Number.MAX_SAFE_INTEGER',
     tests: ['receiver/submit.test.ts'],
   },
   {

@@ -1,5 +1,6 @@
 import { type ApprovalState, approvalKey, readApproval } from '../approvals/entry.js'
 import type { PipelineContext } from '../pipeline/context.js'
+import { sleep } from '../util/sleep.js'
 
 /**
  * What is kept of an approval; `null`, and an event, where the store fails. Never rejects: the request is with
@@ -17,5 +18,25 @@ export async function readKnown(
   } catch (error) {
     emit({ type: 'store-failed', operation, error })
     return null
+  }
+}
+
+/** The longest wait between two tries of a write that must not be given up at once: six tries in six seconds. */
+const longestRetryMs = 3_200
+
+/** Repeats a write through a short outage of the store, and reports each failure. */
+export async function persist<Value>(
+  { emit }: Pick<PipelineContext, 'emit'>,
+  operation: string,
+  write: () => Promise<Value>,
+): Promise<Value> {
+  for (let waitMs = 200; ; waitMs *= 2) {
+    try {
+      return await write()
+    } catch (error) {
+      emit({ type: 'store-failed', operation, error })
+      if (waitMs > longestRetryMs) throw error
+      await sleep(waitMs)
+    }
   }
 }
