@@ -61,8 +61,8 @@ export function createClient(options: ClientOptions): Client {
     if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
     const keyring = keyrings.get(assistant)
     if (keyring === undefined) {
-      const fix = 'name one of apiKeys; with apiKey name none'
-      throw new CheqpointError('assistant-unknown', `no key is configured for assistant '${assistant ?? ''}'; ${fix}`)
+      const whose = assistant === null ? 'a call that names no assistant' : `assistant '${assistant}'`
+      throw new CheqpointError('assistant-unknown', `no key is configured for ${whose}; see apiKeys`)
     }
     const first = keyring.best
     let reply = await transport.send(question, first, signal)

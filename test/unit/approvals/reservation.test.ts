@@ -68,6 +68,13 @@ describe('reserve', () => {
     expect(reserve(binding, command).result).toMatchObject({ kind: 'binding', reservation: { id: 'req_1' } })
   })
 
+  it('takes over a key whose approval is forgotten, and no other', () => {
+    expect(reserve(bound, { ...command, owner: 'b', forgotten: 'req_1' }).result).toEqual({ kind: 'reserved' })
+    expect(reserve(bound, { ...command, owner: 'b', forgotten: 'req_2' })).toEqual({
+      result: { kind: 'bound', id: 'req_1' },
+    })
+  })
+
   it('replaces what was discarded', () => {
     expect(reserve(discarded, { ...command, owner: 'b', digest: 'other' }).result).toEqual({ kind: 'reserved' })
   })

@@ -566,6 +566,13 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/reservation.test.ts', 'receiver/submit.test.ts'],
   },
   {
+    guard: 'only an approval that is forgotten frees its key',
+    file: 'src/approvals/reservation.ts',
+    find: "known.kind === 'bound' && known.id === forgotten",
+    replace: "known.kind === 'bound'",
+    tests: ['unit/approvals/reservation.test.ts'],
+  },
+  {
     guard: 'what may have been sent is never sent again',
     file: 'src/approvals/reservation.ts',
     find: '    if (known.sent) return { result: { kind: now < known.since',
