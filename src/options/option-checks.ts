@@ -27,12 +27,11 @@ export function group(value: unknown, path: string, known?: readonly string[], k
   if (value === undefined) return {}
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(path === '' ? 'options' : path, value, 'an object', kind)
-  const unknown = known === undefined ? [] : Object.keys(value).filter((name) => !known.includes(name))
-  const [name] = unknown
-  if (name === undefined) return value as Given
-  const meant = closest(name, known ?? [])
+  const name = Object.keys(value).find((each) => known?.includes(each) === false)
+  if (known === undefined || name === undefined) return value as Given
+  const meant = closest(name, known)
   const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`
-  const rest = `is not known${hint}; known are: ${known?.join(', ')}`
+  const rest = `is not known${hint}; known are: ${known.join(', ')}`
   if (kind === 'argument') throw new CheqpointError('argument-invalid', `${name} of ${path} ${rest}`)
   throw new CheqpointError('option-unknown', `option ${path === '' ? name : `${path}.${name}`} ${rest}`)
 }
