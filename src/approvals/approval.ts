@@ -67,14 +67,34 @@ export function add(
   if (known !== null) return { result: { kind: 'exists', known } }
   const { now } = stored
   const parked = beginning.parked === null ? null : { reason: beginning.parked, note: '' }
+  const { ref, action, assistant, expiresAt, expiresAfterMs, details, context } = request
+  // Without a spread: the engine copies the objects that come of one 20 times as slowly, in every later step.
   const state: OpenApproval = {
-    ...{ v: formatVersion, kind: 'open', ...request, since, fence: 0, attempts: 0, holder: null, leaseEnd: null },
-    ...{ counted: false, notBefore: 0, nudged: false, quickPolls: 0, decision: beginning.decision, parked },
+    v: formatVersion,
+    kind: 'open',
+    ref,
+    action,
+    assistant,
+    expiresAt,
+    expiresAfterMs,
+    details,
+    context,
+    since,
+    fence: 0,
+    attempts: 0,
+    holder: null,
+    leaseEnd: null,
+    counted: false,
+    notBefore: 0,
+    nudged: false,
+    quickPolls: 0,
+    decision: beginning.decision,
+    parked,
   }
   const dueAt = parked === null ? now + beginning.dueInMs : null
   return {
     result: { kind: 'added' },
-    next: { state, dueAt, parkedAt: parked === null ? null : now, intake: request.ref === null },
+    next: { state, dueAt, parkedAt: parked === null ? null : now, intake: ref === null },
   }
 }
 
@@ -156,7 +176,7 @@ function nudged(found: OpenApproval, { now, entry }: Stored, withinMs: number): 
 }
 
 /** Counts the holder's attempt, once. */
-export function countAttempt(approval: OpenApproval): OpenApproval {
+function countAttempt(approval: OpenApproval): OpenApproval {
   return approval.counted ? approval : { ...approval, attempts: approval.attempts + 1, counted: true }
 }
 
@@ -174,6 +194,19 @@ export function tombstone(
   { now }: Stored,
   keepMs: number,
 ): NonNullable<Step<never>['next']> {
-  const state: Tombstone = { v: formatVersion, kind: 'completed', ref, action, assistant, ...end, until: now + keepMs }
+  const { holder, outcome, decision, result } = end
+  const until = now + keepMs
+  const state: Tombstone = {
+    v: formatVersion,
+    kind: 'completed',
+    holder,
+    ref,
+    action,
+    assistant,
+    outcome,
+    decision,
+    result,
+    until,
+  }
   return { state, dueAt: null, parkedAt: null, keepMs }
 }

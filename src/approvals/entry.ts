@@ -138,10 +138,12 @@ export function compact(state: ApprovalState | ReservationState): JsonObject {
   // The states of this library are JSON.
   const given = state as unknown as JsonObject
   const kept: Record<string, JsonValue> = {}
-  for (const name of Object.keys(given)) {
+  // Costs half of what a list of the names does.
+  for (const name in given) {
     const value = given[name] ?? null
     if (value === null || value === false || value === 0 || (name === 'context' && value === noContext)) continue
-    kept[name] = freezeJson(name === 'decision' && isJsonObject(value) ? withoutNulls(value) : value)
+    if (typeof value !== 'object') kept[name] = value
+    else kept[name] = freezeJson(name === 'decision' && isJsonObject(value) ? withoutNulls(value) : value)
   }
   // What is written is read back: the step after this one needs no look at its fields.
   known.set(kept, given)

@@ -2,7 +2,7 @@ import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
 import type { JsonText } from '../util/json.js'
-import { countAttempt, type Found, find, open, parkedNow, quickPolls, tombstone } from './approval.js'
+import { type Found, find, open, parkedNow, quickPolls, tombstone } from './approval.js'
 import { type OpenApproval, readApproval, type Step } from './entry.js'
 
 /*
@@ -31,7 +31,7 @@ export function recordDecision(
     token,
     leaseMs,
     decision,
-    countAttempt: mayStart,
+    countAttempt,
   }: {
     readonly token: string
     readonly leaseMs: number
@@ -44,15 +44,21 @@ export function recordDecision(
   // Recorded and given back before, by this token.
   if (found.leaseEnd === null)
     return { result: found.decision === null ? { kind: 'lost' } : { kind: 'recorded', approval: found } }
-  const recorded = {
+  const isCounted = countAttempt && !found.counted
+  // One copy: each costs as much as the rest of the step.
+  const approval = {
     ...found,
-    ...{ decision: found.decision ?? decision, nudged: false, quickPolls: 0 },
+    decision: found.decision ?? decision,
     // The decision says whether it expired.
-    ...{ expiresAt: null, expiresAfterMs: null },
+    expiresAt: null,
+    expiresAfterMs: null,
+    nudged: false,
+    quickPolls: 0,
+    leaseEnd: countAttempt ? stored.now + leaseMs : null,
+    notBefore: countAttempt ? found.notBefore : 0,
+    attempts: found.attempts + (isCounted ? 1 : 0),
+    counted: found.counted || isCounted,
   }
-  const approval = mayStart
-    ? countAttempt({ ...recorded, leaseEnd: stored.now + leaseMs })
-    : { ...recorded, leaseEnd: null, notBefore: 0 }
   return { result: { kind: 'recorded', approval }, next: open(approval, approval.leaseEnd ?? stored.now) }
 }
 

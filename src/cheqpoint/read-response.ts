@@ -16,8 +16,11 @@ export type FetchedApproval = ApiApproval & {
 export function readAbout(reply: ApiResponse, id: string): FetchedApproval {
   const answer = readReply(reply)
   if (answer.id !== id) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
-  const servedAt = Date.parse(reply.date ?? '')
-  return { ...answer, id, servedAt: Number.isNaN(servedAt) ? null : servedAt }
+  const servedAt = reply.date === undefined ? Number.NaN : Date.parse(reply.date)
+  const { status, word, modifiedDetails, note, decidedAt, reviewUrl } = answer
+  // Without a spread, which costs as much as the rest of the reading.
+  const at = Number.isNaN(servedAt) ? null : servedAt
+  return { id, status, word, modifiedDetails, note, decidedAt, reviewUrl, servedAt: at }
 }
 
 export function isKeyRefused({ status }: Pick<ApiResponse, 'status'>): boolean {

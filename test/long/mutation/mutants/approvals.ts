@@ -210,14 +210,14 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a request that was tracked is new work to the store',
     file: 'src/approvals/approval.ts',
-    find: 'intake: request.ref === null',
+    find: 'intake: ref === null',
     replace: 'intake: false',
     tests: ['unit/approvals/approval.test.ts', 'receiver/operator.test.ts'],
   },
   {
     guard: 'the approval of a reservation is no new work to the store',
     file: 'src/approvals/approval.ts',
-    find: 'intake: request.ref === null',
+    find: 'intake: ref === null',
     replace: 'intake: true',
     tests: ['unit/approvals/approval.test.ts'],
   },
@@ -294,8 +294,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'recording renews the lease',
     file: 'src/approvals/holder.ts',
-    find: 'countAttempt({ ...recorded, leaseEnd: stored.now + leaseMs })',
-    replace: 'countAttempt(recorded)',
+    find: 'leaseEnd: countAttempt ? stored.now + leaseMs : null',
+    replace: 'leaseEnd: countAttempt ? found.leaseEnd : null',
     tests: ['unit/approvals/holder.test.ts'],
   },
   {
