@@ -54,7 +54,7 @@ function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): P
 
 function readParsed(parsed: unknown): Uint8Array | Parsed {
   if (typeof parsed === 'string') return Buffer.from(parsed)
-  if (parsed instanceof ArrayBuffer) return new Uint8Array(parsed)
+  if (parsed instanceof ArrayBuffer) return Buffer.from(parsed)
   return parsed instanceof Uint8Array ? parsed : { value: parsed }
 }
 
@@ -80,7 +80,7 @@ function readWhole(whole: () => Promise<ArrayBuffer>, { unread }: BodyLimits): P
       finish({ kind: error instanceof TypeError ? 'body-already-read' : 'body-aborted' })
     const disarm = unread.start(() => finish({ kind: 'body-too-slow' }))
     try {
-      whole().then((bytes) => finish(new Uint8Array(bytes)), fail)
+      whole().then((bytes) => finish(Buffer.from(bytes)), fail)
     } catch (error) {
       fail(error)
     }

@@ -16,7 +16,8 @@ export const maxDepth = 64
 
 /** Bytes as text, or `null` where they are no UTF-8: decoding would silently replace the broken ones. */
 export function readUtf8(bytes: Uint8Array): string | null {
-  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString() : null
+  if (!isUtf8(bytes)) return null
+  return (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).toString()
 }
 
 /** Parses JSON of at most {@link maxDepth} levels. Throws `SyntaxError` on anything else. */
@@ -113,5 +114,9 @@ export function freezeJson<Value extends JsonValue>(value: Value): Value {
 /** Whether nothing in a JSON value can change. */
 export function isFrozenJson(value: JsonValue): boolean {
   if (typeof value !== 'object' || value === null) return true
-  return Object.isFrozen(value) && Object.values(value).every(isFrozenJson)
+  if (!Object.isFrozen(value)) return false
+  const fields: Readonly<Record<string, JsonValue>> = Object(value)
+  // Without a list of all values, this costs a third.
+  for (const name in fields) if (!isFrozenJson(fields[name] ?? null)) return false
+  return true
 }

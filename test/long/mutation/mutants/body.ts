@@ -103,8 +103,8 @@ export const bodyMutants: readonly Mutant[] = [
   {
     guard: 'a byte order mark is not JSON',
     file: 'src/util/json.ts',
-    find: 'bytes.byteLength).toString()',
-    replace: "bytes.byteLength).toString().replace('\\uFEFF', '')",
+    find: 'bytes.byteLength)).toString()',
+    replace: "bytes.byteLength)).toString().replace('\\uFEFF', '')",
     tests: ['unit/http/body.test.ts'],
   },
   {
