@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { CheqpointError, isCheqpointError } from '../model/errors.js'
+import { isMemoryStore } from '../stores/memory/memory-store.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
 import type { Clock, Random } from '../util/clock.js'
 import { isJsonObject } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
 import { compact, type Next, type Step } from './entry.js'
-import { type EntryWriter, HeldEntry } from './held-entry.js'
 
 /** How long a store may take for one call. */
 export const storeTimeoutMs = 5_000
@@ -15,25 +15,31 @@ const maxTries = 40
 /** Pause before another try, at most, in milliseconds. */
 const longestPauseMs = 50
 
-export interface RecordsDeps {
-  readonly store: Store
-  readonly clock: Clock
-  readonly random: Random
+/** What a step answered, and what is needed to go on from its entry without reading it again. */
+export interface Stepped<Result> {
+  readonly result: Result
+  /** What is stored now, at the store's time of the read. */
+  readonly stored: Stored
+  /** When that read was sent, by the clock's elapsed time. */
+  readonly sentAt: number
 }
 
 /**
  * The only user of a store: reads entries, steps them through the state machine, and writes what comes of it. Each call
  * of the store is bounded in time, and what a store answers is checked.
  */
-export class Records implements EntryWriter {
+export class Records {
   readonly #store: Store
   readonly #clock: Clock
   readonly #random: Random
+  /** The memory store is done before it returns: there is nothing to wait for, or to check. */
+  readonly #isDoneAtOnce: boolean
   readonly #prefix = randomBytes(9).toString('base64url')
   #drawn = 0
 
-  constructor({ store, clock, random }: RecordsDeps) {
+  constructor({ store, clock, random }: { readonly store: Store; readonly clock: Clock; readonly random: Random }) {
     this.#store = store
+    this.#isDoneAtOnce = isMemoryStore(store)
     this.#clock = clock
     this.#random = random
   }
@@ -44,10 +50,9 @@ export class Records implements EntryWriter {
   }
 
   /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
-  async read(key: string): Promise<Stored> {
-    const stored = await this.#bounded(() => this.#store.read(key))
-    if (!isStored(stored)) throw unexpected('read')
-    return stored
+  read(key: string): Promise<Stored> {
+    if (this.#isDoneAtOnce) return this.#store.read(key)
+    return this.#ask('read', () => this.#store.read(key), isStored)
   }
 
   /**
@@ -58,85 +63,26 @@ export class Records implements EntryWriter {
     return (await this.begin(key, step)).result
   }
 
-  /** The same, and what is needed to go on from the entry without reading it again. */
-  async begin<Result>(
-    key: string,
-    step: (stored: Stored) => Step<Result>,
-  ): Promise<{ readonly result: Result; readonly held: HeldEntry }> {
+  /** The same, and what is needed to go on from the entry. */
+  async begin<Result>(key: string, step: (stored: Stored) => Step<Result>): Promise<Stepped<Result>> {
     for (let tries = 1; tries <= maxTries; tries++) {
       const sentAt = this.#clock.elapsed()
       const stored = await this.read(key)
       const { result, next } = step(stored)
-      if (next === undefined) return { result, held: new HeldEntry(this, key, stored, sentAt) }
+      if (next === undefined) return { result, stored, sentAt }
       const entry = this.entryOf(next)
-      if (await this.write(key, stored.entry?.stamp ?? null, entry, next)) {
-        return { result, held: new HeldEntry(this, key, { now: stored.now, entry }, sentAt) }
-      }
-      await this.#pause(tries)
+      if (await this.write(key, stored, entry, next)) return { result, stored: { now: stored.now, entry }, sentAt }
+      await sleep(this.#random() * Math.min(2 ** tries, longestPauseMs))
     }
     throw new CheqpointError('store-busy', `other writers changed the entry ${maxTries} times in a row`)
   }
 
-  /** Up to `limit` due keys, each hidden from other takers for `hideMs`. */
-  async takeDue(
-    limit: number,
-    hideMs: number,
-  ): Promise<{ readonly keys: readonly string[]; readonly nextDueInMs: number | null }> {
-    const due = await this.#bounded(() => this.#store.takeDue(limit, hideMs))
-    const { keys, nextDueInMs }: { readonly keys?: unknown; readonly nextDueInMs?: unknown } = Object(due)
-    if (!areTexts(keys) || !isTime(nextDueInMs)) throw unexpected('takeDue')
-    return due
-  }
-
-  /** One page of an index. */
-  async list(...args: Parameters<Store['list']>): ReturnType<Store['list']> {
-    const page = await this.#bounded(() => this.#store.list(...args))
-    const { items, cursor }: { readonly items?: unknown; readonly cursor?: unknown } = Object(page)
-    const arePage = Array.isArray(items) && items.every(isListed) && (cursor === null || typeof cursor === 'string')
-    if (!arePage) throw unexpected('list')
-    return page
-  }
-
-  async count(): ReturnType<Store['count']> {
-    const counts = await this.#bounded(() => this.#store.count())
-    const {
-      open,
-      parked,
-      overdueMs,
-    }: { readonly open?: unknown; readonly parked?: unknown; readonly overdueMs?: unknown } = Object(counts)
-    if (![open, parked, overdueMs].every(Number.isFinite)) throw unexpected('count')
-    return counts
-  }
-
-  /** Removes what is unreadable, if it is still what was read. */
-  async remove(key: string, unreadable: string): Promise<boolean> {
-    return (await this.#bounded(() => this.#store.remove(key, unreadable))) === true
-  }
-
-  /** Warnings of the store. Rejects with `store-unsuitable`. */
-  async check(): Promise<readonly string[]> {
-    const { check } = this.#store
-    if (check === undefined) return []
-    const warnings = await this.#bounded(() => check.call(this.#store))
-    if (!areTexts(warnings)) throw unexpected('check')
-    return warnings
-  }
-
-  /** Writes an entry over the one with this stamp. */
-  async write(
-    key: string,
-    expected: string | null,
-    entry: Entry,
-    { keepMs, intake }: Pick<Next, 'keepMs' | 'intake'>,
-  ): Promise<boolean> {
-    const written = await this.#bounded(() => this.#store.write(key, expected, entry, { keepMs, intake }))
-    if (typeof written !== 'boolean') throw unexpected('write')
-    return written
-  }
-
-  /** The time that has passed since then, as whole milliseconds, never less. */
-  sinceMs(elapsed: number): number {
-    return Math.ceil(this.#clock.elapsed() - elapsed)
+  /** Writes an entry over what was read. */
+  write(key: string, over: Stored, entry: Entry, options: Pick<Next, 'keepMs' | 'intake'>): Promise<boolean> {
+    const expected = over.entry === null ? null : over.entry.stamp
+    if (this.#isDoneAtOnce) return this.#store.write(key, expected, entry, options)
+    const { keepMs, intake } = options
+    return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }), isFlag)
   }
 
   /** Draws the stamp of a new entry. */
@@ -144,74 +90,102 @@ export class Records implements EntryWriter {
     return { stamp: this.newToken(), dueAt, parkedAt, state: compact(state) }
   }
 
-  #pause(tries: number): Promise<void> {
-    const ms = this.#random() * Math.min(2 ** tries, longestPauseMs)
-    return sleep(ms)
+  /** Up to `limit` due keys, each hidden from other takers for `hideMs`. */
+  takeDue(limit: number, hideMs: number): ReturnType<Store['takeDue']> {
+    return this.#ask('takeDue', () => this.#store.takeDue(limit, hideMs), areDue)
+  }
+
+  /** One page of an index. */
+  list(...args: Parameters<Store['list']>): ReturnType<Store['list']> {
+    return this.#ask('list', () => this.#store.list(...args), isPage)
+  }
+
+  count(): ReturnType<Store['count']> {
+    return this.#ask('count', () => this.#store.count(), areCounts)
+  }
+
+  /** Removes what is unreadable, if it is still what was read. */
+  remove(key: string, unreadable: string): Promise<boolean> {
+    return this.#ask('remove', () => this.#store.remove(key, unreadable), isFlag)
+  }
+
+  /** Warnings of the store. Rejects with `store-unsuitable`. */
+  async check(): Promise<readonly string[]> {
+    const { check } = this.#store
+    return check === undefined ? [] : this.#ask('check', () => check.call(this.#store), areTexts)
   }
 
   /** A store that hangs must not hold up those who wait for it. */
-  #bounded<Value>(call: () => Promise<Value>): Promise<Value> {
+  #ask<Value>(method: string, call: () => Promise<Value>, isAllowed: (value: unknown) => boolean): Promise<Value> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const fix = 'check that its server runs and can be reached'
         reject(new CheqpointError('store-unavailable', `the store did not answer within ${storeTimeoutMs} ms; ${fix}`))
       }, storeTimeoutMs).unref()
-      const end =
-        <Given>(settle: (given: Given) => void) =>
-        (given: Given): void => {
-          clearTimeout(timer)
-          settle(given)
-        }
-      try {
-        call().then(
-          end(resolve),
-          end((error: unknown) => reject(coded(error))),
-        )
-      } catch (error) {
+      const end = (value: Value): void => {
         clearTimeout(timer)
-        reject(coded(error))
+        const message = `${method}() of the store answered something that its contract does not allow`
+        if (!isAllowed(value)) throw new CheqpointError('store-answer', message)
+        resolve(value)
+      }
+      // A store of the app may throw anything: it becomes the cause of a coded error.
+      const fail = (cause: unknown): void => {
+        clearTimeout(timer)
+        reject(isCheqpointError(cause) ? cause : new CheqpointError('store-unavailable', 'the store failed', { cause }))
+      }
+      try {
+        call().then(end).catch(fail)
+      } catch (error) {
+        fail(error)
       }
     })
   }
 }
 
-/** A store of the app may throw anything: it becomes the cause of a coded error. */
-function coded(error: unknown): CheqpointError {
-  return isCheqpointError(error) ? error : new CheqpointError('store-unavailable', 'the store failed', { cause: error })
+/** Of an answer, whatever it is: its fields are looked at one by one. */
+interface Fields {
+  readonly [name: string]: unknown
 }
 
-function isStored(value: unknown): value is Stored {
-  if (!isJsonLike(value) || !Number.isFinite(value['now'])) return false
-  const { entry, unreadable } = value
-  if (unreadable !== undefined && typeof unreadable !== 'string') return false
+function isStored(value: unknown): boolean {
+  const { now, entry, unreadable }: Fields = Object(value)
+  if (!Number.isFinite(now) || (unreadable !== undefined && typeof unreadable !== 'string')) return false
   return entry === null || isEntry(entry)
 }
 
 function isEntry(value: unknown): boolean {
-  if (!isJsonLike(value)) return false
-  const { stamp, dueAt, parkedAt, state } = value
+  const { stamp, dueAt, parkedAt, state }: Fields = Object(value)
   return typeof stamp === 'string' && isTime(dueAt) && isTime(parkedAt) && isJsonObject(state)
 }
 
+function areDue(value: unknown): boolean {
+  const { keys, nextDueInMs }: Fields = Object(value)
+  return areTexts(keys) && isTime(nextDueInMs)
+}
+
+function isPage(value: unknown): boolean {
+  const { items, cursor }: Fields = Object(value)
+  return Array.isArray(items) && items.every(isListed) && (cursor === null || typeof cursor === 'string')
+}
+
+function areCounts(value: unknown): boolean {
+  const { open, parked, overdueMs }: Fields = Object(value)
+  return [open, parked, overdueMs].every(Number.isFinite)
+}
+
 function isListed(value: unknown): boolean {
-  return isJsonLike(value) && typeof value['key'] === 'string' && (value['entry'] === null || isEntry(value['entry']))
+  const { key, entry }: Fields = Object(value)
+  return typeof key === 'string' && (entry === null || isEntry(entry))
 }
 
 function isTime(value: unknown): boolean {
   return value === null || Number.isFinite(value)
 }
 
+function isFlag(value: unknown): boolean {
+  return typeof value === 'boolean'
+}
+
 function areTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((each) => typeof each === 'string')
-}
-
-function isJsonLike(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
-}
-
-function unexpected(method: string): CheqpointError {
-  return new CheqpointError(
-    'store-answer',
-    `${method}() of the store answered something that its contract does not allow`,
-  )
 }

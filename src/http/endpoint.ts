@@ -1,33 +1,19 @@
 import { LRUCache } from 'lru-cache'
 import { contradictions } from '../cheqpoint/wire.js'
 import { CheqpointError } from '../model/errors.js'
-import { type EventListener, type RefusalReason, refusalReasons } from '../model/events.js'
-import type { Outcome } from '../model/outcome.js'
+import { type RefusalReason, refusalReasons } from '../model/events.js'
+import type { Outcome, Refusal, Waiting } from '../model/outcome.js'
+import type { PipelineContext, Trigger } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Clock } from '../util/clock.js'
 import { sleep } from '../util/sleep.js'
 import { isRequest } from './hosts.js'
-import {
-  type Callback,
-  checkMethod,
-  checkRequest,
-  isCallback,
-  type PlausibleCallback,
-  type RequestRules,
-} from './request-checks.js'
+import { type Callback, checkRequest, isCallback, type PlausibleCallback, type RequestRules } from './request-checks.js'
 import { type CallbackResponse, toResponse, withoutConnection } from './responses.js'
 
 export interface EndpointDeps {
+  readonly context: PipelineContext
   readonly rules: RequestRules
   readonly pipeline: Pick<Pipeline, 'process'>
-  readonly emit: EventListener
-  readonly clock: Clock
-  readonly maxInFlight: number
-  /** How long a callback waits for its handler. */
-  readonly ackAfterMs: number
-  readonly minIntervalMs: number
-  readonly isClosing: () => boolean
-  readonly isSwept: () => boolean
   /** Resolves when the store was checked; rejects while it must not be used. */
   readonly ready: () => Promise<void> | undefined
 }
@@ -56,9 +42,10 @@ export class Endpoint {
   #tokensRefused = 0
 
   constructor(deps: EndpointDeps) {
+    const { clock } = deps.context
     this.#deps = deps
     // To lru-cache an entry stored at 0 is one without a time.
-    this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => deps.clock.elapsed() + 1 } })
+    this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => clock.elapsed() + 1 } })
   }
 
   /** Callbacks under way that have a body or a valid token. */
@@ -81,82 +68,92 @@ export class Endpoint {
   /** Rejects only with `argument-invalid`, for what is no callback. */
   async handle(callback: Callback, options: HandleOptions = {}): Promise<CallbackResponse> {
     if (!isCallback(callback)) throw notACallback(callback)
-    const response = await this.#handle(callback, options)
-    return (callback.httpMajor ?? 1) < 2 ? response : withoutConnection(response)
-  }
-
-  async #handle(callback: Callback, options: HandleOptions): Promise<CallbackResponse> {
-    const { isClosing, maxInFlight, rules } = this.#deps
-    const refused = checkMethod(callback)
-    if (refused !== null) return this.#respond(refused, null)
-    if (isClosing()) return this.#respond({ kind: 'closing' }, null)
-    if (this.#inFlight >= maxInFlight) return this.#respond({ kind: 'overloaded' }, null)
+    const { context, rules, ready } = this.#deps
+    const { maxInFlight } = context.callbacks
     let isIn = false
     const enter = (): void => {
       if (!isIn) this.#inFlight++
       isIn = true
     }
+    let response: CallbackResponse
     try {
-      const plausible = await checkRequest(callback, rules, enter)
-      if (plausible.kind !== 'plausible') return this.#respond(plausible, null)
+      const refused = this.#refuse(callback)
+      const checking = refused ?? checkRequest(callback, rules, enter)
+      const checked = checking instanceof Promise ? await checking : checking
+      if (checked.kind !== 'plausible') response = this.#respond(checked, null)
       // Others may have taken the last place while the body came.
-      if (!isIn && this.#inFlight >= maxInFlight) return this.#respond({ kind: 'overloaded' }, null)
-      enter()
-      return await this.#resolve(plausible, options)
+      else if (!isIn && this.#inFlight >= maxInFlight) response = this.#respond({ kind: 'overloaded' }, null)
+      else {
+        enter()
+        const storeChecked = ready()
+        if (storeChecked !== undefined) await storeChecked
+        const work = this.#process(checked)
+        // Where nothing else takes care of the handler, it is waited for.
+        const isLonger = options.waitUntil !== undefined || context.life.isSwept
+        const outcome = await (isLonger ? this.#acknowledge(checked, work, options) : work)
+        response = this.#report(checked, outcome)
+      }
     } catch (error) {
-      this.#deps.emit({ type: 'store-failed', operation: 'handle', error })
-      return this.#respond({ kind: 'store-unavailable', error }, null)
+      context.emit({ type: 'store-failed', operation: 'handle', error })
+      response = this.#respond({ kind: 'store-unavailable', error }, null)
     } finally {
       if (isIn) this.#inFlight--
     }
+    return (callback.httpMajor ?? 1) < 2 ? response : withoutConnection(response)
   }
 
-  async #resolve(callback: PlausibleCallback, options: HandleOptions): Promise<CallbackResponse> {
-    const checked = this.#deps.ready()
-    if (checked !== undefined) await checked
-    const work = this.#process(callback)
-    const outcome = await this.#acknowledge(callback, work, options)
-    // Answered, but what the handler's end says of the callback is still worth reporting. It cannot reject.
-    if (outcome.kind === 'running') void work.then((ended) => this.#report(callback, ended))
-    return this.#report(callback, outcome)
+  /** Load shedding, which what is no POST does not come to. */
+  #refuse({ method }: Callback): Refusal | null {
+    const { callbacks, life } = this.#deps.context
+    if (method !== 'POST') return null
+    if (life.isClosing) return { kind: 'closing' }
+    return this.#inFlight >= callbacks.maxInFlight ? { kind: 'overloaded' } : null
   }
 
-  async #process({ payload, ref }: PlausibleCallback): Promise<Outcome> {
-    const { pipeline, isSwept, minIntervalMs } = this.#deps
-    const { id: approvalId } = payload
-    const trigger = { approvalId, via: 'callback', ref } as const
-    const outcome = await pipeline.process(trigger)
-    if (outcome.kind !== 'too-soon' || isSwept() || outcome.retryAfterMs > minIntervalMs + skewMs) return outcome
-    // Nothing polls later, and the sender may not come again: one callback waits, and its copies are sent away.
-    if (this.#waiting.has(approvalId)) return outcome
+  #process({ payload, ref }: PlausibleCallback): Promise<Outcome> {
+    const trigger = { approvalId: payload.id, via: 'callback', ref } as const
+    return this.#deps.pipeline
+      .process(trigger)
+      .then((outcome) => (outcome.kind === 'too-soon' ? this.#again(trigger, outcome) : outcome))
+  }
+
+  /** Nothing polls later, and the sender may not come again: one callback waits, and its copies are sent away. */
+  async #again(trigger: Trigger, tooSoon: Waiting): Promise<Outcome> {
+    const { pipeline, context } = this.#deps
+    const { approvalId, retryAfterMs } = tooSoon
+    const isWaitable = !context.life.isSwept && retryAfterMs <= context.confirm.minIntervalMs + skewMs
+    if (!isWaitable || this.#waiting.has(approvalId)) return tooSoon
     this.#waiting.add(approvalId)
     try {
       // A timer may fire a fraction of a millisecond early.
-      const waitMs = Math.ceil(outcome.retryAfterMs) + 1
-      await sleep(waitMs)
+      await sleep(Math.ceil(retryAfterMs) + 1)
       return await pipeline.process(trigger)
     } finally {
       this.#waiting.delete(approvalId)
     }
   }
 
-  /** The outcome, or that it is still to come where something else takes care of it. */
-  #acknowledge({ payload }: PlausibleCallback, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
-    const { isSwept, ackAfterMs, emit } = this.#deps
+  /** The outcome, or after `ackAfterMs` that it is still to come. */
+  #acknowledge(callback: PlausibleCallback, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
+    const { context } = this.#deps
     return new Promise((resolve) => {
-      let timer: NodeJS.Timeout | undefined
+      let isAnswered = false
+      const timer = setTimeout(() => {
+        isAnswered = true
+        resolve({ kind: 'running', approvalId: callback.payload.id })
+      }, context.callbacks.ackAfterMs).unref()
       // A host that does not take the work counts as one without `waitUntil`.
       const onRefused = (error: unknown): void => {
-        emit({ type: 'wait-until-failed', error })
-        if (!isSwept()) clearTimeout(timer)
+        context.emit({ type: 'wait-until-failed', error })
+        if (!context.life.isSwept) clearTimeout(timer)
       }
-      if (isSwept() || waitUntil !== undefined)
-        timer = setTimeout(() => resolve({ kind: 'running', approvalId: payload.id }), ackAfterMs).unref()
       if (waitUntil !== undefined) keepAlive(waitUntil, work, onRefused)
       // It cannot reject.
       void work.then((outcome) => {
         clearTimeout(timer)
-        resolve(outcome)
+        // Answered, but what the handler's end says of the callback is still worth reporting.
+        if (isAnswered) this.#report(callback, outcome)
+        else resolve(outcome)
       })
     })
   }
@@ -166,7 +163,7 @@ export class Endpoint {
     if (outcome.kind === 'unknown-approval') this.#early.set(id, true)
     if ('confirmed' in outcome && outcome.confirmed !== null) {
       const fields = contradictions(payload, outcome.confirmed)
-      if (fields.length > 0) this.#deps.emit({ type: 'mismatch', approvalId: id, fields })
+      if (fields.length > 0) this.#deps.context.emit({ type: 'mismatch', approvalId: id, fields })
     }
     return this.#respond(outcome, id)
   }
@@ -175,8 +172,8 @@ export class Endpoint {
   #respond(outcome: Outcome, approvalId: string | null): CallbackResponse {
     const { kind } = outcome
     if (kind === 'token-refused') this.#tokensRefused++
-    if (isRefusal(kind)) this.#deps.emit({ type: 'refused', reason: kind, approvalId })
-    return toResponse(outcome, { swept: this.#deps.isSwept() })
+    if (isRefusal(kind)) this.#deps.context.emit({ type: 'refused', reason: kind, approvalId })
+    return toResponse(outcome, { swept: this.#deps.context.life.isSwept })
   }
 }
 

@@ -39,7 +39,15 @@ export interface RequestParts {
 }
 
 /** A Web-standard request as a callback. */
-export function fromRequest(request: Request, { whole }: RequestParts = {}): Callback {
+export function fromRequest(request: Request, parts: RequestParts = {}): Callback {
+  const { whole = () => request.arrayBuffer() } = parts
+  // Some hosts make the stream only when it is asked for, at a price.
+  const unread = {
+    whole,
+    get stream() {
+      return request.body
+    },
+  }
   return {
     method: request.method,
     url: request.url,
@@ -47,22 +55,7 @@ export function fromRequest(request: Request, { whole }: RequestParts = {}): Cal
       const value = request.headers.get(name)
       return value === null ? [] : [value]
     },
-    body: request.bodyUsed ? { alreadyRead: true } : new UnreadBody(request, whole),
-  }
-}
-
-/** A body whose stream some hosts make only when it is asked for, at a price. */
-class UnreadBody {
-  readonly whole: () => Promise<ArrayBuffer>
-  readonly #request: Request
-
-  constructor(request: Request, whole: () => Promise<ArrayBuffer> = () => request.arrayBuffer()) {
-    this.whole = whole
-    this.#request = request
-  }
-
-  get stream(): ReadableStream<Uint8Array> | null {
-    return this.#request.body
+    body: request.bodyUsed ? { alreadyRead: true } : unread,
   }
 }
 

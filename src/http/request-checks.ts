@@ -44,14 +44,9 @@ export interface PlausibleCallback {
   readonly ref: string | undefined
 }
 
-/** The method alone: the one check that comes before load shedding. */
-export function checkMethod(callback: Callback): Refusal | null {
-  return callback.method === 'POST' ? null : { kind: 'method-not-allowed' }
-}
-
 /**
- * Everything that can be said of a callback without asking anybody: agent, token, content type and coding, length,
- * body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it. `onProven` is
+ * Everything that can be said of a callback without asking anybody: method, agent, token, content type and coding,
+ * length, body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it. `onProven` is
  * called before the body is read, where the token is valid.
  */
 export function checkRequest(
@@ -59,6 +54,7 @@ export function checkRequest(
   rules: RequestRules,
   onProven: () => void = () => {},
 ): PlausibleCallback | Refusal | Promise<PlausibleCallback | Refusal> {
+  if (callback.method !== 'POST') return { kind: 'method-not-allowed' }
   const agent = single(callback.header('user-agent'))
   if (agent === undefined || !rules.agents.has(agent)) {
     if (agent !== undefined) rules.onOtherAgent(agent)

@@ -39,14 +39,14 @@ export class Admission {
 
   /** Between the read and the write of a claim: takes what serving this approval needs, or says why there is none. */
   admit(approval: OpenApproval): Denial | null {
-    const { rulesFor, isClosing, client, onNoHandler, onNoKey } = this.#context
+    const { actions, fallback, life, client, onNoHandler, onNoKey } = this.#context
     const { approvalId } = this.#trigger
     const { action, assistant } = approval
-    if (isClosing()) return { outcome: { kind: 'closing' }, write: 'nothing' }
+    if (life.isClosing) return { outcome: { kind: 'closing' }, write: 'nothing' }
     // The lease ran out, in an outage of the store perhaps, and the handler goes on: not beside itself.
     if (this.#context.running.has(approvalId))
       return { outcome: { kind: 'in-progress', approvalId, retryAfterMs: fullRetryMs }, write: 'nothing' }
-    if (rulesFor(action) === null) {
+    if (!actions.has(action) && fallback === null) {
       onNoHandler(action, approvalId)
       return { outcome: { kind: 'no-handler', approvalId }, write: 'nothing' }
     }
@@ -76,16 +76,7 @@ export class Admission {
     this.#hasPollSlot = false
   }
 
-  /** Hands the handler's place over: the returned function gives it back, once. */
-  handOverSlot(): () => void {
-    let isHeld = this.#hasHandlerSlot
-    this.#hasHandlerSlot = false
-    return () => {
-      if (isHeld) this.#context.handlers.giveBack()
-      isHeld = false
-    }
-  }
-
+  /** Gives back what is left. */
   end(): void {
     this.endPoll()
     if (this.#hasHandlerSlot) this.#context.handlers.giveBack()

@@ -1,6 +1,7 @@
 import * as steps from '../approvals/approval.js'
 import { approvalKey, type OpenApproval, readApproval, reservationKey, type Step } from '../approvals/entry.js'
 import { parkUnheld } from '../approvals/operator.js'
+import type { Stepped } from '../approvals/records.js'
 import { addCandidate } from '../approvals/reservation.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
@@ -22,20 +23,28 @@ type Answer =
  * Takes the lease of an approval, in one read and one write, if this process can serve it. Otherwise what became of the
  * trigger.
  */
-export async function claim(
+export function claim(trigger: Trigger, admission: Admission, context: PipelineContext): Promise<Lease | Outcome> {
+  const { records } = context
+  const token = records.newToken()
+  const begun = records.begin(approvalKey(trigger.approvalId), (stored) =>
+    step(stored, token, trigger, admission, context),
+  )
+  return begun.then((stepped) => leaseOf(stepped, token, trigger, admission, context))
+}
+
+function leaseOf(
+  stepped: Stepped<Answer>,
+  token: string,
   trigger: Trigger,
   admission: Admission,
   context: PipelineContext,
-): Promise<Lease | Outcome> {
+): Lease | Outcome | Promise<Lease | Outcome> {
+  const { result } = stepped
   const { approvalId, ref } = trigger
-  const { records, emit } = context
-  const token = records.newToken()
-  const { result, held } = await records.begin(approvalKey(approvalId), (stored) =>
-    step(stored, token, trigger, admission, context),
-  )
+  const { emit } = context
   switch (result.kind) {
     case 'claimed':
-      return new Lease(approvalId, token, result.approval, held, context)
+      return new Lease(approvalId, token, result.approval, stepped, context)
     case 'denied':
       return result.denial.outcome
     case 'unknown':

@@ -2,7 +2,7 @@ import type { Records } from '../approvals/records.js'
 import type { Client } from '../cheqpoint/client-types.js'
 import type { Via } from '../model/decision.js'
 import { printable } from '../model/events.js'
-import type { ActionRules } from '../options/actions.js'
+import type { ActionRules, Handler } from '../options/actions.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
 import { onceEach } from '../util/once-each.js'
 import { Budget, Pauses, Slots, Turns } from './budget.js'
@@ -24,16 +24,29 @@ export interface Abortable {
 export interface ContextDeps {
   readonly records: Records
   readonly client: Pick<Client, 'get' | 'assistants'>
-  /** What is known of an action; `null` where this process has no handler for it. */
-  readonly rulesFor: (action: string) => ActionRules | null
-  /** Whether nothing new is claimed any more. */
-  readonly isClosing: () => boolean
-  /** Whether handlers must end, because the receiver drained for long enough. */
-  readonly isStopped: () => boolean
+  readonly actions: ReadonlyMap<string, Action>
+  /** What is done with an action that is not among them; `null` where this process leaves it to others. */
+  readonly fallback: Action | null
+}
+
+/** What is known of an action. Those who bring their own runner have no handler. */
+export interface Action extends ActionRules {
+  readonly handler?: Handler | undefined
+}
+
+/** What this process does at present. */
+export interface Life {
+  /** Nothing new is claimed any more. */
+  isClosing: boolean
+  /** Handlers must end, because the receiver drained for long enough. */
+  isStopped: boolean
+  /** Something finds decisions whose callback was lost, here or elsewhere. */
+  isSwept: boolean
 }
 
 /** What every step of the pipeline works with. State in it outlives a call, and belongs to this process. */
 export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
+  readonly life: Life
   /** By the clock's elapsed time. */
   readonly createdAt: number
   /** GETs that callbacks without a token may cause. */
@@ -63,6 +76,7 @@ export function createContext(options: ResolvedPipelineOptions, deps: ContextDep
   return {
     ...options,
     ...deps,
+    life: { isClosing: false, isStopped: false, isSwept: false },
     createdAt: clock.elapsed(),
     callbackBudget: new Budget(confirm.requestsPerSecond, clock),
     turns: new Turns(new Budget(polling.requestsPerSecond, clock), clock),

@@ -1,71 +1,75 @@
-import type { OpenApproval, Step } from '../approvals/entry.js'
-import type { HeldEntry } from '../approvals/held-entry.js'
+import { approvalKey, type OpenApproval, type Step } from '../approvals/entry.js'
 import * as steps from '../approvals/holder.js'
+import type { Stepped } from '../approvals/records.js'
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Completion, Stored } from '../stores/store.js'
 import type { JsonText } from '../util/json.js'
 import type { PipelineContext } from './context.js'
 
-type LeaseDeps = Pick<PipelineContext, 'clock' | 'runs' | 'retentionMs'>
+type LeaseContext = Pick<PipelineContext, 'records' | 'clock' | 'runs' | 'retentionMs'>
 
 /**
  * The right to work on one approval until the lease ends. Every write is fenced: `lost` means that another holder took
- * over, and nothing was written. Each may be sent again after a rejection.
+ * over, and nothing was written. Each may be sent again after a rejection. A holder goes on from the entry that it wrote
+ * last, and reads again only where that is not stored any more.
  */
 export class Lease {
   readonly approvalId: string
-  readonly #held: HeldEntry
+  readonly #key: string
   readonly #token: string
-  readonly #deps: LeaseDeps
-  #approval: OpenApproval
+  readonly #context: LeaseContext
+  /** As it was claimed, or recorded. */
+  approval: OpenApproval
+  /** What was read or written last, at the store's time of the last read. */
+  #stored: Stored
+  /** When that read was sent, by the clock's elapsed time. */
+  #sentAt: number
   #renewedAt: number
 
-  constructor(approvalId: string, token: string, approval: OpenApproval, held: HeldEntry, deps: LeaseDeps) {
+  constructor(
+    approvalId: string,
+    token: string,
+    approval: OpenApproval,
+    { stored, sentAt }: Pick<Stepped<unknown>, 'stored' | 'sentAt'>,
+    context: LeaseContext,
+  ) {
     this.approvalId = approvalId
+    this.#key = approvalKey(approvalId)
     this.#token = token
-    this.#held = held
-    this.#approval = approval
+    this.#context = context
+    this.approval = approval
+    this.#stored = stored
+    this.#sentAt = sentAt
     // Where the claim had landed before this read, what is left of its lease is less than a whole one.
-    const { now } = held.stored
-    const endsInMs = (approval.leaseEnd ?? now) - now
-    this.#renewedAt = Math.min(held.readAt, deps.clock.elapsed() + endsInMs - deps.runs.leaseMs)
-    this.#deps = deps
-  }
-
-  /** The approval as it was written last. */
-  get approval(): OpenApproval {
-    return this.#approval
+    const givenMs = (approval.leaseEnd ?? stored.now) - stored.now
+    this.#renewedAt = sentAt + Math.min(0, givenMs - context.runs.leaseMs)
   }
 
   /** Time since the approval was registered, by the store's clock. */
   get ageMs(): number {
-    return this.#held.stored.now - this.#approval.since
+    const { now } = this.#storedAt(this.#context.clock.elapsed())
+    return now - this.approval.since
   }
 
   /** How much of the lease is left, in milliseconds, at least. */
-  get leftMs(): number {
-    return this.#deps.runs.leaseMs - (this.#deps.clock.elapsed() - this.#renewedAt)
+  leftMs(elapsed: number = this.#context.clock.elapsed()): number {
+    return this.#context.runs.leaseMs - (elapsed - this.#renewedAt)
   }
 
-  async extend(): Promise<'extended' | 'lost'> {
-    const { clock, runs } = this.#deps
-    const sentAt = clock.elapsed()
-    const answer = await this.#change((stored) => steps.extend(stored, { token: this.#token, leaseMs: runs.leaseMs }))
-    if (answer === 'extended') this.#renewedAt = Math.max(this.#renewedAt, sentAt)
-    return answer
+  extend(): Promise<'extended' | 'lost'> {
+    const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs }
+    return this.#change((stored) => steps.extend(stored, command))
   }
 
   /** See `recordDecision` of the state machine. `false` where the lease was lost. */
-  async recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Promise<boolean> {
-    const { clock, runs } = this.#deps
-    const sentAt = clock.elapsed()
-    const command = { token: this.#token, leaseMs: runs.leaseMs, decision, countAttempt }
-    const answer = await this.#change((stored) => steps.recordDecision(stored, command))
-    if (answer.kind === 'lost') return false
-    this.#approval = answer.approval
-    this.#renewedAt = sentAt
-    return true
+  recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Promise<boolean> {
+    const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs, decision, countAttempt }
+    return this.#change((stored) => {
+      const { result, next } = steps.recordDecision(stored, command)
+      if (result.kind === 'recorded') this.approval = result.approval
+      return { result: result.kind === 'recorded', next }
+    })
   }
 
   release(dueInMs: number, notBeforeMs: number, giveAttemptBack = false): Promise<'released' | 'lost'> {
@@ -79,36 +83,66 @@ export class Lease {
   }
 
   complete(result: JsonText | null): Promise<'completed' | 'lost'> {
-    return this.#change((stored) => steps.complete(stored, this.#completion(result)))
+    const step = this.#completion(result)
+    return this.#change(step)
   }
 
   /** What the store says became of it: `open` where it is still this lease's. */
-  async check(): Promise<'completed' | 'open' | 'lost'> {
+  check(): Promise<'completed' | 'open' | 'lost'> {
+    const step = this.#completion(null)
     return this.#change((stored) => {
-      const completed = steps.complete(stored, this.#completion(null))
-      return { result: completed.next === undefined ? completed.result : ('open' as const) }
+      const { result, next } = step(stored)
+      return { result: next === undefined ? result : ('open' as const) }
     })
   }
 
   /** What a SQL store writes in the caller's transaction. The same write each time, until something else is stored. */
   transaction(result: JsonText | null): Pick<Completion, 'key' | 'step'> {
-    const complete = (stored: Stored): Step<'completed' | 'lost'> => steps.complete(stored, this.#completion(result))
-    const first = this.#held.prepare(complete)
-    const written = (prepared: typeof first): ReturnType<Completion['step']> => {
-      const { expected, entry, keepMs } = prepared
-      return expected === null || entry === null || keepMs === undefined ? null : { expected, entry, keepMs }
+    const step = this.#completion(result)
+    const prepare = (stored: Stored): ReturnType<Completion['step']> => {
+      const { next } = step(stored)
+      if (stored.entry === null || next?.keepMs === undefined) return null
+      return { expected: stored.entry.stamp, entry: this.#context.records.entryOf(next), keepMs: next.keepMs }
     }
+    const first = prepare(this.#storedAt(this.#context.clock.elapsed()))
     return {
-      key: this.#held.key,
-      step: (stored) => written(stored === undefined ? first : this.#held.prepare(complete, stored)),
+      key: this.#key,
+      step: (stored) => (stored === undefined ? first : prepare(stored)),
     }
   }
 
-  #completion(result: JsonText | null): Parameters<typeof steps.complete>[1] {
-    return { token: this.#token, result, keepMs: this.#deps.retentionMs }
+  #completion(result: JsonText | null): (stored: Stored) => Step<'completed' | 'lost'> {
+    const command = { token: this.#token, result, keepMs: this.#context.retentionMs }
+    return (stored) => steps.complete(stored, command)
   }
 
+  /**
+   * What is held, at the store's time as it is known here: counted from when the last read was sent, it is never
+   * behind, so that a lease never ends earlier in the store than its holder believes.
+   */
+  #storedAt(elapsed: number): Stored {
+    const { now, entry } = this.#stored
+    return { now: now + Math.ceil(elapsed - this.#sentAt), entry }
+  }
+
+  /** Takes a step from what is held, and where another writer was faster, from what is stored. */
   #change<Result>(step: (stored: Stored) => Step<Result>): Promise<Result> {
-    return this.#held.change(step)
+    const { clock, records } = this.#context
+    const startedAt = clock.elapsed()
+    const over = this.#storedAt(startedAt)
+    const { result, next } = step(over)
+    if (next === undefined) return Promise.resolve(result)
+    const entry = records.entryOf(next)
+    const take = (stepped: Stepped<Result>): Result => {
+      this.#stored = stepped.stored
+      this.#sentAt = stepped.sentAt
+      // Where the lease did not end with it, the write renewed it.
+      this.#renewedAt = Math.max(this.#renewedAt, startedAt)
+      return stepped.result
+    }
+    return records.write(this.#key, over, entry, next).then((isWritten) => {
+      if (!isWritten) return records.begin(this.#key, step).then(take)
+      return take({ result, stored: { now: this.#stored.now, entry }, sentAt: this.#sentAt })
+    })
   }
 }

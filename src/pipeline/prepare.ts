@@ -4,10 +4,10 @@ import type { Outcome } from '../model/outcome.js'
 import type { ActionRules } from '../options/actions.js'
 import { backoffMs } from '../util/backoff.js'
 import { readDate } from '../util/dates.js'
-import { type JsonObject, type JsonValue, readJson } from '../util/json.js'
+import { type JsonObject, type JsonText, type JsonValue, readJson } from '../util/json.js'
 import type { Admission } from './admission.js'
 import type { PipelineContext } from './context.js'
-import { effectiveDetails, validate } from './effective-details.js'
+import { type Effective, effectiveDetails, type Validated, validate } from './effective-details.js'
 import { giveBack, parkApproval } from './give-back.js'
 import type { Lease } from './lease.js'
 import { Claim, type Verified } from './verified-claim.js'
@@ -15,90 +15,102 @@ import { Claim, type Verified } from './verified-claim.js'
 /** How often a lease is renewed before a handler that would start late on it is given up. */
 const mostRenewals = 2
 
+type Prepared = Verified | Outcome
+
 /**
  * Makes the decision that the handler gets of what was recorded, or parks what must not run. A handler never starts with
- * less than two thirds of a lease left.
+ * less than two thirds of a lease left. Answers at once where no schema is asked and nothing is written.
  */
-export async function prepare(
-  lease: Lease,
-  admission: Admission,
-  context: PipelineContext,
-): Promise<Verified | Outcome> {
+export function prepare(lease: Lease, admission: Admission, context: PipelineContext): Prepared | Promise<Prepared> {
   const { approvalId, approval } = lease
-  const recorded = readRecorded(lease)
-  if (recorded === null) return parkApproval(lease, 'corrupt', [], context)
-  const { confirmed } = recorded
-  const rules = context.rulesFor(approval.action)
+  const confirmed = readConfirmed(approval.decision)
+  const original = readKept(approval.details)
+  const kept = readKept(approval.context)
+  if (confirmed === null || original === undefined || kept === undefined)
+    return parkApproval(lease, 'corrupt', [], context)
+  const rules = context.actions.get(approval.action) ?? context.fallback
   // A claim is only made where there are rules for its action.
   if (rules === null) return { kind: 'no-handler', approvalId }
-  const made = await makeDecision(lease, recorded, rules)
-  if (made.kind === 'schema-failed') return failAttempt(lease, confirmed, made.error, context)
-  if (made.kind === 'refused') {
-    const parked = await parkApproval(lease, made.reason, made.paths, context)
-    return made.isEdit ? { kind: 'edit-refused', approvalId, reason: made.reason, confirmed } : parked
-  }
-  if (!(await hasEnough(lease, context))) return { kind: 'in-progress', approvalId, retryAfterMs: context.runs.leaseMs }
-  return {
-    kind: 'ok',
-    claim: new Claim({ lease, confirmed, decision: made.decision, giveBackSlot: admission.handOverSlot() }, context),
-  }
-}
-
-interface Recorded {
-  readonly confirmed: ConfirmedDecision
-  readonly original: JsonValue
-  readonly context: JsonValue
-}
-
-/** What is kept, parsed; `null` where it is damaged. */
-function readRecorded({ approval }: Lease): Recorded | null {
-  const confirmed = readConfirmed(approval.decision)
-  if (confirmed === null) return null
-  try {
-    return { confirmed, original: readJson(approval.details), context: readJson(approval.context) }
-  } catch {
-    return null
-  }
-}
-
-type Made =
-  | { readonly kind: 'made'; readonly decision: Decision<unknown, unknown> }
-  | Readonly<{ kind: 'refused'; reason: RefusedReason; paths: readonly string[]; isEdit: boolean }>
-  | { readonly kind: 'schema-failed'; readonly error: unknown }
-
-type RefusedReason = 'edit-invalid' | 'edit-ambiguous' | 'edit-refused' | 'details-invalid' | 'context-invalid'
-
-async function makeDecision({ approvalId, approval }: Lease, recorded: Recorded, rules: ActionRules): Promise<Made> {
-  const { confirmed, original } = recorded
-  const { action } = approval
-  // A handler and a schema get copies of their own: what they do to one must not show in another.
-  const edit = (): JsonObject | null => structuredCloneOrNull(confirmed.modifiedDetails)
-  try {
-    const context = await validate(rules.context, recorded.context)
-    if (!context.ok) return { kind: 'refused', reason: 'context-invalid', paths: context.paths, isEdit: false }
-    // Spread last below: keys that follow a spread cost the engine a shape of its own each time.
-    const base = {
-      approvalId,
-      action,
-      originalDetails: readJson(approval.details),
-      modifiedDetails: edit(),
-      note: confirmed.note,
-      decidedAt: readDate(confirmed.decidedAt),
-      context: context.value,
-      via: confirmed.via,
+  const go = (checked: Checked): Prepared | Promise<Prepared> => {
+    if (!checked.ok) return refuse(lease, confirmed, checked, context)
+    const verify = (): Verified => {
+      const decision = decisionOf(lease, confirmed, checked)
+      return { kind: 'ok', claim: new Claim(lease, confirmed, decision, admission, context) }
     }
-    const { status } = confirmed
-    if (status !== 'approved') return { kind: 'made', decision: { status, ...base } }
-    const effective = await effectiveDetails(rules, original, edit())
-    if (effective.ok) {
+    if (lease.leftMs() >= enoughMs(context)) return verify()
+    const lost: Outcome = { kind: 'in-progress', approvalId, retryAfterMs: context.runs.leaseMs }
+    return renew(lease, context).then((isRenewed) => (isRenewed ? verify() : lost))
+  }
+  const checking = checkRules(rules, original, kept, confirmed)
+  if (!(checking instanceof Promise)) return go(checking)
+  return checking.then(go, (error: unknown) => failAttempt(lease, confirmed, error, context))
+}
+
+/** What the rules of the action make of details and context. */
+type Checked =
+  | {
+      readonly ok: true
+      readonly context: unknown
+      readonly details: unknown
+      readonly changedPaths: readonly string[]
+    }
+  | (
+      | Extract<Effective, { ok: false }>
+      | { readonly ok: false; readonly reason: 'context-invalid'; readonly paths: readonly string[] }
+    )
+
+/** Rejects where a schema throws or rejects. */
+function checkRules(
+  rules: ActionRules,
+  original: JsonValue,
+  kept: JsonValue,
+  { status, modifiedDetails }: ConfirmedDecision,
+): Checked | Promise<Checked> {
+  const judge = (checked: Validated): Checked | Promise<Checked> => {
+    if (!checked.ok) return { ok: false, reason: 'context-invalid', paths: checked.paths }
+    const { value } = checked
+    if (status !== 'approved') return { ok: true, context: value, details: null, changedPaths: [] }
+    const add = (effective: Effective): Checked => {
+      if (!effective.ok) return effective
       const { details, changedPaths } = effective
-      return { kind: 'made', decision: { status, details, changedPaths, ...base } }
+      return { ok: true, context: value, details, changedPaths }
     }
-    const { reason, paths } = effective
-    return { kind: 'refused', reason, paths, isEdit: confirmed.modifiedDetails !== null }
-  } catch (error) {
-    return { kind: 'schema-failed', error }
+    // A schema gets a copy of its own: what it does to one must not show in another.
+    const judging = effectiveDetails(rules, original, copyOf(modifiedDetails))
+    return judging instanceof Promise ? judging.then(add) : add(judging)
   }
+  const checking = validate(rules.context, kept)
+  return checking instanceof Promise ? checking.then(judge) : judge(checking)
+}
+
+function decisionOf(
+  { approvalId, approval }: Lease,
+  { status, modifiedDetails, note, decidedAt, via }: ConfirmedDecision,
+  { context, details, changedPaths }: Extract<Checked, { ok: true }>,
+): Decision<unknown, unknown> {
+  // Spread last below: keys that follow a spread cost the engine a shape of its own each time.
+  const base = {
+    approvalId,
+    action: approval.action,
+    originalDetails: readKept(approval.details),
+    modifiedDetails: copyOf(modifiedDetails),
+    note,
+    decidedAt: readDate(decidedAt),
+    context,
+    via,
+  }
+  return status === 'approved' ? { status, details, changedPaths, ...base } : { status, ...base }
+}
+
+async function refuse(
+  lease: Lease,
+  confirmed: ConfirmedDecision,
+  { reason, paths }: Extract<Checked, { ok: false }>,
+  context: PipelineContext,
+): Promise<Outcome> {
+  const parked = await parkApproval(lease, reason, paths, context)
+  const isEdit = reason !== 'context-invalid' && confirmed.modifiedDetails !== null
+  return isEdit ? { kind: 'edit-refused', approvalId: lease.approvalId, reason, confirmed } : parked
 }
 
 /** A schema that throws says nothing about the details: the attempt failed, and is repeated. */
@@ -124,9 +136,8 @@ async function failAttempt(
 }
 
 /** Renews a lease that confirming or a slow store used up. `false` where it was lost, or stays too short and is given back. */
-async function hasEnough(lease: Lease, context: PipelineContext): Promise<boolean> {
-  const enoughMs = (context.runs.leaseMs * 2) / 3
-  for (let renewals = 0; lease.leftMs < enoughMs; renewals++) {
+async function renew(lease: Lease, context: PipelineContext): Promise<boolean> {
+  for (let renewals = 0; lease.leftMs() < enoughMs(context); renewals++) {
     if (renewals === mostRenewals) {
       await giveBack(lease, { reason: 'lease-too-short', dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true }, context)
       return false
@@ -136,7 +147,21 @@ async function hasEnough(lease: Lease, context: PipelineContext): Promise<boolea
   return true
 }
 
-function structuredCloneOrNull(value: JsonObject | null): JsonObject | null {
+function enoughMs({ runs }: PipelineContext): number {
+  return (runs.leaseMs * 2) / 3
+}
+
+/** What is kept, parsed; `undefined` where it is damaged. */
+function readKept(text: JsonText): JsonValue | undefined {
+  try {
+    // JSON.parse yields nothing but JSON values.
+    return JSON.parse(text) as JsonValue
+  } catch {
+    return undefined
+  }
+}
+
+function copyOf(value: JsonObject | null): JsonObject | null {
   // A copy of a JSON object is one; by its text, which keeps keys such as __proto__.
   return value === null ? null : (readJson(JSON.stringify(value)) as JsonObject)
 }

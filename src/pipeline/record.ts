@@ -8,18 +8,19 @@ import type { Lease } from './lease.js'
  * Records the confirmed decision. Where there is a place for the handler the attempt is counted in the same write;
  * otherwise the approval is given back, due at once, and its next claim needs no API. `null`: the handler may start.
  */
-export async function record(
+export function record(
   lease: Lease,
   decision: ConfirmedDecision,
   admission: Admission,
-  { runs, emit, isStopped }: PipelineContext,
+  { runs, emit, life }: PipelineContext,
 ): Promise<Outcome | null> {
   const { approvalId } = lease
-  const mayStart = !isStopped() && admission.takeHandlerSlot()
-  if (!(await lease.recordDecision(decision, mayStart)))
-    return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
-  if (mayStart) return null
-  const reason = isStopped() ? 'closing' : 'no-free-slot'
-  emit({ type: 'released', approvalId, reason, dueInMs: 0, code: null })
-  return reason === 'closing' ? { kind: 'closing' } : { kind: 'no-free-slot', approvalId, retryAfterMs: 1_000 }
+  const mayStart = !life.isStopped && admission.takeHandlerSlot()
+  return lease.recordDecision(decision, mayStart).then((isHeld) => {
+    if (!isHeld) return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
+    if (mayStart) return null
+    const reason = life.isStopped ? 'closing' : 'no-free-slot'
+    emit({ type: 'released', approvalId, reason, dueInMs: 0, code: null })
+    return reason === 'closing' ? { kind: 'closing' } : { kind: 'no-free-slot', approvalId, retryAfterMs: 1_000 }
+  })
 }

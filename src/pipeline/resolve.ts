@@ -14,6 +14,7 @@ import type { Verified } from './verified-claim.js'
  */
 export async function resolve(trigger: Trigger, context: PipelineContext): Promise<Verified | Outcome> {
   const admission = new Admission(trigger, context)
+  let resolved: Verified | Outcome | undefined
   try {
     const lease = await claim(trigger, admission, context)
     if (!(lease instanceof Lease)) return lease
@@ -23,11 +24,14 @@ export async function resolve(trigger: Trigger, context: PipelineContext): Promi
       const left = await record(lease, decision, admission, context)
       if (left !== null) return left
     }
-    return await prepare(lease, admission, context)
+    const preparing = prepare(lease, admission, context)
+    resolved = preparing instanceof Promise ? await preparing : preparing
+    return resolved
   } catch (error) {
     context.emit({ type: 'store-failed', operation: 'resolve', error })
     return { kind: 'store-unavailable', error }
   } finally {
-    admission.end()
+    // A claim keeps its handler's place, and gives it back when it ends.
+    if (resolved?.kind !== 'ok') admission.end()
   }
 }

@@ -1,12 +1,16 @@
 import type { Run } from '../model/decision.js'
 import { isCheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
-import type { ParkReason } from '../model/park-reason.js'
 import type { Handler } from '../options/actions.js'
-import { completion } from '../stores/store.js'
+import { type Completion, completion } from '../stores/store.js'
+import type { JsonText } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
 import type { PipelineContext } from './context.js'
+import { type GiveBack, giveBack, parkApproval } from './give-back.js'
 import { type Claim, writeResult } from './verified-claim.js'
+
+/** How a decision is given back whose handler did not get to start, or to matter. */
+const closing = { reason: 'closing', dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true } as const
 
 /** The longest wait between two tries of a write that must not be given up. */
 const longestRetryMs = 5_000
@@ -15,109 +19,161 @@ const longestRetryMs = 5_000
  * Runs the handler under its claim, records the completion when it returns, and gives the decision back, or parks it,
  * when it throws. Never rejects.
  */
-export async function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
+export function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
   const { approvalId, attempt, fence, decision } = claim
   const { action, via } = decision
-  const { emit, clock, isStopped } = context
-  try {
-    if (isStopped()) {
-      // Confirmed while the receiver drained, and too late to start.
-      await giveUp(claim, 'closing', 0, context)
-      return { kind: 'closing' }
-    }
-    const startedAt = clock.elapsed()
-    emit({ type: 'run-started', approvalId, action, attempt, fence, via })
-    context.running.add(approvalId)
-    const ended = await settle(claim, handler, context).finally(() => context.running.delete(approvalId))
+  const { emit, clock, life, running } = context
+  // Confirmed while the receiver drained, and too late to start.
+  if (life.isStopped) return giveUp(claim, closing, context).then(() => ({ kind: 'closing' }))
+  const startedAt = clock.elapsed()
+  emit({ type: 'run-started', approvalId, action, attempt, fence, via })
+  running.add(approvalId)
+  const end = (ended: Ended): Promise<Outcome> => {
+    running.delete(approvalId)
     const durationMs = clock.elapsed() - startedAt
     // What a transaction did to the claim only the store knows, whatever the handler says.
-    if (claim.isTransactional) return await endTransaction(claim, ended, durationMs, context)
+    if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)
     reportEnd(claim, ended, durationMs, context)
-    return ended.kind === 'returned' ? await complete(claim, ended.value, context) : await fail(claim, context)
-  } finally {
-    claim.end()
+    return ended.kind === 'returned' ? complete(claim, ended.value, context) : fail(claim, context)
   }
+  const ending = start(claim, handler, context)
+  return ending instanceof Promise ? ending.then(end) : end(ending)
 }
 
 type Ended =
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw' | 'timed-out'; readonly error: unknown }
 
+/** Calls the handler. Only one that returns a promise is waited for. */
+function start(claim: Claim, handler: Handler, context: PipelineContext): Ended | Promise<Ended> {
+  try {
+    const value = handler(claim.decision, new HandlerRun(claim))
+    if (typeof Object(value).then !== 'function') return { kind: 'returned', value }
+    return settle(claim, Promise.resolve(value), context)
+  } catch (error) {
+    return { kind: 'threw', error }
+  }
+}
+
 /**
  * Waits for the handler. When its time is up, or the receiver stops, its signal aborts; it then has one lease to end by
  * itself. One that does not is given up, and reported should it finish after all.
  */
-function settle(claim: Claim, handler: Handler, { runs, emit }: PipelineContext): Promise<Ended> {
+function settle(claim: Claim, work: Promise<unknown>, { runs, emit }: PipelineContext): Promise<Ended> {
   const { decision, fence, approvalId } = claim
-  const handled = (async (): Promise<Ended> => {
-    try {
-      return { kind: 'returned', value: await handler(decision, runOf(claim)) }
-    } catch (error) {
-      return { kind: 'threw', error }
-    }
-  })()
   return new Promise((resolve) => {
     let grace: NodeJS.Timeout | undefined
-    const timeout = setTimeout(() => claim.abort(new Error('the run took longer than runs.timeoutMs')), runs.timeoutMs)
-    const onAbort = (): void => {
-      const error: unknown = claim.signal.reason
+    let isGivenUp = false
+    claim.onAbort = (error) => {
       // A run whose lease was lost goes on, unheard: its completion is refused.
       if (isCheqpointError(error, 'lease-lost')) return
       grace = setTimeout(() => {
-        void handled.then((late) => {
-          if (late.kind === 'returned')
-            emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
-        })
+        isGivenUp = true
         resolve({ kind: 'timed-out', error })
       }, runs.leaseMs).unref()
     }
-    timeout.unref()
-    claim.signal.addEventListener('abort', onAbort, { once: true })
-    // It cannot reject.
-    void handled.then((ended) => {
-      clearTimeout(timeout)
-      clearTimeout(grace)
-      claim.signal.removeEventListener('abort', onAbort)
-      resolve(ended)
-    })
+    work.then(
+      (value) => {
+        clearTimeout(grace)
+        if (isGivenUp) emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
+        else resolve({ kind: 'returned', value })
+      },
+      (error: unknown) => {
+        clearTimeout(grace)
+        resolve({ kind: 'threw', error })
+      },
+    )
   })
 }
 
-/** A plain object, so that `{ ...run }` keeps all of it. */
-function runOf(claim: Claim): Run {
-  const { attempt, fence, idempotencyKey, signal } = claim
-  const run = {
-    attempt,
-    fence,
-    idempotencyKey,
-    signal,
-    [completion]: (result: unknown) => claim.beginTransaction(result),
+/** What the handler is given. `{ ...run }` keeps all of it. */
+class HandlerRun implements Run {
+  readonly attempt: number
+  readonly fence: number
+  readonly idempotencyKey: string
+  declare readonly signal: AbortSignal
+  readonly #claim: Claim
+
+  constructor(claim: Claim) {
+    this.attempt = claim.attempt
+    this.fence = claim.fence
+    this.idempotencyKey = claim.idempotencyKey
+    this.#claim = claim
+    Object.defineProperty(this, 'signal', HandlerRun.#signal)
+    const complete = (result: unknown): Completion => claim.transaction(result)
+    Object.defineProperty(this, completion, { value: complete, enumerable: true })
   }
-  return run
+
+  /** Made when it is asked for. One description for all, or each run would get a shape of its own. */
+  static readonly #signal = {
+    enumerable: true,
+    get(this: HandlerRun): AbortSignal {
+      return this.#claim.signal
+    },
+  }
 }
 
-async function complete(claim: Claim, value: unknown, context: PipelineContext): Promise<Outcome> {
-  const { emit } = context
-  const { approvalId, decision, fence, confirmed } = claim
-  const { action } = decision
+function complete(claim: Claim, value: unknown, context: PipelineContext): Promise<Outcome> {
+  const { approvalId, decision, confirmed } = claim
   const result = writeResult(value)
-  if (result === undefined) emit({ type: 'result-dropped', approvalId, action })
-  const answer = await persist(() => claim.completeWith(result ?? null), 'complete', context)
-  if (answer === 'lost') emit({ type: 'completed-after-takeover', approvalId, action, fence })
-  if (answer === 'completed') reportCompleted(claim, context)
-  return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
+  if (result === undefined) context.emit({ type: 'result-dropped', approvalId, action: decision.action })
+  return writeCompletion(claim, result ?? null, 100, context).then(() => ({
+    kind: 'handled',
+    approvalId,
+    status: confirmed.status,
+    confirmed,
+  }))
+}
+
+/** Repeats the write until the store accepts or refuses it; gives up only when the receiver stops. */
+function writeCompletion(
+  claim: Claim,
+  result: JsonText | null,
+  waitMs: number,
+  context: PipelineContext,
+): Promise<void> {
+  const { emit, life } = context
+  const { approvalId, decision, fence, lease } = claim
+  return lease.complete(result).then(
+    (answer) => {
+      if (answer === 'completed') reportCompleted(claim, context)
+      else emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
+    },
+    async (error) => {
+      emit({ type: 'store-failed', operation: 'complete', error })
+      if (life.isStopped) return
+      await sleep(waitMs)
+      return writeCompletion(claim, result, Math.min(waitMs * 2, longestRetryMs), context)
+    },
+  )
 }
 
 /** Ends the claim of a run that failed. */
 async function fail(claim: Claim, context: PipelineContext): Promise<Outcome> {
   const { approvalId, attempt, confirmed } = claim
-  const { guarantee, runs, isStopped } = context
-  const waitMs = isStopped() ? 0 : claim.backoffMs()
-  if (guarantee === 'at-most-once') await park(claim, 'handler-failed', context)
-  else if (isStopped()) await giveUp(claim, 'closing', 0, context)
-  else if (attempt >= runs.maxAttempts) await park(claim, 'too-many-attempts', context)
-  else await giveUp(claim, 'handler-failed', waitMs, context)
+  const { guarantee, runs, life } = context
+  const { isStopped } = life
+  const waitMs = isStopped ? 0 : claim.backoffMs()
+  if (guarantee === 'at-most-once') await giveUp(claim, 'handler-failed', context)
+  else if (isStopped) await giveUp(claim, closing, context)
+  else if (attempt >= runs.maxAttempts) await giveUp(claim, 'too-many-attempts', context)
+  else await giveUp(claim, { reason: 'handler-failed', dueInMs: waitMs, notBeforeMs: waitMs }, context)
   return { kind: 'handler-failed', approvalId, confirmed, retryAfterMs: waitMs }
+}
+
+/** Parks the decision for this reason, or gives it back. */
+async function giveUp(
+  { lease }: Claim,
+  how: GiveBack | 'handler-failed' | 'too-many-attempts',
+  context: PipelineContext,
+): Promise<void> {
+  try {
+    if (typeof how === 'string') await parkApproval(lease, how, [], context)
+    else await giveBack(lease, how, context)
+  } catch (error) {
+    // The lease runs out by itself, and the approval is due then.
+    context.emit({ type: 'store-failed', operation: typeof how === 'string' ? 'park' : 'release', error })
+  }
 }
 
 /**
@@ -131,18 +187,18 @@ async function endTransaction(
   durationMs: number,
   context: PipelineContext,
 ): Promise<Outcome> {
-  const { approvalId, confirmed } = claim
+  const { approvalId, confirmed, lease } = claim
   const { emit, runs } = context
   for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
     try {
-      const state = await claim.checkTransaction()
+      const state = await lease.check()
       if (state !== 'open') {
         reportEnd(claim, ended, durationMs, context)
         if (state === 'completed') reportCompleted(claim, context)
         return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
       }
       const failed = await fail(claim, context)
-      if ((await claim.checkTransaction()) !== 'completed') {
+      if ((await lease.check()) !== 'completed') {
         const error = new Error('the handler called completeIn, and its transaction was not committed')
         reportEnd(claim, ended.kind === 'returned' ? { kind: 'threw', error } : ended, durationMs, context)
         return failed
@@ -150,7 +206,7 @@ async function endTransaction(
     } catch (error) {
       emit({ type: 'store-failed', operation: 'complete', error })
     }
-    if (claim.leftMs <= waitMs) return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
+    if (lease.leftMs() <= waitMs) return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
     await sleep(waitMs)
   }
 }
@@ -167,48 +223,4 @@ function reportEnd(claim: Claim, ended: Ended, durationMs: number, { emit }: Pip
 
 function reportCompleted({ approvalId, decision, confirmed }: Claim, { emit }: PipelineContext): void {
   emit({ type: 'completed', approvalId, action: decision.action, status: confirmed.status, via: decision.via })
-}
-
-async function park(claim: Claim, reason: ParkReason, { emit }: PipelineContext): Promise<void> {
-  const { approvalId, decision } = claim
-  try {
-    if ((await claim.park(reason)) === 'lost') return
-    emit({ type: 'parked', approvalId, action: decision.action, reason, paths: [] })
-  } catch (error) {
-    // The lease runs out by itself, and the approval is due then.
-    emit({ type: 'store-failed', operation: 'park', error })
-  }
-}
-
-async function giveUp(
-  claim: Claim,
-  reason: 'closing' | 'handler-failed',
-  waitMs: number,
-  { emit }: PipelineContext,
-): Promise<void> {
-  const { approvalId } = claim
-  try {
-    if ((await claim.release({ waitMs, giveAttemptBack: reason === 'closing' })) === 'lost') return
-    emit({ type: 'released', approvalId, reason, dueInMs: waitMs, code: null })
-  } catch (error) {
-    // The lease runs out by itself, and the approval is due then.
-    emit({ type: 'store-failed', operation: 'release', error })
-  }
-}
-
-/** Repeats a write until the store accepts or refuses it; gives up only when the receiver stops. */
-async function persist<Value>(
-  write: () => Promise<Value>,
-  operation: string,
-  { emit, isStopped }: PipelineContext,
-): Promise<Value | null> {
-  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
-    try {
-      return await write()
-    } catch (error) {
-      emit({ type: 'store-failed', operation, error })
-      if (isStopped()) return null
-      await sleep(waitMs)
-    }
-  }
 }

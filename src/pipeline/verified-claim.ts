@@ -6,9 +6,9 @@ import type { ParkReason } from '../model/park-reason.js'
 import { type Completion, completion } from '../stores/store.js'
 import { backoffMs } from '../util/backoff.js'
 import type { JsonText } from '../util/json.js'
+import type { Admission } from './admission.js'
 import type { PipelineContext } from './context.js'
 import type { Lease } from './lease.js'
-import { LeaseRenewal } from './lease-renewal.js'
 
 /** What a handler returned may be no longer than this, as JSON. */
 export const maxResultBytes = 16_384
@@ -25,13 +25,6 @@ export interface ClaimReleaseOptions {
   readonly waitMs?: number | undefined
   /** This attempt is not counted, because it did not get to matter. Default `false`. */
   readonly giveAttemptBack?: boolean | undefined
-}
-
-export interface ClaimParts {
-  readonly lease: Lease
-  readonly decision: Decision<unknown, unknown>
-  readonly confirmed: ConfirmedDecision
-  readonly giveBackSlot: () => void
 }
 
 /**
@@ -51,18 +44,31 @@ export class Claim<Details = unknown, Context = unknown> {
   readonly fence: number
   /** `cheqpoint:<approvalId>`, the same on every attempt. Pass it to whatever you call. */
   readonly idempotencyKey: string
-  /** Aborts when the lease is lost, the claim takes longer than `runs.timeoutMs`, or the receiver closes. */
-  readonly signal: AbortSignal
-  readonly #controller = new AbortController()
-  readonly #lease: Lease
-  readonly #renewal: LeaseRenewal
+  /** @internal */
+  readonly lease: Lease
+  /** Called once, when the claim aborts. @internal */
+  onAbort: (reason: Error) => void = () => {}
+  readonly #admission: Admission
   readonly #context: PipelineContext
-  readonly #giveBackSlot: () => void
-  /** Listeners of the signal run in the async context that the claim was made in. */
-  readonly #ownContext = new AsyncResource('cheqpoint-callback claim')
+  #aborted: Error | undefined
+  #signal: { readonly controller: AbortController; readonly resource: AsyncResource } | undefined
   #isTransactional = false
+  #timer: NodeJS.Timeout | undefined
+  /** When the claim takes too long, by the clock's elapsed time; and after that, when it is given up. */
+  #overAt: number
+  #renewing: Promise<void> | undefined
+  /** The last renewal was not answered, or failed. */
+  #hasFailed = false
+  #isTimedOut = false
+  #isOver = false
 
-  constructor({ lease, decision, confirmed, giveBackSlot }: ClaimParts, context: PipelineContext) {
+  constructor(
+    lease: Lease,
+    confirmed: ConfirmedDecision,
+    decision: Decision<unknown, unknown>,
+    admission: Admission,
+    context: PipelineContext,
+  ) {
     const { approval, approvalId } = lease
     this.approvalId = approvalId
     // The schemas of the action have checked it, and the caller names their types.
@@ -71,24 +77,27 @@ export class Claim<Details = unknown, Context = unknown> {
     this.attempt = approval.attempts
     this.fence = approval.fence
     this.idempotencyKey = `cheqpoint:${approvalId}`
-    this.signal = this.#controller.signal
-    this.#lease = lease
+    this.lease = lease
+    this.#admission = admission
     this.#context = context
-    this.#giveBackSlot = giveBackSlot
-    const onLost = (): void => this.#loseLease()
-    const onEnd = (isOver: boolean): void => {
-      this.abort(new Error('the run took longer than runs.timeoutMs'))
-      if (isOver) this.end()
-    }
-    this.#renewal = new LeaseRenewal(lease, { onLost, onEnd }, context)
-    // Hidden from those who print or copy a claim.
-    Object.defineProperty(this, completion, { value: (result: unknown) => this.beginTransaction(result) })
+    const now = context.clock.elapsed()
+    this.#overAt = now + context.runs.timeoutMs
+    this.#schedule(now)
     context.claims.add(this)
   }
 
-  /** How much of the lease is left, in milliseconds. */
-  get leftMs(): number {
-    return this.#lease.leftMs
+  /**
+   * Aborts when the lease is lost, the claim takes longer than `runs.timeoutMs`, or the receiver closes. Its listeners
+   * run in the async context of those who asked for it first.
+   */
+  get signal(): AbortSignal {
+    // Most handlers never ask.
+    if (this.#signal === undefined) {
+      const controller = new AbortController()
+      this.#signal = { controller, resource: new AsyncResource('cheqpoint-callback claim') }
+      if (this.#aborted !== undefined) controller.abort(this.#aborted)
+    }
+    return this.#signal.controller.signal
   }
 
   /** Whether a SQL store was asked to complete this claim inside a transaction. */
@@ -98,12 +107,15 @@ export class Claim<Details = unknown, Context = unknown> {
 
   /** Aborts {@link signal} for this reason. Writes nothing. */
   abort(reason: Error): void {
-    this.#ownContext.runInAsyncScope(() => this.#controller.abort(reason))
+    if (this.#aborted !== undefined) return
+    this.#aborted = reason
+    this.onAbort(reason)
+    this.#signal?.resource.runInAsyncScope(() => this.#signal?.controller.abort(reason))
   }
 
   /** Moves the end of the lease to a whole lease from now; the claim does so by itself too. */
   async extend(): Promise<'extended' | 'lost'> {
-    const answer = await this.#lease.extend()
+    const answer = await this.lease.extend()
     if (answer === 'lost') this.#loseLease()
     return answer
   }
@@ -113,16 +125,7 @@ export class Claim<Details = unknown, Context = unknown> {
    * Rejects with `not-json` for one that cannot be kept, and as the store does.
    */
   async complete(result?: unknown): Promise<'completed' | 'lost'> {
-    const text = writeResult(result)
-    if (text === undefined) throw notKept()
-    return this.completeWith(text)
-  }
-
-  /** Completes with a result that is JSON text already. */
-  async completeWith(result: JsonText | null): Promise<'completed' | 'lost'> {
-    const answer = await this.#lease.complete(result)
-    this.end()
-    return answer
+    return this.#endWith(await this.lease.complete(demandResult(result)))
   }
 
   /** A fresh wait for {@link release}, by the number of attempts. */
@@ -133,42 +136,92 @@ export class Claim<Details = unknown, Context = unknown> {
   /** Gives the decision back, to run again later. */
   async release(options: ClaimReleaseOptions = {}): Promise<'released' | 'lost'> {
     const { waitMs = this.backoffMs(), giveAttemptBack = false } = options
-    const answer = await this.#lease.release(waitMs, waitMs, giveAttemptBack)
-    this.end()
-    return answer
+    return this.#endWith(await this.lease.release(waitMs, waitMs, giveAttemptBack))
   }
 
   /** Leaves the decision to a person. `paths` are JSON Pointers of what was wrong. */
   async park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
-    const answer = await this.#lease.park(reason, paths)
-    this.end()
-    return answer
-  }
-
-  /** What the store says became of a claim that a transaction may have completed. */
-  checkTransaction(): Promise<'completed' | 'open' | 'lost'> {
-    return this.#lease.check()
+    return this.#endWith(await this.lease.park(reason, paths))
   }
 
   /** Stops the renewals and gives the handler's place back. Writes nothing. */
   end(): void {
-    this.#renewal.stop()
-    this.#giveBackSlot()
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    this.#admission.end()
     this.#context.claims.delete(this)
   }
 
-  /** For SQL stores, which find it under the name `completion`: completes this claim inside the caller's transaction. */
-  beginTransaction(result: unknown): Completion {
-    const text = writeResult(result)
-    if (text === undefined) throw notKept()
+  /** Completes this claim inside the caller's transaction. @internal */
+  transaction(result: unknown): Completion {
+    const { key, step } = this.lease.transaction(demandResult(result))
     this.#isTransactional = true
-    const { key, step } = this.#lease.transaction(text)
-    return { key, step, settle: () => this.#renewal.settle() }
+    const settle = async (): Promise<void> => {
+      this.#isOver = true
+      clearTimeout(this.#timer)
+      await this.#renewing
+    }
+    return { key, step, settle }
+  }
+
+  static {
+    // Where SQL stores find it, hidden from those who print or copy a claim.
+    const value = function (this: Claim, result: unknown): Completion {
+      return this.transaction(result)
+    }
+    Object.defineProperty(Claim.prototype, completion, { value })
+  }
+
+  #endWith<Answer>(answer: Answer): Answer {
+    this.end()
+    return answer
+  }
+
+  /** Waits until the lease is to be renewed, which is every third of it, or until the claim takes too long. */
+  #schedule(now: number): void {
+    const thirdMs = this.#context.runs.leaseMs / 3
+    const leftMs = this.lease.leftMs(now)
+    // Where renewals fail, the very end of the lease must be noticed.
+    const renewInMs = leftMs > 0 ? Math.min(leftMs, thirdMs) : thirdMs
+    const overInMs = Math.max(0, this.#overAt - now)
+    const next = overInMs <= renewInMs ? (): void => this.#timeOut() : (): void => this.#renew()
+    this.#timer = setTimeout(next, Math.min(overInMs, renewInMs)).unref()
+  }
+
+  /** What hangs is told so, and has one lease to end by itself. */
+  #timeOut(): void {
+    if (this.#isTimedOut) this.end()
+    this.#isTimedOut = true
+    this.#overAt += this.#context.runs.leaseMs
+    this.abort(new Error('the run took longer than runs.timeoutMs'))
+    if (!this.#isOver) this.#schedule(this.#context.clock.elapsed())
+  }
+
+  #renew(): void {
+    const now = this.#context.clock.elapsed()
+    this.#schedule(now)
+    // A store that does not answer must not keep the run from learning that its time is over.
+    if (this.lease.leftMs(now) <= 0 && (this.#hasFailed || this.#renewing !== undefined)) this.#loseLease()
+    else this.#renewing ??= this.#extend()
+  }
+
+  async #extend(): Promise<void> {
+    try {
+      const answer = await this.lease.extend()
+      this.#hasFailed = false
+      if (answer === 'lost' && !this.#isOver) this.#loseLease()
+    } catch (error) {
+      this.#hasFailed = true
+      this.#context.emit({ type: 'store-failed', operation: 'extend', error })
+      if (this.lease.leftMs() <= 0 && !this.#isOver) this.#loseLease()
+    } finally {
+      this.#renewing = undefined
+    }
   }
 
   #loseLease(): void {
-    const { approvalId, decision, fence, signal } = this
-    if (signal.aborted) return
+    if (this.#aborted !== undefined) return
+    const { approvalId, decision, fence } = this
     this.end()
     this.abort(new CheqpointError('lease-lost', 'the lease was lost', { approvalId }))
     this.#context.emit({ type: 'lease-lost', approvalId, action: decision.action, fence })
@@ -186,6 +239,8 @@ export function writeResult(value: unknown): JsonText | null | undefined {
   }
 }
 
-function notKept(): CheqpointError {
-  return new CheqpointError('not-json', `a result must be JSON of at most ${maxResultBytes} bytes`)
+function demandResult(value: unknown): JsonText | null {
+  const text = writeResult(value)
+  if (text !== undefined) return text
+  throw new CheqpointError('not-json', `a result must be JSON of at most ${maxResultBytes} bytes`)
 }

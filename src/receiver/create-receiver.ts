@@ -23,7 +23,6 @@ import { type RequestLimits, trackedNames } from '../submit/tracked-request.js'
 import { CompletionWaits } from '../submit/wait.js'
 import { Sweeper } from '../sweep/sweeper.js'
 import { longestTimer } from '../util/clock.js'
-import { onceEach } from '../util/once-each.js'
 import { within } from '../util/within.js'
 import { checkOnce } from './check-once.js'
 import { readReceiverOptions } from './read-receiver-options.js'
@@ -52,7 +51,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   options: ReceiverOptions<Details, Context>,
 ): TypedReceiver<Details, Context> {
   const resolved = readReceiverOptions(options)
-  const { clock, random, confirm, callbacks, sweep, urls, callbackTokens, actions, fallback } = resolved
+  const { clock, random, confirm, sweep, urls, callbackTokens, actions, fallback } = resolved
   const client = createClient({
     apiKey: options.apiKey,
     apiKeys: options.apiKeys,
@@ -67,39 +66,34 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   })
   const isId = idMatcher(options.idPattern)
   let closing: Promise<void> | undefined
-  let isStopped = false
-  const isClosing = (): boolean => closing !== undefined
 
   const emit: EventListener = (event) => {
     resolved.emit(event)
     if (event.type === 'completed' || event.type === 'parked') waits.notify(event.approvalId)
   }
   const records = new Records({ store: resolved.store, clock, random })
-  const rulesFor = (action: string) => actions.get(action) ?? (fallback === null ? null : {})
-  const context = createContext(
-    { ...resolved, emit },
-    { records, client, rulesFor, isClosing, isStopped: () => isStopped },
-  )
-  const pipeline = new Pipeline(context, (action) => actions.get(action)?.handler ?? fallback)
+  const others = fallback === null ? null : { handler: fallback }
+  const context = createContext({ ...resolved, emit }, { records, client, actions, fallback: others })
+  const { life } = context
+  life.isSwept = sweep === 'elsewhere'
+  const pipeline = new Pipeline(context)
   const sweeper = new Sweeper({
     context,
     pipeline,
     settleReservation: (ref) => settleReservation(ref, { context, submitTimeoutMs: resolved.submitTimeoutMs }),
   })
-  const isSwept = (): boolean => sweep === 'elsewhere' || sweeper.running
-  const waits = new CompletionWaits(context, pipeline, isSwept)
+  const waits = new CompletionWaits(context, pipeline)
   const ready = checkOnce(records, emit)
-  const onNotSweeping = onceEach(1, () => emit({ type: 'not-sweeping' }))
+  let isNoticed = false
   const noticeNoSweep = (): void => {
-    if (!isSwept()) onNotSweeping('')
+    if (!life.isSwept && !isNoticed) emit({ type: 'not-sweeping' })
+    isNoticed ||= !life.isSwept
   }
   const needsToken = callbackTokens === 'required'
   const readRef = urls === null || callbackTokens === 'off' ? undefined : urls.read
   const endpoint = new Endpoint({
-    ...{ pipeline, emit, clock, isClosing, isSwept, ready, minIntervalMs: confirm.minIntervalMs },
+    ...{ context, pipeline, ready },
     rules: requestRules(resolved, isId, { readRef, needsToken }),
-    maxInFlight: callbacks.maxInFlight,
-    ackAfterMs: callbacks.ackAfterMs,
   })
   const limits = (): RequestLimits => ({
     assistants: client.assistants,
@@ -117,7 +111,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
   }
   const demandOpen = (): void => {
-    if (isClosing()) throw new CheqpointError('receiver-closed', 'the receiver was closed')
+    if (life.isClosing) throw new CheqpointError('receiver-closed', 'the receiver was closed')
   }
   const usable = async (): Promise<void> => {
     demandOpen()
@@ -126,7 +120,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   }
 
   return {
-    async handle(callback, handleOptions) {
+    handle(callback, handleOptions) {
       noticeNoSweep()
       return endpoint.handle(callback, handleOptions)
     },
@@ -230,6 +224,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   }
 
   async function close(drainMs: number): Promise<void> {
+    life.isClosing = true
     waits.close()
     // What hangs, a store or the API, must not hold this up.
     const drained = sweeper.stop().then(async () => {
@@ -237,7 +232,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       await pipeline.idle()
     })
     await within(drained, drainMs)
-    isStopped = true
+    life.isStopped = true
     for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
     await within(pipeline.idle(), abortGraceMs)
     void client.close() // it resolves once its exchanges are over, and rejects with none

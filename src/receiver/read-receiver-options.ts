@@ -71,7 +71,7 @@ export function readReceiverOptions<Details, Context>(
     ...readHandlers(options.onDecision, all['actions']),
     sweep,
     store,
-    ...readCallbackUrl(options, () => pipeline.clock.now()),
+    ...readCallbackUrl(options, pipeline.clock.now.bind(pipeline.clock)),
     submitTimeoutMs: number(options.submitTimeoutMs, 'submitTimeoutMs', 15_000, 1, longestTimer),
     expiresAfterMs: number(options.expiresAfterMs, 'expiresAfterMs', 7 * day, 1_000, 400 * day),
   }

@@ -3,14 +3,7 @@ import { Records } from '../approvals/records.js'
 import type { Client } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
 import { fromIncoming, fromRequest, isRequest } from '../http/hosts.js'
-import {
-  type Callback,
-  checkMethod,
-  checkRequest,
-  isCallback,
-  type RequestRules,
-  requestRules,
-} from '../http/request-checks.js'
+import { type Callback, checkRequest, isCallback, type RequestRules, requestRules } from '../http/request-checks.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import { type ActionRules, readActionRules } from '../options/actions.js'
@@ -95,10 +88,7 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
   options: VerifyOptions<Actions>,
 ): Promise<VerifiedDecision<Actions> | Outcome> {
   const { context, rules } = prepare(options)
-  const callback = toCallback(input)
-  const refused = checkMethod(callback)
-  if (refused !== null) return refused
-  const plausible = await checkRequest(callback, rules)
+  const plausible = await checkRequest(toCallback(input), rules)
   if (plausible.kind !== 'plausible') return plausible
   const { payload, ref } = plausible
   // The rules of the action made the decision what its schemas say.
@@ -145,9 +135,8 @@ function prepare(options: VerifyOptions): Prepared {
   const context = createContext(resolved, {
     records: new Records({ store, clock, random }),
     client: readClient(options.client),
-    rulesFor: (action) => actions.get(action) ?? {},
-    isClosing: () => false,
-    isStopped: () => false,
+    actions,
+    fallback: {},
   })
   const { callbackSecret: secret } = options
   const readRef = secret === undefined ? undefined : readTokens(secret, () => clock.now())

@@ -73,7 +73,7 @@ export class Submitter {
     const { action, details } = request
     const startedAt = context.clock.elapsed()
     const tracked = writeRequest({ action, details, context: kept, expiresAt, assistant, ref }, limits())
-    const rules = context.rulesFor(action)
+    const rules = context.actions.get(action) ?? context.fallback
     if (rules === null) {
       const fix = 'give it an entry in actions, or give onDecision'
       throw new CheqpointError('argument-invalid', `no handler is configured for action '${action}'; ${fix}`)

@@ -33,17 +33,15 @@ const batch = 64
 export class CompletionWaits {
   readonly #context: PipelineContext
   readonly #pipeline: Pick<Pipeline, 'process'>
-  readonly #isSwept: () => boolean
   readonly #waiting = new Map<string, Set<End>>()
   /** Approvals that a wait began for, and that were not read since. */
   readonly #fresh = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(context: PipelineContext, pipeline: Pick<Pipeline, 'process'>, isSwept: () => boolean) {
+  constructor(context: PipelineContext, pipeline: Pick<Pipeline, 'process'>) {
     this.#context = context
     this.#pipeline = pipeline
-    this.#isSwept = isSwept
   }
 
   /** See `Receiver.wait`. */
@@ -71,7 +69,7 @@ export class CompletionWaits {
 
   /** A completion happened in this process. */
   notify(approvalId: string): void {
-    void this.#read(approvalId) // it cannot reject
+    if (this.#waiting.has(approvalId)) void this.#read(approvalId) // it cannot reject
   }
 
   /** Rejects every wait, now and from now on. */
@@ -125,7 +123,7 @@ export class CompletionWaits {
     const found = await readKnown(this.#context, approvalId, 'wait')
     if (found === null) return
     // Nothing else polls, so the wait does. Not awaited, or one slow handler would hold up all the others.
-    if (found.isDue && !this.#isSwept()) void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
+    if (found.isDue && !this.#context.life.isSwept) void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
     const result = readResult(approvalId, found.kept)
     if (result !== null) for (const end of waiters) end(result)
   }

@@ -5,7 +5,7 @@ import { jitter } from '../util/backoff.js'
 
 export interface SweepDeps {
   readonly context: PipelineContext
-  readonly pipeline: Pick<Pipeline, 'begin'>
+  readonly pipeline: Pick<Pipeline, 'process'>
   /** Takes care of a reference that is due. */
   readonly settleReservation: (ref: string) => Promise<void>
 }
@@ -33,10 +33,12 @@ const yieldMs = 1_000
 /** Keys under way up to their handler, and how those that ended did so. */
 export class Round {
   readonly #deps: SweepDeps
-  readonly #onRoom: () => void
-  readonly #resolving = new Set<Promise<void>>()
-  readonly #running = new Set<Promise<void>>()
   readonly #awaitingTurns: Set<string> | null
+  /** Called when a key has ended, or its handler begun. */
+  #onChange: () => void
+  #size = 0
+  /** Of these, how many are at their handler. */
+  #running = 0
   #deferred = 0
   /** The last key needed a handler, and every one was at work. */
   #wasFull = false
@@ -46,15 +48,15 @@ export class Round {
   #ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
 
   /** `awaitingTurns` gets the approvals that found no token of the budget, until they are taken again. */
-  constructor(deps: SweepDeps, onRoom: () => void = () => {}, awaitingTurns: Set<string> | null = null) {
+  constructor(deps: SweepDeps, onChange: () => void = () => {}, awaitingTurns: Set<string> | null = null) {
     this.#deps = deps
-    this.#onRoom = onRoom
+    this.#onChange = onChange
     this.#awaitingTurns = awaitingTurns
   }
 
   /** Keys under way, handlers included. */
   get size(): number {
-    return this.#resolving.size + this.#running.size
+    return this.#size
   }
 
   /** Whether this process could serve another key. */
@@ -76,7 +78,7 @@ export class Round {
     const wanted = Math.min(this.#places, most)
     const { keys, nextDueInMs } = await records.takeDue(wanted, jitter(hideMs, random))
     this.#wasBacklog = keys.length === wanted
-    for (const key of keys) this.#begin(key)
+    for (const key of keys) void this.#process(key) // it cannot reject
     return { count: keys.length, nextDueInMs }
   }
 
@@ -87,19 +89,17 @@ export class Round {
   get #places(): number {
     const { polls, handlers, polling, clock } = this.#deps.context
     if (clock.elapsed() < this.#yieldsUntil) return 0
-    const places = Math.min(batch, polls.free, polling.concurrency - this.#resolving.size)
+    const resolving = this.#size - this.#running
+    const places = Math.min(batch, polls.free, polling.concurrency - resolving)
     if (!handlers.isFull) return Math.min(places, Math.max(handlers.free, 1))
-    return this.#wasFull ? 0 : Math.min(places, 1 - this.#resolving.size)
+    return this.#wasFull ? 0 : Math.min(places, 1 - resolving)
   }
 
   /** Resolves once one of the keys under way has ended, or its handler begun. */
-  async next(): Promise<void> {
-    await Promise.race([...this.#resolving, ...this.#running])
-  }
-
-  /** Resolves once no key is under way. */
-  async idle(): Promise<void> {
-    while (this.size > 0) await Promise.all([...this.#resolving, ...this.#running])
+  next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onChange = resolve
+    })
   }
 
   /** What ended since the last report. */
@@ -109,41 +109,43 @@ export class Round {
     return report
   }
 
-  #begin(key: string): void {
-    const work = this.#resolve(key).finally(() => {
-      this.#resolving.delete(work)
-      this.#onRoom()
-    })
-    this.#resolving.add(work)
-  }
-
-  async #resolve(key: string): Promise<void> {
+  async #process(key: string): Promise<void> {
     const { pipeline, settleReservation, context } = this.#deps
+    const id = key.slice(2)
+    let isRunning = false
+    this.#size++
     try {
       if (key.startsWith('r:')) {
         this.#ended.taken++
-        return await settleReservation(key.slice(2))
+        return await settleReservation(id)
       }
       this.#awaitingTurns?.delete(key)
-      const run = await pipeline.begin({ approvalId: key.slice(2), via: 'poll' })
-      const running = run().then((outcome) => {
-        if (outcome.kind === 'over-budget') {
-          this.#deferred++
-          this.#awaitingTurns?.add(key)
-        } else {
-          // Counted together, so that no report has the one without the other.
-          this.#ended.taken++
-          this.#ended[column(outcome)]++
-        }
-        this.#wasFull ||= outcome.kind === 'no-free-slot'
-        if (isOwnTrouble(outcome) && !this.#wasBacklog) this.#yieldsUntil = context.clock.elapsed() + yieldMs
-        this.#running.delete(running)
-        this.#onRoom()
+      const outcome = await pipeline.process({ approvalId: id, via: 'poll' }, () => {
+        isRunning = true
+        this.#running++
+        this.#onChange()
       })
-      this.#running.add(running)
+      this.#count(key, outcome)
     } catch (error) {
       context.emit({ type: 'store-failed', operation: 'sweep', error })
+    } finally {
+      this.#size--
+      if (isRunning) this.#running--
+      this.#onChange()
     }
+  }
+
+  #count(key: string, outcome: Outcome): void {
+    if (outcome.kind === 'over-budget') {
+      this.#deferred++
+      this.#awaitingTurns?.add(key)
+    } else {
+      // Counted together, so that no report has the one without the other.
+      this.#ended.taken++
+      this.#ended[column(outcome)]++
+    }
+    this.#wasFull ||= outcome.kind === 'no-free-slot'
+    if (isOwnTrouble(outcome) && !this.#wasBacklog) this.#yieldsUntil = this.#deps.context.clock.elapsed() + yieldMs
   }
 }
 

@@ -66,6 +66,7 @@ export class Sweeper {
   start({ unref }: { readonly unref: boolean }): void {
     if (this.#running || this.#stopped) return
     this.#running = true
+    this.#deps.context.life.isSwept = true
     this.#keepsAlive = !unref
     this.#loop = inModuleContext(() => this.#run())
   }
@@ -73,6 +74,7 @@ export class Sweeper {
   /** Takes no new key, for good; resolves when the loop has ended. What it started is the pipeline's. */
   async stop(): Promise<void> {
     this.#stopped = true
+    if (this.#running) this.#deps.context.life.isSwept = false
     this.#running = false
     this.#wake()
     await this.#loop
@@ -109,7 +111,7 @@ export class Sweeper {
       else if (awaitingTurns.size === 0 || left === 0 || nextDueInMs === null) break
       else await sleep(turnMs)
     }
-    await round.idle()
+    while (round.size > 0) await round.next()
     const report = round.report()
     context.emit({ type: 'swept', ...report })
     // Handlers took their time: ask again, for nothing.

@@ -114,7 +114,9 @@ async function deliverWithCrash(
 ) {
   const store = memoryStore()
   const dying = new FaultyStore(store)
-  const first = bench({ ...options, store: dying.store, random: () => 0.5, polling: { firstMs: 15_000 } })
+  // It takes so long that the sweep asks the store meanwhile.
+  const onDecision = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100))
+  const first = bench({ ...options, store: dying.store, random: () => 0.5, polling: { firstMs: 15_000 }, onDecision })
   await first.receiver.start()
   await first.receiver.track('req_1', refund)
   first.api.approve('req_1')

@@ -55,7 +55,7 @@ describe.each([
           details,
           modifications: 'replace',
           onDecision(decision) {
-            seen.push(decision.status === 'approved' ? decision.details : decision.status)
+            seen.push('details' in decision ? decision.details : decision.status)
             return decision.status === 'approved' ? decision.changedPaths : null
           },
         },

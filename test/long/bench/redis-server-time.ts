@@ -2,9 +2,9 @@ import { pathToFileURL } from 'node:url'
 import { createClient } from 'redis'
 import { claim } from '../../../src/approvals/approval.js'
 import { approvalKey } from '../../../src/approvals/entry.js'
-import { complete, recordDecision } from '../../../src/approvals/holder.js'
 import { Records } from '../../../src/approvals/records.js'
 import type { ConfirmedDecision } from '../../../src/model/confirmed-decision.js'
+import { Lease } from '../../../src/pipeline/lease.js'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { systemClock, systemRandom } from '../../../src/util/clock.js'
 import { startRedis } from '../../support/redis-server.js'
@@ -29,6 +29,7 @@ const [folder, count = '20000'] = process.argv.slice(2)
 if (folder === undefined) throw new Error('usage: redis-server-time.js FOLDER-OF-THE-OTHER-BUILD [DECISIONS]')
 const turn = 500
 const leaseMs = 60_000
+const runs = { leaseMs, timeoutMs: 1, concurrency: 1, maxAttempts: 1, backoffMs: [1, 1] } as const
 const retentionMs = 3_600_000
 const text = 'x'.repeat(280)
 const decision: ConfirmedDecision = {
@@ -80,11 +81,12 @@ async function thisBuild(): Promise<(ids: readonly string[]) => Promise<number>>
         ids.map(async (id) => {
           const token = records.newToken()
           const command = { token, leaseMs, nudge: true }
-          const { held } = await records.begin(approvalKey(id), (stored) => claim(stored, command))
-          await held.change((stored) => recordDecision(stored, { token, leaseMs, decision, countAttempt: true }))
-          const end = { token, result: null, keepMs: retentionMs }
-          const ended = await held.change((stored) => complete(stored, end))
-          if (ended !== 'completed') throw new Error(`${id} was not completed`)
+          const { result, ...stepped } = await records.begin(approvalKey(id), (stored) => claim(stored, command))
+          if (result.kind !== 'claimed') throw new Error(`${id} was not claimed`)
+          const context = { records, clock: systemClock, runs, retentionMs }
+          const lease = new Lease(id, token, result.approval, stepped, context)
+          await lease.recordDecision(decision, true)
+          if ((await lease.complete(null)) !== 'completed') throw new Error(`${id} was not completed`)
         }),
       ),
     )

@@ -1,14 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { add, claim, nudge } from '../../../src/approvals/approval.js'
-import { complete, extend, recordDecision } from '../../../src/approvals/holder.js'
 import { Records, storeTimeoutMs } from '../../../src/approvals/records.js'
 import { CheqpointError, isCheqpointError, memoryStore } from '../../../src/index.js'
+import { Lease } from '../../../src/pipeline/lease.js'
 import type { Store, Stored } from '../../../src/stores/store.js'
 import { overlayStore } from '../../support/overlay-store.js'
 import { approved, beginning, newer, request, start } from './samples.js'
 
 const key = 'a:req_1'
 const leaseMs = 30_000
+const runs = { leaseMs, timeoutMs: 1, concurrency: 1, maxAttempts: 1, backoffMs: [1, 1] } as const
 let elapsed = 0
 const clock = { now: () => start + elapsed, elapsed: () => elapsed }
 const byAdd = (stored: Stored) => add(stored, { request, beginning })
@@ -121,35 +122,34 @@ function claimOver({ now, entry }: Stored, token: string): ReturnType<typeof cla
 describe('a holder', () => {
   async function claimed(store: Store) {
     const records = recordsOver(store)
-    const { held } = await records.begin(key, (stored) => claim(stored, { token: 'a', leaseMs }))
-    return { records, held }
+    const { result, ...stepped } = await records.begin(key, (stored) => claim(stored, { token: 'a', leaseMs }))
+    if (result.kind !== 'claimed') throw new Error(result.kind)
+    const lease = new Lease('req_1', 'a', result.approval, stepped, { records, clock, runs, retentionMs: 900_000 })
+    return { records, lease }
   }
 
   it('goes on from what it wrote without reading', async () => {
     const store = await tracked()
-    const { held } = await claimed(store)
+    const { lease } = await claimed(store)
     const reading = vi.spyOn(store, 'read')
-    const decision = { token: 'a', leaseMs, decision: approved, countAttempt: true }
-    expect(await held.change((stored) => recordDecision(stored, decision))).toMatchObject({ kind: 'recorded' })
-    expect(await held.change((stored) => complete(stored, { token: 'a', result: null, keepMs: 900_000 }))).toBe(
-      'completed',
-    )
+    expect(await lease.recordDecision(approved, true)).toBe(true)
+    expect(await lease.complete(null)).toBe('completed')
     expect(reading).not.toHaveBeenCalled()
   })
 
   it('reads again where a nudge came between, and still holds its lease', async () => {
     const store = await tracked()
-    const { held } = await claimed(store)
+    const { lease } = await claimed(store)
     await recordsOver(store).change(key, (stored) => nudge(stored, { withinMs: 0 }))
-    expect(await held.change((stored) => extend(stored, { token: 'a', leaseMs }))).toBe('extended')
+    expect(await lease.extend()).toBe('extended')
     expect((await store.read(key)).entry?.state).toMatchObject({ nudged: true, holder: 'a' })
   })
 
   it('learns that another took over, and writes nothing', async () => {
     const store = await tracked()
-    const { held } = await claimed(store)
+    const { lease } = await claimed(store)
     await recordsOver(store).change(key, (stored) => claimOver(stored, 'b'))
-    expect(await held.change((stored) => extend(stored, { token: 'a', leaseMs }))).toBe('lost')
+    expect(await lease.extend()).toBe('lost')
     expect((await store.read(key)).entry?.state).toMatchObject({ holder: 'b' })
   })
 
@@ -163,10 +163,10 @@ describe('a holder', () => {
         return answer
       },
     })
-    const { held } = await claimed(slow)
-    expect(held.readAt).toBe(0)
-    expect(held.stored.now).toBe(start + 400 + 1_000)
-    await held.change((stored) => extend(stored, { token: 'a', leaseMs }))
+    const { lease } = await claimed(slow)
+    expect(lease.leftMs()).toBe(leaseMs - 1_000)
+    expect(lease.ageMs).toBe(400 + 1_000)
+    await lease.extend()
     expect(Number((await store.read(key)).entry?.state['leaseEnd'])).toBeGreaterThanOrEqual(start + elapsed + leaseMs)
   })
 
@@ -180,23 +180,25 @@ describe('a holder', () => {
         return answer
       },
     })
-    const { held } = await claimed(flaky)
-    const step = (stored: Stored) =>
-      recordDecision(stored, { token: 'a', leaseMs, decision: approved, countAttempt: true })
+    const { lease } = await claimed(flaky)
     isLost = true
-    await expect(held.change(step)).rejects.toEqual(coded('store-unavailable'))
+    await expect(lease.recordDecision(approved, true)).rejects.toEqual(coded('store-unavailable'))
     isLost = false
-    expect(await held.change(step)).toMatchObject({ kind: 'recorded', approval: { attempts: 1 } })
+    expect(await lease.recordDecision(approved, true)).toBe(true)
+    expect(lease.approval.attempts).toBe(1)
   })
 
   it('prepares the same write for a transaction each time, and takes note of nothing', async () => {
     const store = await tracked()
-    const { held } = await claimed(store)
+    const { lease } = await claimed(store)
     const stamp = (await store.read(key)).entry?.stamp
-    const step = (stored: Stored) => extend(stored, { token: 'a', leaseMs })
-    const prepared = held.prepare(step)
-    expect(prepared).toMatchObject({ result: 'extended', expected: stamp })
-    expect(held.stored.entry?.stamp).toBe(stamp)
+    await lease.recordDecision(approved, true)
+    const recorded = (await store.read(key)).entry?.stamp
+    const { step } = lease.transaction(null)
+    expect(step()).toMatchObject({ expected: recorded, keepMs: 900_000 })
+    expect(step()).toBe(step())
+    expect(await lease.complete(null)).toBe('completed')
+    expect(recorded).not.toBe(stamp)
   })
 })
 

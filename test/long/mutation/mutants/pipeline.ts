@@ -33,15 +33,15 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a receiver that closes claims nothing',
     file: 'src/pipeline/admission.ts',
-    find: "    if (isClosing()) return { outcome: { kind: 'closing' }, write: 'nothing' }\n",
+    find: "    if (life.isClosing) return { outcome: { kind: 'closing' }, write: 'nothing' }\n",
     replace: '',
     tests: ['receiver/close.test.ts'],
   },
   {
     guard: 'an action that has no handler here is left to others',
     file: 'src/pipeline/admission.ts',
-    find: '    if (rulesFor(action) === null) {',
-    replace: '    if (false) {',
+    find: 'if (!actions.has(action) && fallback === null) {',
+    replace: 'if (false) {',
     tests: ['receiver/processes.test.ts', 'hosts/responses.test.ts'],
   },
   {
@@ -328,15 +328,15 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'what was taken and not used is given back',
     file: 'src/pipeline/resolve.ts',
-    find: '    admission.end()\n',
+    find: "    if (resolved?.kind !== 'ok') admission.end()\n",
     replace: '',
     tests: ['receiver/sweep.test.ts', 'hosts/responses.test.ts', 'receiver/runs.test.ts'],
   },
   {
     guard: 'a decision is recorded before it runs',
     file: 'src/pipeline/record.ts',
-    find: '!(await lease.recordDecision(decision, mayStart))',
-    replace: 'false',
+    find: 'return lease.recordDecision(decision, mayStart).then(',
+    replace: 'return Promise.resolve(true).then(',
     tests: ['receiver/runs.test.ts', 'receiver/processes.test.ts', 'receiver/callbacks.test.ts'],
   },
   {

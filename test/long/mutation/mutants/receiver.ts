@@ -152,7 +152,7 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'a closed receiver takes nothing new',
     file: 'src/receiver/create-receiver.ts',
-    find: "if (isClosing()) throw new CheqpointError('receiver-closed'",
+    find: "if (life.isClosing) throw new CheqpointError('receiver-closed'",
     replace: "if (false) throw new CheqpointError('receiver-closed'",
     tests: ['receiver/close.test.ts'],
   },
@@ -272,8 +272,8 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'a handler keeps no place of the sweep',
     file: 'src/sweep/round.ts',
-    find: '      this.#running.add(running)\n',
-    replace: '      this.#running.add(running)\n      await running\n',
+    find: '        isRunning = true\n        this.#running++\n',
+    replace: '',
     tests: ['receiver/runs.test.ts', 'receiver/sweep.test.ts'],
   },
   {
@@ -293,7 +293,7 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'reconcile() lets end what is under way',
     file: 'src/sweep/sweeper.ts',
-    find: '    await round.idle()\n',
+    find: '    while (round.size > 0) await round.next()\n',
     replace: '',
     tests: ['receiver/sweep.test.ts'],
   },
