@@ -27,19 +27,31 @@ const rows: readonly Row[] = tableRows(document)
   .filter(([id = '']) => /^T\d/.test(id))
   .map((cells) => {
     const shownBy = cells.at(-1) ?? ''
-    return { id: cells[0] ?? '', shownBy, references: readReferences(shownBy) }
+    const id = cells[0] ?? ''
+    return { id, shownBy, references: readReferences(id, shownBy) }
   })
 
-/** References such as `test/a.test.ts`: title — *case*, *case*; one after the other. */
-function readReferences(cell: string): readonly Reference[] {
+/**
+ * References such as `test/a.test.ts`: title — *case*, *case*; one after the other. A file in test/threats without a
+ * title stands for each of its tests whose title begins with the id of the row, of which there must be one.
+ */
+function readReferences(id: string, cell: string): readonly Reference[] {
   return cell
     .split(/(?=`test\/)/)
-    .map((part) => /^`(test\/[^`]+)`: (.*)$/.exec(part))
-    .filter((found) => found !== null)
-    .map(([, file = '', text = '']) => {
-      const [title = '', cases = ''] = text.replace(/(\s|;|<br>)+$/, '').split(' — ')
-      return { file, title, cases: [...cases.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name) }
+    .filter((part) => part.startsWith('`test/'))
+    .flatMap((part) => {
+      const whole = /^`(test\/threats\/[^`]+)`(?!:)/.exec(part)?.[1]
+      if (whole !== undefined) return testsFor(id, whole)
+      const [, file = '', text = ''] = /^`(test\/[^`]+)`: (.*)$/.exec(part) ?? []
+      const [title = '', cases = ''] = text.replace(/(?:<br>|, )F\d.*$|(?:\s|;|<br>)+$/, '').split(' — ')
+      return [{ file, title, cases: [...cases.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name) }]
     })
+}
+
+/** The tests of a file for one threat; where there is none, a reference that no file can satisfy. */
+function testsFor(id: string, file: string): readonly Reference[] {
+  const titles = existsSync(file) ? titlesIn(file).filter((title) => title.startsWith(`${id}: `)) : []
+  return (titles.length === 0 ? [`${id}: a test`] : titles).map((title) => ({ file, title, cases: [] }))
 }
 
 /** Titles of the tests in a file, as they are written there. */
