@@ -274,7 +274,7 @@ export const receiverMutants: readonly Mutant[] = [
     file: 'src/sweep/round.ts',
     find: '        isRunning = true\n        this.#running++\n',
     replace: '',
-    tests: ['receiver/runs.test.ts', 'receiver/sweep.test.ts'],
+    tests: ['receiver/polls-and-runs.test.ts'],
   },
   {
     guard: 'a taken key comes again within some seconds',
