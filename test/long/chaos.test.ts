@@ -146,6 +146,25 @@ describeWith('redis-server', 'under injected faults every law holds', () => {
   })
 })
 
+describeWith(
+  'postgres',
+  'under injected faults of Postgres every law holds, and effects in a transaction are not doubled',
+  () => {
+    it.each([
+      ['F1p', 100, 'callback-copied'],
+      ['F7a', 60, 'backend-terminated'],
+      ['F7b', 60, 'backend-terminated'],
+      ['F12ap', 8, 'kill'],
+      ['F12bp', 8, 'kill'],
+    ])('in %s with %i', async (run, size, fault) => {
+      const { code, output } = await harness(run, '--size', String(size))
+      expect(output).toMatch(new RegExp(`faults: .*\\b${fault} [1-9]`))
+      expect(output).toContain('all laws hold')
+      expect(code).toBe(0)
+    })
+  },
+)
+
 /** Runs the harness as it was built. Its output has the seed, to try a failure again. */
 async function harness(...args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
   const child = spawn(process.execPath, ['dist/test/long/chaos/main.js', ...args], {

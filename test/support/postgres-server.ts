@@ -11,8 +11,8 @@ export interface PostgresServer {
   readonly port: number
   /** Of the superuser, for the database `postgres`. */
   readonly url: string
-  /** Stops it as a crash would, and starts it again on the same data. */
-  restart(): Promise<void>
+  /** Stops it as a crash would, and starts it again on the same data after a pause. */
+  restart(pauseMs?: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -61,8 +61,9 @@ export async function startPostgres(
   return {
     port,
     url,
-    async restart() {
+    async restart(pauseMs = 0) {
       await end()
+      await sleep(pauseMs)
       child = await run(start, url)
     },
     async stop() {

@@ -23,6 +23,8 @@ export const postgresClients: Readonly<Record<string, (url: string) => PostgresC
     const pool = new pg.Pool({ connectionString: url, max: 20 })
     // A backend that is terminated reports to the pool; a test sees it in its own call.
     pool.on('error', () => {})
+    // So does one whose connection is lost between two statements of a transaction.
+    pool.on('connect', (client) => client.on('error', () => {}))
     return {
       query: async (text, values) => (await pool.query(text, values)).rows,
       async transaction(begin, body) {
@@ -35,7 +37,8 @@ export const postgresClients: Readonly<Record<string, (url: string) => PostgresC
           if (command !== 'COMMIT') throw new Error('rolled back')
           return result
         } catch (error) {
-          await client.query('ROLLBACK')
+          // Where the connection was lost there is nothing left to roll back.
+          await client.query('ROLLBACK').catch(() => {})
           throw error
         } finally {
           client.release()

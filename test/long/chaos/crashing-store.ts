@@ -33,7 +33,10 @@ function writeOf({ kind, leaseEnd, decision }: JsonObject): keyof typeof points 
 
 /** Dies at once, where this is the point: nothing after it happens. */
 export function dieIf(point: CrashPoint | null, here: CrashPoint): void {
-  if (point !== here) return
+  if (point === here) dieNow()
+}
+
+export function dieNow(): void {
   process.kill(process.pid, 'SIGKILL')
   // The signal is on its way; not one more step until it is here.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)

@@ -2,7 +2,7 @@ import type { Entry } from '../../support/log.js'
 import type { History } from './history.js'
 import type { End } from './lives.js'
 
-/** How long a fault of Redis goes on to matter after it is over: workers reconnect, leases have passed. */
+/** How long a fault of the store goes on to matter after it is over: workers reconnect, leases have passed. */
 const echoMs = 1_000
 
 interface Window {
@@ -55,16 +55,19 @@ export class Faults {
     )
   }
 
-  /** Whether Redis was away, or had just come back. */
+  /** Whether the store was away, or had just come back. */
   isOutage(from: number, to: number): boolean {
     return this.#windows.some((window) => window.pid === null && window.from <= to && window.to >= from)
   }
 
-  /** Whether anything but Redis could keep a callback from its answer at this time. */
+  /** Whether anything but the store could keep a callback from its answer at this time. */
   get hitsWorkers(): boolean {
     return this.#windows.some(({ pid }) => pid !== null)
   }
 }
+
+/** Faults that go on until a line says that they are over. */
+const lasting = new Set(['stop', 'redis-kill', 'postgres-kill', 'failover', 'backend-terminated'])
 
 /** Windows of kills, stops and outages, from the lines that begin and end them. */
 function windowsOf(driver: readonly Entry[]): readonly Window[] {
@@ -73,7 +76,7 @@ function windowsOf(driver: readonly Entry[]): readonly Window[] {
   for (const { at, kind, words } of driver) {
     const [what = '', pid = null] = words
     if (kind === 'fault' && what === 'kill') windows.push({ kind: what, pid, from: at, to: Number.POSITIVE_INFINITY })
-    else if (kind === 'fault' && (what === 'stop' || what === 'redis-kill' || what === 'failover')) {
+    else if (kind === 'fault' && lasting.has(what)) {
       open.set(`${what} ${pid}`, { kind: what, pid, from: at, to: Number.POSITIVE_INFINITY })
     } else if (kind === 'over') {
       const window = open.get(`${what} ${pid}`)

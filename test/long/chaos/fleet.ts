@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../support/log.js'
 import { spawnFile } from '../../support/processes.js'
-import type { FromWorker, ToWorker, WorkerPlan } from './messages.js'
+import type { FromWorker, StorePlan, ToWorker, WorkerPlan } from './messages.js'
 
 /** A worker process that is up. */
 export interface Worker {
@@ -13,14 +14,14 @@ export interface Worker {
 }
 
 /** What every worker of a run is started with. */
-export type FleetPlan = Omit<WorkerPlan, 'host' | 'ledger' | 'upstreamPort' | 'redisPort' | 'crashAt'>
+export type FleetPlan = Omit<WorkerPlan, 'host' | 'ledger' | 'upstreamPort' | 'store' | 'crashAt'>
 
 export interface FleetTerms {
   readonly folder: string
   readonly log: Log
   readonly plan: FleetPlan
   readonly upstreamPort: number
-  readonly redisPort: () => number
+  readonly store: () => StorePlan
   /** Told of the ports of those that are up, whenever that changes. */
   readonly onPorts: (ports: readonly number[]) => void
 }
@@ -43,13 +44,13 @@ export class Fleet {
 
   /** Starts a worker: every other one behind Express, the rest behind Hono. `refused` says why it did not start. */
   async boot(change: Partial<WorkerPlan> = {}): Promise<Worker | { readonly refused: string }> {
-    const { folder, log, plan, upstreamPort, redisPort } = this.#deps
+    const { folder, log, plan, upstreamPort, store } = this.#deps
     const child = spawnFile(new URL('./worker.js', import.meta.url), {
       ...plan,
       host: this.#booted++ % 2 === 0 ? 'express' : 'hono',
       ledger: join(folder, 'ledger.log'),
       upstreamPort,
-      redisPort: redisPort(),
+      store: store(),
       crashAt: null,
       ...change,
     } satisfies WorkerPlan)
@@ -63,6 +64,7 @@ export class Fleet {
     }
     const worker = { child, pid: child.pid, port: ready.port }
     this.#workers.add(worker)
+    if (plan.deaths > 0) child.once('exit', () => this.#replace(worker))
     this.#tellPorts()
     return worker
   }
@@ -71,9 +73,7 @@ export class Fleet {
   async kill(worker: Worker): Promise<void> {
     this.#deps.log.write('fault', 'kill', worker.pid)
     await this.#end(worker)
-    if (this.#ended) return
-    const booting = this.boot().finally(() => this.#booting.delete(booting))
-    this.#booting.add(booting)
+    this.#bootAnother()
   }
 
   /** Resolves when the worker died by its own hand, at its crash point. */
@@ -113,6 +113,24 @@ export class Fleet {
     this.#ended = true
     await this.booted()
     await Promise.all(this.workers.map((worker) => this.#end(worker)))
+  }
+
+  /** Starts another worker in the place of one that died by chance, in a transaction. */
+  #replace(worker: Worker): void {
+    if (!this.#workers.delete(worker)) return
+    this.#deps.log.write('fault', 'kill', worker.pid)
+    this.#tellPorts()
+    this.#bootAnother()
+  }
+
+  #bootAnother(): void {
+    const booting = this.#bootUntilUp().finally(() => this.#booting.delete(booting))
+    this.#booting.add(booting)
+  }
+
+  /** As what supervises a process does: where the store is away just then, it is tried again. */
+  async #bootUntilUp(): Promise<void> {
+    while (!this.#ended && 'refused' in (await this.boot())) await sleep(200)
   }
 
   async #end(worker: Worker): Promise<void> {

@@ -16,10 +16,10 @@ const { positionals, values } = parseArgs({
 // Leaves no process behind: servers are killed when this one exits.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
-/** A name stands for every run that begins with it: F8 for F8a, F8b and so on. */
+/** A name stands for every run that begins with it: F8 for F8a, F8b, F8ap and so on. */
 const chosen = runs.filter(
   ({ name }) =>
-    positionals.length === 0 || positionals.includes(name) || positionals.includes(name.replace(/[a-z]$/, '')),
+    positionals.length === 0 || positionals.includes(name) || positionals.includes(name.replace(/[a-z]+$/, '')),
 )
 
 if (values.judge !== undefined) {

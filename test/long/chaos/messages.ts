@@ -57,11 +57,22 @@ export type FromUpstream = { readonly kind: 'ready'; readonly port: number } | {
 /** Moments at which a worker can be made to die. */
 export type CrashPoint = 'c1' | 'c2' | 'c3' | 'c4' | 'c5' | 'c6' | 'c7' | 'c8'
 
+/** How handlers write their effects into Postgres: the completion in the same transaction, or apart from it. */
+export interface EffectPlan {
+  readonly isolation: 'READ COMMITTED' | 'SERIALIZABLE'
+  readonly completes: 'inside' | 'apart'
+}
+
+/** Where a worker keeps its entries. `effects` is `null` where they are lines in the ledger. */
+export type StorePlan =
+  | { readonly kind: 'redis'; readonly port: number }
+  | { readonly kind: 'postgres'; readonly url: string; readonly effects: EffectPlan | null }
+
 export interface WorkerPlan {
   readonly host: 'express' | 'hono'
   readonly ledger: string
   readonly upstreamPort: number
-  readonly redisPort: number
+  readonly store: StorePlan
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly leaseMs: number
   readonly minIntervalMs: number
@@ -79,6 +90,8 @@ export interface WorkerPlan {
   readonly allowEviction: boolean
   readonly partitions: number
   readonly crashAt: CrashPoint | null
+  /** The chance to die at each point of a transaction with an effect. */
+  readonly deaths: number
 }
 
 /** Registers approvals `<prefix>0` and on, so many at a time, writing an `ack` for each. */

@@ -36,10 +36,10 @@ export function killWorkers(rig: Rig, everyMs: readonly [number, number]): Nemes
   return new Nemesis(strike, () => between(everyMs, rig.chance))
 }
 
-/** Kills Redis and starts it again. */
-export function restartRedis(rig: Rig, everyMs: readonly [number, number]): Nemesis {
+/** Kills Redis or Postgres and starts it again. */
+export function restartStore(rig: Rig, everyMs: readonly [number, number]): Nemesis {
   return new Nemesis(
-    () => rig.restartRedis(between([0, 400], rig.chance)),
+    () => rig.restartStore(between([0, 400], rig.chance)),
     () => between(everyMs, rig.chance),
   )
 }
@@ -48,7 +48,29 @@ export function restartRedis(rig: Rig, everyMs: readonly [number, number]): Neme
 export function flushScripts(rig: Rig, everyMs: number): Nemesis {
   const strike = async (): Promise<void> => {
     rig.log.write('fault', 'script-flush')
-    await rig.peephole.scriptFlush()
+    await rig.redis.peephole.scriptFlush()
   }
   return new Nemesis(strike, () => everyMs)
+}
+
+/** Ends connections of workers to Postgres. */
+export function terminateBackends(rig: Rig, everyMs: readonly [number, number]): Nemesis {
+  const strike = async (): Promise<void> => {
+    rig.log.write('fault', 'backend-terminated')
+    await rig.postgres.terminateBackend()
+    rig.log.write('over', 'backend-terminated')
+  }
+  return new Nemesis(strike, () => between(everyMs, rig.chance))
+}
+
+/** Stops a worker for longer than its lease, and lets it go on. */
+export function stallWorkers(rig: Rig, everyMs: readonly [number, number]): Nemesis {
+  const strike = async (): Promise<void> => {
+    const victim = oneOf(rig.fleet.workers, rig.chance)
+    if (victim === undefined) return
+    rig.fleet.stop(victim)
+    await sleep(rig.plan.worker.leaseMs * between([1.2, 2], rig.chance))
+    rig.fleet.goOn(victim)
+  }
+  return new Nemesis(strike, () => between(everyMs, rig.chance))
 }

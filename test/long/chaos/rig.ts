@@ -6,11 +6,11 @@ import { Agent } from 'undici'
 import { type Chance, chanceOf, oneOf } from '../../support/chance.js'
 import { Log } from '../../support/log.js'
 import { spawnFile } from '../../support/processes.js'
-import { isDrained, openPeephole, type Peephole, readState, usedMemory } from './final-state.js'
 import { Fleet, type FleetPlan } from './fleet.js'
 import type { FinalState } from './history.js'
-import type { FromUpstream, Knobs, ToUpstream } from './messages.js'
-import { RedisProcess } from './redis-process.js'
+import type { EffectPlan, FromUpstream, Knobs, ToUpstream } from './messages.js'
+import { PostgresBacking } from './postgres-backing.js'
+import { RedisBacking } from './redis-backing.js'
 
 /** What is needed to set up a run. */
 export interface RigPlan {
@@ -19,15 +19,15 @@ export interface RigPlan {
   readonly workers: number
   readonly worker: FleetPlan
   readonly redis: Readonly<Record<string, string>>
+  /** Whether entries are kept in Postgres, and how handlers write their effects there. */
+  readonly postgres: { readonly effects: EffectPlan | null } | null
   readonly knobs: Knobs
   /** Callbacks that the upstream stub sends at a time. */
   readonly connections: number
 }
 
 interface Parts {
-  readonly redis: RedisProcess
-  readonly peephole: Peephole
-  readonly bytesBefore: number
+  readonly backing: RedisBacking | PostgresBacking
   readonly upstream: ChildProcess
   readonly upstreamPort: number
 }
@@ -39,61 +39,63 @@ export interface Pace {
   readonly from?: number
 }
 
-/** The processes of a run: Redis, the upstream stub, and the workers; and the driver's part in it. */
+/** The processes of a run: Redis or Postgres, the upstream stub, and the workers; and the driver's part in it. */
 export class Rig {
   readonly log: Log
   readonly chance: Chance
   readonly plan: RigPlan
   readonly fleet: Fleet
-  redis: RedisProcess
-  peephole: Peephole
-  readonly #bytesBefore: number
+  readonly backing: RedisBacking | PostgresBacking
   readonly #upstream: ChildProcess
   readonly #agent = new Agent({ connections: 16, headersTimeout: 20_000 })
 
-  private constructor(plan: RigPlan, { redis, peephole, bytesBefore, upstream, upstreamPort }: Parts) {
+  private constructor(plan: RigPlan, { backing, upstream, upstreamPort }: Parts) {
     this.plan = plan
     this.log = new Log(join(plan.folder, 'driver.log'))
     this.chance = chanceOf(plan.seed)
-    this.redis = redis
-    this.peephole = peephole
-    this.#bytesBefore = bytesBefore
+    this.backing = backing
     this.#upstream = upstream
     this.fleet = new Fleet({
       ...{ folder: plan.folder, log: this.log, plan: plan.worker, upstreamPort },
-      redisPort: () => this.redis.port,
+      store: () => backing.store,
       onPorts: (ports) => upstream.connected && this.tell({ kind: 'ports', ports }),
     })
   }
 
   static async start(plan: RigPlan): Promise<Rig> {
-    const redis = await RedisProcess.start(plan.redis)
-    const peephole = await openPeephole(redis.port)
+    const { postgres, worker } = plan
+    const backing =
+      postgres === null
+        ? await RedisBacking.start(plan.redis, worker.partitions)
+        : await PostgresBacking.start(postgres.effects)
     const log = join(plan.folder, 'upstream.log')
     const { knobs, connections, seed } = plan
     const upstream = spawnFile(new URL('./upstream.js', import.meta.url), { log, seed, knobs, connections })
     // The stub says nothing else before.
     const [{ port: upstreamPort }] = (await once(upstream, 'message')) as [Extract<FromUpstream, { kind: 'ready' }>]
-    const rig = new Rig(plan, { redis, peephole, bytesBefore: await usedMemory(peephole), upstream, upstreamPort })
+    const rig = new Rig(plan, { backing, upstream, upstreamPort })
     await Promise.all(Array.from({ length: plan.workers }, () => rig.fleet.boot()))
     return rig
   }
 
-  /** Kills Redis and starts it again on its files. */
-  async restartRedis(pauseMs: number): Promise<void> {
-    this.log.write('fault', 'redis-kill')
-    await this.redis.kill()
-    await sleep(pauseMs)
-    await this.redis.start()
-    this.log.write('over', 'redis-kill')
+  /** The Redis of a run that has one. */
+  get redis(): RedisBacking {
+    if (this.backing instanceof RedisBacking) return this.backing
+    throw new Error('this run has no Redis')
   }
 
-  /** From now on this replica is the Redis of the run. */
-  async failOver(peephole: Peephole, replica: RedisProcess): Promise<void> {
-    this.peephole.destroy()
-    await this.redis.stop()
-    this.peephole = peephole
-    this.redis = replica
+  /** The Postgres of a run that has one. */
+  get postgres(): PostgresBacking {
+    if (this.backing instanceof PostgresBacking) return this.backing
+    throw new Error('this run has no Postgres')
+  }
+
+  /** Kills Redis or Postgres and starts it again on its files. */
+  async restartStore(pauseMs: number): Promise<void> {
+    const fault = `${this.backing.name}-kill`
+    this.log.write('fault', fault)
+    await this.backing.restart(pauseMs)
+    this.log.write('over', fault)
   }
 
   tell(message: ToUpstream): void {
@@ -135,13 +137,13 @@ export class Rig {
     await this.fleet.booted()
     const until = performance.now() + timeoutMs
     while (performance.now() < until) {
-      if (await isDrained(this.peephole, this.plan.worker.partitions)) return
+      if (await this.backing.isDrained()) return
       await sleep(250)
     }
   }
 
   readState(): Promise<FinalState> {
-    return readState(this.peephole, this.plan.worker.partitions, this.#bytesBefore)
+    return this.backing.readState()
   }
 
   /** Ends every process of the run. */
@@ -149,8 +151,7 @@ export class Rig {
     await this.fleet.end()
     this.#upstream.kill('SIGKILL')
     await this.#agent.destroy()
-    this.peephole.destroy()
-    await this.redis.stop()
+    await this.backing.stop()
   }
 
   async #submitOne(n: number): Promise<string | null> {

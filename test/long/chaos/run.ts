@@ -1,9 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Figures, figuresOf } from './figures.js'
 import { type History, readHistory, type Terms } from './history.js'
 import { calm, type Knobs } from './messages.js'
-import { redisVersion } from './redis-process.js'
 import { Rig, type RigPlan } from './rig.js'
 
 /** One run: what is set up, what is done to it, and what must hold beyond the laws. */
@@ -15,6 +14,8 @@ export interface Run {
   readonly workers?: number
   readonly worker?: Partial<RigPlan['worker']>
   readonly redis?: Readonly<Record<string, string>>
+  /** Where entries are kept in Postgres, and how handlers write their effects there. */
+  readonly postgres?: RigPlan['postgres']
   readonly knobs?: Partial<Knobs>
   readonly connections?: number
   readonly mayLose?: boolean
@@ -45,6 +46,7 @@ const worker: RigPlan['worker'] = {
   minReplicas: 0,
   allowEviction: false,
   partitions: 4,
+  deaths: 0,
 }
 
 export const historyRoot = '.tmp/chaos'
@@ -57,26 +59,28 @@ export async function perform(run: Run, seed: number, size: number): Promise<Fig
   writeFileSync(join(folder, 'ledger.log'), '')
   const settings = { ...worker, ...run.worker }
   const { guarantee, leaseMs, minIntervalMs } = settings
-  const terms: Terms = {
+  const terms: Omit<Terms, 'versions'> = {
     ...{ run: run.name, title: run.title, seed, size, guarantee, leaseMs, minIntervalMs },
     mayLose: run.mayLose ?? false,
     drains: run.drains ?? true,
-    versions: `Node.js ${process.versions.node}, Redis ${redisVersion()}`,
   }
-  writeFileSync(join(folder, 'terms.json'), JSON.stringify(terms))
   const rig = await Rig.start({
     folder,
     seed,
     workers: run.workers ?? 3,
     worker: settings,
     redis: run.redis ?? {},
+    postgres: run.postgres ?? null,
     knobs: { ...calm, ...run.knobs },
     connections: run.connections ?? 32,
   })
+  const versions = `Node.js ${process.versions.node}, ${rig.backing.version}`
+  writeFileSync(join(folder, 'terms.json'), JSON.stringify({ ...terms, versions }))
   try {
     const notes = await run.act(rig, size)
     if (terms.drains) await rig.drain()
     await rig.callbacksAnswered()
+    if (run.postgres?.effects) appendFileSync(join(folder, 'ledger.log'), await effectLines(rig))
     writeFileSync(join(folder, 'state.json'), JSON.stringify(await rig.readState()))
     writeFileSync(join(folder, 'notes.json'), JSON.stringify(notes))
   } finally {
@@ -85,6 +89,12 @@ export async function perform(run: Run, seed: number, size: number): Promise<Fig
   const figures = judge(folder, run)
   if (figures.violations.length === 0) rmSync(folder, { recursive: true, force: true })
   return figures
+}
+
+/** Effects in the database, as lines that handlers would have written. */
+async function effectLines(rig: Rig): Promise<string> {
+  const effects = await rig.postgres.readEffects()
+  return effects.map(({ at, id, fence, pid }) => `${at} finish ${id} ${fence} ${pid}\n`).join('')
 }
 
 /** Judges what a run left behind. */

@@ -5,7 +5,7 @@ import { isKept } from './check.js'
 import { openPeephole } from './final-state.js'
 import type { History } from './history.js'
 import { livesOf } from './lives.js'
-import { restartRedis } from './nemesis.js'
+import { restartStore } from './nemesis.js'
 import { startProxy } from './proxy.js'
 import { RedisProcess } from './redis-process.js'
 import type { Run, Verdict } from './run.js'
@@ -21,7 +21,7 @@ const outages: Omit<Run, 'name' | 'title' | 'size'> = {
   },
   worker: { handlerMs: [20, 200] },
   async act(rig, size) {
-    const storm = restartRedis(rig, [2_000, 5_000])
+    const storm = restartStore(rig, [2_000, 5_000])
     await rig.submit(size, { perSecond: 100, atOnce: 32 })
     await storm.stop()
     return []
@@ -68,7 +68,7 @@ function failover(name: string, title: string, minReplicas: number): Run {
     drains: false,
     async act(rig, size) {
       const replica = await RedisProcess.start()
-      const proxy = await startProxy(rig.redis.port)
+      const proxy = await startProxy(rig.redis.server.port)
       const other = await openPeephole(replica.port)
       await other.sendCommand(['REPLICAOF', '127.0.0.1', String(proxy.port)])
       while (!(await other.info('replication')).includes('master_link_status:up')) await sleep(50)
@@ -80,11 +80,11 @@ function failover(name: string, title: string, minReplicas: number): Run {
       proxy.hold()
       await sleep(300)
       rig.log.write('fault', 'failover')
-      await rig.redis.kill()
+      await rig.redis.server.kill()
       proxy.close()
       await other.sendCommand(['REPLICAOF', 'NO', 'ONE'])
       const { acked, codes } = await tracking
-      await rig.failOver(other, replica)
+      await rig.redis.failOver(other, replica)
       return [`${acked} acknowledged, then ${JSON.stringify(codes)}`]
     },
     judge: printLoss,

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { serve } from '@hono/node-server'
 import express from 'express'
 import { Hono } from 'hono'
-import { createClient } from 'redis'
 import { expressCallback } from '../../../adapters/express.js'
 import { honoCallback } from '../../../adapters/hono.js'
 import {
@@ -14,16 +13,16 @@ import {
   type Run,
   type TypedReceiver,
 } from '../../../src/index.js'
-import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { between, chanceOf } from '../../support/chance.js'
 import { Log } from '../../support/log.js'
 import { amountOf } from '../../support/truth.js'
 import { dieAt, dieIf } from './crashing-store.js'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.js'
+import { dyingBy, openStore } from './worker-store.js'
 
 /*
- * A process of an application: a receiver behind Express or Hono, its store on Redis, and a handler that writes what it
- * does into the ledger. `POST /submit/<n>` submits request n; callbacks come to `/hook`.
+ * A process of an application: a receiver behind Express or Hono, its store on Redis or Postgres, and a handler that
+ * writes what it does into the ledger. `POST /submit/<n>` submits request n; callbacks come to `/hook`.
  */
 
 // Only the driver starts this process.
@@ -44,8 +43,14 @@ async function onDecision(decision: Decision, run: Run): Promise<{ readonly atte
     ledger.write('throw', approvalId, run.fence, process.pid)
     throw new Error('the handler failed, as it was told to')
   }
-  ledger.write('finish', approvalId, run.fence, process.pid)
+  if (commit === null) ledger.write('finish', approvalId, run.fence, process.pid)
+  else await commit(approvalId, run).catch((error: unknown) => fail(approvalId, run, error))
   return { attempt: run.attempt }
+}
+
+function fail(id: string, run: Run, error: unknown): never {
+  ledger.write('throw', id, run.fence, process.pid, codeOf(error))
+  throw error
 }
 
 function onEvent(event: CheqpointEvent): void {
@@ -136,21 +141,7 @@ function say(message: FromWorker): void {
   process.send?.(message)
 }
 
-const redis = createClient({
-  url: `redis://127.0.0.1:${plan.redisPort}`,
-  disableOfflineQueue: true,
-  socket: { reconnectStrategy: () => 50, connectTimeout: 2_000 },
-})
-// Reported by the store as what it is: unavailable.
-redis.on('error', () => {})
-await redis.connect()
-const store = redisStore({
-  sendCommand: (args) => redis.sendCommand(args),
-  prefix: 'chaos',
-  partitions: plan.partitions,
-  minReplicas: plan.minReplicas,
-  allowEviction: plan.allowEviction,
-})
+const { store, commit } = await openStore(plan, dyingBy(plan.deaths, chance))
 const receiver = createReceiver({
   apiKey: 'cq_live_chaos',
   baseUrl: `http://127.0.0.1:${plan.upstreamPort}`,
