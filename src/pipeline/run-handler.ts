@@ -194,7 +194,9 @@ async function endTransaction(
       const state = await lease.check()
       if (state !== 'open') {
         reportEnd(claim, ended, durationMs, context)
-        if (state === 'completed') reportCompleted(claim, context)
+        // Rolled back, since another process took over: that one acts on the decision.
+        if (state === 'lost') return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
+        reportCompleted(claim, context)
         return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
       }
       const failed = await fail(claim, context)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryStore, type Run } from '../../src/index.js'
+import { CheqpointError, memoryStore, type Run } from '../../src/index.js'
+import { completion } from '../../src/stores/store.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept, takeOver } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
@@ -50,6 +51,30 @@ describe('the lease of a run', () => {
     ])
     work.open()
     await answer
+  })
+
+  it('does not answer 200 for a transaction that was rolled back because another process took over', async () => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api } = bench({
+      store: faulty.store,
+      async onDecision(_decision, run) {
+        await work.promise
+        // What completeIn of a SQL store does first; it then finds the lease lost, and the app rolls back.
+        const { settle } = Object(run)[completion](null)
+        await settle()
+        throw new CheqpointError('lease-lost', 'the lease of this run was lost')
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(9_999)
+    await takeOver(faulty.store, 'req_1')
+    await pass(1)
+    work.open()
+    const response = await answer
+    expect([response.status, await response.json()]).toEqual([409, expect.objectContaining({ code: 'in-progress' })])
   })
 
   it.each([

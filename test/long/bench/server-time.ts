@@ -3,9 +3,9 @@ import pg from 'pg'
 import { createClient } from 'redis'
 import { claim } from '../../../src/approvals/approval.js'
 import { approvalKey } from '../../../src/approvals/entry.js'
-import { complete, recordDecision } from '../../../src/approvals/holder.js'
 import { Records } from '../../../src/approvals/records.js'
 import type { ConfirmedDecision } from '../../../src/model/confirmed-decision.js'
+import { Lease } from '../../../src/pipeline/lease.js'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { createTable, postgresStore } from '../../../src/stores/sql/postgres-store.js'
 import { type SqliteHandle, sqliteStore } from '../../../src/stores/sql/sqlite-store.js'
@@ -39,6 +39,7 @@ interface Contender {
 const count = Number(process.argv[2] ?? 5_000)
 const turn = 250
 const leaseMs = 60_000
+const runs = { leaseMs, timeoutMs: 1, concurrency: 1, maxAttempts: 1, backoffMs: [1, 1] } as const
 const retentionMs = 3_600_000
 const details = { text: 'x'.repeat(280) }
 const decision: ConfirmedDecision = {
@@ -137,10 +138,13 @@ function onSqlite(): Contender {
 /** One decision, as the pipeline takes it through the store. */
 async function decide(records: Records, id: string): Promise<void> {
   const token = records.newToken()
-  const { held } = await records.begin(approvalKey(id), (stored) => claim(stored, { token, leaseMs, nudge: true }))
-  await held.change((stored) => recordDecision(stored, { token, leaseMs, decision, countAttempt: true }))
-  const ended = await held.change((stored) => complete(stored, { token, result: null, keepMs: retentionMs }))
-  if (ended !== 'completed') throw new Error(`${id} was not completed`)
+  const command = { token, leaseMs, nudge: true }
+  const { result, ...stepped } = await records.begin(approvalKey(id), (stored) => claim(stored, command))
+  if (result.kind !== 'claimed') throw new Error(`${id} was not claimed`)
+  const context = { records, clock: systemClock, runs, retentionMs }
+  const lease = new Lease(id, token, result.approval, stepped, context)
+  await lease.recordDecision(decision, true)
+  if ((await lease.complete(null)) !== 'completed') throw new Error(`${id} was not completed`)
 }
 
 const contenders = [await onRedis(), await onPostgres('on'), await onPostgres('off'), onSqlite()]

@@ -235,6 +235,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/runs.test.ts'],
   },
   {
+    guard: 'a transaction that another process overtook is not answered as handled',
+    file: 'src/pipeline/run-handler.ts',
+    find: "        if (state === 'lost') return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }\n",
+    replace: '',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
     guard: 'no callback passes the back-off',
     file: 'src/pipeline/run-handler.ts',
     find: 'dueInMs: waitMs, notBeforeMs: waitMs',
