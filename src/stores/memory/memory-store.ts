@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { CheqpointError } from '../../model/errors.js'
 import { group, invalid, number } from '../../options/option-checks.js'
 import { type Clock, systemClock } from '../../util/clock.js'
-import { isFrozenJson, type JsonObject, type JsonValue } from '../../util/json.js'
+import { isFrozenJson, type JsonValue } from '../../util/json.js'
 import type { Entry, Store } from '../store.js'
 
 /** What {@link memoryStore} takes. */
@@ -31,8 +31,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     throw invalid('clock', clock, 'an object with the functions now and elapsed')
   if (process.env['NODE_ENV'] === 'production') {
     const fix = `to keep them, use sqliteStore('approvals.db') from 'cheqpoint-callback/sqlite'`
-    const code = 'CHEQPOINT_MEMORY_STORE'
-    process.emitWarning(`memoryStore() forgets all approvals when the process ends; ${fix}`, { code })
+    process.emitWarning(`memoryStore() forgets all approvals in a restart; ${fix}`, { code: 'CHEQPOINT_MEMORY_STORE' })
   }
   return new MemoryStore(most, clock as Clock) // checked above
 }
@@ -40,54 +39,34 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 /** Whether a store is one of these itself, and not wrapped. */
 export const isMemoryStore = (store: Store): boolean => MemoryStore.is(store)
 
-/**
- * What is stored under a key. Changed in place: new objects that old ones point to are work for the collector. `indexedAt`:
- * where it stands in the due index.
- */
-type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & {
-  readonly key: string
-  isTombstone: boolean
-  indexedAt: number | null
-}
+/** What is stored under a key. Changed in place: new objects that old ones point to are work for the collector. */
+type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & { readonly key: string; isTombstone: boolean }
 
-/**
- * What is due, oldest first, in short sorted arrays: a change moves part of one. What is due later than it was keeps its
- * place until it is the first.
- */
+/** What is due, oldest first, in short sorted arrays: a change moves part of one, and the first ones are at hand. */
 class DueIndex {
   readonly #chunks: Kept[][] = [[]]
 
   get first(): Kept | undefined {
-    for (let kept = this.#chunks[0]?.[0]; kept !== undefined; kept = this.#chunks[0]?.[0]) {
-      if (kept.indexedAt === kept.dueAt) return kept
-      this.#place(kept, kept.dueAt)
-    }
-    return undefined
+    return this.#chunks[0]?.[0]
   }
 
-  /** `null`: out. */
-  setDue(kept: Kept, dueAt: number | null): void {
-    kept.dueAt = dueAt
-    const { indexedAt } = kept
-    if (dueAt === null || indexedAt === null || dueAt < indexedAt) this.#place(kept, dueAt)
-  }
-
-  #place(kept: Kept, at: number | null): void {
-    if (kept.indexedAt === at) return
-    if (kept.indexedAt !== null) {
-      const [index, chunk, place] = this.#find(kept)
-      chunk.splice(place - 1, 1)
+  /** Moves a key to where it belongs now; `null`: out. */
+  move(kept: Kept, dueAt: number | null): void {
+    if (kept.dueAt === dueAt) return
+    if (kept.dueAt !== null) {
+      const [index, chunk, at] = this.#find(kept)
+      chunk.splice(at - 1, 1)
       if (chunk.length === 0 && this.#chunks.length > 1) this.#chunks.splice(index, 1)
     }
-    kept.indexedAt = at
-    if (at === null) return
-    const [index, chunk, place] = this.#find(kept)
-    chunk.splice(place, 0, kept)
+    kept.dueAt = dueAt
+    if (dueAt === null) return
+    const [index, chunk, at] = this.#find(kept)
+    chunk.splice(at, 0, kept)
     if (chunk.length === 512) this.#chunks.splice(index + 1, 0, chunk.splice(256))
   }
 
   /** The chunk where a key belongs, and how many in there are not after it. */
-  #find(kept: Kept): readonly [index: number, chunk: Kept[], place: number] {
+  #find(kept: Kept): readonly [index: number, chunk: Kept[], at: number] {
     const index = Math.max(0, countUpTo(kept, this.#chunks.length, (at) => this.#chunks[at]?.[0]) - 1)
     const chunk = this.#chunks[index] ?? []
     return [index, chunk, countUpTo(kept, chunk.length, (at) => chunk[at])]
@@ -95,12 +74,12 @@ class DueIndex {
 }
 
 /** How many of `length` sorted keys are not after a key: by time, then by key. */
-function countUpTo({ indexedAt, key }: Kept, length: number, keptAt: (at: number) => Kept | undefined): number {
+function countUpTo({ dueAt, key }: Kept, length: number, keptAt: (at: number) => Kept | undefined): number {
   let [low, high] = [0, length]
   while (low < high) {
     const middle = (low + high) >>> 1
     const other = keptAt(middle)
-    const by = other === undefined ? 1 : Number(other.indexedAt) - Number(indexedAt) || (other.key > key ? 1 : -1)
+    const by = other === undefined ? 1 : Number(other.dueAt) - Number(dueAt) || (other.key > key ? 1 : -1)
     if (by < 0) low = middle + 1
     else high = middle
   }
@@ -125,41 +104,34 @@ class MemoryStore implements Store {
     this.#tombstones = new LRUCache({
       // By bytes, about: for a count, lru-cache would allocate all room at once.
       maxSize: 64 * 1024 * 1024,
-      sizeCalculation: ({ key, state }) => 600 + key.length + sizeOf(state),
-      dispose: (kept) => this.#due.setDue(kept, null),
+      sizeCalculation: ({ key, state }) => 600 + key.length + JSON.stringify(state).length,
+      dispose: (kept) => this.#due.move(kept, null),
       ttlResolution: 0,
       // lru-cache takes an entry stored at 0 for one that never ends.
       perf: { now: () => this.#now() + 1 },
     })
   }
 
-  readonly read: Store['read'] = (key) => {
+  readonly read: Store['read'] = async (key) => {
     const found = this.#find(key)
-    return Promise.resolve({ now: this.#now(), entry: found === undefined ? null : entryOf(found) })
+    return { now: this.#now(), entry: found === undefined ? null : entryOf(found) }
   }
 
-  readonly write: Store['write'] = (key, expected, entry, { keepMs, intake } = {}) => {
+  readonly write: Store['write'] = async (key, expected, entry, { keepMs, intake } = {}) => {
     const found = this.#find(key)
-    if (found?.stamp === entry.stamp) return Promise.resolve(true)
-    if ((found?.stamp ?? null) !== expected) return Promise.resolve(false)
+    if (found?.stamp === entry.stamp) return true
+    if ((found?.stamp ?? null) !== expected) return false
     if (intake === true && found === undefined && this.#open.size >= this.#maxPending)
-      return Promise.reject(this.#full())
-    const { stamp, dueAt, parkedAt } = entry
-    // A copy of an object is one.
-    const state = frozenCopy(entry.state) as JsonObject
-    const kept = found ?? { key, stamp, dueAt: null, parkedAt, state, isTombstone: false, indexedAt: null }
-    kept.stamp = stamp
-    kept.parkedAt = parkedAt
-    kept.state = state
+      throw new CheqpointError('store-full', `maxPending (${this.#maxPending}) is reached; raise it, or store on disk`)
+    const { stamp, dueAt, parkedAt, state } = entry
+    const kept = found ?? { key, stamp, dueAt: null, parkedAt, state, isTombstone: false }
     if (kept.isTombstone) this.#tombstones.delete(key)
-    kept.isTombstone = keepMs !== undefined
+    Object.assign(kept, { stamp, parkedAt, state: frozenCopy(state), isTombstone: keepMs !== undefined })
     if (keepMs === undefined) this.#open.set(key, kept)
-    else {
-      this.#open.delete(key)
-      this.#tombstones.set(key, kept, { ttl: Math.max(1, Math.ceil(keepMs)) })
-    }
-    this.#due.setDue(kept, dueAt)
-    return Promise.resolve(true)
+    else this.#open.delete(key)
+    if (keepMs !== undefined) this.#tombstones.set(key, kept, { ttl: Math.max(1, Math.ceil(keepMs)) })
+    this.#due.move(kept, dueAt)
+    return true
   }
 
   readonly takeDue: Store['takeDue'] = async (limit, hideMs) => {
@@ -168,9 +140,9 @@ class MemoryStore implements Store {
     for (let first = this.#first(); first !== null && taken.length < limit; first = this.#first()) {
       if (Number(first.dueAt) > now) break
       taken.push(first)
-      this.#due.setDue(first, null)
+      this.#due.move(first, null)
     }
-    for (const kept of taken) this.#due.setDue(kept, now + hideMs)
+    for (const kept of taken) this.#due.move(kept, now + hideMs)
     const next = this.#first()?.dueAt ?? null
     return { keys: taken.map(({ key }) => key), nextDueInMs: next === null ? null : Math.max(0, next - now) }
   }
@@ -194,17 +166,13 @@ class MemoryStore implements Store {
 
   readonly remove: Store['remove'] = async () => false
 
-  #full(): CheqpointError {
-    return new CheqpointError('store-full', `maxPending (${this.#maxPending}) is reached; raise it, or store on disk`)
-  }
-
   readonly #find = (key: string): Kept | undefined => this.#open.get(key) ?? this.#tombstones.get(key)
 
   /** The first of the due index that is no expired tombstone. */
   #first(): Kept | null {
     for (let { first } = this.#due; first !== undefined; first = this.#due.first) {
       if (!first.isTombstone || this.#find(first.key) !== undefined) return first
-      this.#due.setDue(first, null)
+      this.#due.move(first, null)
     }
     return null
   }
@@ -227,14 +195,4 @@ function frozenCopy(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return Object.freeze(value.map(frozenCopy))
   // Not by assignment, which would take a key `__proto__` for the prototype.
   return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, each]) => [key, frozenCopy(each)])))
-}
-
-/** About how many characters a value has as JSON. */
-function sizeOf(value: JsonValue): number {
-  if (typeof value === 'string') return value.length
-  if (typeof value !== 'object' || value === null) return 8
-  const fields: Readonly<Record<string, JsonValue>> = Object(value)
-  let size = 0
-  for (const name in fields) size += name.length + 4 + sizeOf(fields[name] ?? null)
-  return size
 }
