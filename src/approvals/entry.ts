@@ -154,7 +154,9 @@ export function compact(state: ApprovalState | ReservationState): JsonObject {
 const noContext = 'null'
 
 function withoutNulls(given: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null))
+  const kept: Record<string, JsonValue> = {}
+  for (const name in given) if (given[name] !== null) kept[name] = given[name] ?? null
+  return kept
 }
 
 /** What is stored under `a:<approvalId>`: `null` for nothing, `unreadable` where this version cannot read it. */
