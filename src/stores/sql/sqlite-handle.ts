@@ -3,8 +3,13 @@ import { invalid } from '../../options/option-checks.js'
 
 /** An open database of node:sqlite, better-sqlite3 or libsql. */
 export interface SqliteHandle {
-  /** A statement, to be run with values: `all` returns every row, `run` is for what returns none. */
-  prepare(sql: string): { all(...values: unknown[]): readonly unknown[]; run(...values: unknown[]): unknown }
+  /** A statement, to be run with values. */
+  prepare(sql: string): {
+    /** Every row. */
+    all(...values: unknown[]): readonly unknown[]
+    /** For what returns no rows. */
+    run(...values: unknown[]): unknown
+  }
   /** Runs statements without values. */
   exec(sql: string): unknown
   /** Closes the database. */
