@@ -121,4 +121,11 @@ export const tokenMutants: readonly Mutant[] = [
     replace: 'return { signing: () => verifying.at(-1) ?? newest, verifying }',
     tests: ['unit/submit/callback-url.test.ts'],
   },
+  {
+    guard: 'a function that puts the token where it is not sent is refused at creation',
+    file: 'src/submit/callback-url.ts',
+    find: '{sample.search}`) !==',
+    replace: '{sample.search}`.concat(sample.hash)) !==',
+    tests: ['unit/submit/callback-url.test.ts'],
+  },
 ]
