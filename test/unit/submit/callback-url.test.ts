@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -134,6 +135,14 @@ describe('a callback URL without a secret', () => {
     const after = createCallbackUrls('https://app.test/hook', rotated, () => at)
     expect(after.read(write('ref-1', at + hour, 'billing'))).toBe('ref-1')
     expect(after.read(write('ref-1', at + hour, 'support'))).toBeNull()
+  })
+
+  it('is not signed with the API key itself, so that no other signature of that key is a token', () => {
+    const token = new URL(write('ref-1', at + hour, 'support')).searchParams.get('cq') ?? ''
+    const [ref, expiry] = token.split('.')
+    const mac = createHmac('sha256', 'key of support').update(`${ref}.${expiry}`).digest('base64url')
+    expect(read(`/hook?cq=${token}`)).toBe('ref-1')
+    expect(read(`/hook?cq=${ref}.${expiry}.${mac}`)).toBeNull()
   })
 
   it('shows nothing of the key that it was signed with', () => {
