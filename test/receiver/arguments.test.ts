@@ -55,6 +55,11 @@ const rows: readonly (readonly [Method, readonly (readonly unknown[])[], string]
   ['callbackUrl', groups.map((given) => [given]), 'argument-invalid'],
   ['callbackUrl', [[{ assistant: 'unknown' }], [{ assistant: 7 }]], 'argument-invalid'],
   ['handle', [undefined, null, 7, {}, 'text'].map((given) => [given]), 'argument-invalid'],
+  [
+    'handle',
+    [{}, { text: '{}' }].map((body) => [{ method: 'POST', url: '/', header: () => [], body }]),
+    'argument-invalid',
+  ],
   ['fetch', [undefined, null, 7, {}, 'https://app.test'].map((given) => [given]), 'argument-invalid'],
 ]
 
