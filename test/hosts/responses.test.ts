@@ -219,6 +219,19 @@ describe('the minimum interval between two polls of one approval', () => {
     expect([api.gets.length, runs.length]).toEqual([2, 1])
   })
 
+  it('is waited out by the next callback too, once the first that waited has its answer', async () => {
+    const { receiver, api, send } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.pend(id)
+    await send()
+    const first = collect(send())
+    await pass(2_001)
+    api.approve(id)
+    const next = collect(send())
+    await pass(2_001)
+    expect([...first, ...next].map(({ status }) => status)).toEqual([409, 200])
+  })
+
   it.each(columns)('is over after confirm.minIntervalMs: where it is %s the API is asked at once', async (_, sweep) => {
     const { receiver, api, send } = answersBench({ sweep, confirm: { minIntervalMs: 700 } })
     await receiver.track(id, tracked)
