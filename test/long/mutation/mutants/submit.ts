@@ -290,4 +290,25 @@ export const submitMutants: readonly Mutant[] = [
     replace: 'return',
     tests: ['receiver/orphaned-submissions.test.ts'],
   },
+  {
+    guard: 'a request has a summary',
+    file: 'src/submit/submit-arguments.ts',
+    find: "if (typeof summary !== 'string' || summary === '')",
+    replace: 'if (false)',
+    tests: ['receiver/arguments.test.ts'],
+  },
+  {
+    guard: 'a digest does not depend on the order of keys',
+    file: 'src/util/json.ts',
+    find: '    .sort()\n',
+    replace: '',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
+  {
+    guard: 'what another submission took over is not sent',
+    file: 'src/submit/submitter.ts',
+    find: "if (marked === 'lost') throw",
+    replace: 'if (false) throw',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
 ]
