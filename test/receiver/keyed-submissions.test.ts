@@ -83,6 +83,22 @@ describe('a submission whose process ended before it sent anything', () => {
     expect(first.api.posts).toEqual([])
   })
 
+  it('is listed nowhere, and forgotten once it cannot be under way any more', async () => {
+    const inner = memoryStore()
+    const dying = new FaultyStore(inner)
+    dying.hang('markSent')
+    void submitBench({ store: dying.store })
+      .receiver.submit(refund, key)
+      .catch(() => {})
+    await pass(0)
+    const { receiver, types } = submitBench({ store: inner })
+    expect((await receiver.unconfirmed()).items).toEqual([])
+    await pass(600_000)
+    await receiver.reconcile()
+    expect(await receiver.stats()).toMatchObject({ open: 0 })
+    expect(types()).not.toContain('submission-unknown')
+  })
+
   it('is not sent by its owner, where that wakes up after another took over', async () => {
     const inner = memoryStore()
     const stalling = new FaultyStore(inner)
