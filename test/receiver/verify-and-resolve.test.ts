@@ -330,6 +330,20 @@ describe('a claim', () => {
     expect(first.signal).toBe(first.signal)
   })
 
+  it('that is lost is reported once, however often it is extended', async () => {
+    const { first, store, events } = await held()
+    await takeOver(store, id)
+    expect([await first.extend(), await first.extend()]).toEqual(['lost', 'lost'])
+    expect(events.filter(({ type }) => type === 'lease-lost')).toHaveLength(1)
+  })
+
+  it('is still held where the result that it is completed with cannot be kept', async () => {
+    const { first, store } = await held()
+    await expect(first.complete('x'.repeat(16_384))).rejects.toMatchObject({ code: 'not-json' })
+    expect(await kept(store, id)).toMatchObject({ state: 'claimed' })
+    expect(await first.complete('x'.repeat(16_382))).toBe('completed')
+  })
+
   it('is still good when its lease ran out and nobody took over', async () => {
     const { first, faulty } = await held()
     faulty.fail('extend')
