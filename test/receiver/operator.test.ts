@@ -45,6 +45,14 @@ describe('parked()', () => {
     })
   })
 
+  it('shows an entry of the due index that cannot be read as corrupt', async () => {
+    const store = memoryStore()
+    const { receiver } = bench({ store })
+    await receiver.track('req_1', refund)
+    await rewrite(store, 'req_1', () => ({ state: { v: 1, kind: 'nonsense' } }))
+    expect((await receiver.parked()).items).toMatchObject([{ approvalId: 'req_1', reason: 'corrupt', details: null }])
+  })
+
   it('names the assistant, never its key', async () => {
     const { receiver, api } = bench({
       apiKey: undefined,
@@ -156,6 +164,26 @@ describe('retry()', () => {
     expect(await receiver.stats()).toMatchObject({ parked: 1 })
   })
 
+  it('wakes the sweep, which runs it at once', async () => {
+    let failing = true
+    const { receiver, api, runs } = bench({
+      runs: { maxAttempts: 1 },
+      onDecision: () => {
+        if (failing) throw new Error('ledger is down')
+      },
+    })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    await pass(5_000)
+    failing = false
+    await receiver.retry('req_1')
+    await pass(1)
+    expect(runs).toHaveLength(2)
+    await receiver.close()
+  })
+
   it('changes nothing that is not parked', async () => {
     const { receiver, api } = bench()
     await trackAll(receiver, ['req_0', 'req_1'])
@@ -191,6 +219,16 @@ describe('cancel()', () => {
     await receiver.resolve('req_1')
     expect(await receiver.cancel('req_1')).toBe('cancelled')
     expect((await receiver.parked()).items).toEqual([])
+  })
+
+  it('removes what cannot be read, if it is still what was read', async () => {
+    const faulty = new FaultyStore()
+    const { receiver } = bench({ store: faulty.store })
+    faulty.answer('read', { now: Date.now(), entry: null, unreadable: 'digest' })
+    faulty.answer('remove', true)
+    expect(await receiver.cancel('req_1')).toBe('cancelled')
+    faulty.answer('remove', false)
+    expect(await receiver.cancel('req_1')).toBe('unknown')
   })
 
   it('does not end a record under a handler', async () => {
