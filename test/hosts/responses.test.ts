@@ -811,6 +811,12 @@ describe('a store that is down', () => {
     await send()
     expect(faulty.timesOf('check')).toHaveLength(2)
   })
+
+  it('is checked once for callbacks that come together', async () => {
+    const { faulty, send } = answersBench({ sweep: 'elsewhere' })
+    await Promise.all([send(), send(), send()])
+    expect(faulty.timesOf('check')).toHaveLength(1)
+  })
 })
 
 describe('the checks before the body', () => {
