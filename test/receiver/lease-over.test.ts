@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore, type Store } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { kept } from '../support/kept.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
+import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
 
 /*
@@ -17,7 +19,11 @@ afterEach(() => {
 })
 
 /** Two processes on one clock. The first stands still after it recorded the decision: time passes, none of its timers ring. */
-async function frozenAfterRecord(ms: number, meanwhile: (second: Bench, faulty: FaultyStore) => Promise<unknown>) {
+async function frozenAfterRecord(
+  ms: number,
+  meanwhile: (second: Bench, faulty: FaultyStore) => Promise<unknown>,
+  steps: readonly string[] = ['record'],
+) {
   let passed = 0
   const clock = { now: () => Date.now() + passed, elapsed: () => performance.now() + passed }
   const store = memoryStore({ clock })
@@ -25,7 +31,7 @@ async function frozenAfterRecord(ms: number, meanwhile: (second: Bench, faulty: 
   const faulty = new FaultyStore(store)
   const write: Store['write'] = async (...args) => {
     const answer = await faulty.store.write(...args)
-    if (faulty.calls.at(-1)?.step !== 'record') return answer
+    if (!steps.includes(faulty.calls.at(-1)?.step ?? '')) return answer
     passed += ms
     await meanwhile(second, faulty)
     return answer
@@ -58,6 +64,13 @@ describe('a process that stood still before its handler', () => {
     expect(status).toBe(200)
     expect(first.runs.length).toBe(1)
     expect(faulty.timesOf('extend')).toEqual([])
+  })
+
+  it('gives the decision back, its attempt uncounted, where each renewal takes as long as a lease', async () => {
+    const { first, faulty, status } = await frozenAfterRecord(30_000, async () => {}, ['record', 'extend'])
+    expect([status, first.runs.length, faulty.timesOf('extend').length]).toEqual([409, 0, 2])
+    expect(eventsOf(first.events, 'released')).toMatchObject([{ reason: 'lease-too-short', dueInMs: 0 }])
+    expect(await kept(faulty.store, 'req_1')).toMatchObject({ state: 'pending', attempts: 0 })
   })
 
   it('does not call it where its lease is over and the store does not answer', async () => {
