@@ -115,6 +115,9 @@ describe('the lease of a run', () => {
     await pass(1)
     expect(runs[0]?.run.signal.aborted).toBe(true)
     expect(eventsOf(events, 'lease-lost')).toHaveLength(1)
+    // It goes on, unheard, for however long it takes.
+    await pass(60_000)
+    expect(eventsOf(events, 'run-failed')).toEqual([])
     work.open()
     await pass(0)
   })
