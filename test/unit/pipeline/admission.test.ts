@@ -85,6 +85,15 @@ describe('the end of an admission', () => {
   })
 })
 
+it('a recorded decision needs a place for its handler, and none for a poll', () => {
+  const { admissionOf, polls, handlers } = world()
+  polls.take()
+  polls.take()
+  handlers.take()
+  expect(admissionOf(bySweep).admit(recorded)).toBeNull()
+  expect(admissionOf(bySweep).admit(recorded)).toMatchObject({ outcome: { kind: 'no-free-slot' }, write: 'nothing' })
+})
+
 it('a person pays nothing', () => {
   const { admissionOf, callbackBudget, turns } = world()
   callbackBudget.take(null)
