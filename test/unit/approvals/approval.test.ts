@@ -67,6 +67,11 @@ describe('add', () => {
 })
 
 describe('claim', () => {
+  it('of a recorded decision counts the attempt once a token, though its lease ran out in between', () => {
+    const again = claim(later(recorded, leaseMs), { token: 'a', leaseMs })
+    expect(again.result).toMatchObject({ kind: 'claimed', approval: { attempts: 1, fence: 2 } })
+  })
+
   it('takes a free approval, due again when its lease ends', () => {
     const { result, next } = claim(pending, { token: 'a', leaseMs })
     expect(result).toMatchObject({ kind: 'claimed', approval: { holder: 'a', fence: 1, attempts: 0 } })

@@ -111,6 +111,19 @@ describe('release', () => {
     })
   })
 
+  it('of a nudged approval makes it due no later than it would be without the nudge', () => {
+    const knocked = through(claimed, (stored) => nudge(stored, { withinMs: 0 }))
+    expect(release(knocked, { ...letGo, dueInMs: 1_000 }).next).toMatchObject({ dueAt: knocked.now + 1_000 })
+  })
+
+  it('of a recorded decision owes a callback no quick poll', () => {
+    const again = through(expired, (stored) => claim(stored, { token: 'c', leaseMs, nudge: true }))
+    expect(release(again, { ...letGo, token: 'c' }).next).toMatchObject({
+      dueAt: again.now + 9_000,
+      state: { quickPolls: 0 },
+    })
+  })
+
   it('without a minimum interval delays no claim, though the time of a holder may be ahead of the store', () => {
     const { next } = release(later(claimed, 1), { ...letGo, notBeforeMs: 0 })
     expect(next).toMatchObject({ state: { notBefore: 0 } })
