@@ -30,6 +30,12 @@ describe('what Cheqpoint says of a submission that it refuses', () => {
     expect(message).not.toContain('xxx')
   })
 
+  it('is absent where it comes with more than 4 KiB', async () => {
+    const { receiver, api } = submitBench()
+    api.onPost = () => ({ status: 422, body: { message: 'Plan limit reached', more: 'x'.repeat(5_000) } })
+    expect((await failure(receiver.submit(refund))).apiMessage).toBeUndefined()
+  })
+
   it('is absent where it says nothing', async () => {
     const { receiver, api } = submitBench()
     api.onPost = () => ({ status: 400, body: '' })

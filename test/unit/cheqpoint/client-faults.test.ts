@@ -185,6 +185,15 @@ describe('the size of an answer', () => {
   }
 })
 
+it('a refusal whose body does not come to its end is told within a second or so', async () => {
+  const server = await misbehave((_, response) => {
+    response.writeHead(503).write('{')
+  })
+  const from = performance.now()
+  expect(await failure(clientOf(server, { timeoutMs: 20_000 }).get('req_1'))).toMatchObject({ code: 'api-failed' })
+  expect(performance.now() - from).toBeLessThan(10_000)
+})
+
 describe('a content coding', () => {
   const codings = ['gzip', 'br', 'deflate', 'zstd', 'x-gzip', 'GZIP', 'identity, gzip', ['identity', 'gzip'], '']
 
