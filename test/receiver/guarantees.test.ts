@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
-import { kept } from '../support/kept.js'
+import { kept, takeOver } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -38,6 +38,23 @@ describe('at most once', () => {
     expect(runs).toHaveLength(1)
     expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
     await receiver.close()
+  })
+
+  it('reports nothing as parked that another process has taken over', async () => {
+    const store = memoryStore()
+    const { receiver, api, events } = bench({
+      store,
+      guarantee,
+      onDecision: async () => {
+        await takeOver(store, 'req_1')
+        throw new Error('ledger is down')
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    expect(eventsOf(events, 'parked')).toEqual([])
+    expect(await kept(store, 'req_1')).toMatchObject({ state: 'claimed', holder: 'another' })
   })
 
   it('parks a decision whose handler ran out of time', async () => {
