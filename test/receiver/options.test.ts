@@ -366,6 +366,11 @@ describe('callbackSecret', () => {
   })
 })
 
+it("sweep: 'elsewhere' is refused with a memory store, which no other process sees", () => {
+  const wrong = { ...usual, store: memoryStore(), sweep: 'elsewhere' }
+  expect(refusal(wrong)).toEqual(['option-invalid', expect.stringContaining('option sweep must not be')])
+})
+
 describe('an option of the wrong kind is refused, and what is allowed is said', () => {
   it.each<[string, readonly unknown[], string]>([
     ['callbackTokens', ['never', true, null], "one of 'optional', 'required', 'off'"],
