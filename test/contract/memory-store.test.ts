@@ -44,6 +44,13 @@ describe('the store contract in real time', () => {
   }
 })
 
+test('store time goes by elapsed time alone, whatever becomes of the wall clock', async () => {
+  let [now, elapsed] = [epoch, 0]
+  const store = memoryStore({ clock: { now: () => now, elapsed: () => elapsed } })
+  ;[now, elapsed] = [far, 250]
+  expect(await store.read('a:one')).toEqual({ now: epoch + 250, entry: null })
+})
+
 test('the store contract passes in real time on a store that is slow, now and then', async () => {
   const pause = (): Promise<void> => sleep(Math.random() < 0.1 ? 60 : Math.random() * 6)
   const slowed = (store: Store): Store =>
