@@ -75,6 +75,22 @@ describe('verifyAndResolve takes', () => {
     expect(kinds).toEqual(['ok'])
   })
 
+  it('the request of Express as such, though a stranger gives its body the fields of a Callback', async () => {
+    const bench = core()
+    await bench.register()
+    const incoming = {
+      method: 'POST',
+      url: '/hook',
+      rawHeaders: ['user-agent', 'Cheqpoint-Callback/1.0', 'content-type', 'application/json'],
+      headers: { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' },
+      header: () => 'Cheqpoint-Callback/1.0',
+      body: { approvalId: 'req_1', parsed: { approvalId: 'req_2' } },
+    }
+    // What is read of a request of Express.
+    const outcome = await verifyAndResolve(incoming as unknown as IncomingMessage, bench.options)
+    expect(outcome).toMatchObject({ kind: 'ok', claim: { approvalId: 'req_1' } })
+  })
+
   it.each([
     ['express.json()', () => express.json()],
     ['express.raw()', () => express.raw({ type: '*/*' })],
