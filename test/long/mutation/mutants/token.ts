@@ -128,4 +128,18 @@ export const tokenMutants: readonly Mutant[] = [
     replace: '{sample.search}`.concat(sample.hash)) !==',
     tests: ['unit/submit/callback-url.test.ts'],
   },
+  {
+    guard: 'tokens of API keys are bound to this use',
+    file: 'src/submit/callback-url.ts',
+    find: "createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'cheqpoint-callback url token v1', 32)))",
+    replace: 'createSecretKey(Buffer.from(key))',
+    tests: ['unit/submit/callback-url.test.ts'],
+  },
+  {
+    guard: 'the parameter of the token is ours',
+    file: 'src/submit/callback-url.ts',
+    find: 'if (url.searchParams.has(parameter)) refuse(',
+    replace: 'if (false) refuse(',
+    tests: ['receiver/options.test.ts'],
+  },
 ]
