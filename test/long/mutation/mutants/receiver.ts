@@ -501,4 +501,25 @@ export const receiverMutants: readonly Mutant[] = [
     replace: '!life.isSwept',
     tests: ['receiver/sweep.test.ts'],
   },
+  {
+    guard: 'a retried approval is swept at once',
+    file: 'src/receiver/create-receiver.ts',
+    find: "      if (answer === 'pending') sweeper.wake()\n",
+    replace: '',
+    tests: ['receiver/operator.test.ts'],
+  },
+  {
+    guard: 'what cannot be read is removed by cancel()',
+    file: 'src/receiver/create-receiver.ts',
+    find: "      if (unreadable !== undefined) return (await records.remove(key, unreadable)) ? 'cancelled' : 'unknown'\n",
+    replace: '',
+    tests: ['receiver/operator.test.ts'],
+  },
+  {
+    guard: 'a store is checked once at a time',
+    file: 'src/receiver/check-once.ts',
+    find: 'checking ??= inOwnContext(check)',
+    replace: 'checking = inOwnContext(check)',
+    tests: ['hosts/responses.test.ts'],
+  },
 ]
