@@ -741,4 +741,25 @@ export const approvalMutants: readonly Mutant[] = [
     replace: 'now: now + 0 * elapsed',
     tests: ['unit/approvals/records.test.ts', 'receiver/runs.test.ts'],
   },
+  {
+    guard: 'what a dead owner never sent may be submitted again',
+    file: 'src/approvals/reservation.ts',
+    find: 'now < known.ownedUntil)',
+    replace: 'known.ownedUntil > 0)',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
+  {
+    guard: 'an attempt that is recorded again is counted once',
+    file: 'src/approvals/holder.ts',
+    find: 'countAttempt && !found.counted',
+    replace: 'countAttempt',
+    tests: ['unit/approvals/holder.test.ts'],
+  },
+  {
+    guard: 'an entry of a newer version is not listed as corrupt',
+    file: 'src/approvals/parked.ts',
+    find: "entry.state['v'] === formatVersion && ",
+    replace: '',
+    tests: ['unit/approvals/rolling-upgrade.test.ts'],
+  },
 ]

@@ -375,4 +375,11 @@ export const confirmMutants: readonly Mutant[] = [
     replace: "() => refuse(lease, confirmed, { ok: false, reason: 'details-invalid', paths: [] }, context)",
     tests: ['receiver/failing-schemas.test.ts'],
   },
+  {
+    guard: 'a lease that stays too short is given back',
+    file: 'src/pipeline/prepare.ts',
+    find: 'if (renewals === mostRenewals) {',
+    replace: 'if (false) {',
+    tests: ['receiver/lease-over.test.ts'],
+  },
 ]

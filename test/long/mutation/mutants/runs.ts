@@ -403,4 +403,32 @@ export const runMutants: readonly Mutant[] = [
       'return records.read(this.#key).then((now) => records.write(this.#key, now, entry, next)).then((isWritten)',
     tests: ['receiver/runs.test.ts'],
   },
+  {
+    guard: 'a listener that throws does not silence the log',
+    file: 'src/model/events.ts',
+    find: '    for (const each of [listener, log]) {\n      try {',
+    replace: '    for (const each of [listener ?? log]) {\n      try {',
+    tests: ['receiver/log.test.ts'],
+  },
+  {
+    guard: 'register() takes an id alone that matches idPattern',
+    file: 'src/receiver/verify-and-resolve.ts',
+    find: "typeof approvalId !== 'string' || !isId(approvalId)",
+    replace: 'false',
+    tests: ['receiver/verify-inputs.test.ts'],
+  },
+  {
+    guard: 'a lost lease is reported once',
+    file: 'src/pipeline/verified-claim.ts',
+    find: '  #loseLease(): void {\n    if (this.#aborted !== undefined) return\n',
+    replace: '  #loseLease(): void {\n',
+    tests: ['receiver/verify-and-resolve.test.ts'],
+  },
+  {
+    guard: 'a result that cannot be kept is refused to a claim',
+    file: 'src/pipeline/verified-claim.ts',
+    find: '  if (text !== undefined) return text\n',
+    replace: '  return text ?? null\n',
+    tests: ['receiver/verify-and-resolve.test.ts'],
+  },
 ]
