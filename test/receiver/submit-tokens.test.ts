@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryStore, type ReceiverOptions } from '../../src/index.js'
+import { memoryStore, type ReceiverOptions, type Store } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { overlayStore } from '../support/overlay-store.js'
 import { eventsOf } from '../support/runs-events.js'
 import { type Gate, gate, pass } from '../support/runs-time.js'
 import {
@@ -79,6 +80,27 @@ describe('a callback', () => {
     expect(bench.api.asked).toEqual([])
     expect(bench.runs).toEqual([])
     expect(eventsOf(bench.events, 'refused')).toEqual([{ type: 'refused', reason: 'token-refused', approvalId: null }])
+  })
+
+  it('is acted on where its request gets its id between two reads of that callback', async () => {
+    const store = memoryStore()
+    const read: Store['read'] = async (key) => {
+      const stored = await store.read(key)
+      if (key !== 'a:req_1' || isAnswered) return stored
+      isAnswered = true
+      bench.api.answer('1', pendingPost('req_1'))
+      bench.api.resume()
+      await submission
+      return stored
+    }
+    let isAnswered = false
+    const bench = tokenBench({ store: overlayStore(store, { read }) })
+    bench.api.onPost = () => 'hang'
+    const submission = bench.receiver.submit(refund)
+    await pass(0)
+    bench.api.approve('req_1')
+    expect(await post(bench, 'req_1', urlOf(bench))).toBe(200)
+    expect(bench.runs).toHaveLength(1)
   })
 
   it('with its token in a header or in the body has none', async () => {
