@@ -371,6 +371,13 @@ describeWith('redis-server', 'redisStore: entries that cannot be read', () => {
     'is a list where an object belongs': `redis.call('SET', KEYS[1], '1 stamp\\n 1\\n[]')`,
   }
 
+  it('are none of those that hold a replacement character which was meant', async () => {
+    const store = bench.store({ prefix: randomUUID() })
+    const given = entry({ state: { text: 'a \ufffd b' } })
+    await store.write('a:apr-1', null, given)
+    expect((await store.read('a:apr-1')).entry).toEqual(given)
+  })
+
   for (const [damage, script] of Object.entries(damages)) {
     it(`leaves alone what ${damage}, and removes it only by its digest`, async () => {
       const prefix = randomUUID()
