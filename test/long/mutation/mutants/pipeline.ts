@@ -514,4 +514,25 @@ export const pipelineMutants: readonly Mutant[] = [
     replace: "'nothing'",
     tests: ['unit/pipeline/admission.test.ts'],
   },
+  {
+    guard: 'a recorded decision waits for a free slot',
+    file: 'src/pipeline/admission.ts',
+    find: "return this.takeHandlerSlot() ? null : this.#full('nothing')",
+    replace: 'return null',
+    tests: ['unit/pipeline/admission.test.ts'],
+  },
+  {
+    guard: 'a lease that was lost is not reported as parked',
+    file: 'src/pipeline/give-back.ts',
+    find: "  if ((await lease.park(reason, paths)) === 'parked')\n",
+    replace: '  await lease.park(reason, paths)\n',
+    tests: ['receiver/guarantees.test.ts'],
+  },
+  {
+    guard: 'an id that was bound meanwhile is claimed',
+    file: 'src/pipeline/claim.ts',
+    find: '    : claim(trigger, admission, context)',
+    replace: "    : { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }",
+    tests: ['receiver/submit-tokens.test.ts'],
+  },
 ]
