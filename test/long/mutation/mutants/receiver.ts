@@ -522,4 +522,11 @@ export const receiverMutants: readonly Mutant[] = [
     replace: 'checking = inOwnContext(check)',
     tests: ['hosts/responses.test.ts'],
   },
+  {
+    guard: 'a memory store is swept by its own process',
+    file: 'src/receiver/read-receiver-options.ts',
+    find: "sweep === 'elsewhere' && isMemoryStore(store)",
+    replace: 'false',
+    tests: ['receiver/options.test.ts'],
+  },
 ]
