@@ -382,4 +382,11 @@ export const confirmMutants: readonly Mutant[] = [
     replace: 'if (false) {',
     tests: ['receiver/lease-over.test.ts'],
   },
+  {
+    guard: 'a lease that stays too short uses no attempt',
+    file: 'src/pipeline/prepare.ts',
+    find: 'notBeforeMs: 0, giveAttemptBack: true }, context)',
+    replace: 'notBeforeMs: 0, giveAttemptBack: false }, context)',
+    tests: ['receiver/lease-over.test.ts'],
+  },
 ]
