@@ -431,4 +431,32 @@ export const runMutants: readonly Mutant[] = [
     replace: '  return text ?? null\n',
     tests: ['receiver/verify-and-resolve.test.ts'],
   },
+  {
+    guard: 'a run that lost its lease is not given up',
+    file: 'src/pipeline/run-handler.ts',
+    find: "      if (isCheqpointError(error, 'lease-lost')) return\n",
+    replace: '',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
+    guard: 'the age of an approval counts in store time',
+    file: 'src/pipeline/lease.ts',
+    find: 'return now - this.approval.since',
+    replace: 'return Math.floor(this.#context.clock.now()) - this.approval.since',
+    tests: ['receiver/expiry-clocks.test.ts'],
+  },
+  {
+    guard: 'a transaction waits for a renewal in flight',
+    file: 'src/pipeline/verified-claim.ts',
+    find: '      await this.#renewing\n',
+    replace: '',
+    tests: ['receiver/transactions.test.ts'],
+  },
+  {
+    guard: 'a run in a transaction is judged by the store',
+    file: 'src/pipeline/run-handler.ts',
+    find: '    if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)\n',
+    replace: '',
+    tests: ['receiver/transactions.test.ts'],
+  },
 ]
