@@ -303,4 +303,18 @@ export const clientMutants: readonly Mutant[] = [
     replace: 'controller !== undefined',
     tests: ['receiver/stale-connection.test.ts'],
   },
+  {
+    guard: 'of a refusal only 4 KiB are read',
+    file: 'src/cheqpoint/exchange.ts',
+    find: 'head.status < 300 || bytes <= maxErrorBytes',
+    replace: 'head.status < 300 || bytes > 0',
+    tests: ['receiver/api-message.test.ts'],
+  },
+  {
+    guard: 'the body of a refusal is not waited for',
+    file: 'src/cheqpoint/exchange.ts',
+    find: 'setTimeout(resolveRefusal, errorBodyMs)',
+    replace: 'setTimeout(() => {}, errorBodyMs)',
+    tests: ['unit/cheqpoint/client-faults.test.ts'],
+  },
 ]
