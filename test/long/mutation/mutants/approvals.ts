@@ -762,4 +762,32 @@ export const approvalMutants: readonly Mutant[] = [
     replace: '',
     tests: ['unit/approvals/rolling-upgrade.test.ts'],
   },
+  {
+    guard: 'quick polls never make an approval due later',
+    file: 'src/approvals/holder.ts',
+    find: 'Math.min(notBefore, now + command.dueInMs)',
+    replace: 'notBefore',
+    tests: ['unit/approvals/holder.test.ts'],
+  },
+  {
+    guard: 'a recorded decision is owed no polls',
+    file: 'src/approvals/holder.ts',
+    find: 'found.decision !== null ? 0 : found.nudged',
+    replace: 'found.nudged',
+    tests: ['unit/approvals/holder.test.ts'],
+  },
+  {
+    guard: 'an attempt is counted once a token',
+    file: 'src/approvals/approval.ts',
+    find: 'return approval.counted ? approval : {',
+    replace: 'return false ? approval : {',
+    tests: ['unit/approvals/approval.test.ts'],
+  },
+  {
+    guard: 'an unreadable entry is listed as corrupt',
+    file: 'src/approvals/parked.ts',
+    find: '    items.push(...page.items.filter(isUnreadable).flatMap(readParked))\n',
+    replace: '',
+    tests: ['receiver/operator.test.ts'],
+  },
 ]
