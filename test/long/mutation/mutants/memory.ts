@@ -107,4 +107,11 @@ export const memoryMutants: readonly Mutant[] = [
     replace: 'rest.slice(0)',
     tests: ['contract/memory-store.test.ts'],
   },
+  {
+    guard: 'store time goes by elapsed time alone',
+    file: 'src/stores/memory/memory-store.ts',
+    find: 'offset + Math.floor(clock.elapsed())',
+    replace: 'Math.floor(clock.now())',
+    tests: ['contract/memory-store.test.ts'],
+  },
 ]
