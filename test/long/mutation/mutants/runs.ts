@@ -459,4 +459,11 @@ export const runMutants: readonly Mutant[] = [
     replace: '',
     tests: ['receiver/transactions.test.ts'],
   },
+  {
+    guard: 'verifyAndResolve refuses options that are not known',
+    file: 'src/receiver/verify-and-resolve.ts',
+    find: "  group(options ?? null, '', names)\n",
+    replace: '',
+    tests: ['receiver/options.test.ts'],
+  },
 ]
