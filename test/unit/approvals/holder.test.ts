@@ -112,8 +112,8 @@ describe('release', () => {
   })
 
   it('of a nudged approval makes it due no later than it would be without the nudge', () => {
-    const knocked = through(claimed, (stored) => nudge(stored, { withinMs: 0 }))
-    expect(release(knocked, { ...letGo, dueInMs: 1_000 }).next).toMatchObject({ dueAt: knocked.now + 1_000 })
+    const nudgedLate = through(claimed, (stored) => nudge(stored, { withinMs: 0 }))
+    expect(release(nudgedLate, { ...letGo, dueInMs: 1_000 }).next).toMatchObject({ dueAt: nudgedLate.now + 1_000 })
   })
 
   it('of a recorded decision owes a callback no quick poll', () => {
