@@ -529,11 +529,4 @@ export const receiverMutants: readonly Mutant[] = [
     replace: 'false',
     tests: ['receiver/options.test.ts'],
   },
-  {
-    guard: 'wait() polls by itself where nothing sweeps',
-    file: 'src/submit/wait.ts',
-    find: "void this.#pipeline.process({ approvalId, via: 'poll' })",
-    replace: 'void 0',
-    tests: ['receiver/wait.test.ts'],
-  },
 ]

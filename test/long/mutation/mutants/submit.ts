@@ -367,11 +367,4 @@ export const submitMutants: readonly Mutant[] = [
     replace: ') return []',
     tests: ['receiver/keyed-submissions.test.ts'],
   },
-  {
-    guard: 'another request under the key of one that is under way is refused',
-    file: 'src/submit/submitter.ts',
-    find: "      if (current.digest !== digest) throw keyTaken('key-reused', ref)\n",
-    replace: '',
-    tests: ['receiver/keyed-submissions.test.ts'],
-  },
 ]
