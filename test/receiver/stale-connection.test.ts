@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { createClient } from '../../src/index.js'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createClient, createReceiver, memoryStore } from '../../src/index.js'
 import { failure } from '../support/submit-bench.js'
 
 /*
@@ -36,12 +36,13 @@ async function server(acts: readonly Act[]) {
   await new Promise((resolve) => tcp.once('listening', resolve))
   const address = tcp.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const client = createClient({ apiKey: 'cq_live_test', baseUrl: `http://127.0.0.1:${port}` })
+  const baseUrl = `http://127.0.0.1:${port}`
+  const client = createClient({ apiKey: 'cq_live_test', baseUrl })
   onTestFinished(async () => {
     await client.close()
     tcp.close()
   })
-  return { client, requests }
+  return { client, requests, baseUrl }
 }
 
 const request = { action: 'a', summary: 's', details: {} }
@@ -81,5 +82,26 @@ describe('a connection that is new', () => {
     const { client, requests } = await server([reset])
     expect(await failure(client.get('req_1'))).toMatchObject({ code: 'api-broken-off' })
     expect(requests).toEqual(['GET'])
+  })
+})
+
+describe('a receiver without a dispatcher', () => {
+  it('ends its connections when it closes', async () => {
+    const open = new Set<Socket>()
+    const kept: Act = (socket) => {
+      open.add(socket.once('close', () => open.delete(socket)))
+      const body = JSON.stringify({ id: 'req_1', status: 'PENDING' })
+      // Longer than the test takes: nothing but close() ends the connection.
+      const head = `HTTP/1.1 200 OK\r\nkeep-alive: timeout=600\r\ncontent-length: ${body.length}`
+      socket.write(`${head}\r\n\r\n${body}`)
+    }
+    const { baseUrl } = await server([kept])
+    const options = { apiKey: 'cq_live_test', baseUrl, store: memoryStore(), log: false } as const
+    const receiver = createReceiver({ ...options, onDecision: () => undefined })
+    await receiver.track('req_1', { action: 'refund', details: {} })
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'undecided' })
+    expect(open.size).toBe(1)
+    await receiver.close()
+    await vi.waitFor(() => expect(open.size).toBe(0), { timeout: 15_000 })
   })
 })

@@ -529,4 +529,11 @@ export const receiverMutants: readonly Mutant[] = [
     replace: 'false',
     tests: ['receiver/options.test.ts'],
   },
+  {
+    guard: 'close() ends the connections of the client',
+    file: 'src/receiver/create-receiver.ts',
+    find: '    void client.close()',
+    replace: '    void client',
+    tests: ['receiver/stale-connection.test.ts'],
+  },
 ]
