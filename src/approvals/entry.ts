@@ -236,7 +236,7 @@ const reservationKinds: ReadonlyMap<string, Kind> = new Map([
   ['discarded', kindOf({ by: 'text' })],
 ])
 
-/** States that were read before: one step looks at the same one several times. */
+/** States that were read before: one step reads the same one several times. */
 const known = new WeakMap<object, unknown>()
 
 /** The state with what was left out, or that it is not one. */

@@ -142,7 +142,7 @@ export class Records {
   }
 }
 
-/** Of an answer, whatever it is: its fields are looked at one by one. */
+/** What a store answered, before its fields are checked. */
 interface Fields {
   readonly [name: string]: unknown
 }

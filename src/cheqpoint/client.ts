@@ -13,7 +13,7 @@ import { type ApiRequest, createTransport, readBaseUrl } from './transport.js'
 import type { ApiApproval } from './wire.js'
 
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
-/** Failures of the API that no waiting mends. */
+/** Failures of the API that waiting does not fix. */
 const lasting: ReadonlySet<ErrorCode> = new Set(['api-redirect', 'api-key-refused', 'api-not-found', 'api-refused'])
 
 /** Read together by `readKeys`. */
@@ -107,7 +107,7 @@ export function createClient(options: ClientOptions): Client {
           if (stop.signal.aborted) break
           if (!isCheqpointError(error) || !error.code.startsWith('api-') || lasting.has(error.code)) throw error
           pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
-          failure = `; the last look failed with ${error.code}`
+          failure = `; the last poll failed with ${error.code}`
         }
         await pause(pauseMs, stop.signal)
       }

@@ -45,9 +45,9 @@ export interface PlausibleCallback {
 }
 
 /**
- * Everything that can be said of a callback without asking anybody: method, agent, token, content type and coding,
- * length, body, shape and id, in this order, cheapest first. A refusal before the body is given without reading it. `onProven` is
- * called before the body is read, where the token is valid.
+ * Checks what needs neither the store nor the API: method, agent, token, content type and coding, length, body, shape and
+ * id, in this order, cheapest first. A refusal before the body is given without reading it. `onProven` is called before
+ * the body is read, where the token is valid.
  */
 export function checkRequest(
   callback: Callback,

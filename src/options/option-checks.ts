@@ -1,7 +1,7 @@
 import { CheqpointError } from '../model/errors.js'
 import { closest } from '../util/closest.js'
 
-/** Properties that nobody checked yet. */
+/** Properties before their check. */
 export type Given = Readonly<Record<string, unknown>>
 /** Names that an object may have. */
 export type Names<Options> = readonly (keyof Options)[]

@@ -2,7 +2,7 @@ import type { JsonObject } from '../util/json.js'
 
 /**
  * What a store keeps under a key: plain, frozen JSON data. Only the first three fields mean something to a store; it
- * keeps them beside the text of `state`, which it never looks into.
+ * keeps them beside the text of `state`, which it never reads.
  */
 export interface Entry {
   /** Unique per write: compare-and-set compares stamps. Printable ASCII, at most 64 characters. */

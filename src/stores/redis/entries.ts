@@ -57,7 +57,7 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
       if (written !== 0 && written !== 1) throw wrongReply(written, '1 or 0')
       return changed(key, written === 1)
     },
-    /** One partition takes one script call. Of several, each is looked at, and those with the oldest keys are taken from. */
+    /** With one partition, one script call. With several, all are read first, and those with the oldest keys are taken from. */
     async takeDue(limit, hideMs) {
       const hide = String(checkedDuration(hideMs))
       const next = new Map<number, number | null>()

@@ -43,9 +43,9 @@ return {clock[1], clock[2], 'entry', text, due, not due and redis.call('ZSCORE',
 export const inspect: Script = script(`
 local clock, key = redis.call('TIME'), ARGV[1]
 local text = redis.pcall('GETEX', KEYS[1])
-local foreign = type(text) == 'table'
-if foreign and not string.find(text.err, 'WRONGTYPE', 1, true) then return text end
-if foreign then text = redis.call('DUMP', KEYS[1]) end
+local other = type(text) == 'table'
+if other and not string.find(text.err, 'WRONGTYPE', 1, true) then return text end
+if other then text = redis.call('DUMP', KEYS[1]) end
 local digest = redis.sha1hex(text or '')
 local removed = text and digest == ARGV[2]
 if removed then redis.call('DEL', KEYS[1]) end
@@ -54,7 +54,7 @@ if removed or not text then
   return {clock[1], clock[2], removed and 'removed' or 'none'}
 end
 local parked, due
-if not foreign then parked, due = string.match(text, '^1 [ -~]+\\n(%-?%d*) (%-?%d*)\\n') end
+if not other then parked, due = string.match(text, '^1 [ -~]+\\n(%-?%d*) (%-?%d*)\\n') end
 if not due then return {clock[1], clock[2], 'unreadable', digest} end
 if due == '' then redis.call('ZREM', KEYS[2], key) else redis.call('ZADD', KEYS[2], 'NX', due, key) end
 if parked == '' then redis.call('ZREM', KEYS[3], key) else redis.call('ZADD', KEYS[3], 'NX', parked, key) end

@@ -1,15 +1,12 @@
 import { pathToFileURL } from 'node:url'
 import { createClient } from 'redis'
-import { claim } from '../../../src/approvals/approval.js'
-import { approvalKey } from '../../../src/approvals/entry.js'
 import { Records } from '../../../src/approvals/records.js'
 import type { ConfirmedDecision } from '../../../src/model/confirmed-decision.js'
-import { Lease } from '../../../src/pipeline/lease.js'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { systemClock, systemRandom } from '../../../src/util/clock.js'
 import { startRedis } from '../../support/redis-server.js'
 import { median } from './figures.js'
-import { openApproval } from './open-approval.js'
+import { decide, openApproval } from './open-approval.js'
 
 /*
  * The time that Redis spends on one decision, as INFO commandstats tells of EVALSHA: read, claim, record and complete of
@@ -29,7 +26,6 @@ const [folder, count = '20000'] = process.argv.slice(2)
 if (folder === undefined) throw new Error('usage: redis-server-time.js FOLDER-OF-THE-OTHER-BUILD [DECISIONS]')
 const turn = 500
 const leaseMs = 60_000
-const runs = { leaseMs, timeoutMs: 1, concurrency: 1, maxAttempts: 1, backoffMs: [1, 1] } as const
 const retentionMs = 3_600_000
 const text = 'x'.repeat(280)
 const decision: ConfirmedDecision = {
@@ -76,20 +72,7 @@ async function thisBuild(): Promise<(ids: readonly string[]) => Promise<number>>
   const records = new Records({ store, clock: systemClock, random: systemRandom })
   return async (ids) => {
     await Promise.all(ids.map((id) => openApproval(store, id, { text }, leaseMs)))
-    return spent(() =>
-      Promise.all(
-        ids.map(async (id) => {
-          const token = records.newToken()
-          const command = { token, leaseMs, nudge: true }
-          const { result, ...stepped } = await records.begin(approvalKey(id), (stored) => claim(stored, command))
-          if (result.kind !== 'claimed') throw new Error(`${id} was not claimed`)
-          const context = { records, clock: systemClock, runs, retentionMs }
-          const lease = new Lease(id, token, result.approval, stepped, context)
-          await lease.recordDecision(decision, true)
-          if ((await lease.complete(null)) !== 'completed') throw new Error(`${id} was not completed`)
-        }),
-      ),
-    )
+    return spent(() => Promise.all(ids.map((id) => decide(records, id, { decision, leaseMs, retentionMs }))))
   }
 }
 

@@ -1,11 +1,8 @@
 import Libsql from 'libsql'
 import pg from 'pg'
 import { createClient } from 'redis'
-import { claim } from '../../../src/approvals/approval.js'
-import { approvalKey } from '../../../src/approvals/entry.js'
 import { Records } from '../../../src/approvals/records.js'
 import type { ConfirmedDecision } from '../../../src/model/confirmed-decision.js'
-import { Lease } from '../../../src/pipeline/lease.js'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { createTable, postgresStore } from '../../../src/stores/sql/postgres-store.js'
 import { type SqliteHandle, sqliteStore } from '../../../src/stores/sql/sqlite-store.js'
@@ -15,7 +12,7 @@ import { startPostgres } from '../../support/postgres-server.js'
 import { startRedis } from '../../support/redis-server.js'
 import { temporaryFile } from '../../support/sql-clients.js'
 import { median } from './figures.js'
-import { openApproval } from './open-approval.js'
+import { decide, openApproval } from './open-approval.js'
 
 /*
  * Statements and the time that a database spends on one decision: read, claim, record and complete, over Redis (INFO
@@ -39,7 +36,6 @@ interface Contender {
 const count = Number(process.argv[2] ?? 5_000)
 const turn = 250
 const leaseMs = 60_000
-const runs = { leaseMs, timeoutMs: 1, concurrency: 1, maxAttempts: 1, backoffMs: [1, 1] } as const
 const retentionMs = 3_600_000
 const details = { text: 'x'.repeat(280) }
 const decision: ConfirmedDecision = {
@@ -135,18 +131,6 @@ function onSqlite(): Contender {
   }
 }
 
-/** One decision, as the pipeline takes it through the store. */
-async function decide(records: Records, id: string): Promise<void> {
-  const token = records.newToken()
-  const command = { token, leaseMs, nudge: true }
-  const { result, ...stepped } = await records.begin(approvalKey(id), (stored) => claim(stored, command))
-  if (result.kind !== 'claimed') throw new Error(`${id} was not claimed`)
-  const context = { records, clock: systemClock, runs, retentionMs }
-  const lease = new Lease(id, token, result.approval, stepped, context)
-  await lease.recordDecision(decision, true)
-  if ((await lease.complete(null)) !== 'completed') throw new Error(`${id} was not completed`)
-}
-
 const contenders = [await onRedis(), await onPostgres('on'), await onPostgres('off'), onSqlite()]
 try {
   const turns = contenders.map(() => [] as Cost[])
@@ -157,7 +141,7 @@ try {
       for (const id of ids) await openApproval(store, id, details, leaseMs)
       await spent()
       // One at a time: the time of a call is that of the database alone.
-      for (const id of ids) await decide(records, id)
+      for (const id of ids) await decide(records, id, { decision, leaseMs, retentionMs })
       const cost = await spent()
       // The first turn warms up.
       if (at > 0) turns[which]?.push(cost)
