@@ -34,8 +34,8 @@ export class Pipeline {
   }
 
   /**
-   * The whole way. Never rejects. `onResolved`: called where the handler starts, for the sweep, whose places are for polls
-   * alone.
+   * The whole way. Never rejects. `onResolved` is called before the handler starts: from then on the sweep does not count
+   * the approval as a poll.
    */
   async process(trigger: Trigger, onResolved?: () => void): Promise<Outcome> {
     this.#size++

@@ -15,7 +15,7 @@ export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: Server
     const warnings = await judgeServer(link, key, info, rules)
     if (rules.minReplicas > 0 && info !== null) await demandRouting(link, key, info)
     if (await tryCommands(link, keys.trial(partition, randomUUID()))) return warnings
-    // Where a server is full, its policy may drop what it was just given, since that ends by itself.
+    // A full server with a volatile policy evicts the trial's keys at once, since they expire.
     if (info?.includes('maxmemory_policy:noeviction')) throw notKept()
     const dropped = 'Redis dropped what check() wrote, as a full one with a volatile policy does; raise maxmemory'
     return [...warnings, dropped]

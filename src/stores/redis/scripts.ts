@@ -18,7 +18,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 /**
  * Reads an entry. KEYS entry, due, parked. ARGV key. → seconds, microseconds, and: `none` · `entry`, text (empty: another
- * type), due (as in the text until that time has come: `take` moves no other) or nil, parked or nil (where it is not due).
+ * type), due (from the text while it lies ahead, since `take` moves only what is due) or nil, parked or nil (if not due).
  * Where the indexes differ from the text, `inspect` is next.
  */
 export const read: Script = script(`
