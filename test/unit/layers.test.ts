@@ -20,7 +20,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What the library itself may use: Node, and the dependencies that come with it. */
-const dependencies = /^(node:[\w/]+|undici|zod|lru-cache)$/
+const dependencies = /^(node:[\w/]+|undici|zod|lru-cache|tinyqueue)$/
 
 /** What a file imports, of types too, however it is written: files as paths, packages by name. Comments do not count. */
 function importsOf(path: string, text: string): readonly string[] {

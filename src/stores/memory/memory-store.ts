@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import TinyQueue from 'tinyqueue'
 import { CheqpointError } from '../../model/errors.js'
 import { group, invalid, number } from '../../options/option-checks.js'
 import { type Clock, systemClock } from '../../util/clock.js'
@@ -40,50 +41,41 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 export const isMemoryStore = (store: Store): boolean => MemoryStore.is(store)
 
 /** What is stored under a key. Changed in place: new objects that old ones point to are work for the collector. */
-type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & { readonly key: string; isTombstone: boolean }
-
-/** What is due, oldest first, in short sorted arrays: a change moves part of one, and the first ones are at hand. */
-class DueIndex {
-  readonly #chunks: Kept[][] = [[]]
-
-  get first(): Kept | undefined {
-    return this.#chunks[0]?.[0]
-  }
-
-  /** Moves a key to where it belongs now; `null`: out. */
-  move(kept: Kept, dueAt: number | null): void {
-    if (kept.dueAt === dueAt) return
-    if (kept.dueAt !== null) {
-      const [index, chunk, at] = this.#find(kept)
-      chunk.splice(at - 1, 1)
-      if (chunk.length === 0 && this.#chunks.length > 1) this.#chunks.splice(index, 1)
-    }
-    kept.dueAt = dueAt
-    if (dueAt === null) return
-    const [index, chunk, at] = this.#find(kept)
-    chunk.splice(at, 0, kept)
-    if (chunk.length === 512) this.#chunks.splice(index + 1, 0, chunk.splice(256))
-  }
-
-  /** The chunk where a key belongs, and how many in there are not after it. */
-  #find(kept: Kept): readonly [index: number, chunk: Kept[], at: number] {
-    const index = Math.max(0, countUpTo(kept, this.#chunks.length, (at) => this.#chunks[at]?.[0]) - 1)
-    const chunk = this.#chunks[index] ?? []
-    return [index, chunk, countUpTo(kept, chunk.length, (at) => chunk[at])]
-  }
+type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & {
+  readonly key: string
+  isTombstone: boolean
+  /** Its earliest place in the due queue. */
+  queuedAt: number | null
 }
 
-/** How many of `length` sorted keys are not after a key: by time, then by key. */
-function countUpTo({ dueAt, key }: Kept, length: number, keptAt: (at: number) => Kept | undefined): number {
-  let [low, high] = [0, length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const other = keptAt(middle)
-    const by = other === undefined ? 1 : Number(other.dueAt) - Number(dueAt) || (other.key > key ? 1 : -1)
-    if (by < 0) low = middle + 1
-    else high = middle
+type Place = Readonly<{ at: number; kept: Kept }>
+
+/**
+ * What is due, oldest first. A key that becomes due later, or not at all, keeps its place until that comes up: most are
+ * claimed and completed long before.
+ */
+class DueQueue {
+  readonly #places = new TinyQueue<Place>([], (a, b) => a.at - b.at || (a.kept.key < b.kept.key ? -1 : 1))
+
+  get first(): Kept | undefined {
+    for (let place = this.#places.peek(); place !== undefined; place = this.#places.peek()) {
+      const { at, kept } = place
+      if (kept.queuedAt === at && kept.dueAt === at) return kept
+      this.#places.pop()
+      if (kept.queuedAt !== at) continue
+      kept.queuedAt = null
+      this.move(kept, kept.dueAt)
+    }
+    return undefined
   }
-  return low
+
+  /** Sets when a key is due; `null`: it is not any more. */
+  move(kept: Kept, dueAt: number | null): void {
+    kept.dueAt = dueAt
+    if (dueAt === null || (kept.queuedAt !== null && kept.queuedAt <= dueAt)) return
+    kept.queuedAt = dueAt
+    this.#places.push({ at: dueAt, kept })
+  }
 }
 
 /** Every method does all of its work before it returns its promise, so nothing comes between. */
@@ -92,7 +84,7 @@ class MemoryStore implements Store {
   readonly #now: () => number
   readonly #open = new Map<string, Kept>()
   readonly #tombstones: LRUCache<string, Kept>
-  readonly #due = new DueIndex()
+  readonly #due = new DueQueue()
 
   static readonly is = (store: object): boolean => #tombstones in store
 
@@ -104,7 +96,7 @@ class MemoryStore implements Store {
     this.#tombstones = new LRUCache({
       // By bytes, about: for a count, lru-cache would allocate all room at once.
       maxSize: 64 * 1024 * 1024,
-      sizeCalculation: ({ key, state }) => 600 + key.length + JSON.stringify(state).length,
+      sizeCalculation: ({ key, state }) => 600 + key.length + sizeOf(state),
       dispose: (kept) => this.#due.move(kept, null),
       ttlResolution: 0,
       // lru-cache takes an entry stored at 0 for one that never ends.
@@ -124,7 +116,7 @@ class MemoryStore implements Store {
     if (intake === true && found === undefined && this.#open.size >= this.#maxPending)
       throw new CheqpointError('store-full', `maxPending (${this.#maxPending}) is reached; raise it, or store on disk`)
     const { stamp, dueAt, parkedAt, state } = entry
-    const kept = found ?? { key, stamp, dueAt: null, parkedAt, state, isTombstone: false }
+    const kept = found ?? { key, stamp, dueAt: null, parkedAt, state, isTombstone: false, queuedAt: null }
     if (kept.isTombstone) this.#tombstones.delete(key)
     Object.assign(kept, { stamp, parkedAt, state: frozenCopy(state), isTombstone: keepMs !== undefined })
     if (keepMs === undefined) this.#open.set(key, kept)
@@ -188,6 +180,15 @@ class MemoryStore implements Store {
 }
 
 const entryOf = ({ stamp, dueAt, parkedAt, state }: Kept): Entry => Object.freeze({ stamp, dueAt, parkedAt, state })
+
+/** Characters of a JSON value, about. */
+function sizeOf(value: JsonValue): number {
+  if (typeof value === 'string') return value.length
+  let size = 8
+  const fields: Readonly<Record<string, JsonValue>> = Object(value)
+  for (const name in fields) size += name.length + sizeOf(fields[name] ?? null)
+  return size
+}
 
 /** What the caller does to its object later, or a reader to what it was given, changes nothing here. */
 function frozenCopy(value: JsonValue): JsonValue {
