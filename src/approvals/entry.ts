@@ -109,6 +109,7 @@ export type EndedReservation =
 
 export type ApprovalState = OpenApproval | Tombstone
 export type ReservationState = OpenReservation | BindingReservation | EndedReservation
+type State = ApprovalState | ReservationState
 
 /** What a step of the state machine answers, and what it writes; without `next` nothing is written. */
 export interface Step<Result> {
@@ -118,7 +119,7 @@ export interface Step<Result> {
 
 /** What replaces an entry. The writer draws the stamp. */
 export interface Next {
-  readonly state: ApprovalState | ReservationState
+  readonly state: State
   readonly dueAt: number | null
   readonly parkedAt: number | null
   readonly keepMs?: number | undefined
@@ -133,10 +134,9 @@ export function reservationKey(ref: string): string {
   return `r:${ref}`
 }
 
-/** A state as it is stored: without what {@link readApproval} and {@link readReservation} fill in. */
-export function compact(state: ApprovalState | ReservationState): JsonObject {
-  // The states of this library are JSON.
-  const given = state as unknown as JsonObject
+/** A state for a store of texts: without what {@link know} fills in. */
+export function compact(state: State): JsonObject {
+  const given = asJson(state)
   const kept: Record<string, JsonValue> = {}
   // Costs half of what a list of the names does.
   for (const name in given) {
@@ -145,9 +145,12 @@ export function compact(state: ApprovalState | ReservationState): JsonObject {
     if (typeof value !== 'object') kept[name] = value
     else kept[name] = freezeJson(name === 'decision' && isJsonObject(value) ? withoutNulls(value) : value)
   }
-  // What is written is read back: the step after this one needs no look at its fields.
-  known.set(kept, given)
   return Object.freeze(kept)
+}
+
+export function asJson(state: State): JsonObject {
+  // Its types hold JSON only, which TypeScript sees of no interface.
+  return state as unknown as JsonObject
 }
 
 /** The JSON text of no context. */
@@ -159,25 +162,30 @@ function withoutNulls(given: JsonObject): JsonObject {
   return kept
 }
 
+/** What is stored, with its state as it was read or written: steps that start from it check it once. */
+export interface Known extends Stored {
+  readonly known: State | 'unreadable' | null
+}
+
+export function know(stored: Stored | Known): Known {
+  if ('known' in stored) return stored
+  const { now, entry, unreadable } = stored
+  if (entry === null) return { now, entry, known: unreadable === undefined ? null : 'unreadable' }
+  return { now, entry, known: entry.state['v'] === formatVersion ? fill(entry.state) : 'unreadable' }
+}
+
 /** What is stored under `a:<approvalId>`: `null` for nothing, `unreadable` where this version cannot read it. */
-export function readApproval(stored: Stored): ApprovalState | 'unreadable' | null {
-  const state = readState(stored)
-  if (state === null || state === 'unreadable') return state
-  // The fields are checked, and nothing but this module's types is ever written.
-  return fill(state, approvalKinds) as ApprovalState | 'unreadable'
+export function readApproval(stored: Stored | Known): ApprovalState | 'unreadable' | null {
+  const { known } = know(stored)
+  if (known === null || known === 'unreadable') return known
+  return known.kind === 'open' || known.kind === 'completed' ? known : 'unreadable'
 }
 
 /** What is stored under `r:<ref>`. */
-export function readReservation(stored: Stored): ReservationState | 'unreadable' | null {
-  const state = readState(stored)
-  if (state === null || state === 'unreadable') return state
-  // `fill` has checked every field.
-  return fill(state, reservationKinds) as ReservationState | 'unreadable'
-}
-
-function readState({ entry, unreadable }: Stored): JsonObject | 'unreadable' | null {
-  if (entry === null) return unreadable === undefined ? null : 'unreadable'
-  return entry.state['v'] === formatVersion ? entry.state : 'unreadable'
+export function readReservation(stored: Stored | Known): ReservationState | 'unreadable' | null {
+  const { known } = know(stored)
+  if (known === null || known === 'unreadable') return known
+  return known.kind === 'open' || known.kind === 'completed' ? 'unreadable' : known
 }
 
 const isText = (value: JsonValue): boolean => typeof value === 'string'
@@ -225,36 +233,38 @@ const reservedFields: Fields = {
   ...{ owner: 'text', ownedUntil: 'number', sent: '?flag', since: 'number', digest: '?text', request: 'object' },
   candidates: 'texts',
 }
-const approvalKinds: ReadonlyMap<string, Kind> = new Map([
+const kinds: ReadonlyMap<unknown, Kind> = new Map([
   ['open', kindOf(openFields)],
   ['completed', kindOf(tombstoneFields)],
-])
-const reservationKinds: ReadonlyMap<string, Kind> = new Map([
   ['reserved', kindOf(reservedFields)],
   ['binding', kindOf({ ...reservedFields, id: 'text', beginning: 'object' })],
   ['bound', kindOf({ id: 'text', digest: '?text' })],
   ['discarded', kindOf({ by: 'text' })],
 ])
 
-/** States that were read before: one step reads the same one several times. */
-const known = new WeakMap<object, unknown>()
-
-/** The state with what was left out, or that it is not one. */
-function fill(state: JsonObject, kinds: ReadonlyMap<string, Kind>): unknown {
-  const kind = kinds.get(String(state['kind']))
+/** The state with what was left out, or that it is none. */
+function fill(state: JsonObject): State | 'unreadable' {
+  const kind = kinds.get(state['kind'])
   if (kind === undefined) return 'unreadable'
-  const before = known.get(state)
-  if (before !== undefined) return before
-  const filled: Record<string, unknown> = { ...kind.blank, v: state['v'], kind: state['kind'] }
+  let isWhole = true
   for (const [name, type] of kind.fields) {
     const { is, absent } = fieldTypes[type]
-    const value = state[name] ?? absent
+    const given = state[name]
+    const value = given ?? absent
     if (value === undefined || !is(value)) return 'unreadable'
+    isWhole &&= given !== undefined && (type !== '?decision' || isWholeDecision(given))
+  }
+  // Every field is checked, and only the types of this module are ever written.
+  if (isWhole) return state as unknown as State
+  const filled: Record<string, unknown> = { ...kind.blank, v: state['v'], kind: state['kind'] }
+  for (const [name, type] of kind.fields) {
+    const value = state[name] ?? fieldTypes[type].absent
     filled[name] = type === '?decision' && value !== null ? { ...blankDecision, ...Object(value) } : value
   }
-  known.set(state, filled)
-  return filled
+  return filled as unknown as State
 }
+
+const isWholeDecision = (given: JsonValue): boolean => given === null || Object.keys(given).length === 5
 
 /** The fields of a decision, in order, with what may be left out. */
 const blankDecision = { status: null, modifiedDetails: null, note: null, decidedAt: null, via: null }

@@ -3,9 +3,9 @@ import { CheqpointError, isCheqpointError } from '../model/errors.js'
 import { isMemoryStore } from '../stores/memory/memory-store.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
 import type { Clock, Random } from '../util/clock.js'
-import { isJsonObject } from '../util/json.js'
+import { freezeJson, isJsonObject } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
-import { compact, type Next, type Step } from './entry.js'
+import { asJson, compact, type Known, know, type Next, type Step } from './entry.js'
 
 /** How long a store may take for one call. */
 export const storeTimeoutMs = 5_000
@@ -19,7 +19,7 @@ const longestPauseMs = 50
 export interface Stepped<Result> {
   readonly result: Result
   /** What is stored now, at the store's time of the read. */
-  readonly stored: Stored
+  readonly stored: Known
   /** When that read was sent, by the clock's elapsed time. */
   readonly sentAt: number
 }
@@ -59,19 +59,20 @@ export class Records {
    * Reads, steps, writes, and begins again where another writer won; gives up with `store-busy`. After a rejection
    * nothing or everything may have happened: the same step, with the same token, may be tried again.
    */
-  async change<Result>(key: string, step: (stored: Stored) => Step<Result>): Promise<Result> {
+  async change<Result>(key: string, step: (stored: Known) => Step<Result>): Promise<Result> {
     return (await this.begin(key, step)).result
   }
 
   /** The same, and what is needed to go on from the entry. */
-  async begin<Result>(key: string, step: (stored: Stored) => Step<Result>): Promise<Stepped<Result>> {
+  async begin<Result>(key: string, step: (stored: Known) => Step<Result>): Promise<Stepped<Result>> {
     for (let tries = 1; tries <= maxTries; tries++) {
       const sentAt = this.#clock.elapsed()
-      const stored = await this.read(key)
+      const stored = know(await this.read(key))
       const { result, next } = step(stored)
       if (next === undefined) return { result, stored, sentAt }
       const entry = this.entryOf(next)
-      if (await this.write(key, stored, entry, next)) return { result, stored: { now: stored.now, entry }, sentAt }
+      if (await this.write(key, stored, entry, next))
+        return { result, stored: { now: stored.now, entry, known: next.state }, sentAt }
       await sleep(this.#random() * Math.min(2 ** tries, longestPauseMs))
     }
     throw new CheqpointError('store-busy', `other writers changed the entry ${maxTries} times in a row`)
@@ -87,7 +88,8 @@ export class Records {
 
   /** Draws the stamp of a new entry. */
   entryOf({ state, dueAt, parkedAt }: Next): Entry {
-    return { stamp: this.newToken(), dueAt, parkedAt, state: compact(state) }
+    const kept = this.#isDoneAtOnce ? freezeJson(asJson(state)) : compact(state)
+    return { stamp: this.newToken(), dueAt, parkedAt, state: kept }
   }
 
   /** Up to `limit` due keys, each hidden from other takers for `hideMs`. */

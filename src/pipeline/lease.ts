@@ -1,4 +1,4 @@
-import { approvalKey, type OpenApproval, type Step } from '../approvals/entry.js'
+import { approvalKey, type Known, type OpenApproval, type Step } from '../approvals/entry.js'
 import * as steps from '../approvals/holder.js'
 import type { Stepped } from '../approvals/records.js'
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
@@ -22,7 +22,7 @@ export class Lease {
   /** As it was claimed, or recorded. */
   approval: OpenApproval
   /** What was read or written last, at the store's time of the last read. */
-  #stored: Stored
+  #stored: Known
   /** When that read was sent, by the clock's elapsed time. */
   #sentAt: number
   #renewedAt: number
@@ -120,13 +120,13 @@ export class Lease {
    * What is held, at the store's time as it is known here: counted from when the last read was sent, it is never
    * behind, so that a lease never ends earlier in the store than its holder believes.
    */
-  #storedAt(elapsed: number): Stored {
-    const { now, entry } = this.#stored
-    return { now: now + Math.ceil(elapsed - this.#sentAt), entry }
+  #storedAt(elapsed: number): Known {
+    const { now, entry, known } = this.#stored
+    return { now: now + Math.ceil(elapsed - this.#sentAt), entry, known }
   }
 
   /** Takes a step from what is held, and where another writer was faster, from what is stored. */
-  #change<Result>(step: (stored: Stored) => Step<Result>): Promise<Result> {
+  #change<Result>(step: (stored: Known) => Step<Result>): Promise<Result> {
     const { clock, records } = this.#context
     const startedAt = clock.elapsed()
     const over = this.#storedAt(startedAt)
@@ -142,7 +142,7 @@ export class Lease {
     }
     return records.write(this.#key, over, entry, next).then((isWritten) => {
       if (!isWritten) return records.begin(this.#key, step).then(take)
-      return take({ result, stored: { now: this.#stored.now, entry }, sentAt: this.#sentAt })
+      return take({ result, stored: { now: this.#stored.now, entry, known: next.state }, sentAt: this.#sentAt })
     })
   }
 }

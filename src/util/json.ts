@@ -107,7 +107,9 @@ export function canonicalJson(value: JsonValue): JsonText {
 /** Freezes a JSON value in depth, and returns it. What is frozen already is left as it is. */
 export function freezeJson<Value extends JsonValue>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const each of Object.values(value)) freezeJson(each)
+  const fields: Readonly<Record<string, JsonValue>> = Object(value)
+  // Without a list of all values, this costs a third.
+  for (const name in fields) if (typeof fields[name] === 'object') freezeJson(fields[name])
   return Object.freeze(value)
 }
 
@@ -116,7 +118,6 @@ export function isFrozenJson(value: JsonValue): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (!Object.isFrozen(value)) return false
   const fields: Readonly<Record<string, JsonValue>> = Object(value)
-  // Without a list of all values, this costs a third.
-  for (const name in fields) if (!isFrozenJson(fields[name] ?? null)) return false
+  for (const name in fields) if (typeof fields[name] === 'object' && !isFrozenJson(fields[name])) return false
   return true
 }

@@ -439,10 +439,38 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/operator.test.ts', 'receiver/operator.test.ts'],
   },
   {
+    guard: 'a state that lacks fields gets them',
+    file: 'src/approvals/entry.ts',
+    find: '    isWhole &&= given !== undefined',
+    replace: '    isWhole &&= given === given',
+    tests: ['unit/approvals/entry.test.ts'],
+  },
+  {
+    guard: 'a decision that lacks fields gets them',
+    file: 'src/approvals/entry.ts',
+    find: 'given === null || Object.keys(given).length === 5',
+    replace: 'given === given',
+    tests: ['unit/approvals/entry.test.ts'],
+  },
+  {
+    guard: 'an approval is no reservation',
+    file: 'src/approvals/entry.ts',
+    find: "known.kind === 'open' || known.kind === 'completed' ? 'unreadable' : known",
+    replace: 'known',
+    tests: ['unit/approvals/entry.test.ts'],
+  },
+  {
+    guard: 'a reservation is no approval',
+    file: 'src/approvals/entry.ts',
+    find: "known.kind === 'open' || known.kind === 'completed' ? known : 'unreadable'",
+    replace: 'known',
+    tests: ['unit/approvals/entry.test.ts'],
+  },
+  {
     guard: 'an entry of a newer version is unreadable',
     file: 'src/approvals/entry.ts',
-    find: "entry.state['v'] === formatVersion ? entry.state : 'unreadable'",
-    replace: 'entry.state',
+    find: "entry.state['v'] === formatVersion ? fill(entry.state) : 'unreadable'",
+    replace: 'fill(entry.state)',
     tests: ['unit/approvals/entry.test.ts', 'receiver/operator.test.ts'],
   },
   {
@@ -462,8 +490,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'what a store cannot read is not taken for nothing',
     file: 'src/approvals/entry.ts',
-    find: "return unreadable === undefined ? null : 'unreadable'",
-    replace: 'return null',
+    find: "known: unreadable === undefined ? null : 'unreadable'",
+    replace: 'known: null',
     tests: ['unit/approvals/entry.test.ts', 'receiver/operator.test.ts'],
   },
   {
