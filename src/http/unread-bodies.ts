@@ -1,3 +1,5 @@
+import { InFlight } from '../util/in-flight.js'
+
 /**
  * Bodies that are waited for: each for `timeoutMs`, and at most `max` at a time. Beyond that the oldest gives way, so
  * that senders who never finish cannot displace those who do.
@@ -6,7 +8,7 @@ export class UnreadBodies {
   readonly #max: number
   readonly #timeoutMs: number
   /** In the order in which they began. */
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new InFlight<() => void>()
 
   constructor(max: number, timeoutMs: number) {
     this.#max = max
@@ -18,15 +20,14 @@ export class UnreadBodies {
     const timer = setTimeout(() => stop(), this.#timeoutMs).unref()
     const end = (): void => {
       clearTimeout(timer)
-      this.#waiting.delete(stop)
+      this.#waiting.remove(place)
     }
     const stop = (): void => {
       end()
       giveUp()
     }
-    this.#waiting.add(stop)
-    const [oldest] = this.#waiting
-    if (this.#waiting.size > this.#max) oldest?.()
+    const place = this.#waiting.add(stop)
+    if (this.#waiting.size > this.#max) this.#waiting.oldest?.()
     return end
   }
 }

@@ -44,7 +44,7 @@ export class Admission {
     const { action, assistant } = approval
     if (life.isClosing) return { outcome: { kind: 'closing' }, write: 'nothing' }
     // The lease ran out, in an outage of the store perhaps, and the handler goes on: not beside itself.
-    if (this.#context.running.has(approvalId))
+    if (this.#context.running[approvalId] === true)
       return { outcome: { kind: 'in-progress', approvalId, retryAfterMs: fullRetryMs }, write: 'nothing' }
     if (!actions.has(action) && fallback === null) {
       onNoHandler(action, approvalId)

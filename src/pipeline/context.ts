@@ -4,6 +4,7 @@ import type { Via } from '../model/decision.js'
 import { printable } from '../model/events.js'
 import type { ActionRules, Handler } from '../options/actions.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
+import { InFlight } from '../util/in-flight.js'
 import { onceEach } from '../util/once-each.js'
 import { Budget, Pauses, Slots, Turns } from './budget.js'
 
@@ -59,9 +60,9 @@ export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
   /** Handlers that go on at the same time. */
   readonly handlers: Slots
   /** Claims whose handler has not ended: what `close` aborts. */
-  readonly claims: Set<Abortable>
-  /** Approvals whose handler is at work in this process, whatever became of the lease. */
-  readonly running: Set<string>
+  readonly claims: InFlight<Abortable>
+  /** By approval id: its handler is at work in this process, whatever became of the lease. No `Set`: see {@link InFlight}. */
+  readonly running: { [approvalId: string]: true }
   /** Reports a status word that is not documented, once. */
   readonly onUnknownWord: (word: string, approvalId: string) => void
   /** Reports an assistant without a key, once. */
@@ -83,8 +84,8 @@ export function createContext(options: ResolvedPipelineOptions, deps: ContextDep
     pauses: new Pauses(clock),
     polls: new Slots(polling.concurrency),
     handlers: new Slots(runs.concurrency),
-    claims: new Set(),
-    running: new Set(),
+    claims: new InFlight(),
+    running: Object.create(null),
     onUnknownWord: (word, approvalId) => onUnknownWord(printable(word), approvalId),
     onNoKey: onceEach(64, (assistant, approvalId: string) =>
       emit({ type: 'assistant-unknown', approvalId, assistant }),

@@ -27,9 +27,9 @@ export function runHandler(claim: Claim, handler: Handler, context: PipelineCont
   if (life.isStopped) return giveUp(claim, closing, context).then(() => ({ kind: 'closing' }))
   const startedAt = clock.elapsed()
   emit({ type: 'run-started', approvalId, action, attempt, fence, via })
-  running.add(approvalId)
+  running[approvalId] = true
   const end = (ended: Ended): Promise<Outcome> => {
-    running.delete(approvalId)
+    delete running[approvalId]
     const durationMs = clock.elapsed() - startedAt
     // What a transaction did to the claim only the store knows, whatever the handler says.
     if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)

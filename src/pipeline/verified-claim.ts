@@ -5,9 +5,10 @@ import { CheqpointError } from '../model/errors.js'
 import type { ParkReason } from '../model/park-reason.js'
 import { type Completion, completion } from '../stores/store.js'
 import { backoffMs } from '../util/backoff.js'
+import type { Place } from '../util/in-flight.js'
 import type { JsonText } from '../util/json.js'
 import type { Admission } from './admission.js'
-import type { PipelineContext } from './context.js'
+import type { Abortable, PipelineContext } from './context.js'
 import type { Lease } from './lease.js'
 
 /** What a handler returned may be no longer than this, as JSON. */
@@ -49,6 +50,7 @@ export class Claim<Details = unknown, Context = unknown> {
   /** Called once, when the claim aborts. @internal */
   onAbort: (reason: Error) => void = () => {}
   readonly #admission: Admission
+  readonly #place: Place<Abortable>
   readonly #context: PipelineContext
   #aborted: Error | undefined
   #signal: { readonly controller: AbortController; readonly resource: AsyncResource } | undefined
@@ -83,7 +85,7 @@ export class Claim<Details = unknown, Context = unknown> {
     const now = context.clock.elapsed()
     this.#overAt = now + context.runs.timeoutMs
     this.#schedule(now)
-    context.claims.add(this)
+    this.#place = context.claims.add(this)
   }
 
   /**
@@ -149,7 +151,7 @@ export class Claim<Details = unknown, Context = unknown> {
     this.#isOver = true
     clearTimeout(this.#timer)
     this.#admission.end()
-    this.#context.claims.delete(this)
+    this.#context.claims.remove(this.#place)
   }
 
   /** Completes this claim inside the caller's transaction. @internal */

@@ -82,8 +82,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'the lease of a run is renewed',
     file: 'src/pipeline/verified-claim.ts',
-    find: '    this.#schedule(now)\n    context.claims.add(this)',
-    replace: '    context.claims.add(this)',
+    find: '    this.#schedule(now)\n    this.#place = context.claims.add(this)',
+    replace: '    this.#place = context.claims.add(this)',
     tests: ['receiver/runs.test.ts'],
   },
   {
@@ -131,14 +131,14 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'close() knows the claims that go on',
     file: 'src/pipeline/verified-claim.ts',
-    find: '    context.claims.add(this)\n',
-    replace: '',
+    find: 'context.claims.add(this)\n',
+    replace: 'context.claims.add({ abort() {} })\n',
     tests: ['receiver/close.test.ts'],
   },
   {
     guard: 'a claim that ended is forgotten',
     file: 'src/pipeline/verified-claim.ts',
-    find: '    this.#context.claims.delete(this)\n',
+    find: '    this.#context.claims.remove(this.#place)\n',
     replace: '',
     tests: ['receiver/close.test.ts', 'receiver/runs.test.ts'],
   },

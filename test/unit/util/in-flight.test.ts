@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { InFlight } from '../../../src/util/in-flight.js'
+
+describe('what is in flight', () => {
+  it('is listed from the oldest to the newest', () => {
+    const flight = new InFlight<string>()
+    for (const item of ['a', 'b', 'c']) flight.add(item)
+    expect([...flight]).toEqual(['a', 'b', 'c'])
+    expect(flight).toMatchObject({ size: 3, oldest: 'a' })
+  })
+
+  it('leaves from any place, and keeps its order', () => {
+    const flight = new InFlight<string>()
+    const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((item) => flight.add(item))
+    if (b !== undefined) flight.remove(b)
+    expect([...flight]).toEqual(['a', 'c', 'd'])
+    for (const place of [a, d]) if (place !== undefined) flight.remove(place)
+    expect(flight).toMatchObject({ size: 1, oldest: 'c' })
+    if (c !== undefined) flight.remove(c)
+    expect(flight).toMatchObject({ size: 0, oldest: undefined })
+    flight.add('e')
+    expect([...flight]).toEqual(['e'])
+  })
+
+  it('leaves once, however often it is told to', () => {
+    const flight = new InFlight<string>()
+    const place = flight.add('a')
+    flight.add('b')
+    flight.remove(place)
+    flight.remove(place)
+    expect(flight.size).toBe(1)
+    expect([...flight]).toEqual(['b'])
+  })
+
+  it('may leave while it is listed', () => {
+    const flight = new InFlight<string>()
+    const places = ['a', 'b', 'c'].map((item) => flight.add(item))
+    const seen: string[] = []
+    for (const item of flight) {
+      seen.push(item)
+      for (const place of places) if (place.item === item) flight.remove(place)
+    }
+    expect(seen).toEqual(['a', 'b', 'c'])
+  })
+})
