@@ -7,12 +7,16 @@ import { action } from './contenders.js'
 
 /*
  * `handle()` without HTTP and without a network: `in-process.js BUILD|by-hand COUNT`, where BUILD is the folder of a
- * build of this library, `ours` for this one. Prints the processor time and the
+ * build of this library, `ours` for this one, and COUNT the size of a batch. Prints the processor time and the
  * bytes allocated for one callback. Run with a young generation that holds everything, so that nothing is collected
  * between two looks at the heap: see `handle.ts`.
  */
 const [who = 'ours', given = '4000'] = process.argv.slice(2)
 const count = Number(given)
+/** Batches before the figures are taken: the engine has compiled what it will after 20,000 callbacks. */
+const warmUps = 5
+/** Batches whose figures are taken. */
+const batches = 4
 
 const text = (id: string): string =>
   `{"id":"${id}","status":"APPROVED","modifiedDetails":null,"decisionNote":"Fine.","decidedAt":"2026-11-20T09:00:00.000Z"}`
@@ -42,8 +46,14 @@ const whole = async (at: number): Promise<ArrayBuffer> => new TextEncoder().enco
 const bodyOf = (at: number): string =>
   `{"approvalId":"c_${at}","status":"approved","modifiedDetails":null,"decisionNote":"Fine."}`
 
-async function handleOf(build: string): Promise<(at: number) => Promise<unknown>> {
-  const index = build === 'ours' ? 'cheqpoint-callback' : pathToFileURL(resolve(build, 'src/index.js')).href
+/** How one callback is taken, and what is submitted before a batch of them. */
+interface Contender {
+  readonly track: (from: number) => Promise<void>
+  readonly handle: (at: number) => Promise<unknown>
+}
+
+async function build(folder: string): Promise<Contender> {
+  const index = folder === 'ours' ? 'cheqpoint-callback' : pathToFileURL(resolve(folder, 'src/index.js')).href
   // Another build has the same face, as far as it is used here.
   const { createReceiver } = (await import(index)) as typeof import('cheqpoint-callback')
   const receiver = createReceiver({
@@ -55,8 +65,10 @@ async function handleOf(build: string): Promise<(at: number) => Promise<unknown>
     polling: { concurrency: 1_000 },
     onDecision() {},
   })
-  for (let at = 0; at < 2 * count; at++) await receiver.track(`c_${at}`, action)
-  return async (at) => {
+  const track = async (from: number): Promise<void> => {
+    for (let at = from; at < from + count; at++) await receiver.track(`c_${at}`, action)
+  }
+  const handle = async (at: number): Promise<void> => {
     const callback: Callback = {
       method: 'POST',
       url: '/hook',
@@ -66,30 +78,35 @@ async function handleOf(build: string): Promise<(at: number) => Promise<unknown>
     const { status } = await receiver.handle(callback)
     if (status !== 200) throw new Error(`answered ${status}`)
   }
+  return { track, handle }
 }
 
-function handHandle(): (at: number) => Promise<unknown> {
-  const decide = recipe(async (id) => JSON.parse(text(id)) as { status: string }, 2 * count)
-  return async (at) => {
+function byHand(): Contender {
+  const decide = recipe(async (id) => JSON.parse(text(id)) as { status: string }, (warmUps + batches) * count)
+  const handle = async (at: number): Promise<unknown> => {
     const { approvalId } = JSON.parse(Buffer.from(await whole(at)).toString()) as { approvalId: string }
     return decide(approvalId)
   }
+  return { track: async () => {}, handle }
 }
 
-const handle = who === 'by-hand' ? handHandle() : await handleOf(who)
+const { track, handle } = who === 'by-hand' ? byHand() : await build(who)
 
-async function run(from: number): Promise<void> {
-  let next = from
+const spent = { cpuUs: 0, bytes: 0 }
+for (let batch = 0; batch < warmUps + batches; batch++) {
+  let next = batch * count
+  const end = next + count
+  await track(next)
+  globalThis.gc?.()
+  const heap = process.memoryUsage().heapUsed
+  const cpu = process.cpuUsage()
   const worker = async (): Promise<void> => {
-    while (next < from + count) await handle(next++)
+    while (next < end) await handle(next++)
   }
   await Promise.all(Array.from({ length: 32 }, worker))
+  if (batch < warmUps) continue
+  const { user, system } = process.cpuUsage(cpu)
+  spent.cpuUs += user + system
+  spent.bytes += process.memoryUsage().heapUsed - heap
 }
-
-await run(0)
-globalThis.gc?.()
-const heap = process.memoryUsage().heapUsed
-const cpu = process.cpuUsage()
-await run(count)
-const { user, system } = process.cpuUsage(cpu)
-console.log(JSON.stringify({ cpuUs: (user + system) / count, bytes: (process.memoryUsage().heapUsed - heap) / count }))
+console.log(JSON.stringify({ cpuUs: spent.cpuUs / batches / count, bytes: spent.bytes / batches / count }))
