@@ -3,7 +3,6 @@ import type { Stored } from '../stores/store.js'
 import {
   type ApprovalState,
   type Beginning,
-  formatVersion,
   type OpenApproval,
   readApproval,
   type Step,
@@ -70,7 +69,6 @@ export function add(
   const { ref, action, assistant, expiresAt, expiresAfterMs, details, context } = request
   // Without a spread: the engine copies the objects that come of one 20 times as slowly, in every later step.
   const state: OpenApproval = {
-    v: formatVersion,
     kind: 'open',
     ref,
     action,
@@ -197,7 +195,6 @@ export function tombstone(
   const { holder, outcome, decision, result } = end
   const until = now + keepMs
   const state: Tombstone = {
-    v: formatVersion,
     kind: 'completed',
     holder,
     ref,

@@ -9,8 +9,11 @@ import { freezeJson, isJsonObject, type JsonObject, type JsonText, type JsonValu
  * `state` of a store's entry. Times are store time in milliseconds.
  */
 
-/** The version of this format. An entry of a newer version is unreadable to this one, and never removed by it. */
-export const formatVersion = 1
+/**
+ * Whether a state has this format, which is the first. A later one sets the field `v`: it is unreadable to this version,
+ * and never removed by it.
+ */
+export const isOfThisFormat = (state: JsonObject): boolean => state['v'] === undefined
 
 /** What is kept of a request from before it is sent until a handler finished. */
 export interface TrackedRequest {
@@ -29,7 +32,6 @@ export interface TrackedRequest {
 
 /** An approval that waits, is worked on, or is parked. */
 export interface OpenApproval extends TrackedRequest {
-  readonly v: number
   readonly kind: 'open'
   readonly since: number
   /** Rises by one with every claim. */
@@ -53,7 +55,6 @@ export interface OpenApproval extends TrackedRequest {
 
 /** What is left of a finished approval until `until`. */
 export interface Tombstone {
-  readonly v: number
   readonly kind: 'completed'
   /** The token of the run, or of the operation, that ended it. */
   readonly holder: string
@@ -79,7 +80,6 @@ export interface Beginning {
 
 /** A submission whose approval id is not known yet. */
 export interface OpenReservation {
-  readonly v: number
   readonly kind: 'reserved'
   /** The operation that may send the request. */
   readonly owner: string
@@ -104,8 +104,8 @@ export interface BindingReservation extends Omit<OpenReservation, 'kind'> {
 
 /** What is left of a reservation: the id that it got, or that it was discarded. */
 export type EndedReservation =
-  | { readonly v: number; readonly kind: 'bound'; readonly id: string; readonly digest: string | null }
-  | { readonly v: number; readonly kind: 'discarded'; readonly by: string }
+  | { readonly kind: 'bound'; readonly id: string; readonly digest: string | null }
+  | { readonly kind: 'discarded'; readonly by: string }
 
 export type ApprovalState = OpenApproval | Tombstone
 export type ReservationState = OpenReservation | BindingReservation | EndedReservation
@@ -126,13 +126,8 @@ export interface Next {
   readonly intake?: boolean | undefined
 }
 
-export function approvalKey(approvalId: string): string {
-  return `a:${approvalId}`
-}
-
-export function reservationKey(ref: string): string {
-  return `r:${ref}`
-}
+export const approvalKey = (approvalId: string): string => `a:${approvalId}`
+export const reservationKey = (ref: string): string => `r:${ref}`
 
 /** A state for a store of texts: without what {@link know} fills in. */
 export function compact(state: State): JsonObject {
@@ -141,7 +136,7 @@ export function compact(state: State): JsonObject {
   // Costs half of what a list of the names does.
   for (const name in given) {
     const value = given[name] ?? null
-    if (value === null || value === false || value === 0 || (name === 'context' && value === noContext)) continue
+    if (value === null || value === false || value === 0 || value === absentTexts[name]) continue
     if (typeof value !== 'object') kept[name] = value
     else kept[name] = freezeJson(name === 'decision' && isJsonObject(value) ? withoutNulls(value) : value)
   }
@@ -155,6 +150,8 @@ export function asJson(state: State): JsonObject {
 
 /** The JSON text of no context. */
 const noContext = 'null'
+/** What need not be written of fields that are texts. */
+const absentTexts: Readonly<Record<string, string>> = { kind: 'open', context: noContext }
 
 function withoutNulls(given: JsonObject): JsonObject {
   const kept: Record<string, JsonValue> = {}
@@ -171,69 +168,62 @@ export function know(stored: Stored | Known): Known {
   if ('known' in stored) return stored
   const { now, entry, unreadable } = stored
   if (entry === null) return { now, entry, known: unreadable === undefined ? null : 'unreadable' }
-  return { now, entry, known: entry.state['v'] === formatVersion ? fill(entry.state) : 'unreadable' }
+  return { now, entry, known: isOfThisFormat(entry.state) ? fill(entry.state) : 'unreadable' }
 }
 
 /** What is stored under `a:<approvalId>`: `null` for nothing, `unreadable` where this version cannot read it. */
 export function readApproval(stored: Stored | Known): ApprovalState | 'unreadable' | null {
   const { known } = know(stored)
-  if (known === null || known === 'unreadable') return known
-  return known.kind === 'open' || known.kind === 'completed' ? known : 'unreadable'
+  return known === null || known === 'unreadable' || isApproval(known) ? known : 'unreadable'
 }
 
 /** What is stored under `r:<ref>`. */
 export function readReservation(stored: Stored | Known): ReservationState | 'unreadable' | null {
   const { known } = know(stored)
-  if (known === null || known === 'unreadable') return known
-  return known.kind === 'open' || known.kind === 'completed' ? 'unreadable' : known
+  return known === null || known === 'unreadable' || !isApproval(known) ? known : 'unreadable'
 }
+
+const isApproval = (state: State): state is ApprovalState => state.kind === 'open' || state.kind === 'completed'
 
 const isText = (value: JsonValue): boolean => typeof value === 'string'
 const isNumber = (value: JsonValue): boolean => typeof value === 'number'
-const isNull = (value: JsonValue): boolean => value === null
 
 /** What a field may hold, and what stands for it where it is left out. */
 const fieldTypes = {
   text: { is: isText, absent: undefined },
-  '?text': { is: (value: JsonValue) => isNull(value) || isText(value), absent: null },
+  '?text': { is: (value: JsonValue) => value === null || isText(value), absent: null },
   number: { is: isNumber, absent: 0 },
-  '?number': { is: (value: JsonValue) => isNull(value) || isNumber(value), absent: null },
+  '?number': { is: (value: JsonValue) => value === null || isNumber(value), absent: null },
   '?flag': { is: (value: JsonValue) => typeof value === 'boolean', absent: false },
   object: { is: isJsonObject, absent: undefined },
-  '?object': { is: (value: JsonValue) => isNull(value) || isJsonObject(value), absent: null },
-  '?decision': { is: (value: JsonValue) => isNull(value) || isJsonObject(value), absent: null },
+  '?object': { is: (value: JsonValue) => value === null || isJsonObject(value), absent: null },
   '?context': { is: isText, absent: noContext },
   texts: { is: (value: JsonValue) => Array.isArray(value) && value.every(isText), absent: undefined },
 } as const
 type FieldType = keyof typeof fieldTypes
 type Fields = Readonly<Record<string, FieldType>>
 
-/** A kind of state: its fields, and an object that has them all, since a copy of that costs less than adding each. */
-interface Kind {
-  readonly fields: readonly (readonly [name: string, type: FieldType])[]
-  readonly blank: Readonly<Record<string, unknown>>
-}
-
-function kindOf(fields: Fields): Kind {
+/** The fields of a kind of state, and an object that has them all: a copy of that costs less than adding each. */
+function kindOf(fields: Fields): { readonly fields: readonly [string, FieldType][]; readonly blank: object } {
   const pairs = Object.entries(fields)
-  return { fields: pairs, blank: Object.fromEntries([['v', 0], ['kind', ''], ...pairs.map(([name]) => [name, null])]) }
+  return { fields: pairs, blank: Object.fromEntries([['kind', ''], ...pairs.map(([name]) => [name, null])]) }
 }
 
 const openFields: Fields = {
   ...{ ref: '?text', action: 'text', assistant: '?text', expiresAt: '?number', expiresAfterMs: '?number' },
   ...{ details: 'text', context: '?context', since: 'number', fence: 'number', attempts: 'number' },
   ...{ holder: '?text', leaseEnd: '?number', counted: '?flag', notBefore: 'number', nudged: '?flag' },
-  ...{ quickPolls: 'number', decision: '?decision', parked: '?object' },
+  ...{ quickPolls: 'number', decision: '?object', parked: '?object' },
 }
 const tombstoneFields: Fields = {
   ...{ holder: 'text', ref: '?text', action: 'text', assistant: '?text', outcome: 'text' },
-  ...{ decision: '?decision', result: '?text', until: 'number' },
+  ...{ decision: '?object', result: '?text', until: 'number' },
 }
 const reservedFields: Fields = {
   ...{ owner: 'text', ownedUntil: 'number', sent: '?flag', since: 'number', digest: '?text', request: 'object' },
   candidates: 'texts',
 }
-const kinds: ReadonlyMap<unknown, Kind> = new Map([
+const kinds: ReadonlyMap<unknown, ReturnType<typeof kindOf>> = new Map([
   ['open', kindOf(openFields)],
   ['completed', kindOf(tombstoneFields)],
   ['reserved', kindOf(reservedFields)],
@@ -244,27 +234,27 @@ const kinds: ReadonlyMap<unknown, Kind> = new Map([
 
 /** The state with what was left out, or that it is none. */
 function fill(state: JsonObject): State | 'unreadable' {
-  const kind = kinds.get(state['kind'])
+  const title = state['kind'] ?? 'open'
+  const kind = kinds.get(title)
   if (kind === undefined) return 'unreadable'
-  let isWhole = true
+  let isWhole = title === state['kind']
   for (const [name, type] of kind.fields) {
     const { is, absent } = fieldTypes[type]
     const given = state[name]
     const value = given ?? absent
     if (value === undefined || !is(value)) return 'unreadable'
-    isWhole &&= given !== undefined && (type !== '?decision' || isWholeDecision(given))
+    isWhole &&= given !== undefined && (name !== 'decision' || isWholeDecision(given))
   }
   // Every field is checked, and only the types of this module are ever written.
   if (isWhole) return state as unknown as State
-  const filled: Record<string, unknown> = { ...kind.blank, v: state['v'], kind: state['kind'] }
+  const filled: Record<string, unknown> = { ...kind.blank, kind: title }
   for (const [name, type] of kind.fields) {
     const value = state[name] ?? fieldTypes[type].absent
-    filled[name] = type === '?decision' && value !== null ? { ...blankDecision, ...Object(value) } : value
+    filled[name] = name === 'decision' && value !== null ? { ...blankDecision, ...Object(value) } : value
   }
   return filled as unknown as State
 }
 
-const isWholeDecision = (given: JsonValue): boolean => given === null || Object.keys(given).length === 5
-
 /** The fields of a decision, in order, with what may be left out. */
 const blankDecision = { status: null, modifiedDetails: null, note: null, decidedAt: null, via: null }
+const isWholeDecision = (given: JsonValue): boolean => given === null || Object.keys(given).length === 5

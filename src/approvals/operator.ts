@@ -1,7 +1,7 @@
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
 import { find, isLeased, open, parkedNow, tombstone } from './approval.js'
-import { formatVersion, readApproval, type Step } from './entry.js'
+import { isOfThisFormat, readApproval, type Step } from './entry.js'
 
 /*
  * Steps of the state machine that no holder takes: parking what must not be claimed again, and what a person does.
@@ -40,7 +40,7 @@ export function cancel(
   const end = { holder: by, outcome: 'cancelled', decision: null, result: null } as const
   if (known === 'unreadable') {
     // What a newer version wrote is left alone.
-    if (stored.entry?.state['v'] !== formatVersion) return { result: 'unknown' }
+    if (stored.entry === null || !isOfThisFormat(stored.entry.state)) return { result: 'unknown' }
     const nothing = { ref: null, action: '', assistant: null }
     return { result: 'cancelled', next: tombstone(nothing, end, stored, keepMs) }
   }

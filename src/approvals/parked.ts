@@ -2,7 +2,7 @@ import { type ConfirmedDecision, readConfirmed } from '../model/confirmed-decisi
 import type { ParkReason } from '../model/park-reason.js'
 import type { ListedEntry, Page, PageQuery } from '../stores/store.js'
 import { type JsonValue, showJson } from '../util/json.js'
-import { formatVersion, readApproval } from './entry.js'
+import { isOfThisFormat, readApproval } from './entry.js'
 import type { Records } from './records.js'
 
 /** An approval that waits for a person. */
@@ -68,5 +68,5 @@ export async function listParked(records: Records, { limit, cursor }: PageQuery)
 /** Whether an approval is there that this version cannot read, one of a newer version aside, which others can. */
 function isUnreadable({ key, entry }: ListedEntry): boolean {
   if (!key.startsWith('a:')) return false
-  return entry === null || (entry.state['v'] === formatVersion && readApproval({ now: 0, entry }) === 'unreadable')
+  return entry === null || (isOfThisFormat(entry.state) && readApproval({ now: 0, entry }) === 'unreadable')
 }

@@ -34,7 +34,7 @@ export class Records {
   readonly #random: Random
   /** The memory store is done before it returns: there is nothing to wait for, or to check. */
   readonly #isDoneAtOnce: boolean
-  readonly #prefix = randomBytes(9).toString('base64url')
+  readonly #prefix = randomBytes(6).toString('base64url')
   #drawn = 0
 
   constructor({ store, clock, random }: { readonly store: Store; readonly clock: Clock; readonly random: Random }) {

@@ -3,7 +3,6 @@ import {
   type Beginning,
   type BindingReservation,
   type EndedReservation,
-  formatVersion,
   type Next,
   type OpenReservation,
   type ReservationState,
@@ -73,7 +72,7 @@ export function reserve(stored: Stored, command: ReserveCommand): Step<Reserved>
     if (now < known.ownedUntil) return { result: { kind: 'in-progress' } }
   }
   const state: OpenReservation = {
-    ...{ v: formatVersion, kind: 'reserved', owner, ownedUntil: now + ownedMs, sent: false, since: now, digest },
+    ...{ kind: 'reserved', owner, ownedUntil: now + ownedMs, sent: false, since: now, digest },
     ...{ request: command.request, candidates: [] },
   }
   return { result: { kind: 'reserved' }, next: { ...open(state, now + command.dueInMs), intake: true } }
@@ -140,7 +139,7 @@ export function endBind(
     const { id: _, beginning: __, ...reservation } = known
     return { result: { kind: 'unknown' }, next: open({ ...reservation, kind: 'reserved' }, now + dueInMs) }
   }
-  const state: EndedReservation = { v: formatVersion, kind: 'bound', id, digest: known.digest }
+  const state: EndedReservation = { kind: 'bound', id, digest: known.digest }
   return { result: { kind: 'bound', id }, next: known.digest === null ? ended(state) : open(state, now + dueInMs) }
 }
 
@@ -166,7 +165,7 @@ export function discard(stored: Stored, { by }: Readonly<{ by: string }>): Step<
   if (known.kind === 'discarded') return { result: known.by === by ? 'discarded' : 'unknown' }
   if (known.kind === 'binding' || known.kind === 'bound') return { result: 'bound' }
   if (known.kind !== 'reserved') return { result: 'unknown' }
-  return { result: 'discarded', next: ended({ v: formatVersion, kind: 'discarded', by }) }
+  return { result: 'discarded', next: ended({ kind: 'discarded', by }) }
 }
 
 /** Discards a reservation only if its request is not marked as sent. Its owner may mark it at any moment. */

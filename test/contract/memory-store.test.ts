@@ -214,7 +214,6 @@ test('an open entry with 300 bytes of details and context takes less than 1 KB',
   const before = bytesInUse()
   for (let index = 0; index < entries; index++) {
     const state = {
-      v: 1,
       kind: 'approval',
       ref: text(22, index),
       details: { text: text(150, index) },

@@ -8,7 +8,7 @@ import {
 import type { Entry, Store } from '../../src/index.js'
 
 /** What a store holds of an approval, for tests to look at. */
-export type Kept = (Omit<OpenApproval, 'kind' | 'v'> | Omit<Tombstone, 'kind' | 'v'>) & {
+export type Kept = (Omit<OpenApproval, 'kind'> | Omit<Tombstone, 'kind'>) & {
   readonly state: 'pending' | 'claimed' | 'parked' | 'completed'
   /** `null` where it is not in the due index. */
   readonly dueInMs: number | null
@@ -22,7 +22,7 @@ export async function kept(store: Store, approvalId: string): Promise<Kept | nul
   if (known === 'unreadable') throw new Error(`what is stored of ${approvalId} cannot be read`)
   const dueAt = stored.entry?.dueAt ?? null
   const dueInMs = dueAt === null ? null : dueAt - stored.now
-  const { v: _, kind, ...rest } = known
+  const { kind, ...rest } = known
   if (kind === 'completed') return { ...rest, state: 'completed', dueInMs }
   const state = known.parked !== null ? 'parked' : known.leaseEnd !== null ? 'claimed' : 'pending'
   return { ...rest, state, dueInMs }

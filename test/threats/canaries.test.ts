@@ -115,7 +115,7 @@ const copies: readonly (readonly [Place, string, (value: string) => unknown])[] 
   ['error', 'the message of an error', (value) => new CheqpointError('api-failed', `the API failed: ${value}`)],
   ['error', 'the cause of an error', (value) => new CheqpointError('api-failed', '', { cause: new Error(value) })],
   ['error', 'a field of an error', (value) => new CheqpointError('wait-timeout', 'no decision', { approvalId: value })],
-  ['tombstone', 'what is left of a record', (value) => ({ v: 1, kind: 'completed', decision: { note: value } })],
+  ['tombstone', 'what is left of a record', (value) => ({ kind: 'completed', decision: { note: value } })],
   ['object', 'a client', (value) => ({ get: () => {}, assistants: new Set([value]) })],
 ]
 const answer = toResponse({ kind: 'undecided', approvalId: 'req_1', retryAfterMs: 1_000 }, { swept: false })

@@ -17,7 +17,6 @@ export type SoundReply = RawReply | number | string
 /** Seconds and microseconds of the server. */
 const now = ['1795000000', '250000']
 const open = {
-  v: 1,
   kind: 'open',
   action: 'refund',
   since: 1_794_999_000_000,
@@ -26,7 +25,6 @@ const open = {
 const details = { details: '{"orderId":"8842","amount":120}', context: 'null' }
 const decision = { status: 'rejected', modifiedDetails: null, note: null, decidedAt: null, via: 'poll' }
 const tombstone = {
-  v: 1,
   kind: 'completed',
   holder: 'x',
   action: 'refund',
@@ -35,7 +33,7 @@ const tombstone = {
 }
 const leased = { holder: 'x', fence: 1, leaseEnd: 1_795_000_030_000 }
 const reserved = {
-  ...{ v: 1, kind: 'reserved', owner: 'x', ownedUntil: 1_795_000_005_000, sent: true, since: 1_794_999_000_000 },
+  ...{ kind: 'reserved', owner: 'x', ownedUntil: 1_795_000_005_000, sent: true, since: 1_794_999_000_000 },
   ...{ candidates: ['req_1'], request: { ...open, ...details, ref: 'ref_1', assistant: null, expiresAt: null } },
 }
 const dueAt = '1795000000000'
@@ -54,8 +52,8 @@ const entries: readonly RawReply[] = [
   stored({ ...tombstone, decision, result: '{"a":1}' }, null),
   stored(reserved),
   stored({ ...reserved, kind: 'binding', id: 'req_1', beginning: { dueInMs: 0, decision: null, parked: null } }),
-  stored({ v: 1, kind: 'bound', id: 'req_1', digest: 'x' }),
-  stored({ v: 1, kind: 'discarded', by: 'x' }, null),
+  stored({ kind: 'bound', id: 'req_1', digest: 'x' }),
+  stored({ kind: 'discarded', by: 'x' }, null),
   // What a store may hold after another program wrote to it.
   stored({ ...open, details: '{', context: '[' }),
   stored({ ...open, ...details, decision: { status: 'approved' } }),

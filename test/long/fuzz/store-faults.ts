@@ -31,14 +31,10 @@ const answer: fc.Arbitrary<unknown> = fc.oneof(
       { now: 1, entry: null, unreadable: 5 },
       { now: 1, entry: {} },
     ],
-    ...[entry({}), entry({ v: 1 }), entry({ v: 2, kind: 'open' }), entry({ v: 1, kind: 'open' }), entry([])],
-    ...[entry({ v: 1, kind: 'completed', holder: 'x', action: '', outcome: 'approved', until: 0, result: '{' })],
-    ...[
-      entry({ v: 1, kind: 'bound', id: 'req_1' }),
-      entry({ v: 1, kind: 'discarded' }),
-      entry({ v: 1, kind: 'reserved' }),
-    ],
-    ...[entry({ v: 1, kind: 'binding', id: 5 }), entry({ v: 1, kind: '__proto__' })],
+    ...[entry({}), entry({}), entry({ v: 2, kind: 'open' }), entry({ kind: 'open' }), entry([])],
+    ...[entry({ kind: 'completed', holder: 'x', action: '', outcome: 'approved', until: 0, result: '{' })],
+    ...[entry({ kind: 'bound', id: 'req_1' }), entry({ kind: 'discarded' }), entry({ kind: 'reserved' })],
+    ...[entry({ kind: 'binding', id: 5 }), entry({ kind: '__proto__' })],
     ...[
       { keys: [], nextDueInMs: null },
       { keys: ['a:req_1'], nextDueInMs: 0 },

@@ -4,7 +4,6 @@ import {
   type ApprovalState,
   type BindingReservation,
   compact,
-  formatVersion,
   type ReservationState,
   readApproval,
   readReservation,
@@ -142,7 +141,7 @@ export class BindingWorld {
     const found = readAt(state, `a${id}`)
     if (found?.kind !== 'open') return state
     const tombstone: ApprovalState = {
-      ...{ v: formatVersion, kind: 'completed', holder: 'run', ref: found.ref, action: 'refund', assistant: null },
+      ...{ kind: 'completed', holder: 'run', ref: found.ref, action: 'refund', assistant: null },
       ...{ outcome: 'approved', decision: null, result: null, until: state.now + retentionMs },
     }
     return this.#write(state, `a${id}`, { state: tombstone, dueAt: null, parkedAt: null, keepMs: retentionMs })

@@ -175,7 +175,7 @@ export const bindingBugs: readonly BindingBug[] = [
       beginBind(stored, command) {
         const step = reservationTransitions.beginBind(stored, command)
         if (step.next === undefined) return step
-        return { ...step, next: { ...step.next, state: { v: 1, kind: 'bound', id: command.id, digest: 'digest' } } }
+        return { ...step, next: { ...step.next, state: { kind: 'bound', id: command.id, digest: 'digest' } } }
       },
     },
   },
@@ -198,7 +198,7 @@ export const bindingBugs: readonly BindingBug[] = [
           ? reservationTransitions.endBind(stored, command)
           : {
               result: { kind: 'unknown' },
-              next: { state: { v: 1, kind: 'discarded', by: 'x' }, dueAt: null, parkedAt: null, keepMs: 1 },
+              next: { state: { kind: 'discarded', by: 'x' }, dueAt: null, parkedAt: null, keepMs: 1 },
             },
     },
   },

@@ -233,7 +233,7 @@ it('a normal decision is one claim, one record and one completion', () => {
     (stored) => complete(stored, { token: 'a', result: '{"id":7}', keepMs: 900_000 }),
   )
   expect(readApproval(ran)).toEqual({
-    ...{ v: 1, kind: 'completed', holder: 'a', ref: 'ref_1', action: 'refund', assistant: null },
+    ...{ kind: 'completed', holder: 'a', ref: 'ref_1', action: 'refund', assistant: null },
     ...{ outcome: 'approved', decision: approved, result: '{"id":7}', until: ran.now - 1 + 900_000 },
   })
   expect(after(add(nothing, { request, beginning }), nothing).entry?.stamp).toBe(`s${start}`)

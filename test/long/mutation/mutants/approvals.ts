@@ -446,6 +446,13 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/entry.test.ts'],
   },
   {
+    guard: 'a state that does not say what it is is an open approval',
+    file: 'src/approvals/entry.ts',
+    find: "state['kind'] ?? 'open'",
+    replace: "state['kind'] ?? ''",
+    tests: ['unit/approvals/entry.test.ts'],
+  },
+  {
     guard: 'a decision that lacks fields gets them',
     file: 'src/approvals/entry.ts',
     find: 'given === null || Object.keys(given).length === 5',
@@ -455,21 +462,21 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an approval is no reservation',
     file: 'src/approvals/entry.ts',
-    find: "known.kind === 'open' || known.kind === 'completed' ? 'unreadable' : known",
-    replace: 'known',
+    find: "known === 'unreadable' || !isApproval(known) ? known : 'unreadable'",
+    replace: "known === 'unreadable' ? known : (known as ReservationState)",
     tests: ['unit/approvals/entry.test.ts'],
   },
   {
     guard: 'a reservation is no approval',
     file: 'src/approvals/entry.ts',
-    find: "known.kind === 'open' || known.kind === 'completed' ? known : 'unreadable'",
-    replace: 'known',
+    find: "known === 'unreadable' || isApproval(known) ? known : 'unreadable'",
+    replace: "known === 'unreadable' ? known : (known as ApprovalState)",
     tests: ['unit/approvals/entry.test.ts'],
   },
   {
     guard: 'an entry of a newer version is unreadable',
     file: 'src/approvals/entry.ts',
-    find: "entry.state['v'] === formatVersion ? fill(entry.state) : 'unreadable'",
+    find: "isOfThisFormat(entry.state) ? fill(entry.state) : 'unreadable'",
     replace: 'fill(entry.state)',
     tests: ['unit/approvals/entry.test.ts', 'receiver/operator.test.ts'],
   },
@@ -539,7 +546,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'no two processes draw the same token',
     file: 'src/approvals/records.ts',
-    find: "randomBytes(9).toString('base64url')",
+    find: "randomBytes(6).toString('base64url')",
     replace: "'t'",
     tests: ['unit/approvals/records.test.ts', 'receiver/processes.test.ts'],
   },
@@ -575,7 +582,7 @@ export const approvalMutants: readonly Mutant[] = [
     guard: 'a reservation whose id belongs to another request is open again',
     file: 'src/approvals/reservation.ts',
     find: "    return { result: { kind: 'unknown' }, next: open({ ...reservation, kind: 'reserved' }, now + dueInMs) }",
-    replace: "    return { result: { kind: 'unknown' }, next: ended({ v: formatVersion, kind: 'discarded', by: id }) }",
+    replace: "    return { result: { kind: 'unknown' }, next: ended({ kind: 'discarded', by: id }) }",
     tests: ['unit/approvals/reservation.test.ts', 'unit/approvals/bind.test.ts'],
   },
   {
@@ -786,7 +793,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an entry of a newer version is not listed as corrupt',
     file: 'src/approvals/parked.ts',
-    find: "entry.state['v'] === formatVersion && ",
+    find: 'isOfThisFormat(entry.state) && ',
     replace: '',
     tests: ['unit/approvals/rolling-upgrade.test.ts'],
   },
