@@ -5,15 +5,9 @@ import type { Entry, JsonObject, ListedEntry, Store } from '../index.js'
 /** A store to test, empty and apart from every other. */
 export interface StoreUnderTest {
   readonly store: Store
-  /**
-   * Moves the store's clock by exactly this many milliseconds, and nothing else moves it. With it every limit in time is
-   * tested one millisecond before and at its end. Without it the cases wait in real time.
-   */
+  /** Moves the store's clock, which nothing else moves: time limits are then tested to the millisecond, without waiting. */
   readonly advance?: ((ms: number) => Promise<void>) | undefined
-  /**
-   * Puts something under a key that the store cannot read, in both indexes if it can, as a defect or another program would.
-   * Without it the cases about unreadable entries check nothing.
-   */
+  /** Makes what is under a key unreadable, in both indexes if it can. Without it the cases about that check nothing. */
   readonly damage?: ((key: string) => Promise<void>) | undefined
   /** Frees what the harness opened. Called after each case. */
   readonly close?: (() => Promise<void>) | undefined

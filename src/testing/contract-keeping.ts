@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import type { Store } from '../index.js'
+import type { Entry, Store } from '../index.js'
 import { type Bench, keysOf, long, type Rules } from './contract-bench.js'
-
-const day = 86_400_000
 
 /** What is kept and for how long, store time, and the shape of a store. */
 export const keepingCases: Rules = {
@@ -84,24 +82,22 @@ export const keepingCases: Rules = {
   async 'open entries never disappear, however many and however old'(bench) {
     const keys = keysOf(600)
     const now = await bench.now()
+    // One third due, one third parked, one third in no index.
+    const place = (at: number): Partial<Entry> => [{ dueAt: now + at }, { parkedAt: now + at }][at % 3] ?? {}
     for (let start = 0; start < keys.length; start += 50)
-      await Promise.all(keys.slice(start, start + 50).map((key, at) => bench.put(key, openAt(now, start + at))))
-    if (bench.exact) await bench.pass(400 * day)
+      await Promise.all(keys.slice(start, start + 50).map((key, at) => bench.put(key, place(start + at))))
+    if (bench.exact) await bench.pass(400 * 86_400_000)
     const found = await Promise.all(keys.map((key) => bench.store.read(key)))
     assert.equal(found.filter(({ entry }) => entry !== null).length, keys.length)
     const { open, parked } = await bench.store.count()
     assert.deepEqual([open, parked], [200, 200])
   },
   async 'now is whole milliseconds and never runs backwards, whatever is called in between'(bench) {
+    const { store } = bench
     let last = await bench.now()
     const entry = await bench.put('a:apr-1', { dueAt: last })
-    const steps = [
-      () => bench.store.takeDue(1, 1),
-      () => bench.store.list('due', { limit: 1 }),
-      () => bench.store.count(),
-      () => bench.store.write('a:apr-1', null, entry),
-      () => bench.pass(3),
-    ]
+    const [take, list] = [() => store.takeDue(1, 1), () => store.list('due', { limit: 1 })]
+    const steps = [take, list, () => store.count(), () => store.write('a:apr-1', null, entry), () => bench.pass(3)]
     for (const step of [...steps, ...steps, ...steps]) {
       await step()
       const now = await bench.now('a:apr-1')
@@ -130,11 +126,6 @@ export const keepingCases: Rules = {
     await bench.store.close?.()
     await bench.store.close?.()
   },
-}
-
-/** One third due, one third parked, one third in no index. */
-function openAt(now: number, index: number): { dueAt?: number; parkedAt?: number } {
-  return index % 3 === 0 ? { dueAt: now + index } : index % 3 === 1 ? { parkedAt: now + index } : {}
 }
 
 /** Asserts that an entry that was just written disappears in time. */

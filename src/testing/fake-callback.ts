@@ -2,23 +2,19 @@ import { CheqpointError, type JsonObject } from '../index.js'
 
 /** What {@link fakeCallback} claims, and where and how it is sent. */
 export interface FakeCallbackOptions {
-  /** The word it claims. Default `'approved'`. A receiver believes none: it asks the API. */
+  /** The status that it claims, which no receiver trusts. Default `'approved'`. */
   readonly status?: string | undefined
   readonly modifiedDetails?: JsonObject | null | undefined
   readonly decisionNote?: string | null | undefined
-  /**
-   * Where it is posted. With a `callbackSecret` it must be the URL that the request was submitted with, since the token
-   * is in there. Default `'https://app.test/webhooks/cheqpoint'`.
-   */
+  /** Where tokens are required: the URL that was submitted. Default `'https://app.test/webhooks/cheqpoint'`. */
   readonly url?: string | undefined
   /** The `User-Agent`. Default `'Cheqpoint-Callback/1.0'`. */
   readonly agent?: string | undefined
 }
 
 /**
- * A callback as Cheqpoint documents it, for `receiver.fetch`: whatever it claims, no receiver may act on it before the
- * API said so. Each call makes a request of its own, since a body is read once.
- * Throws `option-unknown` for a name that it does not know.
+ * A callback as Cheqpoint sends it, to pass to `receiver.fetch`. A body is read once: make a new one for each delivery.
+ * Throws `option-unknown` for an unknown option.
  *
  * @example
  * ```ts

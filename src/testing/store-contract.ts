@@ -18,9 +18,8 @@ export interface ContractCase {
 const rules: Rules = { ...writeCases, ...fidelityCases, ...dueCases, ...listCases, ...keepingCases }
 
 /**
- * The contract of `Store` as a list of tests, for any test runner. Each case creates a store of its own, so cases may
- * run at the same time. No case fails because a store is slow: every limit is compared with the store's own clock.
- * It does not test persistence and failover, which differ from store to store.
+ * The contract of `Store` as a list of tests for any test runner. Each creates its own store, so they may run at the same
+ * time, and none fails because a store is slow. Persistence and failover are not tested: they differ from store to store.
  *
  * @example
  * ```ts
