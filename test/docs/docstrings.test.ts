@@ -19,7 +19,7 @@ import { type PostgresStore, postgresStore } from 'cheqpoint-callback/postgres'
 import { redisStore } from 'cheqpoint-callback/redis'
 import { type SqliteStore, sqliteStore } from 'cheqpoint-callback/sqlite'
 import { createSimulator } from 'cheqpoint-callback/simulator'
-import { fakeCallback, storeContract } from 'cheqpoint-callback/testing'
+import { fakeCallback, fakeDecision, fakeRun, storeContract } from 'cheqpoint-callback/testing'
 import type { Express } from 'express'
 import type { Hono } from 'hono'
 import Database from 'libsql'
@@ -73,6 +73,7 @@ describe('the examples in doc comments', () => {
       'src/cheqpoint/client.ts',
       'src/simulator/index.ts',
       'src/testing/fake-callback.ts',
+      'src/testing/fake-decision.ts',
       'src/testing/store-contract.ts',
       'src/stores/sql/postgres-store.ts',
       'src/stores/sql/sqlite-store.ts',

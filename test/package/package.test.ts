@@ -137,7 +137,7 @@ describe('the package', () => {
     ['cheqpoint-callback/redis', ['optionalCommands', 'redisStore', 'requiredCommands']],
     ['cheqpoint-callback/simulator', ['createSimulator']],
     ['cheqpoint-callback/sqlite', ['sqliteStore']],
-    ['cheqpoint-callback/testing', ['fakeCallback', 'storeContract']],
+    ['cheqpoint-callback/testing', ['fakeCallback', 'fakeDecision', 'fakeRun', 'storeContract']],
   ])('exports from %s what it promises, and nothing else', async (subpath, names) => {
     expect(await exportedNames(subpath)).toEqual(names)
   })

@@ -1,0 +1,36 @@
+import type { ApprovedDecision, RefusedDecision, Run } from '../index.js'
+
+/** What {@link fakeDecision} takes for an approval: its details, and whatever else the test depends on. */
+export type FakeApproval<Details, Context> = Pick<ApprovedDecision<Details>, 'details'> &
+  Partial<ApprovedDecision<Details, Context>>
+
+/** What {@link fakeDecision} takes for a decision that must not be acted on: its status, and what the test depends on. */
+export type FakeRefusal<Context> = Pick<RefusedDecision, 'status'> & Partial<RefusedDecision<Context>>
+
+/**
+ * A decision to call a handler with, no receiver needed. With `details` it is approved; rejected or expired with that
+ * `status`. Its types come from the handler that it is passed to. Defaults: approval `req_1` of the action `test`,
+ * details as submitted, no edit, note or context, decided now, found by callback.
+ *
+ * @example
+ * ```ts
+ * await onDecision(fakeDecision({ details: { orderId: '8842', amount: 120 } }), fakeRun())
+ * ```
+ */
+export function fakeDecision<Details, Context = null>(
+  given: FakeApproval<Details, Context>,
+): ApprovedDecision<Details, NoInfer<Context>>
+export function fakeDecision<Context = null>(given: FakeRefusal<Context>): RefusedDecision<NoInfer<Context>>
+export function fakeDecision(given: FakeApproval<unknown, unknown> | FakeRefusal<unknown>): unknown {
+  const approval = 'details' in given ? { status: 'approved', changedPaths: [], originalDetails: given.details } : {}
+  const base = { approvalId: 'req_1', action: 'test', originalDetails: {}, modifiedDetails: null, note: null }
+  return { ...base, decidedAt: new Date(), context: null, via: 'callback', ...approval, ...given }
+}
+
+/**
+ * The second argument of a handler: the first attempt at approval `req_1`, with a signal that does not abort. `given`
+ * replaces any of it. No store completes it: `completeIn` rejects with `argument-invalid`.
+ */
+export function fakeRun(given: Partial<Run> = {}): Run {
+  return { attempt: 1, fence: 1, idempotencyKey: 'cheqpoint:req_1', signal: new AbortController().signal, ...given }
+}
