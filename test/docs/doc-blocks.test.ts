@@ -23,10 +23,12 @@ const ownStore = 'store/my-store.ts'
 
 /** What a block that is no program takes for granted. */
 const prelude = `
-import type { TypedReceiver } from 'cheqpoint-callback'
+import type { Claim, TypedReceiver } from 'cheqpoint-callback'
 import express, { type Express } from 'express'
 declare const app: Express
 declare const receiver: TypedReceiver
+declare const claim: Claim
+declare const work: (decision: unknown, key: string) => Promise<void>
 declare const findInInbox: (action: string, details: unknown) => Promise<string | null>
 declare const submitElsewhere: (request: object) => Promise<string>
 `

@@ -109,6 +109,50 @@ describe('the example for Hono', () => {
   })
 })
 
+describe('the examples of the core', () => {
+  /** Starts one, and asks for a refund; gives the approval's id and the example. */
+  async function ask(file: string, amount: number): Promise<StartedExample & { readonly id: string }> {
+    const port = await freePort()
+    const started = start(file, { PORT: String(port) })
+    expect(await started.line()).toBe(`listening on ${port}`)
+    const answer = await fetch(`http://127.0.0.1:${port}/refunds`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ orderId: '8842', amount }),
+    })
+    expect(answer.status).toBe(202)
+    const { approvalId: id } = JSON.parse(await answer.text())
+    return { ...started, id }
+  }
+
+  it('for Express enqueues once what was approved, however often the callback comes', async () => {
+    const { line, id, child, rest } = await ask('examples/core/express.js', 120)
+    simulator.decide(id, { status: 'approved' })
+    expect(await line()).toBe(`enqueue { orderId: '8842', amount: 120 } cheqpoint:${id}`)
+    await simulator.settled()
+    await simulator.redeliver(id)
+    expect(await callbackAnswers()).toEqual([200, 200])
+    child.kill()
+    expect(await rest()).toEqual([])
+  })
+
+  it('for Hono refunds what was approved, after an edit', async () => {
+    const { line, id } = await ask('examples/core/hono.js', 120)
+    simulator.decide(id, { status: 'approved', modifiedDetails: { orderId: '8842', amount: 50 } })
+    expect(await line()).toBe(`refunded $50 for order 8842, key cheqpoint:${id}`)
+    expect(await callbackAnswers()).toEqual([200])
+  })
+
+  it('for Hono gives a claim back when the refund fails, so that a later callback tries again', async () => {
+    const { line, id } = await ask('examples/core/hono.js', 500)
+    simulator.decide(id, { status: 'approved' })
+    expect(await line()).toBe('given back after attempt 1: Error: the payment API refused')
+    await simulator.settled()
+    for (let status = 409; status === 409; ) status = (await simulator.redeliver(id)).status ?? 0
+    expect(await line()).toBe('given back after attempt 2: Error: the payment API refused')
+  })
+})
+
 describe('the demo', () => {
   it('shows everything that it promises', async () => {
     const { rest, ended } = start('examples/demo.js', {}, '--auto')
@@ -287,7 +331,7 @@ describe('examples/README.md', () => {
       .map((test) => readFileSync(test, 'utf8'))
     const built = name.replace('.ts', '.js')
     const host = name === 'next.ts' ? 'test/support/next-host.js' : `examples/${built}`
-    const started = [`start('${host}'`, `start('${built}'`, `'dist/${host}'`, `runApproved('${host}'`]
+    const started = [`start('${host}'`, `ask('${host}'`, `start('${built}'`, `'dist/${host}'`, `runApproved('${host}'`]
     expect(sources.some((source) => started.some((text) => source.includes(text)))).toBe(true)
   })
 })
