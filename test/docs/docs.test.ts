@@ -205,17 +205,15 @@ describe('docs/core.md', () => {
     const known = knownNames(() => {
       throw refused
     })
-    const table = readFileSync('docs/core.md', 'utf8').split('| option | |')[1]?.split('\n\n')[0] ?? ''
-    const named = table.split('\n').flatMap((line) => {
-      const [, first = '', rest = ''] = line.split('|')
-      return first.trim() === 'others' ? quoted(rest) : quoted(first)
-    })
-    expect([...named].sort()).toEqual([...known].sort())
+    const list = readFileSync('docs/core.md', 'utf8').split('## Options\n')[1] ?? ''
+    const [own = '', others = ''] = list.split('- As for a receiver: ')
+    const named = [...own.matchAll(/^- `(\w+)`:/gm)].map(([, name = '']) => name)
+    expect([...named, ...quoted(others)].sort()).toEqual([...known].sort())
   })
 
   it('lists everything that a claim has for its user', () => {
-    const table = readFileSync('docs/core.md', 'utf8').split('## The claim')[1]?.split('\n\n')[2] ?? ''
-    const named = table.split('\n').flatMap((line) => quoted(line.split('|')[1] ?? ''))
+    const list = readFileSync('docs/core.md', 'utf8').split('## The claim')[1]?.split('## ')[0] ?? ''
+    const named = [...list.matchAll(/^- ([^:]+):/gm)].flatMap(([, names = '']) => quoted(names))
     expect(named.map((call) => call.split('(')[0])).toEqual([
       ...['decision', 'idempotencyKey', 'attempt', 'fence', 'signal'],
       ...['complete', 'release', 'park', 'extend'],
@@ -227,7 +225,8 @@ describe('docs/testing.md', () => {
   it('lists every option of fakeCallback, and no other', () => {
     const source = readFileSync('src/testing/fake-callback.ts', 'utf8')
     const options = [...source.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
-    const documented = tableRows('docs/testing.md').flatMap(([names = '']) => quoted(names))
+    const [listed = ''] = /Options: [^.]*\./.exec(readFileSync('docs/testing.md', 'utf8')) ?? []
+    const documented = quoted(listed).filter((word) => !word.startsWith("'"))
     expect([...documented].sort()).toEqual([...options].sort())
   })
 })
@@ -244,6 +243,36 @@ describe('every document', () => {
       const file = path === '' ? document : join(dirname(document), path)
       expect(existsSync(file), `${document}: ${link}`).toBe(true)
       if (heading !== undefined) expect(headings(file), `${document}: ${link}`).toContain(heading)
+    }
+  })
+
+  it.each(documents)('%s links to nothing that the package lacks', (document) => {
+    const { files: shipped } = z.object({ files: z.array(z.string()) }).parse(packageJson())
+    const lacking = links(document).filter((target) => {
+      const path = join(dirname(document), target)
+      const ships = (each: string): boolean => path === each || path.startsWith(`${each}/`)
+      return !shipped.some(ships) || shipped.some((each) => each.startsWith('!') && ships(each.slice(1)))
+    })
+    expect(lacking).toEqual([])
+  })
+
+  it('links to this repository where it leaves the package, and to files that are there', () => {
+    const { homepage, bugs, repository } = z
+      .object({ homepage: z.string(), bugs: z.string(), repository: z.object({ url: z.string() }) })
+      .parse(packageJson())
+    const home = repository.url.replace(/^git\+/, '').replace(/\.git$/, '')
+    expect([homepage, bugs]).toEqual([`${home}#readme`, `${home}/issues`])
+    const raw = home.replace('github.com', 'raw.githubusercontent.com')
+    const ours = documents.flatMap((document) =>
+      [...readFileSync(document, 'utf8').matchAll(/\]\((https:\/\/(?:raw\.)?github[^)\s]+)\)/g)].map(
+        ([, url = '']) => url,
+      ),
+    )
+    expect(ours.length).toBeGreaterThan(2)
+    for (const url of ours) {
+      const [, path = ''] =
+        /^(?:(?:blob|tree)\/)?main\/(.+)$/.exec(url.replace(`${home}/`, '').replace(`${raw}/`, '')) ?? []
+      expect(existsSync(path), url).toBe(true)
     }
   })
 
@@ -309,6 +338,17 @@ describe('SECURITY.md', () => {
       if (!['lru-cache', 'body-parser', 'x-api-key'].includes(type ?? '')) expect(events).toContain(`'${type}'`)
   })
 })
+
+function packageJson(): unknown {
+  return JSON.parse(readFileSync('package.json', 'utf8'))
+}
+
+/** Files that a document links to, each by its path from the document's own folder. */
+function links(document: string): readonly string[] {
+  const text = readFileSync(document, 'utf8').replaceAll(/^```[\s\S]*?^```$/gm, '')
+  const targets = [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(([, target = '']) => target)
+  return targets.filter((target) => !/^https?:/.test(target))
+}
 
 /** Anchors of the headings of a Markdown file. */
 function headings(file: string): readonly string[] {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
@@ -13,7 +13,7 @@ let simulator: Simulator
 let child: ChildProcess | undefined
 
 afterAll(() => {
-  for (const name of ['express', 'hono', 'stores-redis']) rmSync(`${folder}-${name}`, { recursive: true, force: true })
+  for (const name of ['express', 'stores-redis']) rmSync(`${folder}-${name}`, { recursive: true, force: true })
 })
 beforeEach(async () => {
   simulator = await createSimulator({ apiKey: 'cq_live_readme' })
@@ -28,39 +28,69 @@ function compile(document: string, name: string, change?: (code: string) => stri
   return compileBlock(document, name, `${folder}-${name.replace('/', '-')}`, change)
 }
 
-/** Starts a program and reads its output line by line. */
-function start(file: string, env: Readonly<Record<string, string>>): AsyncIterator<string> {
-  child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
-  if (child.stdout === null) throw new Error('no output')
-  return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+/** Starts a program. Gives the lines that it prints, or those that it writes to its error output. */
+function start(
+  file: string,
+  env: Readonly<Record<string, string>>,
+  output: 'stdout' | 'stderr' = 'stdout',
+): AsyncIterator<string> {
+  const stdio = output === 'stdout' ? (['ignore', 'pipe', 'inherit'] as const) : (['ignore', 'ignore', 'pipe'] as const)
+  child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, stdio: [...stdio] })
+  const input = child[output]
+  if (input === null) throw new Error('no output')
+  return createInterface({ input })[Symbol.asyncIterator]()
 }
 
 describe('a program to start with', () => {
-  it.each([
-    ['README.md', 'express'],
-    ['docs/getting-started.md', 'hono'],
-  ])('in %s, for %s, compiles, submits, and handles the decision that comes back', async (document, name) => {
+  /** Starts the first program of the README, and approves what it submits. */
+  async function approveFirst(change: (code: string) => string = (code) => code, output?: 'stderr') {
     const port = await freePort()
     const { url } = await simulator.listen()
-    const file = compile(document, name, (code) =>
-      code
+    const file = compile('README.md', 'express', (code) =>
+      change(code)
         .replace('https://app.example.com', `http://127.0.0.1:${port}`)
         .replaceAll('3000', String(port))
         // The README shows the real Cheqpoint, which needs no address.
-        .replace(/(CONNECTION_KEY,\n)(?! *baseUrl)/, '$1  baseUrl: process.env.CHEQPOINT_BASE_URL,\n'),
+        .replace('CONNECTION_KEY,\n', 'CONNECTION_KEY,\n  baseUrl: process.env.CHEQPOINT_BASE_URL,\n'),
     )
-    const lines = start(file, {
-      CHEQPOINT_CONNECTION_KEY: 'cq_live_readme',
-      CHEQPOINT_BASE_URL: url,
-      CALLBACK_SECRET: 'a secret of the readme test',
-    })
-    const pending = await submitted()
-    simulator.decide(pending, { status: 'approved' })
-    expect((await lines.next()).value).toContain(
-      name === 'express' ? `refund { orderId: '8842', amount: 120 } cheqpoint:${pending}` : 'approved {',
-    )
+    const lines = start(file, { CHEQPOINT_CONNECTION_KEY: 'cq_live_readme', CHEQPOINT_BASE_URL: url }, output)
+    const approvalId = await submitted()
+    simulator.decide(approvalId, { status: 'approved' })
+    return { approvalId, lines }
+  }
+
+  it('in README.md compiles, submits, and handles the decision that comes back', async () => {
+    const { approvalId, lines } = await approveFirst()
+    expect((await lines.next()).value).toBe(`refund { orderId: '8842', amount: 120 } cheqpoint:${approvalId}`)
     await simulator.settled()
     expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
+  })
+
+  it('in README.md writes a line when its handler throws', async () => {
+    const failing = (code: string): string =>
+      code.replace(/console\.log\('refund'.*\)/, "throw new Error('the payment API is down', { cause: run })")
+    const { approvalId, lines } = await approveFirst(failing, 'stderr')
+    expect((await lines.next()).value).toBe(
+      `cheqpoint-callback: the handler of process_refund failed for ${approvalId}, attempt 1: Error: the payment API is down`,
+    )
+  })
+
+  it('in README.md comes after the command that installs it, within 60 lines with all that a registry shows first', () => {
+    const first = readFileSync('README.md', 'utf8').split('\n').slice(0, 60).join('\n')
+    for (const part of [
+      'npm install cheqpoint-callback express',
+      '```ts express',
+      '- **Confirmed.**',
+      '- **Completed once.**',
+      '- **Not lost.**',
+      '## Durable in one line',
+      '`redisStore(',
+      '`postgresStore(',
+      '`sqliteStore(',
+      '**Exactly once:**',
+      'docs/images/simulator-light.png',
+    ])
+      expect(first).toContain(part)
   })
 
   describeWith('redis-server', 'with Redis', () =>
