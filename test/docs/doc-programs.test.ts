@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createReceiver } from '../../src/index.js'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
+import { codeBlocks } from '../support/blocks.js'
 import { describeWith } from '../support/needs.js'
 import { compileBlock, freePort, nextRequest } from '../support/programs.js'
 import { startRedis } from '../support/redis-server.js'
@@ -25,13 +26,20 @@ interface Program {
 }
 
 /** Runs a block of a document as it stands there, but for its port and its public address. */
-async function start(document: string, name: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
+async function start(
+  document: string,
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+  change: (code: string) => string = (code) => code,
+): Promise<Program> {
   const folder = `.tmp/doc-programs-${process.pid}-${name.replace('/', '-')}`
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const [port, { url: api }] = [await freePort(), await simulator.listen()]
   const url = `http://127.0.0.1:${port}`
   const file = compileBlock(document, name, folder, (code) =>
-    code.replace('https://app.example.com', url).replace(/(listen\(|port: )3000/, `$1${port}`),
+    change(code)
+      .replace('https://app.example.com', url)
+      .replace(/(listen\(|port: )3000/, `$1${port}`),
   )
   const child = spawn(process.execPath, [file], {
     env: {
@@ -71,8 +79,29 @@ const order = {
 }
 
 describe('docs/migrating.md', () => {
-  it.each(['migrating/before', 'migrating/step-1'])('shows in %s a program that acts on a decision', async (name) => {
-    const { url, line } = await start('docs/migrating.md', name)
+  /** The program between the two: the handler and the adapter of the one, the submission of the other, and `track`. */
+  function firstStep(before: string): string {
+    const after = codeBlocks('docs/migrating.md', 'ts').find(({ name }) => name === 'migrating/after')?.code ?? ''
+    const [receiver = ''] = after.split("\napp.post('/refunds'")
+    const submission = before.split("\napp.post('/refunds', async")[1]?.split('app.listen')[0] ?? ''
+    const tracked = submission.replace(
+      'open.set(approvalId, asked.details)',
+      "await receiver.track(approvalId, { action: 'process_refund', details: asked.details })",
+    )
+    const settings = [...before.matchAll(/^const (?:key|api) .*$/gm)].join('\n')
+    return `${receiver.replace(/ *callbackUrl: .*\n/, '')}${settings}
+      app.post('/refunds', express.json(), async${tracked}
+      app.listen(3000)
+      await receiver.start()
+    `
+  }
+
+  it.each([
+    ['migrating/before', 'itself', undefined],
+    ['migrating/before', 'with its first step', firstStep],
+    ['migrating/after', 'itself', undefined],
+  ])('shows in %s, %s, a program that acts on a decision', async (name, _, change) => {
+    const { url, line } = await start('docs/migrating.md', name, {}, change)
     const answer = await ask(`${url}/refunds`, order)
     expect(answer.status).toBe(202)
     const { approvalId } = JSON.parse(await answer.text())
@@ -93,7 +122,7 @@ describe('docs/migrating.md', () => {
     expect(await forgeThenDecide(await start('docs/migrating.md', 'migrating/before'))).toBe(404)
     await simulator.close()
     simulator = await createSimulator({ apiKey })
-    const ours = await start('docs/migrating.md', 'migrating/step-1')
+    const ours = await start('docs/migrating.md', 'migrating/after')
     // 202 within the minimum interval after the GET that the forged one caused: it is polled after that.
     expect([200, 202]).toContain(await forgeThenDecide(ours))
     expect(await ours.line()).toContain('refund {"orderId":"8842","amount":120}')
@@ -101,9 +130,15 @@ describe('docs/migrating.md', () => {
 })
 
 describe('docs/core.md', () => {
+  it('shows programs of at most 30 lines', () => {
+    const programs = codeBlocks('docs/core.md', 'ts').filter(({ code }) => code.startsWith('import '))
+    expect(programs.map(({ name }) => name)).toEqual(['core/express', 'core/hono'])
+    for (const { code } of programs) expect(code.trimEnd().split('\n').length).toBeLessThanOrEqual(30)
+  })
+
   it.each([
-    ['core/express', 'refunded $120 for order 8842'],
-    ['core/hono', 'queued $120 for order 8842'],
+    ['core/express', "enqueue { orderId: '8842', amount: 120 }"],
+    ['core/hono', 'enqueue 120'],
   ])('shows in %s how to act on a verified decision, once, and how to refuse a stranger', async (name, told) => {
     const { url, line } = await start('docs/core.md', name)
     const answer = await ask(`${url}/refunds`, order)
@@ -112,7 +147,7 @@ describe('docs/core.md', () => {
     const to = `${url}/webhooks/cheqpoint`
     expect(await simulator.sendCallback({ to, approvalId, status: 'approved' })).toMatchObject({ status: 401 })
     simulator.decide(approvalId, { status: 'approved' })
-    expect(await line()).toBe(`${told}, key cheqpoint:${approvalId}`)
+    expect(await line()).toBe(`${told} cheqpoint:${approvalId}`)
     await simulator.settled()
     expect(await simulator.redeliver(approvalId)).toMatchObject({ status: 200 })
     expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([401, 200, 200])
