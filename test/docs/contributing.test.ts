@@ -45,13 +45,23 @@ describe('CONTRIBUTING.md', () => {
     expect([...listed].sort()).toEqual(names.sort())
   })
 
-  it('follows a callback through at most ten files', () => {
+  it('follows a callback in ten steps, a file each', () => {
     const path = text.split('<!-- path -->')[1]?.split('<!-- /path -->')[0] ?? ''
-    const files = [...path.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target)
-    expect(files).toContain('src/pipeline/pipeline.ts')
-    expect(new Set(files).size).toBe(files.length)
-    expect(files.length).toBeGreaterThan(6)
-    expect(files.length).toBeLessThanOrEqual(10)
+    const steps = [...path.matchAll(/^(\d+)\. \[[\w.-]+\]\(([^)]+)\)/gm)]
+    expect(steps.map(([, step]) => step)).toEqual(Array.from({ length: 10 }, (_, at) => String(at + 1)))
+    expect(new Set(steps.map(([, , file]) => file)).size).toBe(10)
+  })
+
+  it('links each box of the picture to its file', () => {
+    const picture = readFileSync('docs/images/pipeline.svg', 'utf8')
+    const drawn = [...picture.matchAll(/class="name"[^>]*>(\w+)</g)].map(([, name]) => name)
+    const part = text.split('<!-- boxes -->')[1]?.split('<!-- /boxes -->')[0] ?? ''
+    const [names = [], , files = []] = part
+      .trim()
+      .split('\n')
+      .map((line) => line.split('|').slice(1, -1))
+    expect(names.map((name) => name.trim())).toEqual(drawn)
+    expect(files.filter((cell) => /\]\([\w/.-]+\.ts\)/.test(cell))).toHaveLength(drawn.length)
   })
 
   it('shows options that the long runs know', () => {
