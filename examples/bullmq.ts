@@ -1,9 +1,9 @@
 /*
- * Hand-off to a queue: the handler puts an approved decision into BullMQ, and a worker does the work, with BullMQ's
- * retries, rates and dashboards. Either may run in a process of its own.
+ * The handler creates a BullMQ job for each approval, and a worker does the work, with BullMQ's retries, rates and
+ * dashboards. Handler and worker may be in different processes.
  *
- * A handler may run twice (a crash at the wrong moment), so the job has an id made of `run.idempotencyKey`: BullMQ adds
- * no second job while it knows one of that id. The worker hands the same key on.
+ * A crash can make the handler run twice. So the job id comes from `run.idempotencyKey`: while BullMQ knows that id,
+ * it adds no second job. The worker passes the same key on.
  *
  *   CHEQPOINT_CONNECTION_KEY=… REDIS_URL=redis://… node dist/examples/bullmq.js
  */
@@ -47,7 +47,7 @@ const receiver = createReceiver({
             jobId: key.replaceAll(':', '-'), // BullMQ takes no colon
             attempts: 5,
             backoff: { type: 'exponential', delay: 1_000 },
-            removeOnComplete: { age: week }, // a job that is forgotten could be added again
+            removeOnComplete: { age: week }, // after that it could be added again
           },
         )
         return { job: job.id ?? null }
@@ -62,6 +62,6 @@ const { approvalId } = await receiver.submit({ action: 'process_refund', summary
 const { status, result } = await receiver.wait(approvalId)
 console.log(status, JSON.stringify(result))
 await receiver.close()
-await worker.close() // once its job is done
+await worker.close() // waits for its job
 await queue.close()
 redis.disconnect()

@@ -1,7 +1,7 @@
 /*
- * The sweep as a job that a schedule calls, for platforms where no process stays: polls once for decisions whose callback
- * was lost, runs their handlers, prints what it did, and ends. The app (next.ts) has the same store and the same
- * handlers, and `sweep: 'elsewhere'` too.
+ * One sweep as a scheduled job, for platforms without a permanent process. It polls for decisions whose callback was
+ * lost, runs their handlers, prints the counts, and exits. The app (next.ts) has the same store and handlers, and
+ * `sweep: 'elsewhere'` too.
  *
  *   CHEQPOINT_CONNECTION_KEY=… REDIS_URL=redis://… node dist/examples/cron.js
  */
@@ -19,7 +19,7 @@ const receiver = createReceiver({
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
   store: redisStore({ sendCommand: (args) => redis.sendCommand(args), prefix: 'refunds' }),
   sweep: 'elsewhere',
-  polling: { maxMs: 300_000 }, // polls no more rarely than the schedule, every five minutes here
+  polling: { maxMs: 300_000 }, // at least as often as the schedule, here five minutes
   actions: {
     process_refund: {
       details: z.object({ orderId: z.string(), amount: z.number().positive() }),
@@ -31,7 +31,7 @@ const receiver = createReceiver({
   },
 })
 
-// Less than the platform's limit: what is not taken in time is due at the next run.
+// Less than the platform's time limit. What is left is due at the next run.
 const report = await receiver.reconcile({ timeoutMs: 25_000 })
 console.log(JSON.stringify(report))
 await receiver.close()

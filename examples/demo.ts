@@ -1,6 +1,6 @@
 /*
- * The whole story on one machine: a local Cheqpoint, an Express app and a Hono app that submit requests and receive
- * decisions. You are the reviewer; `-- --auto` plays one and checks what it sees.
+ * A tour on one machine: the simulator, an Express app and a Hono app that submit requests and receive decisions. You
+ * are the reviewer. With `--auto` the demo plays the reviewer and checks the results.
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,7 +16,7 @@ interface App {
   readonly name: string
   readonly url: string
   readonly receiver: TypedReceiver
-  /** What the handler was given, as a line each. */
+  /** One line for each run of the handler. */
   readonly runs: string[]
   readonly close: () => Promise<void>
 }
@@ -24,7 +24,7 @@ interface App {
 const path = '/webhooks/cheqpoint'
 const apiKey = 'cq_live_demo'
 
-/** A receiver as an app would have it, its handler records what it is given. */
+/** A receiver whose handler records each run. */
 function receiverFor(
   name: string,
   port: number,
@@ -89,7 +89,7 @@ async function submitRefund(app: App, amount: number): Promise<string> {
   return approvalId
 }
 
-/** Plays a reviewer. Each line says what was observed; the result is whether all of it was as promised. */
+/** Plays a reviewer and prints what happened. Resolves with whether all of it was as promised. */
 async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): Promise<boolean> {
   let good = true
   const check = (observed: string, asPromised: boolean): void => {
@@ -99,42 +99,39 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
   const answers = (): (number | null)[] => simulator.deliveries().map(({ answer }) => answer?.status ?? null)
   const gets = (): number => simulator.requests().filter(({ method }) => method === 'GET').length
 
-  console.log('\n1. A refund is approved; Cheqpoint calls the Express app back.')
+  console.log('\n1. A refund is approved, and Cheqpoint sends the callback to the Express app.')
   const first = await submitRefund(onExpress, 120)
   simulator.decide(first, { status: 'approved', note: 'Fine.' })
   await simulator.settled()
-  check(
-    `callback answered ${answers().at(-1)}, handler ran ${onExpress.runs.length} time(s)`,
-    onExpress.runs.length === 1,
-  )
+  check(`response ${answers().at(-1)}, handler ran ${onExpress.runs.length} time(s)`, onExpress.runs.length === 1)
 
   console.log('2. The same callback comes again.')
   const again = await simulator.redeliver(first)
   check(
-    `answered ${again.status}, handler ran ${onExpress.runs.length} time(s) in all`,
+    `response ${again.status}, handler ran ${onExpress.runs.length} time(s) in all`,
     again.status === 200 && onExpress.runs.length === 1,
   )
 
-  console.log('3. A stranger forges an approval of a pending request of the Hono app, where tokens are optional.')
+  console.log('3. A stranger forges an approval of a pending request. The Hono app does not require tokens.')
   const pending = await submitRefund(onHono, 9_999)
   const asked = gets()
   const forged = await simulator.sendCallback({ to: onHono.url, approvalId: pending, status: 'approved' })
   check(
-    `answered ${forged.status}, asked the API ${gets() - asked} time(s), handler ran ${onHono.runs.length} time(s)`,
+    `response ${forged.status}, called the API ${gets() - asked} time(s), handler ran ${onHono.runs.length} time(s)`,
     onHono.runs.length === 0,
   )
 
-  console.log('4. The same against the Express app, which requires them.')
+  console.log('4. The same with the Express app, which requires them.')
   const guarded = await submitRefund(onExpress, 9_999)
   const tokenless = await simulator.sendCallback({ to: onExpress.url, approvalId: guarded, status: 'approved' })
   check(
-    `answered ${tokenless.status}, handler ran ${onExpress.runs.length} time(s) in all`,
+    `response ${tokenless.status}, handler ran ${onExpress.runs.length} time(s) in all`,
     tokenless.status === 401 && onExpress.runs.length === 1,
   )
 
   console.log('5. A callback names an unknown approval.')
   const unknown = await simulator.sendCallback({ to: onHono.url, approvalId: 'req_nobody', status: 'approved' })
-  check(`answered ${unknown.status}`, unknown.status === 404)
+  check(`response ${unknown.status}`, unknown.status === 404)
 
   console.log('6. The reviewer rejects the request that was forged as approved.')
   simulator.decide(pending, { status: 'rejected', note: 'No.' })
@@ -147,7 +144,7 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
   await until(() => onHono.runs.length > 1)
   check(`the handler got: ${onHono.runs[1]}`, onHono.runs[1]?.includes('"amount":50,') === true)
 
-  console.log('8. A callback is lost on the way.')
+  console.log('8. A callback is lost.')
   simulator.faults.drop = true
   const decidedAt = performance.now()
   simulator.decide(guarded, { status: 'approved' })
@@ -160,7 +157,7 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
   return good
 }
 
-/** Waits until something is so, for ten seconds at most. */
+/** Waits for a condition, ten seconds at most. */
 async function until(isSo: () => boolean): Promise<void> {
   for (const end = performance.now() + 10_000; !isSo() && performance.now() < end; ) await sleep(20)
 }
@@ -171,10 +168,10 @@ async function letPersonDecide(simulator: Simulator, apps: readonly App[]): Prom
     const open = simulator.list({ status: 'pending' })
     for (const [at, { action, details }] of open.entries())
       console.log(`  ${at + 1}  ${action} ${JSON.stringify(details)}`)
-    if (open.length === 0) console.log('  nothing is open')
+    if (open.length === 0) console.log('  no open requests')
   }
   console.log(
-    '\na N approves, r N rejects, e N AMOUNT approves with another amount, d drops callbacks or not, q quits.\n',
+    '\na N approves, r N rejects, e N AMOUNT approves another amount, d switches lost callbacks on and off, q quits.\n',
   )
   for (const app of apps) await submitRefund(app, 120)
   list()
@@ -205,7 +202,7 @@ async function letPersonDecide(simulator: Simulator, apps: readonly App[]): Prom
 const simulator = await createSimulator({ apiKey })
 const { url } = await simulator.listen()
 const apps = [await startExpress(url), await startHono(url)] as const
-console.log(`Cheqpoint, simulated: ${url}\nExpress app: ${apps[0].url}\nHono app:    ${apps[1].url}`)
+console.log(`Simulator:   ${url}\nExpress app: ${apps[0].url}\nHono app:    ${apps[1].url}`)
 let good = true
 if (process.argv.includes('--auto')) good = await playReviewer(simulator, ...apps)
 else await letPersonDecide(simulator, apps)

@@ -1,7 +1,7 @@
 /*
- * Exactly once with Postgres: the handler writes its effect, a row in `refunds`, and the completion of the approval in one
- * transaction. The first attempt fails after the row was written, as a crash would; its transaction is rolled back, and the
- * second attempt commits. The table has one row in the end, without any key of its own.
+ * Exactly once with Postgres: the handler writes its effect, a row in `refunds`, and the completion of the approval
+ * in one transaction. The first attempt fails after writing the row, as in a crash, and is rolled back. The second
+ * attempt commits. In the end the table has one row.
  *
  *   CHEQPOINT_CONNECTION_KEY=… DATABASE_URL=postgres://… node dist/examples/exactly-once-postgres.js
  */
@@ -17,7 +17,7 @@ await pool.query('CREATE TABLE IF NOT EXISTS refunds (order_id text NOT NULL, am
 
 const store = postgresStore({ query })
 
-/** Runs `body` in a transaction, and again where Postgres asks for that. */
+/** Runs `body` in a transaction. Repeats it after a serialization failure or a deadlock. */
 async function inTransaction(body: (inside: PostgresQuery) => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const connection = await pool.connect()
@@ -25,7 +25,7 @@ async function inTransaction(body: (inside: PostgresQuery) => Promise<void>): Pr
       await connection.query('BEGIN ISOLATION LEVEL SERIALIZABLE')
       await body(async (text, values) => (await connection.query(text, values)).rows)
       const { command } = await connection.query('COMMIT')
-      // After a failed statement Postgres answers COMMIT with ROLLBACK, which is no error to pg.
+      // After a failed statement COMMIT becomes ROLLBACK, which pg does not report as an error.
       if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
       return
     } catch (error) {

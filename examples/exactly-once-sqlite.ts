@@ -1,8 +1,7 @@
 /*
- * Exactly once with SQLite: the handler writes its effect, a row in `refunds`, and the completion of the approval in one
- * transaction of one file. The first attempt fails after the row was written, as a crash would; its transaction is rolled
- * back, and the second attempt commits. The table has one row in the end, without any key of its own. better-sqlite3 in the
- * place of libsql works the same way.
+ * Exactly once with SQLite: the handler writes its effect, a row in `refunds`, and the completion of the approval in
+ * one transaction of one file. The first attempt fails after writing the row, as in a crash, and is rolled back. The
+ * second attempt commits. In the end the table has one row. better-sqlite3 works the same way.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/exactly-once-sqlite.js app.db
  */

@@ -1,6 +1,6 @@
 /*
- * An Express app that has its parsers, its routes and its load balancer already. The callback route may
- * stand behind `express.json()`: a body that a parser has read is used as it was read.
+ * An Express app with parsers, a health check and a clean shutdown. The callback route may come after
+ * `express.json()`: the adapter uses the parsed body.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/express.js
  */
@@ -51,5 +51,5 @@ await receiver.start() // finds decisions whose callback was lost
 const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
 process.once('SIGTERM', async () => {
   server.close()
-  await receiver.close() // lets handlers end
+  await receiver.close() // waits for running handlers
 })

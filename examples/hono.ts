@@ -1,6 +1,6 @@
 /*
- * A Hono app behind a proxy that strips queries: the token is in the path of the callback URL instead. A request
- * for a deployment waits until it is decided and done, for 25 s at most.
+ * A Hono app that waits for the decision, up to 25 s, and responds with the handler's result. The token is in the
+ * path of the callback URL, for proxies that strip the query.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/hono.js
  */
@@ -40,7 +40,7 @@ app.post('/deployments/:tag', async (c) => {
     const { status, result } = await receiver.wait(approvalId, { timeoutMs: 25_000, signal: c.req.raw.signal })
     return c.json({ status, result })
   } catch (error) {
-    // Not decided yet, or parked for a person: the request goes on without this caller.
+    // Not decided yet, or parked for a person. The request continues without this caller.
     if (isCheqpointError(error)) return c.json({ approvalId, code: error.code }, 202)
     throw error
   }

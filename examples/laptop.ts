@@ -1,6 +1,6 @@
 /*
- * The real Cheqpoint from a laptop, without a tunnel: no public URL, no callback, decisions are found by polling often.
- * Everything else is as in production, where `callbackUrl` is added and `polling` is left out.
+ * The real Cheqpoint from a laptop, without a public URL: decisions are found by frequent polling. In production add
+ * `callbackUrl` and leave out `polling`; the rest stays the same.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/laptop.js
  */
@@ -13,9 +13,6 @@ const receiver = createReceiver({
   onDecision(decision) {
     const edited = decision.status === 'approved' ? decision.changedPaths.join(' ') : ''
     console.log(`handler: ${decision.status}${edited === '' ? '' : `, edited at ${edited}`}`)
-  },
-  onEvent(event) {
-    if (event.type === 'api-key-refused') console.error('Cheqpoint does not take the key')
   },
 })
 await receiver.start()

@@ -1,9 +1,8 @@
 /*
- * Two processes behind one Redis. Either may submit, receive the callback, sweep, and run the handler. Stop one with
- * Ctrl-C in the middle: the other one goes on with the decisions of both. Needs a Redis server (REDIS_URL), and three
- * terminals:
+ * Two processes that share one Redis. Each can submit, receive the callback, sweep, and run the handler. Stop one
+ * with Ctrl-C: the other takes over the decisions of both. Needs a Redis server (REDIS_URL) and three terminals:
  *
- *   node dist/examples/redis.js cheqpoint       a local Cheqpoint, whose reviewer approves after two seconds
+ *   node dist/examples/redis.js cheqpoint       a simulator whose reviewer approves after two seconds
  *   node dist/examples/redis.js app 4001 4002   submits a refund every second; the other app is at 4002
  *   node dist/examples/redis.js app 4002 4001
  */
@@ -22,7 +21,7 @@ const baseUrl = process.env['CHEQPOINT_BASE_URL'] ?? 'http://127.0.0.1:4010'
 const redisUrl = process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379'
 const path = '/webhooks/cheqpoint'
 
-/** A reviewer who approves everything, two seconds after it was asked. */
+/** A reviewer who approves each request after two seconds. */
 async function runCheqpoint(stopped: Promise<unknown>): Promise<void> {
   const simulator = await createSimulator({ apiKey })
   await simulator.listen(Number(new URL(baseUrl).port))
@@ -44,10 +43,10 @@ async function runApp(port: number, otherPort: number, count: number, stopped: P
     apiKey,
     baseUrl,
     store: redisStore({ sendCommand: (args) => client.sendCommand(args), prefix: 'refunds' }),
-    // Stands for the load balancer, which sends a callback to either.
+    // Like a load balancer, which sends a callback to either process.
     callbackUrl: (token) => `http://127.0.0.1:${Math.random() < 0.5 ? port : otherPort}${path}?token=${token}`,
     callbackSecret: process.env['CALLBACK_SECRET'] ?? 'the same in both processes',
-    // How long a killed process keeps the other one waiting.
+    // After a kill the other process waits this long.
     runs: { leaseMs: 6_000 },
     polling: { firstMs: 3_000 },
     actions: {
@@ -81,7 +80,7 @@ async function runApp(port: number, otherPort: number, count: number, stopped: P
   await stopped
   stopping = true
   await submitting
-  // Takes nothing new, and lets handlers end; what is still undecided is the other one's from now on.
+  // Waits for running handlers. The other process takes over what is still undecided.
   server.close()
   await receiver.close()
   await client.close()

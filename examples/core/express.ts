@@ -1,6 +1,7 @@
 /*
- * The core alone in an Express app that has a job runner of its own: verifyAndResolve gives a claim on a confirmed decision,
- * and the claim is completed once the job exists. Nothing here finds lost callbacks: that takes a receiver on the same store.
+ * The core alone in an Express app that has a job runner of its own: verifyAndResolve gives a claim on a confirmed
+ * decision, and the claim is completed once the job exists. Nothing here finds lost callbacks: that takes a receiver
+ * on the same store.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/core/express.js
  */

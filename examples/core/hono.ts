@@ -1,6 +1,6 @@
 /*
- * The core alone in a Hono app. A schema types the decision and validates a reviewer's edit; a refund that fails gives its
- * claim back, to be claimed again after a back-off.
+ * The core alone in a Hono app. A schema types the decision and validates a reviewer's edit; a refund that fails
+ * gives its claim back, to be claimed again after a back-off.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/core/hono.js
  */

@@ -1,6 +1,6 @@
 /*
- * Blocking, with a receiver: submit, wait, go on with what the handler returned. The request is kept in a store:
- * with a durable one a process that dies loses nothing, and another finds the decision and runs the handler.
+ * Blocking, with a receiver: submit, wait, continue with the handler's result. The request is kept in a store. With a
+ * durable store, if this process dies, another one finds the decision and runs the handler.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/blocking-receiver.js
  */
@@ -10,7 +10,7 @@ import { z } from 'zod'
 const receiver = createReceiver({
   apiKey: process.env['CHEQPOINT_CONNECTION_KEY'],
   baseUrl: process.env['CHEQPOINT_BASE_URL'],
-  polling: { firstMs: 1_000 }, // a caller waits, so poll sooner than after 5 s
+  polling: { firstMs: 1_000 }, // a caller waits, so poll earlier than after 5 s
   actions: {
     process_refund: {
       details: z.object({ orderId: z.string(), amount: z.number().positive() }),

@@ -1,6 +1,6 @@
 /*
- * Blocking: ask, poll until it is decided, go on. The simplest way, for a script or a job that may wait for
- * minutes and is started again by hand if it dies. Needs no URL, no store and no receiver:
+ * Blocking, client only: submit, poll until decided, continue. The simplest way, for a script that may wait for
+ * minutes and that you restart by hand if it dies. It needs no URL, no store and no receiver.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/blocking.js
  */
@@ -19,7 +19,7 @@ if (id === null) throw new Error('Cheqpoint named no approval')
 const decision = await client.waitForDecision(id, { timeoutMs: 300_000 })
 
 if (decision.status === 'approved') {
-  // What was approved may be the reviewer's edit: check it as you would check input.
+  // The reviewer may have edited it: validate it like any input.
   const { orderId, amount } = Refund.parse(decision.modifiedDetails ?? details)
   console.log(`refunded $${amount} for order ${orderId}`)
 } else {

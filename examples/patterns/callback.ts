@@ -1,6 +1,6 @@
 /*
- * Asynchronous: submit, respond, forget. The decision comes to the callback URL, or is found by the sweep where the
- * callback is lost. For servers: nothing waits, and with a durable store nothing is lost.
+ * Asynchronous: submit and respond. The decision comes to the callback URL; if the callback is lost, the sweep finds
+ * it. For servers: nothing waits, and with a durable store nothing is lost.
  *
  *   CHEQPOINT_CONNECTION_KEY=… CALLBACK_SECRET=… PUBLIC_URL=https://app.example.com node dist/examples/patterns/callback.js
  */
@@ -22,7 +22,7 @@ const receiver = createReceiver({
       details: z.object({ orderId: z.string(), amount: z.number().positive() }),
       context: z.object({ email: z.string() }),
       async onDecision(decision, run) {
-        const { email } = decision.context // kept with the request, for this moment
+        const { email } = decision.context // stored with the request
         if (decision.status !== 'approved') {
           console.log(`tell ${email}: no refund`)
           return

@@ -1,7 +1,7 @@
 /*
- * Short wait: Cheqpoint holds the submission for some seconds. If it is decided in that time, by a rule or a quick reviewer,
- * the handler has run before `submit` resolves; otherwise it is pending and goes on in the background. For an API that can
- * keep its caller waiting for a moment, and no longer.
+ * Short wait: Cheqpoint holds the submission for some seconds. If a rule or a reviewer decides in that time, the
+ * handler has run when `submit` resolves. Otherwise the request is pending, and the handler runs later. For an API
+ * whose caller can wait briefly.
  *
  *   CHEQPOINT_CONNECTION_KEY=… node dist/examples/patterns/short-wait.js
  */
@@ -17,14 +17,14 @@ const receiver = createReceiver({
 })
 await receiver.start()
 
-/** Answers within about two seconds, whatever the reviewer does. */
+/** Returns within about two seconds, decided or not. */
 async function refund(orderId: string, amount: number): Promise<string> {
   const submission = await receiver.submit(
     { action: 'process_refund', summary: `Refund $${amount} for order #${orderId}`, details: { orderId, amount } },
     { maxWaitMs: 2_000 }, // 10,000 is the longest that Cheqpoint holds a call
   )
   const { approvalId, status } = submission
-  // Pending, the handler runs when the decision comes, and any process can wait for it.
+  // If it is pending, the handler runs when the decision comes. Any process can wait for it.
   console.log(status === 'pending' ? `${approvalId} is under review` : `${approvalId} was ${status} at once`)
   return approvalId
 }
