@@ -43,7 +43,7 @@ async function callbackAnswers(): Promise<readonly (number | null | undefined)[]
 }
 
 describe('the example for Express', () => {
-  it('handles callbacks behind a parser, says that it is well, and ends cleanly', async () => {
+  it('handles callbacks after a parser, reports its health, and shuts down cleanly', async () => {
     const port = await freePort()
     const { child, line, ended } = start('examples/express.js', { PORT: String(port) })
     expect(await line()).toBe(`listening on ${port}`)
@@ -154,7 +154,7 @@ describe('the examples of the core', () => {
 })
 
 describe('the demo', () => {
-  it('shows everything that it promises', async () => {
+  it('passes all of its checks', async () => {
     const { rest, ended } = start('examples/demo.js', {}, '--auto')
     const lines = await rest()
     expect(lines.filter((line) => line.startsWith('  ok  '))).toHaveLength(8)
@@ -214,7 +214,7 @@ describeWith('redis-server', 'the example for Next.js', () => {
 })
 
 describeWith('redis-server', 'the example of a cron job', () => {
-  it('finds what callbacks did not bring, says what it did, and ends', async () => {
+  it('finds decisions whose callback was lost, prints its counts, and exits', async () => {
     redis = await startRedis()
     const client = await createClient({ url: redis.url }).connect()
     // The app that the job works for; it is gone when the job runs.
@@ -251,7 +251,7 @@ describeWith('redis-server', 'the example of a cron job', () => {
     expect(await ended).toBe(0)
   })
 
-  it('ends with 1 where something could not be confirmed', async () => {
+  it('exits with 1 if a decision could not be confirmed', async () => {
     redis = await startRedis()
     const client = await createClient({ url: redis.url }).connect()
     const app = createReceiver({
@@ -274,7 +274,7 @@ describeWith('redis-server', 'the example of a cron job', () => {
 })
 
 describeWith('redis-server', 'the example of a hand-off to BullMQ', () => {
-  it('makes one job of an approval, edit included, under an id that no second job gets', async () => {
+  it('creates one job for an approval, with the edit, under an id that no second job gets', async () => {
     redis = await startRedis()
     const request = nextRequest(simulator)
     const { rest, ended } = start('examples/bullmq.js', { REDIS_URL: redis.url })
@@ -299,7 +299,7 @@ describeWith('redis-server', 'the example of a hand-off to BullMQ', () => {
     await queue.close()
   })
 
-  it('makes none of a rejection', async () => {
+  it('creates no job for a rejection', async () => {
     redis = await startRedis()
     const request = nextRequest(simulator)
     const { rest, ended } = start('examples/bullmq.js', { REDIS_URL: redis.url })

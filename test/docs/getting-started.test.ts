@@ -82,7 +82,7 @@ async function startApp(change: (code: string) => string = (code) => code) {
 }
 
 describeWith('curl', 'docs/getting-started.md', () => {
-  it('leads from a request to a decision that is acted on once, and prints what it says', async () => {
+  it('leads to a decision that is handled once, and prints the line that it shows', async () => {
     const { simulator, printed, submit } = await startApp()
     const approvalId = await submit()
     simulator.decide(approvalId, { status: 'approved' })
@@ -92,7 +92,7 @@ describeWith('curl', 'docs/getting-started.md', () => {
     expect(printed.lines).toEqual(['listening on 3000', shown('refunded $120', approvalId)])
   })
 
-  it('prints the same where the reader takes minutes, and the app polls meanwhile', async () => {
+  it('prints the same lines for a slow reader, while the app polls', async () => {
     const often = 'polling: { firstMs: 10, maxMs: 20 }, confirm: { minIntervalMs: 0 },'
     const { simulator, printed, submit } = await startApp((code) => code.replace('  actions: {', `  ${often}\n$&`))
     const approvalId = await submit()
@@ -104,7 +104,7 @@ describeWith('curl', 'docs/getting-started.md', () => {
     expect(printed.lines).toEqual(['listening on 3000', shown('refunded $120', approvalId)])
   })
 
-  it('refuses a stranger, takes an edit, and parks one that is no good', async () => {
+  it('refuses a forged callback, applies an edit, and parks an invalid one', async () => {
     const { simulator, printed, sh, submit } = await startApp()
     const answer = await sh(block('sh', '--forged'))
     expect(answer).toContain('401')

@@ -75,7 +75,7 @@ describe('a program to start with', () => {
     )
   })
 
-  it('in README.md comes after the command that installs it, within 60 lines with all that a registry shows first', () => {
+  it('in README.md has within its 60 lines the install command, the promise, the stores and the picture', () => {
     const first = readFileSync('README.md', 'utf8').split('\n').slice(0, 60).join('\n')
     for (const part of [
       'npm install cheqpoint-callback express',
