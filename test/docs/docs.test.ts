@@ -96,9 +96,9 @@ describe('docs/reference.md', () => {
       Object.keys(module).map((name) => `${name} from ${from}`),
     )
     let from = ''
-    const documented = tableRows(reference, 'exports').map(([subpath = '', call = '']) => {
+    const documented = tableRows(reference, 'exports').flatMap(([subpath = '', calls = '']) => {
       from = quoted(subpath)[0] ?? from
-      return `${quoted(call)[0]?.split('(')[0]} from ${from}`
+      return quoted(calls).map((call) => `${call.split('(')[0]} from ${from}`)
     })
     expect([...documented].sort()).toEqual([...exported].sort())
   })
