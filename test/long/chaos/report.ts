@@ -19,64 +19,37 @@ export function printFigures(figures: Figures): void {
   console.log(violations.length === 0 ? '  all laws hold' : `  ${violations.length} violations`)
 }
 
-/** Writes the rows of these runs anew in the marked part of the page, and leaves those of the others. */
+/** Writes the rows of these runs in the marked part of the page, and leaves those of the others. */
 export function writeReport(figures: readonly Figures[]): void {
   const page = readFileSync(file, 'utf8')
   const old = page.slice(page.indexOf(begin) + begin.length, page.indexOf(end))
   const fresh = new Set(figures.map(({ run }) => run))
-  const [first = [], second = []] = old.split('\n\n').map((table) => rowsOf(table, fresh))
-  const tables = [
-    writeTable(outcomeHeads, [...first, ...figures.map(outcomeRow)]),
-    writeTable(detailHeads, [...second, ...figures.map(detailRow)]),
-  ]
+  const kept = old.split('\n').filter((line) => /^\| F\d/.test(line) && !fresh.has(line.split(' ')[1] ?? ''))
+  const rows = [...kept, ...figures.map(rowOf)].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+  const table = [writeRow(heads), writeRow(heads.map(() => '---')), ...rows].join('\n')
   writeFileSync(
     file,
-    page.replace(`${begin}${old}`, () => `${begin}\n${tables.join('\n\n')}\n`),
+    page.replace(`${begin}${old}`, () => `${begin}\n${table}\n`),
   )
 }
 
-/** The rows of a table, but those of the named runs. */
-function rowsOf(table: string, except: ReadonlySet<string>): readonly string[] {
-  const rows = table.split('\n').filter((line) => /^\| F\d/.test(line))
-  return rows.filter((row) => !except.has(row.split(' ')[1] ?? ''))
-}
+const heads = ['run', 'faults', 'seed', 'requests', 'lost', 'doubled', 'p99, ms', 'notes', 'made'] as const
 
-function writeTable(heads: readonly string[], rows: readonly string[]): string {
-  const sorted = [...rows].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
-  return [writeRow(heads), writeRow(heads.map(() => '---')), ...sorted].join('\n')
+function rowOf({ run, title, seed, acked, lost, doubles, latencyMs, parked, notes, violations }: Figures): string {
+  const doubled = Object.values(doubles.explained).reduce((sum, count) => sum + count, doubles.unexplained)
+  const remarks = [
+    ...(violations.length > 0 ? [`**${violations.length} violations**`] : []),
+    ...(parked > 0 ? [`${parked} parked`] : []),
+    ...notes,
+  ]
+  return writeRow([
+    ...[run, title, seed, acked, lost, doubled, latencyMs.max === 0 ? '–' : latencyMs.p99],
+    ...[remarks.join('; '), new Date().toISOString().slice(0, 10)],
+  ])
 }
 
 function writeRow(cells: readonly (string | number)[]): string {
   return `| ${cells.join(' | ')} |`
-}
-
-const outcomeHeads = [
-  ...['run', 'what', 'seed', 'injected faults', 'acked', 'lost', 'doubles, explained by'],
-  ...['doubles, unexplained', 'completed twice', 'stale completions refused', 'parked', 'laws'],
-]
-
-function outcomeRow(figures: Figures): string {
-  const { run, title, seed, faults, acked, lost, doubles, completedTwice, staleRefused, parked, violations } = figures
-  const laws = violations.length === 0 ? 'hold' : `${violations.length} violations`
-  return writeRow([
-    ...[run, title, seed, list(faults), acked, lost, list(doubles.explained), doubles.unexplained],
-    ...[completedTwice, staleRefused, parked, laws],
-  ])
-}
-
-const detailHeads = [
-  ...['run', 'GETs per decision', 'answers to callbacks', 'decision to effect, ms: p50 · p95 · p99 · max'],
-  ...['last fault to last effect, ms', 'bytes per entry', 'seconds', 'notes', 'made'],
-]
-
-function detailRow(figures: Figures): string {
-  const { run, getsPerDecision, answers, latencyMs, recoveryMs, bytesPerKey, seconds, notes, versions } = figures
-  const { p50, p95, p99, max } = latencyMs
-  return writeRow([
-    ...[run, getsPerDecision.toFixed(2), list(answers), max === 0 ? '–' : [p50, p95, p99, max].join(' · ')],
-    ...[recoveryMs, bytesPerKey ?? '–'],
-    ...[seconds, notes.join('; '), `${new Date().toISOString().slice(0, 10)}, ${versions}`],
-  ])
 }
 
 function list(counts: Readonly<Record<string, number>>): string {

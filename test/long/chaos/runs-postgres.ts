@@ -35,17 +35,15 @@ function judgeEffects(history: History, allowsDoubles: boolean): Verdict {
   const lost = acked.filter(({ finishes }) => finishes.length === 0).length
   const doubled = lives.filter(({ finishes }) => finishes.length > 1).length
   const rows = lives.reduce((sum, { finishes }) => sum + finishes.length, 0)
-  const text = `effects in rows without a unique key: ${rows}; lost ${lost}, doubled ${doubled} of ${acked.length} decisions`
-  return { notes: [text], failures: lost > 0 || (doubled > 0 && !allowsDoubles) ? [text] : [] }
+  const failed = lost > 0 || (doubled > 0 && !allowsDoubles)
+  return { notes: [`${rows} rows`], failures: failed ? [`${lost} missing, ${doubled} doubled`] : [] }
 }
-
-const faults = 'workers killed, stopped and dying in transactions, backends terminated, PostgreSQL killed'
 
 const transactions: readonly Run[] = [
   {
     ...everything,
     name: 'F7a',
-    title: `${faults}; effect and completion in one transaction, READ COMMITTED`,
+    title: 'effect and completion in one transaction, READ COMMITTED',
     postgres: { effects: { isolation: 'READ COMMITTED', completes: 'inside' } },
     judge: (history) => judgeEffects(history, false),
   },
@@ -59,7 +57,7 @@ const transactions: readonly Run[] = [
   {
     ...everything,
     name: 'F7c',
-    title: 'the same with the completion apart from the effect, READ COMMITTED: what it costs',
+    title: 'completion outside the transaction, READ COMMITTED',
     postgres: { effects: { isolation: 'READ COMMITTED', completes: 'apart' } },
     judge: (history) => judgeEffects(history, true),
   },
@@ -67,7 +65,7 @@ const transactions: readonly Run[] = [
 
 /** A run again, with entries in Postgres. */
 function onPostgres(run: Run): Run {
-  return { ...run, name: `${run.name}p`, title: `${run.title}; on Postgres`, postgres: { effects: null } }
+  return { ...run, name: `${run.name}p`, title: `${run.name} on Postgres`, postgres: { effects: null } }
 }
 
 const again = [...workerRuns, ...upstreamRuns].filter(({ name }) => /^F(1|2|3|8|10|12)[a-z]?$/.test(name))

@@ -49,21 +49,17 @@ const spoofMany: Assault = (common, { spoofs, known }): SpoofPlan => ({
 
 /** Every attack, in the order of the table. The first is none. */
 export const attacks: readonly Attack[] = [
-  attack('baseline', 'none', false, []),
+  attack('baseline', 'no attack', false, []),
   attack('slow', 'slow sockets', false, [slow]),
-  attack('slow-many', 'eight times as many slow sockets, more than `maxInFlight`', false, [slowMany]),
-  attack('junk', 'junk, no token asked for', false, [junk]),
-  attack('junk-token', 'junk, token asked for', true, [junk]),
-  attack('spoof-one', 'spoofs on one known id, no token asked for', false, [spoofOne]),
-  attack('spoof-one-token', 'spoofs on one known id, token asked for', true, [spoofOne]),
-  attack('spoof-many', 'spoofs on many known ids, no token asked for', false, [spoofMany]),
-  attack('spoof-many-token', 'spoofs on many known ids, token asked for', true, [spoofMany]),
-  attack('all', 'slow sockets, junk and spoofs on many ids at once, no token asked for', false, [
-    slow,
-    junk,
-    spoofMany,
-  ]),
-  attack('all-token', 'the same, token asked for', true, [slow, junk, spoofMany]),
+  attack('slow-many', 'eight times as many slow sockets', false, [slowMany]),
+  attack('junk', 'junk, tokens optional', false, [junk]),
+  attack('junk-token', 'junk, tokens required', true, [junk]),
+  attack('spoof-one', 'spoofs of one id, tokens optional', false, [spoofOne]),
+  attack('spoof-one-token', 'spoofs of one id, tokens required', true, [spoofOne]),
+  attack('spoof-many', 'spoofs of many ids, tokens optional', false, [spoofMany]),
+  attack('spoof-many-token', 'spoofs of many ids, tokens required', true, [spoofMany]),
+  attack('all', 'everything at once, tokens optional', false, [slow, junk, spoofMany]),
+  attack('all-token', 'everything at once, tokens required', true, [slow, junk, spoofMany]),
 ]
 
 function attack(name: string, title: string, secret: boolean, assaults: readonly Assault[]): Attack {

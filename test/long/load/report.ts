@@ -31,45 +31,31 @@ export function printFigures(figures: Figures, baseline: Figures | undefined): v
   console.log(violations.length === 0 ? '  all laws hold' : `  ${violations.length} violations`)
 }
 
-/** Writes the rows of these runs in the marked part of the page, in place of what was there. */
+/** Writes the table in the marked part of the page, in place of what was there: one row for each attack. */
 export function writeReport(all: readonly Figures[]): void {
   const page = readFileSync(file, 'utf8')
   const old = page.slice(page.indexOf(begin) + begin.length, page.indexOf(end))
-  const rows = [latencyHeads, latencyHeads.map(() => '---'), ...all.map(latencyRow)]
-  const costs = [costHeads, costHeads.map(() => '---'), ...all.map(costRow)]
-  const tables = [rows, costs].map((table) => table.map((cells) => `| ${cells.join(' | ')} |`).join('\n'))
-  const made = `Node.js ${process.versions.node}, seed ${all[0]?.seed}`
+  const attacks = new Map(all.map(({ attack }) => [attack.name, all.filter((each) => each.attack === attack)]))
+  const rows = [heads, heads.map(() => '---'), ...[...attacks.values()].map(rowOf)]
+  const table = rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+  const made = `${new Date().toISOString().slice(0, 10)}, Node.js ${process.versions.node}, seed ${all[0]?.seed}`
   writeFileSync(
     file,
-    page.replace(`${begin}${old}`, () => `${begin}\n${tables.join('\n\n')}\n\nMade with ${made}.\n`),
+    page.replace(`${begin}${old}`, () => `${begin}\n${table}\n\nMade ${made}.\n`),
   )
 }
 
-const latencyHeads = [
-  ...['attack', 'host', 'sent', 'a second', 'genuine handled', 'by callback'],
-  ...['decision to handler, ms: p50 · p99 · max', 'event-loop delay, ms: p99 · max', 'processor time, s', 'laws'],
-]
+const heads = ['attack', 'requests/s', 'by callback', 'p99, ms', 'most GETs/s', 'peak heap, MB'] as const
 
-function latencyRow(figures: Figures): readonly string[] {
-  const { attack, host, sent, sentPerSecond, handled, size, byCallback, delayMs, violations } = figures
+/** What the hosts had of one attack, side by side. */
+function rowOf(hosts: readonly Figures[]): readonly string[] {
+  const beside = (pick: (figures: Figures) => number): string => hosts.map((each) => grouped(pick(each))).join('/')
+  const broken = hosts.reduce((sum, { violations }) => sum + violations.length, 0)
   return [
-    ...[attack.title, host, grouped(sent), grouped(sentPerSecond), `${handled} of ${size.genuine}`, String(byCallback)],
-    ...[latencyMsOf(figures), `${delayMs.p99.toFixed(1)} · ${delayMs.max.toFixed(1)}`, figures.cpuSeconds.toFixed(1)],
-    violations.length === 0 ? 'hold' : `${violations.length} violations`,
-  ]
-}
-
-const costHeads = [
-  ...['attack', 'host', 'GETs', 'most in a second', 'heap, MB: before · peak · after', 'RSS, MB: the same'],
-  ...['open handles: before → after', 'answers to the attack', 'answers to the genuine'],
-]
-
-function costRow(figures: Figures): readonly string[] {
-  const { attack, host, gets, mostGetsInASecond, heapBytes, rssBytes, answers, genuineAnswers } = figures
-  return [
-    ...[attack.title, host, grouped(gets), String(mostGetsInASecond)],
-    ...[megabytes(heapBytes), megabytes(rssBytes), figures.handles.join(' → ')],
-    ...[list(answers), list(genuineAnswers)],
+    `${hosts[0]?.attack.title}${broken > 0 ? ` **${broken} violations**` : ''}`,
+    ...[beside(({ sentPerSecond }) => sentPerSecond), beside(({ byCallback }) => byCallback)],
+    ...[beside(({ latencyMs }) => latencyMs.p99), beside(({ mostGetsInASecond }) => mostGetsInASecond)],
+    beside(({ heapBytes: [, peak] }) => Math.round(peak / 1_048_576)),
   ]
 }
 
