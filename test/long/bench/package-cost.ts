@@ -28,7 +28,7 @@ export const imports: Suite = {
       const others = [{ name: dependencies.join(' + '), value: times.dependencies - times.nothing, bar }]
       figures.push({
         what: `import of ${name}`,
-        unit: 'ms over an empty process',
+        unit: 'ms',
         ours: times.ours - times.nothing,
         others: dependencies.length > 0 ? others : [],
       })

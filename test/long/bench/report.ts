@@ -61,19 +61,57 @@ export function curveTable(points: readonly Point[]): string {
   )
 }
 
-/** Puts what was found between the marks of docs/performance.md, and the chart beside it. */
+/** Puts what was found between the marks of docs/performance.md, and the chart beside it; parts that were not run stay. */
 export function writeDocs({ machine, options, figures, curve }: Report): void {
   const file = 'docs/performance.md'
   const parts: Readonly<Record<string, string>> = {
-    machine: `${machine}; medians of ${options.rounds} rounds, each with new processes and five turns of ${options.amount} callbacks after 10,000.`,
-    figures: tableOf(figures),
-    curve: curveTable(curve),
+    machine: `${new Date().toISOString().slice(0, 10)}: ${machine}; medians of ${options.rounds} rounds.`,
+    callbacks: callbackTable(figures.filter(({ unit }) => unit in columns)),
+    rest: aimTable(figures.filter(({ unit }) => !(unit in columns))),
   }
   let text = readFileSync(file, 'utf8')
-  for (const [name, found] of Object.entries(parts)) {
+  for (const [name, found] of Object.entries(parts).filter(([, found]) => found !== '')) {
     const marked = new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- /${name} -->)`)
     text = text.replace(marked, (_all, open: string, close: string) => `${open}${found}\n${close}`)
   }
   writeFileSync(file, text)
-  writeFileSync('docs/images/performance.svg', drawCurve(curve))
+  if (curve.length > 0) writeFileSync('docs/images/performance.svg', drawCurve(curve))
+}
+
+/** What the page shows of callbacks, by unit. */
+const columns = { 'callbacks/s': 'callbacks/s', 'µs of processor': 'processor', 'ms p99': 'p99' } as const
+
+/** One row for each contender: our figures divided by its own. */
+function callbackTable(figures: readonly Figure[]): string {
+  const whats = [...new Set(figures.filter(({ unit }) => unit === 'ms p99').map(({ what }) => what))]
+  const rows = whats.flatMap((what) => {
+    const own = Object.keys(columns).map((unit) => figures.find((each) => each.what === what && each.unit === unit))
+    const names = own.find((figure) => figure !== undefined)?.others.map(({ name }) => name) ?? []
+    return names.map((name) => {
+      const beside = own.map((figure) => ({ figure, other: figure?.others.find((each) => each.name === name) }))
+      const cells = beside.map(({ figure, other }) => (figure && other ? ratio(figure, other).toFixed(2) : ''))
+      const aims = beside.map(({ figure, other }) => (figure && other ? barOf(figure, other) : ''))
+      return `| ${[what, name, ...cells, aims.join('')].join(' | ')} |`
+    })
+  })
+  if (rows.length === 0) return ''
+  return [
+    `| what | beside | ${Object.values(columns).join(' | ')} | aim |`,
+    '| --- | --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n')
+}
+
+/** One row for each figure that has an aim. */
+function aimTable(figures: readonly Figure[]): string {
+  const rows = figures.flatMap((figure) =>
+    figure.others
+      .filter(({ bar }) => bar !== undefined)
+      .map((other) => {
+        const cells = [figure.what, `${round(figure.ours)} ${figure.unit}`, other.name, ratio(figure, other).toFixed(2)]
+        return `| ${[...cells, barOf(figure, other)].join(' | ')} |`
+      }),
+  )
+  if (rows.length === 0) return ''
+  return ['| what | ours | beside | ratio | aim |', '| --- | --- | --- | --- | --- |', ...rows].join('\n')
 }

@@ -20,14 +20,14 @@ export const memory: Suite = {
     const [small, ...larger] = sizes
     const ticks = larger.map(
       (size): Figure => ({
-        what: `sweep tick of 32 with ${size.toLocaleString('en')} pending, memory`,
+        what: `32 taken of ${size.toLocaleString('en')} pending`,
         unit: 'ms',
         ours: of(size),
-        others: [{ name: `with ${small.toLocaleString('en')}`, value: of(small), bar: { atMost: 1.3 } }],
+        others: [{ name: `of ${small.toLocaleString('en')}`, value: of(small), bar: { atMost: 1.3 } }],
       }),
     )
     const bytes: Figure = {
-      what: 'an open approval, memory, of 1,000,000',
+      what: 'open approval, memory',
       unit: 'bytes',
       ours: of('bytes'),
       others: [{ name: '1 KB', value: 1_000, bar: { atMost: 1 } }],
@@ -57,7 +57,7 @@ export const redisMemory: Suite = {
       const bytes = ((await used()) - before) / count
       return [
         {
-          what: 'an open approval, Redis, 300 bytes of details',
+          what: 'open approval, Redis',
           unit: 'bytes',
           ours: bytes,
           others: [{ name: '900 bytes', value: 900, bar: { atMost: 1 } }],
