@@ -56,7 +56,7 @@ async function learn({ good, bad }: Pair): Promise<void> {
 }
 
 describe.each(troubles)('a process that %s', (trouble) => {
-  it('writes nothing, counts no attempt and asks nobody, whatever comes to it', async () => {
+  it('writes nothing, counts no attempt and sends no GET, whatever the trigger', async () => {
     const both = pair(trouble, { sweep: 'off' })
     await learn(both)
     const { good, bad, faulty } = both
@@ -74,7 +74,7 @@ describe.each(troubles)('a process that %s', (trouble) => {
     expect(await kept(faulty.store, 'req_1')).toMatchObject({ fence: 0, attempts: 0, quickPolls: 0, state: 'pending' })
   })
 
-  it('leaves a callback that comes to the other one a moment later all it needs', async () => {
+  it('leaves the approval free for a callback that reaches the other process a moment later', async () => {
     const both = pair(trouble)
     await learn(both)
     const { good, bad } = both
@@ -85,7 +85,7 @@ describe.each(troubles)('a process that %s', (trouble) => {
     expect(good.runs).toMatchObject([{ run: { attempt: 1, fence: 1 } }])
   })
 
-  it('leaves what only the sweep can find to the other one, which finds it', async () => {
+  it('leaves a lost callback to the sweep of the other process', async () => {
     const both = pair(trouble, { random: seededRandom(7) })
     await learn(both)
     const { good, bad } = both
@@ -120,7 +120,7 @@ describe('a process without the handler', () => {
 })
 
 describe('a process that is closing', () => {
-  it('leaves what comes to it as it is', async () => {
+  it('changes nothing', async () => {
     const store = memoryStore()
     const closing = bench({ store })
     await closing.receiver.track('req_1', refund)

@@ -98,7 +98,7 @@ describe('an assistant', () => {
     expect([first, second, again].map(({ approvalId }) => approvalId)).toEqual(['req_1', 'req_2', 'req_1'])
   })
 
-  it('is asked with its own key about what callbacks of a lost submission name', async () => {
+  it('confirms the ids that callbacks of a lost submission name with its own key', async () => {
     const bench = twoAssistants({ sweep: 'here', callbackUrl: webhook, callbackSecret })
     const { receiver, api } = bench
     await receiver.start()
@@ -148,7 +148,7 @@ describe('a wrong name of an assistant', () => {
     expect(api.gets).toEqual([])
   })
 
-  it('in the store is asked about with no key, and left to a process that has one', async () => {
+  it('in the store causes no GET, and its approval is left to a process that has its key', async () => {
     const store = memoryStore()
     const before = twoAssistants({ store })
     await before.receiver.submit(ship, shipping)

@@ -31,7 +31,7 @@ describe('an error of another copy of this package', () => {
   })
 
   it.each([null, undefined, 'store-full', { code: 'store-full' }, new Error('store-full')])(
-    'is not what merely looks like one: %s',
+    'is not an object that only has its fields: %s',
     (error) => {
       expect(isCheqpointError(error)).toBe(false)
     },
@@ -43,7 +43,7 @@ describe('an error of another copy of this package', () => {
     expect(JSON.stringify(error)).not.toContain('brand')
   })
 
-  it('is told apart where a store of that copy throws it', async () => {
+  it('is recognized where a store of that copy throws it', async () => {
     const { receiver } = bench({
       store: {
         read: () => Promise.reject(new OtherCopy('store-unavailable')),

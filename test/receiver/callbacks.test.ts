@@ -36,7 +36,7 @@ describe('a genuine callback', () => {
     expect(api.gets).toEqual(['/api/approvals/req_1'])
   })
 
-  it('gets the same bytes again when it is repeated, and nothing runs or is asked', async () => {
+  it('gets the same bytes again when it is repeated, without a run or a GET', async () => {
     const { receiver, api, runs } = bench()
     await receiver.track('req_1', refund)
     api.approve('req_1')

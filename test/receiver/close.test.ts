@@ -33,7 +33,7 @@ function stopWhenTold({ signal }: Run): Promise<never> {
 }
 
 describe('close()', () => {
-  it('lets a run end in its own time, and resolves as soon as it has', async () => {
+  it('waits for a run, and resolves as soon as it has ended', async () => {
     const work = gate()
     const { receiver, api, runs, eventTypes } = bench({ onDecision: () => work.promise })
     await receiver.track('req_1', refund)
@@ -54,7 +54,7 @@ describe('close()', () => {
     [undefined, 10_000],
     [{ drainMs: 3_000 }, 3_000],
     [{ drainMs: 0 }, 0],
-  ])('tells runs to stop after drainMs, not before: %o', async (options, drainMs) => {
+  ])('aborts the signals of runs after drainMs, not before: %o', async (options, drainMs) => {
     const { receiver, api, runs } = bench({ onDecision: (_decision, run) => stopWhenTold(run) })
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -70,7 +70,7 @@ describe('close()', () => {
     expect(runs[0]?.run.signal.aborted).toBe(true)
   })
 
-  it('gives the start of a run that it cut short back, and the decision is due at once elsewhere', async () => {
+  it('gives the attempt of an aborted run back, and the decision is due at once elsewhere', async () => {
     const store = memoryStore()
     const first = bench({ store, onDecision: (_decision, run) => stopWhenTold(run), runs: { maxAttempts: 1 } })
     await first.receiver.track('req_1', refund)
@@ -87,7 +87,7 @@ describe('close()', () => {
     expect(second.api.gets).toEqual([])
   })
 
-  it('does not park the last start of a decision for having cut it short', async () => {
+  it('does not park a decision whose last attempt it aborted', async () => {
     const { receiver, api, eventTypes } = bench({
       onDecision: (_decision, run) => stopWhenTold(run),
       runs: { maxAttempts: 1 },
@@ -101,7 +101,7 @@ describe('close()', () => {
     expect(eventTypes()).not.toContain('parked')
   })
 
-  it('counts a run as done that ends well once it is told to stop', async () => {
+  it('completes a run that returns after its signal aborted', async () => {
     const { store } = new FaultyStore()
     const { receiver, api } = bench({ store, onDecision: (_decision, run) => stopWhenTold(run).catch(() => 'half') })
     await receiver.track('req_1', refund)
@@ -113,7 +113,7 @@ describe('close()', () => {
     expect(await kept(store, 'req_1')).toMatchObject({ state: 'completed', result: '"half"' })
   })
 
-  it('ends within drainMs and a second where a run does not listen; its claim ends with its lease', async () => {
+  it('ends within drainMs and a second where a run ignores its signal; its claim ends with its lease', async () => {
     const store = memoryStore()
     const first = bench({ store, onDecision: () => new Promise(() => {}) })
     await first.receiver.track('req_1', refund)
@@ -128,7 +128,7 @@ describe('close()', () => {
     expect(await kept(store, 'req_1')).toMatchObject({ state: 'claimed' })
   })
 
-  it('gives up a run that does not listen one lease later, with its start, where the process lives on', async () => {
+  it('gives up a run that ignores its signal one lease later, where the process lives on', async () => {
     const { store } = new FaultyStore()
     const { receiver, api, events } = bench({ store, onDecision: () => new Promise(() => {}) })
     await receiver.track('req_1', refund)
@@ -141,7 +141,7 @@ describe('close()', () => {
     expect(await kept(store, 'req_1')).toMatchObject({ state: 'pending', attempts: 0 })
   })
 
-  it('stops runs that had run out of time already, and reports one that finishes after all once', async () => {
+  it('stops runs that had timed out already, and reports once one that finishes after all', async () => {
     const work = gate()
     const { receiver, api, runs, events } = bench({ onDecision: () => work.promise, runs: { timeoutMs: 1_000 } })
     await receiver.track('req_1', refund)
@@ -158,7 +158,7 @@ describe('close()', () => {
     expect(await receiver.stats()).toMatchObject({ working: 0 })
   })
 
-  it('has nothing to say to runs that ended before', async () => {
+  it('does nothing to runs that ended before', async () => {
     const { receiver, api, events, runs } = bench()
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -170,7 +170,7 @@ describe('close()', () => {
     expect(runs[0]?.run.signal.aborted).toBe(false)
   })
 
-  it('lets a decision that is being confirmed come to its run, as long as it drains', async () => {
+  it('runs a decision that is being confirmed, while it drains', async () => {
     const { receiver, api, runs } = bench()
     await receiver.track('req_1', refund)
     api.answer('req_1', () => 'hang')
@@ -186,7 +186,7 @@ describe('close()', () => {
     expect(runs).toHaveLength(1)
   })
 
-  it('starts no run once it has drained: a decision confirmed then is due at once, and no start is counted', async () => {
+  it('starts no run once it has drained: a decision confirmed then is due at once, and no attempt is counted', async () => {
     const { store } = new FaultyStore()
     const { receiver, api, runs } = bench({ store })
     await receiver.track('req_1', refund)
@@ -203,7 +203,7 @@ describe('close()', () => {
     expect(await kept(store, 'req_1')).toMatchObject({ state: 'pending', attempts: 0, dueInMs: 0 })
   })
 
-  it('claims nothing any more: where it reads the entry as it closes, nothing is written and nothing is asked', async () => {
+  it('claims nothing: an entry that is being read as it closes is not written, and no GET is sent', async () => {
     const faulty = new FaultyStore()
     const { receiver, api } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)
@@ -220,7 +220,7 @@ describe('close()', () => {
     expect(await faulty.store.read('a:req_1')).toMatchObject({ entry: before.entry })
   })
 
-  it('lets a claim that is being written as it closes come to its run, as long as it drains', async () => {
+  it('runs a claim that is being written as it closes, while it drains', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)
@@ -236,7 +236,7 @@ describe('close()', () => {
     expect(runs).toHaveLength(1)
   })
 
-  it('starts no run of a decision that was being recorded as it stopped, and gives its start back', async () => {
+  it('starts no run of a decision that was being recorded as it stopped, and gives its attempt back', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs, eventTypes } = bench({ store: faulty.store, guarantee: 'at-most-once' })
     await receiver.track('req_1', refund)
@@ -254,7 +254,7 @@ describe('close()', () => {
     expect(await kept(faulty.store, 'req_1')).toMatchObject({ state: 'pending', attempts: 0, dueInMs: 0 })
   })
 
-  it('is not held up by a store that does not answer', async () => {
+  it('resolves though the store does not respond', async () => {
     const faulty = new FaultyStore()
     const { receiver } = bench({ store: faulty.store })
     await receiver.start()
@@ -265,7 +265,7 @@ describe('close()', () => {
     expect(await isSettled(closed)).toBe(true)
   })
 
-  it('gives up a completion that the store does not take; the run is repeated elsewhere', async () => {
+  it('gives up a completion that the store does not accept; the run is repeated elsewhere', async () => {
     const store = memoryStore()
     const faulty = new FaultyStore(store)
     const first = bench({ store: faulty.store })
@@ -286,7 +286,7 @@ describe('close()', () => {
     expect(second.runs).toMatchObject([{ run: { attempt: 2 } }])
   })
 
-  it('ends a reconcile() under way after what it has taken', async () => {
+  it('ends a reconcile() in progress once the approvals it took have ended', async () => {
     const work = gate()
     const { receiver, api, runs } = bench({
       runs: { concurrency: 2 },
@@ -307,7 +307,7 @@ describe('close()', () => {
     expect(runs).toHaveLength(2)
   })
 
-  it('answers new callbacks with 503 and Retry-After, while it drains and after, and looks nowhere', async () => {
+  it('answers new callbacks with 503 and Retry-After while it drains and after, without a read of the store', async () => {
     const work = gate()
     const faulty = new FaultyStore()
     const { receiver, api, events } = bench({ store: faulty.store, onDecision: () => work.promise })
@@ -352,7 +352,7 @@ describe('close()', () => {
 })
 
 describe('after close()', () => {
-  it('whatever takes something new rejects with receiver-closed', async () => {
+  it('methods that would begin something new reject with receiver-closed', async () => {
     const { receiver } = bench({ store: memoryStore() })
     await receiver.track('req_1', refund)
     await receiver.close()
@@ -365,7 +365,7 @@ describe('after close()', () => {
     await expect(receiver.submit({ ...refund, summary: 'Refund' })).rejects.toMatchObject(closed)
   })
 
-  it('what is for a person still works', async () => {
+  it('methods for operators still work', async () => {
     const { receiver } = bench()
     await receiver.track('req_1', refund)
     await receiver.close()
@@ -375,7 +375,7 @@ describe('after close()', () => {
     expect(await receiver.cancel('req_1')).toBe('cancelled')
   })
 
-  it('nothing sweeps, not even where start() was still under way', async () => {
+  it('nothing sweeps, even if start() was still in progress', async () => {
     const faulty = new FaultyStore()
     const checking = faulty.hold('check')
     const { receiver } = bench({ store: faulty.store })
@@ -394,8 +394,8 @@ describe('after close()', () => {
   })
 })
 
-describe('start() and close() in one breath', () => {
-  it('leave nothing sweeping, however close they are', async () => {
+describe('start() and close() at once', () => {
+  it('leave nothing sweeping, whichever comes first', async () => {
     for (let steps = 0; steps < 20; steps++) {
       const faulty = new FaultyStore()
       const { receiver } = bench({ store: faulty.store })
@@ -445,7 +445,7 @@ describe('start()', () => {
 })
 
 describe('what a receiver leaves behind', () => {
-  it('is no timer where it looked and found nothing to do', async () => {
+  it('is no timer after sweeps that found nothing due', async () => {
     const { receiver } = bench()
     await receiver.start()
     await pass(5_000)
@@ -454,7 +454,7 @@ describe('what a receiver leaves behind', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('is nothing that keeps the process alive, whatever it did before close()', async () => {
+  it('is nothing that keeps the process alive after close()', async () => {
     vi.useRealTimers()
     const before = process.getActiveResourcesInfo().toSorted()
     const { receiver, api } = bench({

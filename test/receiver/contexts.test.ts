@@ -44,7 +44,7 @@ describe('the asynchronous context of a handler', () => {
     ])
   })
 
-  it('is no caller’s where the sweep starts it, whoever called start() or made the request', async () => {
+  it('belongs to no caller where the sweep starts it: not to start(), not to the request', async () => {
     const { receiver, api, seen } = noting()
     await tenant.run('a', () => receiver.start())
     await tenant.run('b', () => receiver.track('req_1', refund))
@@ -54,7 +54,7 @@ describe('the asynchronous context of a handler', () => {
     await receiver.close()
   })
 
-  it('is no caller’s where a retry wakes the sweep', async () => {
+  it('belongs to no caller where a retry wakes the sweep', async () => {
     let failing = true
     const seen: (string | undefined)[] = []
     const { receiver, api } = bench({
@@ -75,7 +75,7 @@ describe('the asynchronous context of a handler', () => {
     await receiver.close()
   })
 
-  it('is its own for those who listen for the abort, whoever aborts', async () => {
+  it('is its own for listeners of the abort, whatever caused it', async () => {
     const work = gate()
     const { receiver, api, aborted } = noting(work.promise)
     await trackAll(receiver, ids(2))

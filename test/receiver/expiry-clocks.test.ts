@@ -42,7 +42,7 @@ describe('the wall clock of one process', () => {
     expect(await wrong.receiver.resolve('req_1')).toMatchObject({ kind: 'handled', status: 'expired' })
   })
 
-  it('that is a day fast hands an undated approval over as approved', async () => {
+  it('that is a day fast does not make an undated approval expire', async () => {
     const store = memoryStore()
     const right = bench({ store })
     await right.receiver.track('req_1', { ...refund, expiresAt })
@@ -64,14 +64,14 @@ describe('the Date of the API', () => {
     expect(await receiver.resolve('req_1')).toMatchObject({ kind })
   })
 
-  it('that is after expiresAt expires nothing that is young by the store', async () => {
+  it('that is after expiresAt expires nothing that is young by the time of the store', async () => {
     const { receiver, api } = bench()
     await receiver.track('req_1', { ...refund, expiresAt })
     api.answer('req_1', served('PENDING', expiresAt.getTime() + hour))
     expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'undecided' })
   })
 
-  it('counts for nothing where the decision has a date of its own', async () => {
+  it('is ignored where the decision has a date of its own', async () => {
     const { receiver, api } = bench()
     await receiver.track('req_1', { ...refund, expiresAt })
     api.answer('req_1', served('APPROVED', expiresAt.getTime() + 9 * hour, expiresAt.toISOString()))

@@ -49,7 +49,7 @@ describe('an approval', () => {
     }
   })
 
-  it('that was given a millisecond after expiresAt is handed over as expired, without details, and reported', async () => {
+  it('that was given a millisecond after expiresAt is handled as expired, without details, and reported', async () => {
     const { outcome, decision, late } = await learnAt(end + 60_000, approved('req_1', '2026-11-20T11:00:00.001Z'))
     expect(outcome).toMatchObject({ kind: 'handled', status: 'expired' })
     expect(decision).toMatchObject({ status: 'expired', decidedAt: new Date('2026-11-20T11:00:00.001Z') })
@@ -73,7 +73,7 @@ describe('an approval', () => {
     },
   )
 
-  it('that is late contradicts the callback that claims it, which is said', async () => {
+  it('that is late is reported as a mismatch with the callback that claims it', async () => {
     const { receiver, api, events } = bench()
     await receiver.track('req_1', { ...refund, expiresAt })
     api.answer('req_1', approved('req_1', '2026-11-20T11:00:00.001Z'))
@@ -82,7 +82,7 @@ describe('an approval', () => {
     expect(eventsOf(events, 'mismatch')).toEqual([{ type: 'mismatch', approvalId: 'req_1', fields: ['status'] }])
   })
 
-  it('that is late is recorded as expired: another attempt says the same, and it is reported once', async () => {
+  it('that is late is recorded as expired: another attempt gets the same, and it is reported once', async () => {
     let failing = true
     const { receiver, api, runs, events } = bench({
       onDecision: () => {
@@ -114,7 +114,7 @@ describe('a rejection', () => {
   )
 })
 
-describe('a request that nobody decides', () => {
+describe('an undecided request', () => {
   it('is undecided at expiresAt, and expired a millisecond later', async () => {
     expect((await learnAt(expiresAt.getTime(), pending('req_1'))).outcome).toMatchObject({ kind: 'undecided' })
     vi.setSystemTime(start)
@@ -188,26 +188,26 @@ describe('a process that was down as a request expired', () => {
     return after
   }
 
-  it('hands an approval that was given in time over as approved, three days later', async () => {
+  it('passes an approval that was given in time to the handler as approved, three days later', async () => {
     const { runs, eventTypes } = await restartAt(start + 3 * day, approved('req_1', '2026-11-20T10:30:00.000Z'))
     expect(runs).toMatchObject([{ decision: { status: 'approved', details: refund.details } }])
     expect(eventTypes()).not.toContain('late')
   })
 
-  it('hands an approval that was given while it was down, and late, over as expired', async () => {
+  it('passes an approval that was given late, while it was down, to the handler as expired', async () => {
     const { runs, eventTypes } = await restartAt(start + 3 * day, approved('req_1', '2026-11-21T10:30:00.000Z'))
     expect(runs).toMatchObject([{ decision: { status: 'expired' } }])
     expect(eventTypes()).toContain('late')
   })
 
-  it('hands a request that is still undecided over as expired, once the API has said so', async () => {
+  it('passes a request that is still undecided to the handler as expired, after a GET', async () => {
     const { runs, api } = await restartAt(start + 3 * day, pending('req_1'))
     expect(runs).toMatchObject([{ decision: { status: 'expired' } }])
     expect(api.gets).toHaveLength(1)
   })
 })
 
-describe('an API that gives no readable answer', () => {
+describe('an API without a readable response', () => {
   const end = expiresAt.getTime()
 
   it.each([
@@ -228,7 +228,7 @@ describe('an API that gives no readable answer', () => {
     },
   )
 
-  it('that cannot be asked at all has an hour of this process, which may have been down itself', async () => {
+  it('that is unreachable has an hour of this process, which may have been down itself', async () => {
     const store = memoryStore()
     const before = bench({ store })
     for (const id of ['req_1', 'req_2']) await before.receiver.track(id, { ...refund, expiresAt })
@@ -245,16 +245,13 @@ describe('an API that gives no readable answer', () => {
     expect(runs).toEqual([])
   })
 
-  it.each([401, 403, 429])(
-    'expires and parks nothing by answering with %i, for that is mended elsewhere',
-    async (status) => {
-      const { outcome, decision } = await learnAt(end + 30 * day, { status, body: {} })
-      expect(outcome).toMatchObject({ approvalId: 'req_1', kind: status === 429 ? 'api-throttled' : 'api-key-refused' })
-      expect(decision).toBeUndefined()
-    },
-  )
+  it.each([401, 403, 429])('expires and parks nothing by answering with %i', async (status) => {
+    const { outcome, decision } = await learnAt(end + 30 * day, { status, body: {} })
+    expect(outcome).toMatchObject({ approvalId: 'req_1', kind: status === 429 ? 'api-throttled' : 'api-key-refused' })
+    expect(decision).toBeUndefined()
+  })
 
-  it('is asked by the sweep until then; the record is parked once, and no handler has run', async () => {
+  it('is polled by the sweep until then; the approval is parked once, and no handler has run', async () => {
     const events: CheqpointEvent[] = []
     const { receiver, api, runs } = bench({ random: () => 0.5, onEvent: (event) => events.push(event) })
     await receiver.start()
@@ -274,7 +271,7 @@ describe('an API that gives no readable answer', () => {
     await receiver.close()
   })
 
-  it('may be mended: a person retries the parked record, and the decision is handed over', async () => {
+  it('can recover: after a retry of the parked approval the decision is handled', async () => {
     const { receiver, api, runs } = bench({ random: () => 0.5 })
     await receiver.track('req_1', { ...refund, expiresAt })
     api.answer('req_1', { status: 404 })

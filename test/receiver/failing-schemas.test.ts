@@ -85,7 +85,7 @@ describe.each<readonly [string, () => never | Promise<never>]>([
 })
 
 describe('a schema that refuses', () => {
-  it('parks at once, for another attempt would say the same', async () => {
+  it('parks at once, without another attempt', async () => {
     const details = schema(() => ({ issues: [{ message: 'no', path: ['amount'] }] }))
     const { receiver, api, events } = bench({ actions: { process_refund: { details, onDecision() {} } } })
     await receiver.track('req_1', refund)
@@ -96,7 +96,7 @@ describe('a schema that refuses', () => {
 })
 
 describe('a schema that writes into what it is given', () => {
-  it('changes neither what was submitted nor what another attempt sees', async () => {
+  it('changes neither what was submitted nor the input of another attempt', async () => {
     const seen: unknown[] = []
     const details = schema((value) => {
       seen.push(structuredClone(value))

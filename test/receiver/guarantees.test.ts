@@ -88,7 +88,7 @@ describe('at most once', () => {
     await second.receiver.close()
   })
 
-  it('parks a run that close() cut short, for nobody knows how far it came', async () => {
+  it('parks a run that close() aborted, since its effects are unknown', async () => {
     const { receiver, api, events } = bench({
       guarantee,
       onDecision: (_decision, { signal }) =>
@@ -107,7 +107,7 @@ describe('at most once', () => {
     expect(await receiver.stats()).toMatchObject({ open: 0, parked: 1 })
   })
 
-  it('runs all the same after polls that found nothing decided, however many', async () => {
+  it('runs after any number of polls that found no decision', async () => {
     const { receiver, api, runs } = bench({ guarantee })
     await receiver.track('req_1', refund)
     api.pend('req_1')
@@ -162,7 +162,7 @@ async function deliverWithCrash(
 }
 
 describe.each([true, false])('a process that dies as it calls the store, the call being written: %s', (written) => {
-  it('loses no decision where it is handled at least once, and runs it twice only after its first run', async () => {
+  it('loses no decision under at-least-once, and runs it twice only if the first run began', async () => {
     let repeated = 0
     for (let nth = 1; nth <= lastCall; nth++) {
       const end = await deliverWithCrash(nth, written, { guarantee: 'at-least-once' })
@@ -175,7 +175,7 @@ describe.each([true, false])('a process that dies as it calls the store, the cal
     expect(repeated).toBeGreaterThan(0)
   })
 
-  it('never starts it twice where it is handled at most once, and parks it where the end is not known', async () => {
+  it('never starts it twice under at-most-once, and parks it where its end is unknown', async () => {
     const states: (string | undefined)[] = []
     for (let nth = 1; nth <= lastCall; nth++) {
       const end = await deliverWithCrash(nth, written, { guarantee })

@@ -54,7 +54,7 @@ describe('a receiver that sweeps', () => {
     await receiver.close()
   })
 
-  it('keeps it alive from the very moment at which something is registered', async () => {
+  it('keeps it alive from the moment at which something is registered', async () => {
     const { receiver } = await started()
     await pass(100)
     await receiver.track('req_1', refund)

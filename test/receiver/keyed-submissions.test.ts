@@ -31,7 +31,7 @@ describe('an idempotency key that is used for something else', () => {
     expect(api.posts).toHaveLength(1)
   })
 
-  it('is refused as well while the first submission is under way, in this process and in another', async () => {
+  it('is refused while the first submission is in progress too, in this process and in another', async () => {
     const store = memoryStore()
     const first = submitBench({ store })
     const second = submitBench({ store })
@@ -48,7 +48,7 @@ describe('an idempotency key that is used for something else', () => {
     expect(second.api.posts).toEqual([])
   })
 
-  it('is none where only the order of keys, or what the reviewer reads, differs', async () => {
+  it('is no other request where only the order of keys, or the text for the reviewer, differs', async () => {
     const { receiver, api } = submitBench()
     await receiver.submit(refund, key)
     const details = { amount: 120, orderId: '8842' }
@@ -69,7 +69,7 @@ describe('an idempotency key that is used for something else', () => {
 })
 
 describe('a submission whose process ended before it sent anything', () => {
-  it('is made by whoever asks for it next under its key, once its owner had its time', async () => {
+  it('is made by the next call with its key, after the time of its owner', async () => {
     const inner = memoryStore()
     const dying = new FaultyStore(inner)
     const first = submitBench({ store: dying.store })
@@ -83,7 +83,7 @@ describe('a submission whose process ended before it sent anything', () => {
     expect(first.api.posts).toEqual([])
   })
 
-  it('is listed nowhere, and forgotten once it cannot be under way any more', async () => {
+  it('is listed nowhere, and forgotten once it cannot be in progress any more', async () => {
     const inner = memoryStore()
     const dying = new FaultyStore(inner)
     dying.hang('markSent')
@@ -99,7 +99,7 @@ describe('a submission whose process ended before it sent anything', () => {
     expect(types()).not.toContain('submission-unknown')
   })
 
-  it('is not sent by its owner, where that wakes up after another took over', async () => {
+  it('is not sent by its owner, if that resumes after another took over', async () => {
     const inner = memoryStore()
     const stalling = new FaultyStore(inner)
     const first = submitBench({ store: stalling.store })
@@ -128,7 +128,7 @@ function losing(inner: Store, nth: number): Store {
 }
 
 describe('a response of the store that is lost', () => {
-  it.each([1, 2, 3, 4, 5])('at write %i lets nothing be sent twice, and the key finds the approval', async (nth) => {
+  it.each([1, 2, 3, 4, 5])('at write %i causes no second request, and the key finds the approval', async (nth) => {
     const inner = memoryStore()
     const { receiver, api, runs } = submitBench({ store: losing(inner, nth), callbackUrl: webhook })
     const submission = receiver.submit(refund, key).then(
@@ -179,8 +179,8 @@ describe('a keyed reference', () => {
   })
 })
 
-describe('what is left in a store once nothing is open', () => {
-  it('has an end, each key of it', async () => {
+describe('what remains in a store once nothing is open', () => {
+  it('expires, each key of it', async () => {
     const inner = memoryStore()
     const endless = new Set<string>()
     const store = overlayStore(inner, {

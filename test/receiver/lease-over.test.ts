@@ -45,7 +45,7 @@ async function frozenAfterRecord(
   return { first, second, faulty, status }
 }
 
-describe('a process that stood still before its handler', () => {
+describe('a process that stalled before its handler', () => {
   it('does not call it once another process has run the decision', async () => {
     const { first, second, status } = await frozenAfterRecord(30_000, async ({ receiver }) => {
       expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
@@ -54,14 +54,14 @@ describe('a process that stood still before its handler', () => {
     expect([first.runs.length, second.runs.length]).toEqual([0, 1])
   })
 
-  it('calls it where nobody took over, with its lease renewed', async () => {
+  it('calls it where no other process took over, with its lease renewed', async () => {
     const { first, second, status } = await frozenAfterRecord(30_000, async () => {})
     expect(status).toBe(200)
     expect(await second.receiver.resolve('req_1')).toMatchObject({ kind: 'completed' })
     expect([first.runs.length, second.runs.length]).toEqual([1, 0])
   })
 
-  it('calls it without another word to the store while its lease lasts', async () => {
+  it('calls it without another store call while its lease lasts', async () => {
     const { first, faulty, status } = await frozenAfterRecord(9_999, async () => {})
     expect(status).toBe(200)
     expect(first.runs.length).toBe(1)
@@ -75,7 +75,7 @@ describe('a process that stood still before its handler', () => {
     expect(await kept(faulty.store, 'req_1')).toMatchObject({ state: 'pending', attempts: 0 })
   })
 
-  it('does not call it where its lease is over and the store does not answer', async () => {
+  it('does not call it where its lease is over and the store does not respond', async () => {
     const { first, status } = await frozenAfterRecord(30_000, async (_second, faulty) => faulty.fail())
     expect(status).toBe(503)
     expect(first.runs.length).toBe(0)

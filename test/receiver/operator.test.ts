@@ -16,7 +16,7 @@ afterEach(() => {
 })
 
 describe('parked()', () => {
-  it('shows what a person must know: what was asked, what was decided, and why nobody acts on it', async () => {
+  it('shows what was requested, what was decided, and why it is parked', async () => {
     const { receiver, api } = bench()
     await receiver.track('req_1', { ...refund, context: { chat: 7 } })
     api.approve('req_1', { modifiedDetails: { amount: 90 }, decisionNote: 'partly' })
@@ -111,7 +111,7 @@ describe('parked()', () => {
 })
 
 describe('retry()', () => {
-  it('makes a parked record run again at once, its attempts forgotten and its recorded decision kept', async () => {
+  it('makes a parked approval run again at once, with attempts reset and its recorded decision kept', async () => {
     let failing = true
     const { receiver, api, runs } = bench({
       random: () => 0.5,
@@ -137,7 +137,7 @@ describe('retry()', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('lets an at-most-once decision run again, for a person has looked', async () => {
+  it('lets an at-most-once decision run again', async () => {
     const failing = new Set([1])
     const { receiver, api, runs } = bench({
       guarantee: 'at-most-once',
@@ -153,7 +153,7 @@ describe('retry()', () => {
     expect(runs.map(({ run }) => run.idempotencyKey)).toEqual(['cheqpoint:req_1', 'cheqpoint:req_1'])
   })
 
-  it('parks an edit again that still does not pass', async () => {
+  it('parks an edit again that still fails the schema', async () => {
     const { receiver, api, events } = bench()
     await receiver.track('req_1', refund)
     api.approve('req_1', { modifiedDetails: { amount: 90 } })
@@ -196,7 +196,7 @@ describe('retry()', () => {
 })
 
 describe('cancel()', () => {
-  it('ends a pending record: nothing runs, nothing is asked, a callback is told that it is completed', async () => {
+  it('ends a pending approval: nothing runs, no GET is sent, and a callback is answered as completed', async () => {
     const { receiver, api, runs, events } = bench()
     await receiver.start()
     await receiver.track('req_1', refund)
@@ -257,7 +257,7 @@ describe('cancel()', () => {
 })
 
 describe('resolve()', () => {
-  it('asks at once, within the minimum interval as well', async () => {
+  it('sends a GET at once, within the minimum interval too', async () => {
     const { receiver, api, runs } = bench()
     await receiver.track('req_1', refund)
     api.pend('req_1')
@@ -271,7 +271,7 @@ describe('resolve()', () => {
     })
   })
 
-  it('says what it did not find, and what the API said', async () => {
+  it('resolves with what it did not find, or what the API answered', async () => {
     const { receiver, api } = bench()
     expect(await receiver.resolve('req_1')).toEqual({ kind: 'unknown-approval' })
     await receiver.track('req_1', refund)
@@ -292,7 +292,7 @@ describe('resolve()', () => {
 })
 
 describe('track()', () => {
-  it('follows an approval once: false where it is known already, be it completed, parked or cancelled', async () => {
+  it('follows an approval once: false where it is known already, even if completed, parked or cancelled', async () => {
     const { receiver, api, runs } = bench()
     expect(await receiver.track('req_1', refund)).toBe(true)
     expect(await receiver.track('req_1', { action: 'other', details: { amount: 1 } })).toBe(false)
@@ -318,7 +318,7 @@ describe('track()', () => {
     expect(runs[0]?.decision).toMatchObject({ details: { lines: [{ amount: 120 }] }, context: { chat: 7 } })
   })
 
-  it('makes a request due at once whose callback came a moment before', async () => {
+  it('makes a request due at once if its callback came a moment before', async () => {
     const { receiver, api, runs } = bench({ random: () => 0.5, polling: { firstMs: 600_000 } })
     await receiver.start()
     api.approve('req_1')
@@ -339,7 +339,7 @@ describe('track()', () => {
 })
 
 describe('stats()', () => {
-  it('counts what is open, parked, overdue, under way, and whether anything sweeps', async () => {
+  it('counts what is open, parked, overdue and in progress, and says whether a sweep runs', async () => {
     const work = gate()
     const { receiver, api } = bench({
       sweep: 'here',

@@ -80,7 +80,7 @@ describe('createReceiver', () => {
     expect(readReceiverOptions({ ...usual, polling: { firstMs: 700_000 } }).polling.maxMs).toBe(700_000)
   })
 
-  it('does no I/O: it asks neither the store nor the API, and sets no timer', () => {
+  it('does no I/O: no store call, no API call, no timer', () => {
     const calls: PropertyKey[] = []
     const inner = memoryStore()
     const store = new Proxy(inner, {
@@ -421,7 +421,7 @@ describe('an option of the wrong kind is refused, and what is allowed is said', 
 })
 
 describe('apiKeys', () => {
-  it('whose names are keys are refused: names of assistants are stored, and told in events', () => {
+  it('whose names are keys are refused: names of assistants are stored and shown in events', () => {
     const message = 'option apiKeys must hold keys by the names of assistants, and one of the names is a key'
     for (const apiKeys of [{ [key]: 'support' }, { billing: 'cq_live_b', [key]: 'cq_live_s' }]) {
       expect(refusal({ apiKeys, onDecision })).toEqual(['option-invalid', message])

@@ -116,7 +116,7 @@ describe('the decision of a submission whose answer was lost', () => {
     await receiver.close()
   })
 
-  it('is not looked for while its submission may still be under way, whoever takes the key early', async () => {
+  it('is not searched while its submission may still be in progress, even if a call takes the key early', async () => {
     const store = memoryStore()
     const lost = await loseSubmission({ store, sweep: 'off' })
     const { receiver, api } = lost
@@ -168,7 +168,7 @@ describe('the decision of a submission whose answer was lost', () => {
     await next.receiver.close()
   })
 
-  it('is looked for again where the store fails meanwhile', async () => {
+  it('is searched again after the store failed meanwhile', async () => {
     const store = new FaultyStore()
     const lost = await loseSubmission({ store: store.store })
     const { receiver, api, events } = lost
@@ -185,7 +185,7 @@ describe('the decision of a submission whose answer was lost', () => {
 })
 
 describe('close()', () => {
-  it('waits for a submission that is under way, which keeps its answer', async () => {
+  it('waits for a submission in progress, whose response counts', async () => {
     const { receiver, api } = submitBench({ callbackUrl: webhook, callbackSecret })
     api.onPost = () => 'hang'
     const submission = receiver.submit(refund)
@@ -204,7 +204,7 @@ describe('close()', () => {
 })
 
 describe('a submission of which nothing is found', () => {
-  it('is looked for ever more rarely', async () => {
+  it('is searched ever more rarely', async () => {
     const lost = await loseSubmission()
     await pass(3_600_000)
     // At twice its age each time: 45 s, 90 s, three minutes, … up to every ten minutes, give or take a fifth.
@@ -272,7 +272,7 @@ describe('a submission whose process ended while its approval id was stored', ()
 })
 
 describe('a candidate is adopted only', () => {
-  it('where the store takes it: one that became another record meanwhile is nobody else’s', async () => {
+  it('where the store accepts it: an approval that became another record meanwhile is left alone', async () => {
     const store = new FaultyStore()
     const lost = await loseSubmission({ store: store.store })
     lost.api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
@@ -401,7 +401,7 @@ describe('a leaked callback URL of a lost submission', () => {
     await receiver.close()
   })
 
-  it('does not make the same agent step take the stranger for its own', async () => {
+  it('does not give the approval of another request to the same agent step', async () => {
     const lost = await loseSubmission()
     const { receiver, api } = lost
     api.answer('req_stranger', decided('req_stranger', 'APPROVED', 20_000))
@@ -449,7 +449,7 @@ describe('a leaked callback URL of a lost submission', () => {
     await receiver.close()
   })
 
-  it('that took the approval of a submission under way leaves that one unknown, and runs nothing', async () => {
+  it('that took the approval of a submission in progress leaves that one unknown, and runs nothing', async () => {
     const store = memoryStore()
     const lost = await loseSubmission({ store, submitTimeoutMs: 120_000 })
     const { receiver, api, runs } = lost
@@ -499,7 +499,7 @@ describe('a submission that answers after its reservation adopted', () => {
   })
 })
 
-describe('an API that is troubled while candidates are looked into', () => {
+describe('an API that fails while candidates are confirmed', () => {
   it.each([
     [429, ['paused']],
     [401, ['paused', 'api-key-refused']],
@@ -521,7 +521,7 @@ describe('an API that is troubled while candidates are looked into', () => {
 })
 
 describe('unconfirmed() and discard()', () => {
-  it('list what was lost, page by page, and forget what is told', async () => {
+  it('list lost submissions page by page, and discard one', async () => {
     const { receiver, api, runs } = submitBench()
     api.onPost = () => ({ status: 500 })
     const refs: (string | undefined)[] = []
@@ -577,7 +577,7 @@ describe('unconfirmed() and discard()', () => {
     await lost.receiver.close()
   })
 
-  it('tells of a key that is refused for one candidate alone, and pauses nobody', async () => {
+  it('reports a key that is refused for one candidate alone, without a pause', async () => {
     const lost = await loseSubmission()
     const { receiver, api, types } = lost
     api.answer('req_9', { status: 403 })

@@ -21,7 +21,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('a handler at work in one process', () => {
+describe('a handler that runs in one process', () => {
   it('keeps its decision from another process for as long as it works', async () => {
     const store = memoryStore()
     const work = gate()
@@ -43,7 +43,7 @@ describe('a handler at work in one process', () => {
     await second.receiver.close()
   })
 
-  it('is asked for again in half a minute at the most, however long its lease', async () => {
+  it('is renewed again in half a minute at the most, however long its lease', async () => {
     const store = memoryStore()
     const options = { store, runs: { leaseMs: 600_000 }, sweep: 'off' } as const
     const first = bench({ ...options, onDecision: () => new Promise(() => {}) })
@@ -101,7 +101,7 @@ describe('a process that dies in its handler', () => {
     expect(next).toMatchObject({ attempt: 2, fence: 2, idempotencyKey: 'cheqpoint:req_1' })
   })
 
-  it('is followed by the sweep of another without anybody asking', async () => {
+  it('is continued by the sweep of another process', async () => {
     const store = memoryStore()
     const dying = new FaultyStore(store)
     const first = bench({ store: dying.store, onDecision: () => dying.hang() })
@@ -115,7 +115,7 @@ describe('a process that dies in its handler', () => {
     await second.receiver.close()
   })
 
-  it('leaves the recorded decision: nobody asks again, whatever the API says by now', async () => {
+  it('leaves the recorded decision: no second GET, whatever the API would answer now', async () => {
     const store = memoryStore()
     const dying = new FaultyStore(store)
     const first = bench({ store: dying.store, onDecision: () => dying.hang() })
@@ -137,7 +137,7 @@ describe('a process that dies in its handler', () => {
     })
   })
 
-  it('has not decided anything where it died before recording it: the API is asked again', async () => {
+  it('leaves no decision where it died before recording it: another GET follows', async () => {
     const store = memoryStore()
     const dying = new FaultyStore(store)
     const first = bench({ store: dying.store })
@@ -178,7 +178,7 @@ describe('a process that dies in its handler', () => {
 })
 
 describe('a process that stalls past its lease', () => {
-  it('is told by its signal, its completion is refused and reported, and the other run stands', async () => {
+  it('gets an aborted signal, its completion is refused and reported, and the other run counts', async () => {
     const store = memoryStore()
     const stalling = new FaultyStore(store)
     const work = gate<string>()
@@ -226,7 +226,7 @@ describe('a process that stalls past its lease', () => {
     expect(await other).toMatchObject({ kind: 'handled' })
   })
 
-  it('completes after all where nobody took over', async () => {
+  it('completes after all where no other process took over', async () => {
     const stalling = new FaultyStore()
     const work = gate()
     const { receiver, api, events } = bench({ store: stalling.store, onDecision: () => work.promise })
@@ -296,7 +296,7 @@ describe('several processes on one store', () => {
     expect(all.flatMap(({ api }) => api.gets)).toHaveLength(1)
   })
 
-  it('share the sweep without a leader: each decision is asked for and run once, by one of them', async () => {
+  it('share the sweep without a leader: each decision gets one GET and one run', async () => {
     const store = memoryStore()
     const options = { store, polling: { firstMs: 15_000, requestsPerSecond: Number.POSITIVE_INFINITY } }
     const all = [1, 2, 3].map(() => bench(options))

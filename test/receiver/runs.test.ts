@@ -323,7 +323,7 @@ describe('a handler that fails', () => {
 })
 
 describe('a run that takes too long', () => {
-  it('is told by its signal at runs.timeoutMs, not before', async () => {
+  it('has a signal that aborts at runs.timeoutMs, not before', async () => {
     const { receiver, api, runs } = bench({ onDecision: () => new Promise(() => {}) })
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -438,7 +438,7 @@ describe('what a handler returns', () => {
 })
 
 describe('what a handler is given', () => {
-  it('has an aborted signal where it looks at it only after the lease was lost', async () => {
+  it('has an aborted signal where it is read only after the lease was lost', async () => {
     const faulty = new FaultyStore()
     const work = gate()
     const seen: boolean[] = []
@@ -502,7 +502,7 @@ describe('what a handler is given', () => {
     expect(seen).toEqual([refund.details])
   })
 
-  it('is nothing that we still read: a changed edit is neither a mismatch nor told to whoever waits', async () => {
+  it('is not read again: a changed edit is neither a mismatch nor in the result of wait()', async () => {
     const modifiedDetails = { orderId: '8842', amount: 90 }
     const seen: unknown[] = []
     const { receiver, api, events } = bench({
@@ -522,7 +522,7 @@ describe('what a handler is given', () => {
     expect(await receiver.wait('req_1')).toMatchObject({ modifiedDetails })
   })
 
-  it('may ask the receiver about its own approval, which is in progress, and does not wait for itself', async () => {
+  it('may call the receiver for its own approval, which is in progress, and does not wait for itself', async () => {
     const asked: unknown[] = []
     const { receiver, api, runs } = bench({
       onDecision: async ({ approvalId }) => {
@@ -574,7 +574,7 @@ describe('a completion', () => {
     await receiver.close()
   })
 
-  it('is asked for at most every five seconds while the store is down', async () => {
+  it('is repeated at most every five seconds while the store is down', async () => {
     const faulty = new FaultyStore()
     const { receiver, api } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)
@@ -602,7 +602,7 @@ describe('a completion', () => {
 })
 
 describe('the write of a confirmed decision', () => {
-  it('that is refused means that somebody took over: nothing runs', async () => {
+  it('that is refused means that another process took over: nothing runs', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)
@@ -629,7 +629,7 @@ describe('the write of a confirmed decision', () => {
 })
 
 describe('an edit that must not run', () => {
-  it('is not told as parked where the store does not take that', async () => {
+  it('is not reported as parked where the store refuses that', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs, eventTypes } = bench({ store: faulty.store })
     await receiver.track('req_1', refund)

@@ -68,7 +68,7 @@ describe('a callback', () => {
     ['the token under another name', (token) => `?CQ=${token}`],
     ['the token in the fragment', (token) => `#cq=${token}`],
     ['the token in the path', (token) => `/${token}`],
-  ])('with %s is answered 401; nobody is asked and nothing is looked up', async (_words, change) => {
+  ])('with %s is answered 401, without a GET or a store call', async (_words, change) => {
     const bench = tokenBench()
     await bench.receiver.submit(refund)
     bench.api.approve('req_1')
@@ -239,7 +239,7 @@ describe('the token of request A with the id of approval B', () => {
       }),
   )
 
-  it.each(rows)('runs nothing and asks nobody: A %s, B %s, answered %d', async (a, b, status) => {
+  it.each(rows)('runs nothing and sends no GET: A %s, B %s, answered %d', async (a, b, status) => {
     const bench = await scene(a, b)
     const { receiver, api, runs } = bench
     const before = runs.length
@@ -278,7 +278,7 @@ describe('the token of request A with the id of approval B', () => {
     await bench.receiver.close()
   })
 
-  it('learns nothing of the run of B that is under way', async () => {
+  it('shows nothing of the run of B that is in progress', async () => {
     const bench = tokenBench({ onDecision: () => work.promise })
     const work = gate()
     await bench.receiver.submit(refund)

@@ -131,7 +131,7 @@ describe('a submission', () => {
 
 describe('a submission that Cheqpoint decides at once', () => {
   it.each(['approved', 'rejected', 'APPROVED', 'declined'])(
-    'with %s has run its handler before it resolves, and asked nobody again',
+    'with %s has run its handler before it resolves, without a GET',
     async (word) => {
       const { receiver, api, runs } = submitBench({ onDecision: ({ status }) => ({ did: status }) })
       api.onPost = (_post, id) => decidedPost(id, word)
@@ -219,7 +219,7 @@ describe('a submission that Cheqpoint decides at once', () => {
     expect(types().includes('late')).toBe(status === 'expired')
   })
 
-  it('is not called expired for an answer that says pending, however late it comes: a GET must say so', async () => {
+  it('does not expire by a pending response, however late it comes: only a GET decides that', async () => {
     const { receiver, api, runs } = submitBench({ sweep: 'here' })
     await receiver.start()
     const expiresAt = new Date(Date.now() + 5_000)
@@ -235,7 +235,7 @@ describe('a submission that Cheqpoint decides at once', () => {
     await receiver.close()
   })
 
-  it('with a status word that nobody documented is pending, and the word is reported', async () => {
+  it('with an undocumented status word is pending, and the word is reported', async () => {
     const { receiver, api, runs, events } = submitBench()
     api.onPost = (_post, id) => decidedPost(id, 'auto_approved')
     expect(await receiver.submit(refund)).toEqual({ status: 'pending', approvalId: 'req_1', reviewUrl: null })
@@ -248,7 +248,7 @@ describe('a submission that Cheqpoint decides at once', () => {
 
 describe('a submission that Cheqpoint refuses', () => {
   it.each([400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431])(
-    'with %d is forgotten and told as refused',
+    'with %d is forgotten and rejects with submission-refused',
     async (status) => {
       const { receiver, api, types } = submitBench()
       api.onPost = () => ({ status, headers: { 'retry-after': '7' }, body: { error: 'no' } })
@@ -262,7 +262,7 @@ describe('a submission that Cheqpoint refuses', () => {
     },
   )
 
-  it('is told as refused though the store fails, and forgotten once the store is back', async () => {
+  it('rejects with submission-refused though the store fails, and is forgotten once the store is back', async () => {
     const store = new FaultyStore()
     const { receiver, api } = submitBench({ store: store.store })
     api.onPost = () => ({ status: 422, body: {} })
@@ -275,7 +275,7 @@ describe('a submission that Cheqpoint refuses', () => {
     expect((await receiver.unconfirmed()).items).toEqual([])
   })
 
-  it('is told as refused even where the store never comes back, and stays listed', async () => {
+  it('rejects with submission-refused even where the store never comes back, and stays listed', async () => {
     const store = new FaultyStore()
     const { receiver, api } = submitBench({ store: store.store })
     api.onPost = () => ({ status: 422, body: {} })
@@ -287,7 +287,7 @@ describe('a submission that Cheqpoint refuses', () => {
   })
 })
 
-describe('a submission of which nobody knows whether it was taken', () => {
+describe('a submission whose response was lost', () => {
   const answers: readonly (readonly [string, Parameters<SubmitApi['answer']>[1]])[] = [
     ...[408, 409, 410, 418, 425, 451, 500, 502, 503, 504].map(
       (status) => [`the status ${status}`, { status, body: pendingPost('req_1').body }] as const,
@@ -307,33 +307,36 @@ describe('a submission of which nobody knows whether it was taken', () => {
     ['no answer in time', () => 'hang'],
   ]
 
-  it.each(answers)('after %s is told so, kept, listed, and never sent again', async (_words, answer) => {
-    const { receiver, api, runs, events } = submitBench({ sweep: 'here', callbackUrl: webhook })
-    await receiver.start()
-    api.onPost = () => (typeof answer === 'function' ? answer('') : answer)
-    const submission = failure(receiver.submit(refund, { context: { chat: 7 } }))
-    await pass(15_000)
-    const { code, ref, message } = await submission
-    expect(code).toBe('submission-unknown')
-    expect(message).not.toContain('8842')
-    expect((await receiver.unconfirmed()).items).toEqual([
-      {
-        ref,
-        action: 'process_refund',
-        assistant: null,
-        details: refund.details,
-        context: { chat: 7 },
-        sentAt: expect.any(Number),
-        candidates: [],
-      },
-    ])
-    expect(eventsOf(events, 'submission-unknown')).toEqual([{ type: 'submission-unknown', ref }])
-    await pass(hour)
-    expect(api.posts).toHaveLength(1)
-    expect(api.asked).toEqual([])
-    expect(runs).toEqual([])
-    await receiver.close()
-  })
+  it.each(answers)(
+    'after %s rejects with submission-unknown, is kept and listed, and never sent again',
+    async (_words, answer) => {
+      const { receiver, api, runs, events } = submitBench({ sweep: 'here', callbackUrl: webhook })
+      await receiver.start()
+      api.onPost = () => (typeof answer === 'function' ? answer('') : answer)
+      const submission = failure(receiver.submit(refund, { context: { chat: 7 } }))
+      await pass(15_000)
+      const { code, ref, message } = await submission
+      expect(code).toBe('submission-unknown')
+      expect(message).not.toContain('8842')
+      expect((await receiver.unconfirmed()).items).toEqual([
+        {
+          ref,
+          action: 'process_refund',
+          assistant: null,
+          details: refund.details,
+          context: { chat: 7 },
+          sentAt: expect.any(Number),
+          candidates: [],
+        },
+      ])
+      expect(eventsOf(events, 'submission-unknown')).toEqual([{ type: 'submission-unknown', ref }])
+      await pass(hour)
+      expect(api.posts).toHaveLength(1)
+      expect(api.asked).toEqual([])
+      expect(runs).toEqual([])
+      await receiver.close()
+    },
+  )
 
   it('is reported again each time that the sweep finds it without an id', async () => {
     const { receiver, api, events } = submitBench({ sweep: 'here' })
@@ -409,7 +412,7 @@ describe('the id that came back', () => {
     expect(api.posts).toHaveLength(1)
   })
 
-  it('is told to the caller where the store never takes it', async () => {
+  it('rejects where the store never accepts it', async () => {
     const store = new FaultyStore()
     const { receiver, api, events } = submitBench({ store: store.store })
     store.fail('beginBind')
@@ -421,7 +424,7 @@ describe('the id that came back', () => {
     expect(api.posts).toHaveLength(1)
   })
 
-  it('is told without what a store of one’s own said, which the event has: it may quote what was written', async () => {
+  it('rejects without the message of the store, which the event has: it may quote what was written', async () => {
     const cause = Object.assign(new Error('write of 8842 failed'), { statement: 'insert 8842' })
     const store = new FaultyStore()
     store.failWith(cause, 'beginBind')
@@ -560,7 +563,7 @@ describe('the same idempotencyKey', () => {
     expect(await receiver.submit(refund, key)).toMatchObject({ status: 'cancelled', result: null })
   })
 
-  it('shares one request among all who ask at the same time', async () => {
+  it('shares one request among concurrent calls', async () => {
     const { receiver, api } = submitBench()
     const all = await Promise.all(Array.from({ length: 64 }, () => receiver.submit(refund, key)))
     expect(new Set(all.map(({ approvalId }) => approvalId))).toEqual(new Set(['req_1']))
@@ -576,7 +579,7 @@ describe('the same idempotencyKey', () => {
     expect(second.api.posts).toEqual([])
   })
 
-  it('sends one request where two receivers ask at the same time; the other learns the id once there is one', async () => {
+  it('sends one request where two receivers submit at the same time; the other gets the id', async () => {
     const store = memoryStore()
     const first = submitBench({ store })
     const second = submitBench({ store })
@@ -614,7 +617,7 @@ describe('the same idempotencyKey', () => {
     expect(api.posts).toHaveLength(1)
   })
 
-  it('tells that a person cancelled the first', async () => {
+  it('resolves with cancelled if an operator cancelled the first', async () => {
     const { receiver, api } = submitBench()
     await receiver.submit(refund, key)
     await receiver.cancel('req_1')
@@ -622,7 +625,7 @@ describe('the same idempotencyKey', () => {
     expect(api.posts).toHaveLength(1)
   })
 
-  it('tells the outcome where the store keeps no more of it', async () => {
+  it('resolves with the outcome where the store keeps no more of it', async () => {
     const store = memoryStore()
     const { receiver, api } = submitBench({ store })
     await receiver.submit(refund, key)
@@ -632,7 +635,7 @@ describe('the same idempotencyKey', () => {
     expect(await receiver.submit(refund, key)).toMatchObject({ status: 'rejected', approvalId: 'req_1', note: null })
   })
 
-  it('tells the outcome without a result that is damaged in the store', async () => {
+  it('resolves with the outcome, without a result that is damaged in the store', async () => {
     const store = memoryStore()
     const { receiver, api } = submitBench({ store })
     await receiver.submit(refund, key)
@@ -692,7 +695,7 @@ describe('what submit does not take', () => {
     expect(api.posts).toEqual([])
   })
 
-  it('an action that nobody here handles never leaves', async () => {
+  it('is never sent for an action without a handler', async () => {
     const api = new SubmitApi()
     const receiver = createReceiver({ apiKey: 'cq_live_test', dispatcher: api, actions: { ship: { onDecision() {} } } })
     expect((await failure(receiver.submit(refund))).code).toBe('argument-invalid')

@@ -111,7 +111,7 @@ describe('a callback that comes before the API shows the decision', () => {
     await receiver.close()
   })
 
-  it('is asked for once in a minimum interval and polled in time, while strangers send callbacks ten times a second', async () => {
+  it('is polled once in a minimum interval, and in time, while forged callbacks come ten times a second', async () => {
     const { receiver, api, runs } = bench({ random: () => 0.5, polling: { firstMs: 600_000 } })
     await receiver.start()
     await receiver.track('req_0', refund)
@@ -147,7 +147,7 @@ describe('a callback within the minimum interval', () => {
     await receiver.close()
   })
 
-  it('waits its end out and asks then, where nothing sweeps', async () => {
+  it('waits for its end and polls then, where nothing sweeps', async () => {
     const { receiver, api, runs } = bench({ sweep: 'off' })
     await receiver.track('req_0', refund)
     api.pend('req_0')
@@ -273,7 +273,7 @@ describe('a poll by hand', () => {
 })
 
 describe('the budget of the sweep', () => {
-  it('holds with 500 requests due at once, and all of them are served in its time', async () => {
+  it('is kept with 500 requests due at once, and all of them are served in time', async () => {
     const { receiver, api, runs } = bench({ random: () => 0.5 })
     const all = ids(500)
     await trackAll(receiver, all)
@@ -333,7 +333,7 @@ describe('the budget of the sweep', () => {
     await receiver.close()
   })
 
-  it('is not spent by callbacks, and those over their own make no call and starve nobody', async () => {
+  it('is not used by callbacks; those beyond their own budget make no call and delay no other', async () => {
     const { receiver, api, runs } = bench({ random: () => 0.5, polling, confirm: { requestsPerSecond: 5 } })
     await receiver.start()
     const victims = ids(100)
@@ -405,7 +405,7 @@ describe('the budget of callbacks', () => {
 describe('an API that asks to slow down', () => {
   const throttled = { status: 429, headers: { 'retry-after': '60' }, body: {} }
 
-  it('is asked nothing for as long as it says, those waiting for their turn included', async () => {
+  it('gets no GET for as long as it says, not from those waiting for their turn either', async () => {
     const { receiver, api, runs, events } = bench({ random: () => 0.5, polling: { requestsPerSecond: 2 } })
     const all = ids(40)
     await trackAll(receiver, all)
@@ -424,7 +424,7 @@ describe('an API that asks to slow down', () => {
     await receiver.close()
   })
 
-  it('is asked nothing by callbacks either, but by a person', async () => {
+  it('gets no GET for callbacks either, only for resolve()', async () => {
     const { receiver, api } = bench({ sweep: 'elsewhere' })
     await trackAll(receiver, ['req_0', 'req_1'])
     api.answer('req_0', throttled)
@@ -642,7 +642,7 @@ describe('the places of the sweep', () => {
     await receiver.close()
   })
 
-  it('are not held by a decision that fails each time: 199 others come through in their time', async () => {
+  it('are not delayed by a decision that fails each time: 199 others run in time', async () => {
     const { receiver, api, runs } = bench({
       random: () => 0.5,
       polling: { requestsPerSecond: Number.POSITIVE_INFINITY },
@@ -663,7 +663,7 @@ describe('the places of the sweep', () => {
     await receiver.close()
   })
 
-  it('are not held for ever by a schema that never answers: its attempts fail, and the others come through', async () => {
+  it('are not blocked by a schema that never responds: its attempts fail, and the others run', async () => {
     const validate = (): Promise<never> => new Promise(() => {})
     const details: StandardSchema<object> = { '~standard': { version: 1, vendor: 'test', validate } }
     const runs: string[] = []
@@ -713,7 +713,7 @@ describe('a store that is down', () => {
     },
   )
 
-  it('is asked about once a second, not in a storm', async () => {
+  it('is polled once a second, without bursts', async () => {
     const faulty = new FaultyStore()
     const { receiver } = bench({ store: faulty.store })
     await receiver.start()
@@ -780,7 +780,7 @@ describe('reconcile()', () => {
     expect(await receiver.reconcile()).toMatchObject({ taken: 1_000, nextDueInMs: 0 })
   })
 
-  it('takes nothing new after timeoutMs, and lets end what is under way', async () => {
+  it('takes nothing new after timeoutMs, and waits for what is in progress', async () => {
     const { receiver, api, runs } = bench({
       polling: { concurrency: 2, requestsPerSecond: Number.POSITIVE_INFINITY },
       confirm: { minIntervalMs: 0 },
@@ -821,7 +821,7 @@ describe('reconcile()', () => {
     expect(await receiver.reconcile({ signal: stop.signal })).toMatchObject({ taken: 0 })
   })
 
-  it('heeds the budget of the sweep', async () => {
+  it('uses the budget of the sweep', async () => {
     const { receiver, api } = bench({ random: () => 0.5 })
     const all = ids(50)
     await trackAll(receiver, all)

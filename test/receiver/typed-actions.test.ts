@@ -213,17 +213,14 @@ describe('what a reviewer may edit', () => {
     expect(await edited('merge', { amount: 151 }, schema)).toEqual(['edit-invalid', ['/amount']])
   })
 
-  it('is told as JSON Pointers, whatever the keys', async () => {
+  it('is reported as JSON Pointers, whatever the keys', async () => {
     const edit = { ...whole, 'a/b': 1, 'c~d': 2 }
     expect(await edited('replace', edit)).toEqual([edit, ['/amount', '/a~1b', '/c~0d']])
   })
 
-  it.each(['replace', 'merge', 'refuse', undefined] as const)(
-    'is nothing where nobody edited: %s',
-    async (modifications) => {
-      expect(await edited(modifications, null)).toEqual([original, []])
-    },
-  )
+  it.each(['replace', 'merge', 'refuse', undefined] as const)('is empty without an edit: %s', async (modifications) => {
+    expect(await edited(modifications, null)).toEqual([original, []])
+  })
 })
 
 describe('a context with a schema', () => {
@@ -303,7 +300,7 @@ describe('a schema that changes while requests are open', () => {
     expect(after.seen).toEqual([])
   })
 
-  it('lets a parked edit run once the schema takes it: the same edit, and nobody is asked again', async () => {
+  it('lets a parked edit run once the schema accepts it, without another GET', async () => {
     const store = memoryStore()
     const api = new SubmitApi()
     const strict = release(store, api, z.object({ orderId: z.string(), amount: z.number().max(100) }))

@@ -251,7 +251,7 @@ describe('a claim', () => {
     expect((await verify()).kind).toBe('completed')
   })
 
-  it('may be completed again, as after an answer that was lost', async () => {
+  it('may be completed again, as after a lost response', async () => {
     const { first } = await held()
     expect([await first.complete(), await first.complete()]).toEqual(['completed', 'completed'])
   })
@@ -266,7 +266,7 @@ describe('a claim', () => {
     expect(await first.complete()).toBe('completed')
   })
 
-  it('tells by its signal that runs.timeoutMs is over, and gives way one lease later', async () => {
+  it('aborts its signal at runs.timeoutMs, and ends one lease later', async () => {
     const { first, verify } = await held({ runs: { timeoutMs: 60_000 } })
     await pass(59_999)
     expect(first.signal.aborted).toBe(false)
@@ -309,7 +309,7 @@ describe('a claim', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('that was taken over writes nothing, and learns it from the answer and from its signal', async () => {
+  it('that was taken over writes nothing, and its result and signal say so', async () => {
     const { first, store } = await held()
     const { signal } = first
     await takeOver(store, id)
@@ -322,7 +322,7 @@ describe('a claim', () => {
     expect(await kept(store, id)).toMatchObject({ state: 'claimed', fence: 2 })
   })
 
-  it('that is lost gives an aborted signal to whoever asks for it later', async () => {
+  it('that is lost has an aborted signal, also when it is read later', async () => {
     const { first, store } = await held()
     await takeOver(store, id)
     await first.extend()
@@ -337,14 +337,14 @@ describe('a claim', () => {
     expect(events.filter(({ type }) => type === 'lease-lost')).toHaveLength(1)
   })
 
-  it('is still held where the result that it is completed with cannot be kept', async () => {
+  it('is kept where its result cannot be stored', async () => {
     const { first, store } = await held()
     await expect(first.complete('x'.repeat(16_384))).rejects.toMatchObject({ code: 'not-json' })
     expect(await kept(store, id)).toMatchObject({ state: 'claimed' })
     expect(await first.complete('x'.repeat(16_382))).toBe('completed')
   })
 
-  it('is still good when its lease ran out and nobody took over', async () => {
+  it('is still valid when its lease ran out and no other took over', async () => {
     const { first, faulty } = await held()
     faulty.fail('extend')
     await pass(60_000)
@@ -382,7 +382,7 @@ describe('a claim', () => {
     expect((await verify()).kind).toBe('parked')
   })
 
-  it('rejects where the store is down, and may be asked again', async () => {
+  it('rejects where the store is down, and may be called again', async () => {
     const { first, faulty } = await held()
     faulty.fail()
     await expect(first.complete()).rejects.toThrow('the store is down')
@@ -405,7 +405,7 @@ describe('toResponse', () => {
     }
   })
 
-  it('of anything else is what a receiver answers', async () => {
+  it('of another outcome is the response of a receiver', async () => {
     const { api, register, verify } = coreBench()
     await register()
     api.pend(id)

@@ -75,7 +75,7 @@ describe('verifyAndResolve takes', () => {
     expect(kinds).toEqual(['ok'])
   })
 
-  it('the request of Express as such, though a stranger gives its body the fields of a Callback', async () => {
+  it('a request of Express, even if its body has the fields of a Callback', async () => {
     const bench = core()
     await bench.register()
     const incoming = {
@@ -156,7 +156,7 @@ describe('createCallbackUrl and register', () => {
     expect(await verifyAndResolve(callbackRequest('req_1', { url }), bench.options)).toMatchObject({ kind: 'ok' })
   })
 
-  it('make a token that ends when it is told to', async () => {
+  it('make a token that expires at expiresAt', async () => {
     const bench = core({ callbackSecret: secret })
     const { url, ref } = createCallbackUrl(webhook, secret, { expiresAt: new Date(Date.now() - 2_000) })
     await register('req_1', { action: 'refund', details, ref }, bench.options)

@@ -89,7 +89,7 @@ describe('wait()', () => {
     })
   })
 
-  it('resolves at once where it is done already, whoever asks and how often', async () => {
+  it('resolves at once where it is completed already, for any number of calls', async () => {
     const store = memoryStore()
     const first = bench({ store, onDecision: () => 'refunded' })
     first.api.reject('req_1')
@@ -107,7 +107,7 @@ describe('wait()', () => {
     expect(await receiver.wait('req_1')).toMatchObject({ status: 'approved', result: null })
   })
 
-  it('sees within 0.6 s what another process did', async () => {
+  it('resolves within 0.6 s after another process completed it', async () => {
     const store = memoryStore()
     const here = bench({ store, sweep: 'elsewhere' })
     const there = bench({ store, onDecision: () => 'refunded there' })
@@ -122,7 +122,7 @@ describe('wait()', () => {
     expect(here.api.gets).toEqual([])
   })
 
-  it('resolves with cancelled where a person ended it without a run', async () => {
+  it('resolves with cancelled after cancel()', async () => {
     const { receiver } = bench({ sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
     const waited = receiver.wait('req_1')
@@ -139,7 +139,7 @@ describe('wait()', () => {
     })
   })
 
-  it('resolves without a result that is damaged in the store, and tells nobody what is left of it', async () => {
+  it('resolves without a result that is damaged in the store, and shows nothing of it', async () => {
     const { receiver, api, events, damage } = damagedResults('card 4242')
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -160,7 +160,7 @@ describe('wait()', () => {
     expect((await failure(receiver.wait('req_1'))).message).toContain('edit-ambiguous')
   })
 
-  it('can wait again once a person has let it run', async () => {
+  it('can wait again after retry()', async () => {
     let failures = 1
     const { receiver, api } = bench({
       runs: { maxAttempts: 1 },
@@ -338,7 +338,7 @@ describe('a signal given to wait()', () => {
 })
 
 describe('close() and wait()', () => {
-  it('rejects everybody who waits', async () => {
+  it('rejects every wait', async () => {
     const { receiver } = bench({ sweep: 'elsewhere' })
     await trackAll(receiver, ['req_1', 'req_2'])
     const all = ['req_1', 'req_1', 'req_2'].map((id) => failure(receiver.wait(id, { timeoutMs: 60_000 })))
@@ -349,7 +349,7 @@ describe('close() and wait()', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('rejects a wait that was asked for a moment before', async () => {
+  it('rejects a wait that began a moment before', async () => {
     const { receiver } = bench({ sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
     const waited = failure(receiver.wait('req_1'))
@@ -358,7 +358,7 @@ describe('close() and wait()', () => {
     expect((await waited).code).toBe('receiver-closed')
   })
 
-  it('rejects a wait that is asked for after', async () => {
+  it('rejects a wait that begins after', async () => {
     const { receiver } = bench()
     await receiver.close()
     expect((await failure(receiver.wait('req_1'))).code).toBe('receiver-closed')
@@ -455,7 +455,7 @@ describe('many who wait', () => {
     expect((await second).code).toBe('wait-timeout')
   })
 
-  it('come and go without leaving anything: each that times out is forgotten', async () => {
+  it('leave nothing behind: each that times out is forgotten', async () => {
     const store = new FaultyStore()
     const { receiver } = bench({ store: store.store, sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
@@ -472,7 +472,7 @@ describe('many who wait', () => {
 })
 
 describe('where nothing sweeps', () => {
-  it('whoever waits has the decision looked for and handled', async () => {
+  it('a wait polls, and the decision is handled', async () => {
     const { receiver, api, runs } = bench({ random: () => 0.5, onDecision: () => 'refunded' })
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -485,7 +485,7 @@ describe('where nothing sweeps', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('a slow handler of one keeps nobody else waiting', async () => {
+  it('a slow handler delays no other wait', async () => {
     const work = gate()
     const { receiver, api } = bench({
       random: () => 0.5,
@@ -507,7 +507,7 @@ describe('where nothing sweeps', () => {
     expect(await first).toMatchObject({ status: 'approved' })
   })
 
-  it('nobody is asked more often because many wait', async () => {
+  it('many waits cause no more GETs than one', async () => {
     const { receiver, api } = bench({ random: () => 0.5 })
     await receiver.track('req_1', refund)
     api.pend('req_1')
@@ -523,7 +523,7 @@ describe('where nothing sweeps', () => {
   it.each([
     ['start() does', 'here'],
     ['another process does', 'elsewhere'],
-  ] as const)('is not where %s: then waiting asks nobody', async (_words, sweep) => {
+  ] as const)('is not where %s: then waiting sends no GET', async (_words, sweep) => {
     const store = new FaultyStore()
     const { receiver, api } = bench({ store: store.store, sweep })
     if (sweep === 'here') await receiver.start()

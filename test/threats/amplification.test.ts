@@ -171,7 +171,7 @@ describeWith('redis-server', 'several receivers on one Redis', () => {
   }
   const gets = (benches: readonly AnswersBench[]): number => benches.reduce((sum, { api }) => sum + api.gets.length, 0)
 
-  it('T36: ask once in the minimum interval, however many forged callbacks for one id reach how many of them at once', async () => {
+  it('T36: send one GET in the minimum interval, however many forged callbacks for one id reach them', async () => {
     const benches = fleet(4, { sweep: 'elsewhere', confirm: { minIntervalMs: 600_000 } })
     for (const { api } of benches) api.pend(id)
     await benches[0]?.receiver.track(id, tracked)
@@ -214,7 +214,7 @@ describeWith('redis-server', 'several receivers on one Redis', () => {
     },
   )
 
-  it('T37: ask no more often together than the sum of their budgets, and the sweep still has its own', async () => {
+  it('T37: send no more GETs together than the sum of their budgets, and the sweep still has its own', async () => {
     // A clock that stands still refills no budget.
     const clock = { now: () => Date.now(), elapsed: () => 1_000 }
     const options = {
@@ -256,7 +256,7 @@ describeWith('redis-server', 'several receivers on one Redis', () => {
 })
 
 describe('unknown ids', () => {
-  it('T01: are remembered by the thousand at most, so that a flood of them fills no memory', async () => {
+  it('T01: are remembered up to a thousand, so that a flood of them fills no memory', async () => {
     const { receiver, api, store, faulty, send, snapshot } = answersBench({
       ...{ sweep: 'elsewhere', polling: { firstMs: 60_000 } },
     })

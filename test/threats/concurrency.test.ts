@@ -42,7 +42,7 @@ const columns = [
 
 describe('a thousand copies of a callback at once', () => {
   it.each(columns)(
-    'T68: run a decision once in one process; copies that come meanwhile are told so (sweep: %s)',
+    'T68: run a decision once in one process; copies during the run get in-progress (sweep: %s)',
     async (sweep, inProgress) => {
       const work = gate()
       const made = bench({ sweep, store: memoryStore(), onDecision: () => work.promise })
@@ -103,7 +103,7 @@ describeWith('redis-server', 'several processes on one Redis', () => {
     },
   )
 
-  it('T78: told to stop with a hundred handlers at work, one lets end what ends, gives the rest back, and exits by itself', async () => {
+  it('T78: on SIGTERM during a hundred runs, a process waits for those that end, gives the rest back, and exits by itself', async () => {
     const open = 100
     const server = await misbehave((request, response) =>
       response.end(answerBody({ id: request.url?.split('/').at(-1) })),

@@ -67,7 +67,7 @@ behind(ways, ({ bench, host }) => {
     expect(JSON.stringify([current.runs, current.events])).not.toContain('k19999')
   })
 
-  it('T33: of 100 callbacks at once beyond a bound of 20, 80 are turned away before anybody is asked', async () => {
+  it('T33: of 100 concurrent callbacks with a limit of 20, 80 get 503 without a store call or GET', async () => {
     const current = await bench({
       callbacks: { maxInFlight: 20 },
       confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
@@ -95,7 +95,7 @@ behind(ways, ({ bench, host }) => {
 })
 
 behind(servers, ({ bench, host }) => {
-  it('T32: fifty heads that do not come to their end take no place, and hold up nobody', async () => {
+  it('T32: fifty unfinished heads use no slot, and delay no other callback', async () => {
     const current = await bench({ callbacks: { maxInFlight: 1 } })
     const head = headOf(post, ['Content-Length: 9'])
     for (let each = 0; each < 50; each++) (await connectTo(host())).write(head.slice(0, head.length - 1 - each))
@@ -104,7 +104,7 @@ behind(servers, ({ bench, host }) => {
     expect(eventsOf(current.events, 'refused')).toEqual([])
   })
 
-  it('T32: fifty bodies that do not come to their end hold up nobody, claim nothing, and are let go of', async () => {
+  it('T32: fifty unfinished bodies delay no other callback, claim nothing, and end as body-aborted', async () => {
     const current = await bench({ callbacks: { bodyTimeoutMs: 60_000 } })
     const connections = await Promise.all(Array.from({ length: 50 }, () => RawConnection.open(host().port)))
     for (const [at, connection] of connections.entries()) {
@@ -122,7 +122,7 @@ behind(servers, ({ bench, host }) => {
     expect(new Set(eventsOf(current.events, 'refused').map(({ reason }) => reason))).toEqual(new Set(['body-aborted']))
   })
 
-  it('T32: beyond callbacks.maxUnreadBodies the oldest gives way with 408, and a genuine callback is handled', async () => {
+  it('T32: beyond callbacks.maxUnreadBodies the oldest body gets 408, and a genuine callback is handled', async () => {
     const current = await bench({ callbacks: { bodyTimeoutMs: 60_000, maxUnreadBodies: 10, maxInFlight: 1 } })
     const connections: RawConnection[] = []
     for (let each = 0; each < 10; each++) {
@@ -145,7 +145,7 @@ behind(servers, ({ bench, host }) => {
     expect((await next?.answer())?.status).toBe(400)
   })
 
-  it('T33: a place is taken by a valid token while the body is still to come, and without one only by a body', async () => {
+  it('T33: a callback counts from its valid token on, or without one from its body on', async () => {
     const current = await bench({ callbackUrl: `https://app.test${path}`, callbacks: { maxInFlight: 1 } })
     const { url } = current.receiver.callbackUrl()
     const waiting = ['Content-Length: 50', 'Expect: 100-continue']
@@ -249,7 +249,7 @@ describe('a log', () => {
   const canary = 'CANARY'
   const secret = { callbackUrl: `https://app.test${path}`, callbackSecret: 'a secret of the threats' }
 
-  it('T41: gets one event of fixed size for a refusal, and no character that a stranger chose but an id', async () => {
+  it('T41: gets one event of fixed size for a refusal, without text of the sender except a valid id', async () => {
     const current = await adapterBench({ callbacks: { maxBodyBytes: 1_000 } })
     const tokens = await adapterBench(secret)
     const line = `${canary}\r\n\u001b[31m`

@@ -33,7 +33,7 @@ const forged = {
 }
 
 behind(ways, ({ bench, host }) => {
-  it('T08: the agent header is no credential: with it and nothing else a stranger gets nothing run', async () => {
+  it('T08: the agent header is no credential: with nothing else a callback runs nothing', async () => {
     const current = await bench()
     current.api.pend(id)
     const statuses: number[] = []
@@ -46,7 +46,7 @@ behind(ways, ({ bench, host }) => {
     expect((await current.receiver.stats()).open).toBe(1)
   })
 
-  it('T20: URLs in a callback are asked for nothing, whatever they are called', async () => {
+  it('T20: URLs in a callback are never requested, whatever their field', async () => {
     const trap = await misbehave((_, response) => void response.end('{"id":"req_1","status":"APPROVED"}'))
     const current = await bench()
     current.api.reject(id)
@@ -60,7 +60,7 @@ behind(ways, ({ bench, host }) => {
     expect(trap.sockets).toEqual([])
   })
 
-  it('T49: whatever address a stranger says he has, he has the same budget', async () => {
+  it('T49: a forged address header changes no budget', async () => {
     const current = await bench({ confirm: { requestsPerSecond: 1 } })
     current.api.pend(id)
     for (const each of ['req_2', 'req_3', 'req_4']) {
@@ -87,7 +87,7 @@ describe('a sender in another version', () => {
     vi.useRealTimers()
   })
 
-  it('T11: is refused and told of once, its decisions still arrive by the sweep, and one option lets it in', async () => {
+  it('T11: is refused and reported once, the sweep finds its decisions, and option agents accepts it', async () => {
     const headers = { 'user-agent': 'Cheqpoint-Callback/1.1' }
     const { receiver, api, runs, events, send } = answersBench({ polling: { firstMs: 15_000 } })
     await receiver.track(id, tracked)
@@ -115,7 +115,7 @@ describe('what the documents say', () => {
 })
 
 describe('an answer that says it may be kept', () => {
-  it('T18: is asked for again all the same, with a request that asks for no copy', async () => {
+  it('T18: is not reused: the next GET asks caches for no copy', async () => {
     const answers = ['PENDING', 'APPROVED']
     const server = await misbehave((_, response) => {
       const headers = { 'cache-control': 'public, max-age=600, immutable', age: '0', etag: '"1"', expires: farAhead }
@@ -159,8 +159,7 @@ async function forgeFirst(
 }
 
 describe('a forged callback that comes before the genuine one', () => {
-  it('T03: is believed in nothing, neither by the handler nor by the memory store', () =>
-    forgeFirst(memoryStore(), async () => ''))
+  it('T03: changes nothing for the handler or in the memory store', () => forgeFirst(memoryStore(), async () => ''))
 })
 
 describeWith('redis-server', 'on Redis', () => {
@@ -177,7 +176,7 @@ describeWith('redis-server', 'on Redis', () => {
     return { keys, text: values.map(String).join('\n') }
   }
 
-  it('T03: a forged callback that comes first is believed in nothing, and no key holds anything of it', async () => {
+  it('T03: a forged callback that comes first changes nothing, and no key contains anything of it', async () => {
     const prefix = randomUUID()
     await forgeFirst(redis.store({ prefix }), async () => {
       const { keys, text } = await dump(prefix)

@@ -192,7 +192,7 @@ behind(servers, ({ bench, host }) => {
     expect(effects(current)).toMatchObject({ gets: 1, runs: 1 })
   })
 
-  it('T43: an upgrade that is asked for with GET is refused like any GET', async () => {
+  it('T43: an upgrade with GET is refused like any GET', async () => {
     const current = await bench()
     const connection = await connectTo(host())
     const upgrade = [['Connection', 'Upgrade'] as const, ['Upgrade', 'websocket'] as const]
@@ -211,7 +211,7 @@ behind(servers, ({ bench, host }) => {
     expect(effects(current)).toEqual(none)
   })
 
-  it('T46: a body that is held back for 100 Continue is asked for even where it will be refused unread', async () => {
+  it('T46: a client that waits for 100 Continue gets it, even where its body is refused unread', async () => {
     const current = await bench()
     const connection = await connectTo(host())
     connection.write(headOf({ ...post, headers: [json] }, [length, 'Expect: 100-continue']))
@@ -231,7 +231,7 @@ behind(servers, ({ bench, host }) => {
     expect(effects(current)).toMatchObject({ gets: 0, runs: 0 })
   })
 
-  it('T47: a client that closes its side once it has said all still gets its answer', async () => {
+  it('T47: a client that closes its side after its body still gets its response', async () => {
     const current = await bench()
     const connection = await connectTo(host())
     connection.socket.end(genuine)
@@ -240,7 +240,7 @@ behind(servers, ({ bench, host }) => {
     expect(effects(current)).toMatchObject({ gets: 1, runs: 1 })
   })
 
-  it('T47: a client that closes its side in the middle of its body runs nothing, and is let go of', async () => {
+  it('T47: a client that closes its side in the middle of its body runs nothing, and its connection ends', async () => {
     const current = await bench({ callbacks: { bodyTimeoutMs: 60_000 } })
     const connection = await connectTo(host())
     connection.socket.end(genuine.subarray(0, -1))
@@ -260,7 +260,7 @@ behind(servers, ({ bench, host }) => {
     expect(effects(current)).toMatchObject({ gets: 1, runs: 1 })
   })
 
-  it('T50: conditional, range and origin headers change nothing of an answer', async () => {
+  it('T50: conditional, range and origin headers change nothing in a response', async () => {
     await bench()
     const headers = [
       ...[agent, json],

@@ -71,7 +71,7 @@ function raise(thrown: unknown): never {
 }
 
 describe('a handler that calls the library', () => {
-  it('T77: about its own approval gets an answer from every method, and ends', async () => {
+  it('T77: for its own approval gets a result from every method, and ends', async () => {
     const asked: unknown[] = []
     const store = memoryStore()
     const { receiver, api, runs, eventTypes } = bench({
@@ -114,7 +114,7 @@ describe('a handler that calls the library', () => {
     expect(await snapshotOf(store, 'req_1')).toMatchObject({ state: 'completed', result: '"done"' })
   })
 
-  it('T77: and waits for its own end for ever is given up when its time is over, and parked in the end', async () => {
+  it('T77: and waits for its own end is given up at its time-out, and parked in the end', async () => {
     const { receiver, api, runs, events } = bench({
       runs: { timeoutMs: 60_000, maxAttempts: 2 },
       onDecision: ({ approvalId }) => receiver.wait(approvalId),
@@ -131,7 +131,7 @@ describe('a handler that calls the library', () => {
 })
 
 describe('work that outlives the answer it began with', () => {
-  it('T80: fails in every way there is, and no rejection is left unhandled', async () => {
+  it('T80: fails in every way, and no rejection is unhandled', async () => {
     const unhandled: unknown[] = []
     const note = (reason: unknown): void => void unhandled.push(reason)
     process.on('unhandledRejection', note)

@@ -112,7 +112,7 @@ describe('an answer', () => {
     '503 store-unavailable: Try again later',
   ]
 
-  it('T53: is one of a fixed set, whatever handlers, stores and the API say in their errors', async () => {
+  it('T53: is one of a fixed set, whatever is in errors of handlers, stores and the API', async () => {
     vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
     const seen = new Set<string>()
     for (const sweep of ['elsewhere', 'off'] as const) {
@@ -135,7 +135,7 @@ describe('an answer', () => {
 })
 
 describe('a log that writes events as JSON', () => {
-  it('T54: gets one line for each, and none of what people wrote into notes and details', async () => {
+  it('T54: gets one line for each, without notes and details', async () => {
     const nasty = fc
       .array(
         fc.constantFrom(
@@ -183,7 +183,7 @@ describe('a log that writes events as JSON', () => {
 })
 
 describe('the token of a callback URL', () => {
-  it('T57: is in no event, no answer, no error and no record, whether it is taken or refused', async () => {
+  it('T57: is in no event, response, error or entry, whether it is accepted or refused', async () => {
     vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
     const store = memoryStore()
     const api = new SubmitApi()

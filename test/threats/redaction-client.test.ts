@@ -58,7 +58,7 @@ const answers: readonly (readonly [string, FakeAnswer])[] = [
 ]
 
 describe.each(calls)('an error of %s', (_, call) => {
-  it.each(answers)('tells nothing of an answer that is %s', async (_, answer) => {
+  it.each(answers)('shows nothing of a response that is %s', async (_, answer) => {
     const api = new FakeApi()
     for (const at of ['req_1', 'request', 'inbound']) api.answer(at, answer)
     const client = createClient({ apiKey, dispatcher: api })
@@ -111,7 +111,7 @@ const servers: readonly (readonly [string, () => Promise<Pick<MisbehavingServer,
 ]
 
 describe.each(servers)('an API that %s', (_, open, code) => {
-  it.each(calls.slice(0, 3))('learns the key by its header alone, and nothing is told of it: %s', async (_, call) => {
+  it.each(calls.slice(0, 3))('gets the key in its header alone, and errors show nothing of it: %s', async (_, call) => {
     const server = await open()
     const client = createClient({ apiKey, baseUrl: server.url, timeoutMs: 500, submitTimeoutMs: 500 })
     const error = await failure(call(client))

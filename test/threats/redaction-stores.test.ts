@@ -143,7 +143,7 @@ describeWith('redis-server', 'a Redis that wants a password', () => {
   })
   afterAll(() => redis.close())
 
-  it('is not told it again in an error', async () => {
+  it('does not get it back in an error', async () => {
     const sendCommand: SendCommand = (_, key) => redis.send(['AUTH', 'user', canaries.storeError], key)
     const error = await settle(redisStore({ sendCommand }).check?.() ?? Promise.resolve())
     expect(isCheqpointError(error)).toBe(true)

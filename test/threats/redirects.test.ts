@@ -47,42 +47,42 @@ it.each(statuses)('an ordinary client that is sent elsewhere with %i takes the k
 describe.each(hosts.filter(({ name }) => named.includes(name)).map((host) => [host.name, host] as const))(
   'behind %s',
   (_, { open }) => {
-    it.each(statuses)(
-      'T51: a redirect with %i is the end of the look: nobody else is asked anything',
-      async (status) => {
-        const { api, evil } = await redirect(status)
-        for (const [sweep, answered] of [
-          ['elsewhere', 202],
-          ['off', 502],
-        ] as const) {
-          const bench = await upstreamBench(api.url, { sweep })
-          const host = await open(bench.receiver)
-          onTestFinished(() => host.close())
-          const answer = await host.send(callback({ body: bodyFor('req_1') }))
-          expect(answer.status).toBe(answered)
-          expect(answer.body).not.toMatch(/127\.0\.0\.1|stolen|redirect/)
-          expect(bench.runs).toEqual([])
-          expect(bench.calls().filter((method) => method !== 'check')).toEqual(['read', 'write', 'write'])
-          expect(eventsOf(bench.events, 'released')).toMatchObject([{ reason: 'api-failed', code: 'api-redirect' }])
-          expect(JSON.stringify(bench.events)).not.toMatch(/127\.0\.0\.1|stolen/)
-        }
-        expect(api.requests).toHaveLength(2)
-        expect([evil.requests, evil.sockets]).toEqual([[], []])
-      },
-    )
+    it.each(statuses)('T51: a redirect with %i ends the GET, and no other host gets a request', async (status) => {
+      const { api, evil } = await redirect(status)
+      for (const [sweep, answered] of [
+        ['elsewhere', 202],
+        ['off', 502],
+      ] as const) {
+        const bench = await upstreamBench(api.url, { sweep })
+        const host = await open(bench.receiver)
+        onTestFinished(() => host.close())
+        const answer = await host.send(callback({ body: bodyFor('req_1') }))
+        expect(answer.status).toBe(answered)
+        expect(answer.body).not.toMatch(/127\.0\.0\.1|stolen|redirect/)
+        expect(bench.runs).toEqual([])
+        expect(bench.calls().filter((method) => method !== 'check')).toEqual(['read', 'write', 'write'])
+        expect(eventsOf(bench.events, 'released')).toMatchObject([{ reason: 'api-failed', code: 'api-redirect' }])
+        expect(JSON.stringify(bench.events)).not.toMatch(/127\.0\.0\.1|stolen/)
+      }
+      expect(api.requests).toHaveLength(2)
+      expect([evil.requests, evil.sockets]).toEqual([[], []])
+    })
   },
 )
 
-it.each(statuses)('T51: a submission that is answered %i is sent nowhere else, and of unknown fate', async (status) => {
-  const { api, evil } = await redirect(status)
-  const { receiver } = await upstreamBench(api.url)
-  const error = await failure(receiver.submit(refund))
-  expect(error.code).toBe('submission-unknown')
-  expect(error.message).toContain(new URL(evil.url).host)
-  expect(`${error.stack}${JSON.stringify(error)}`).not.toMatch(/stolen|cq_live_test|8842/)
-  expect(api.requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
-  expect([evil.requests, evil.sockets]).toEqual([[], []])
-})
+it.each(statuses)(
+  'T51: a submission that is answered %i is sent nowhere else, and rejects with submission-unknown',
+  async (status) => {
+    const { api, evil } = await redirect(status)
+    const { receiver } = await upstreamBench(api.url)
+    const error = await failure(receiver.submit(refund))
+    expect(error.code).toBe('submission-unknown')
+    expect(error.message).toContain(new URL(evil.url).host)
+    expect(`${error.stack}${JSON.stringify(error)}`).not.toMatch(/stolen|cq_live_test|8842/)
+    expect(api.requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
+    expect([evil.requests, evil.sockets]).toEqual([[], []])
+  },
+)
 
 it.each([300, 304, 305, 399])(
   'T51: an answer with %i decides nothing either, whatever its body says',

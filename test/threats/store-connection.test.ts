@@ -80,7 +80,7 @@ describeWith('redis-server', 'a connection that is cut', () => {
 
   describe.each(['node-redis', 'ioredis'])('of %s', (client) => {
     it.each<Direction>(['to the server', 'from the server'])(
-      'T83: anywhere in a decision, on the way %s, runs it once; its sender is told 503 at the worst',
+      'T83: anywhere in a decision, on the way %s, runs it once; its sender gets 503 at the worst',
       async (direction) => {
         const statuses = new Set<number>()
         const one = async (fraction: number): Promise<void> => {
@@ -122,7 +122,7 @@ describeWith('redis-server', 'a connection that is cut', () => {
     )
   })
 
-  it('T83: in the answer to a reservation keeps nothing from being sent, where the client sends the call again', async () => {
+  it('T83: in the reply to a reservation does not prevent the request, where the client repeats the call', async () => {
     const { proxy, send } = await through('ioredis')
     const { send: noting, commands } = recorder(send)
     const { receiver, api } = submitBench({ store: redisStore({ sendCommand: noting, prefix: randomUUID() }) })
@@ -135,7 +135,7 @@ describeWith('redis-server', 'a connection that is cut', () => {
     expect((await receiver.unconfirmed()).items).toEqual([])
   })
 
-  it('T83: in the answer to a reservation sends nothing, where the client reports it', async () => {
+  it('T83: in the reply to a reservation prevents the request, where the client reports it', async () => {
     const { proxy, send } = await through('node-redis')
     const { receiver, api } = submitBench({ store: redisStore({ sendCommand: send, prefix: randomUUID() }) })
     await receiver.submit(submission)
@@ -150,7 +150,7 @@ describeWith('redis-server', 'a Redis that is gone', () => {
   setUp()
 
   it.each(['elsewhere', 'off'] as const)(
-    'T81: when a callback comes is answered 503 and asks nobody; the next one is handled (sweep: %s)',
+    'T81: when a callback comes causes 503 and no GET; the next one is handled (sweep: %s)',
     async (sweep) => {
       const { proxy, send } = await through('node-redis that does not queue')
       const made = bench({ ...quick, sweep, store: redisStore({ sendCommand: send, prefix: randomUUID() }) })
@@ -174,7 +174,7 @@ describeWith('redis-server', 'a Redis that is gone', () => {
 describeWith('redis-server', 'a Redis that forgets its scripts before each call', () => {
   setUp()
 
-  it('T84: is told them again, and nothing is noticed from a submission to its decision', async () => {
+  it('T84: gets them again, from submission to decision without a failure', async () => {
     const { send, commands } = recorder(async (args, key) => {
       if (args[0] === 'EVALSHA') await redis.raw('SCRIPT', 'FLUSH')
       return redis.send(args, key)
@@ -246,7 +246,7 @@ describeWith('redis-server', 'a Redis that cannot do it now', () => {
   }
 
   it.each(Object.entries(troubles))(
-    'T89: %s is 503 for known and unknown ids alike, asks nobody, and passes',
+    'T89: %s is 503 for known and unknown ids alike, without a GET, until it passes',
     async (word, begin) => {
       const made = bench({ ...quick, sweep: 'off', store: redis.store() })
       await track(made, 'req_1')

@@ -38,7 +38,7 @@ async function follow(made: Bench, id: string): Promise<void> {
 }
 
 describeWith('redis-server', 'a Redis that would drop what it was given', () => {
-  it('T85: is not used at all, by nobody, until it is set up to keep it', async () => {
+  it('T85: is not used by any method until it is set up to keep its keys', async () => {
     const own = await ownRedis({ maxmemory: '8mb', 'maxmemory-policy': 'allkeys-lru' })
     const { receiver, api, runs } = submitBench({ store: own.store(), sweep: 'here' })
     const unfit = expect.objectContaining({ code: 'store-unsuitable', message: expect.stringContaining('allkeys-lru') })
@@ -59,7 +59,7 @@ describeWith('redis-server', 'a Redis that would drop what it was given', () => 
 })
 
 describeWith('redis-server', 'a Redis that is full', () => {
-  it('T86: keeps a submission from being sent, and lets what it holds come to its end', async () => {
+  it('T86: prevents new submissions, and completes the open ones', async () => {
     const own = await ownRedis({ 'maxmemory-policy': 'noeviction' })
     const { receiver, api, runs } = submitBench({ store: own.store() })
     const { approvalId } = await receiver.submit(submission)
@@ -77,7 +77,7 @@ describeWith('redis-server', 'a Redis that is full', () => {
 })
 
 describe('a memory store that is full', () => {
-  it('T93: keeps a submission from being sent, forgets nothing, and takes the next one when there is room', async () => {
+  it('T93: prevents new submissions, forgets nothing, and accepts the next one when there is room', async () => {
     const { receiver, api, runs } = submitBench({ store: memoryStore({ maxPending: 3 }) })
     for (let each = 0; each < 3; each++) await receiver.submit(submission)
     expect((await failure(receiver.submit(submission))).code).toBe('store-full')
@@ -133,7 +133,7 @@ describeWith('redis-server', 'a Redis whose clock jumps', () => {
     expect(second.api.gets).toEqual([]) // the decision was recorded before
   })
 
-  it('T90: an hour back, runs nothing twice and loses nothing: what waits waits an hour longer, and a callback may ask', async () => {
+  it('T90: an hour back, runs nothing twice and loses nothing: waits take an hour longer, callbacks work', async () => {
     const { sendCommand, setHours } = jumping()
     const made = bench({ sweep: 'elsewhere', store: redisStore({ sendCommand, prefix: randomUUID() }) })
     await follow(made, 'req_1')
@@ -152,7 +152,7 @@ describeWith('redis-server', 'a Redis whose clock jumps', () => {
     expect(made.runs.map(({ decision }) => decision.approvalId)).toEqual(['req_1', 'req_2'])
   })
 
-  it('T90: of a process that jumps an hour ahead or back, changes nothing of a lease under way', async () => {
+  it('T90: of a process that jumps an hour ahead or back, changes nothing of a current lease', async () => {
     const work = gate()
     let jump = 0
     const clock = { now: () => Date.now() + jump, elapsed: () => performance.now() }
@@ -174,7 +174,7 @@ describeWith('redis-server', 'a Redis whose clock jumps', () => {
   })
 })
 
-describeWith('redis-server', 'an entry that somebody damaged', () => {
+describeWith('redis-server', 'a damaged entry', () => {
   setUp()
   /** Rewrites the JSON of the state, which is the third line of an entry. */
   const change = (what: string): string =>
@@ -203,7 +203,7 @@ describeWith('redis-server', 'an entry that somebody damaged', () => {
     ['was cut off', `redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, 40))`],
     ['lacks its details', change('state.details = nil')],
     ['has a time that is none', change(`state.since = 'yesterday'`)],
-  ])('T91: and that %s is left alone and told of; nothing of it runs, and the others do', async (_, script) => {
+  ])('T91: and that %s is left alone and reported; it does not run, and others do', async (_, script) => {
     const { events, untouched, api } = await damaged(script)
     expect(untouched).toBe(true)
     const [failed] = eventsOf(events, 'store-failed')
@@ -221,7 +221,7 @@ describeWith('redis-server', 'an entry that somebody damaged', () => {
     expect((await receiver.parked()).items).toMatchObject([{ approvalId: 'bad', reason: 'corrupt' }])
   })
 
-  it('T92: or that a newer version wrote is left as it is by callbacks, sweeps and people; the older ones go on', async () => {
+  it('T92: or that a newer version wrote is left unchanged by callbacks, sweeps and operators; older ones continue', async () => {
     const { receiver, events, untouched } = await damaged(change('state.v = 2'))
     expect(await receiver.resolve('bad')).toMatchObject({ kind: 'parked' })
     expect(await receiver.cancel('bad')).toBe('unknown')
@@ -232,7 +232,7 @@ describeWith('redis-server', 'an entry that somebody damaged', () => {
     expect((await receiver.parked()).items).toEqual([])
   })
 
-  it('T94: has a due index that names what is not there, and not what is: a callback puts that right', async () => {
+  it('T94: has a due index with stale and missing members: a callback repairs it', async () => {
     const prefix = randomUUID()
     const made = bench({ sweep: 'elsewhere', store: redis.store({ prefix }) })
     await follow(made, 'req_1')
@@ -284,7 +284,7 @@ describeWith('redis-server', 'staging and production on one Redis', () => {
     },
   )
 
-  it('T96: whose prefixes look alike share no key', async () => {
+  it('T96: with similar prefixes share no key', async () => {
     const start = randomUUID()
     const prefixes = ['', ':0', ':0:due', '*', ':'].map((end) => `${start}${end}`)
     const keys: string[][] = []

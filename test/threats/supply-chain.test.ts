@@ -56,7 +56,7 @@ describe('the lock file', () => {
     }
   })
 
-  it('T97: and the manifest let nobody install a version below: neither by a dependency nor by a peer', () => {
+  it('T97: and the manifest allow no older version, neither as a dependency nor as a peer', () => {
     const ranges = { ...manifest.peerDependencies, ...manifest.dependencies }
     for (const name of ['undici', 'hono']) {
       const lowest = /^(?:\^|>=)(\d+\.\d+\.\d+)$/.exec(ranges[name] ?? '')?.[1] ?? '0'
@@ -66,7 +66,7 @@ describe('the lock file', () => {
     expect(ranges['body-parser']).toBeUndefined()
   })
 
-  it('T98: names nothing of the vendor’s: the name of an SDK that nobody published is anybody’s to take', () => {
+  it('T98: names no package of the vendor: an SDK name that is not published could be taken', () => {
     expect(manifest.name).toBe('cheqpoint-callback')
     const names = installed.flatMap(([name, { dependencies, peerDependencies }]) => [
       name,
@@ -76,7 +76,7 @@ describe('the lock file', () => {
     expect(names.filter((name) => /cheqpoint/i.test(name))).toEqual([])
   })
 
-  it('T98: holds a digest of every package, takes none from elsewhere, and runs no script of one that is shipped', () => {
+  it('T98: has a digest of every package, none from elsewhere, and no install script of one that is shipped', () => {
     expect(lock.lockfileVersion).toBe(3)
     for (const [name, { integrity, resolved, link }] of installed) {
       expect(integrity, name).toMatch(/^sha512-/)

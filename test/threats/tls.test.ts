@@ -28,7 +28,7 @@ describe('a server in the place of the API', () => {
   it.each([
     ['', undefined],
     [', even where Node.js is told to take any', '0'],
-  ])('T14: with a certificate that nobody vouches for is told no key and confirms nothing%s', async (_, lax) => {
+  ])('T14: with an untrusted certificate gets no key and confirms nothing%s', async (_, lax) => {
     if (lax !== undefined) vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', lax)
     const { url, seen } = await listenTls(selfSigned(), approval)
     const runs: unknown[] = []
@@ -43,7 +43,7 @@ describe('a server in the place of the API', () => {
     await receiver.close()
   })
 
-  it('T14: with a certificate for another host is told no key, though somebody we trust vouches for it', async () => {
+  it('T14: with a trusted certificate for another host gets no key', async () => {
     const identity = selfSigned({ dnsName: 'other.test' })
     const { url, seen } = await listenTls(identity, approval)
     const dispatcher = new Pool(url, { connect: { ca: identity.cert } })
@@ -53,7 +53,7 @@ describe('a server in the place of the API', () => {
     await dispatcher.close()
   })
 
-  it('T14: is spoken to where its certificate is good, so that it is the certificate that counts', async () => {
+  it('T14: is used where its certificate is valid, so that it is the certificate that counts', async () => {
     const identity = selfSigned()
     const { url, seen } = await listenTls(identity, approval)
     const dispatcher = new Pool(url, { connect: { ca: identity.cert } })

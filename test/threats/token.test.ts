@@ -62,7 +62,7 @@ describe('a token in the URL', () => {
   ]
 
   behind(socketHosts, ({ bench, host }) => {
-    it('T13: is read alike by every host, and a wrong one costs nothing and tells nothing', async () => {
+    it('T13: is read alike by every host, and a wrong one costs nothing and reveals nothing', async () => {
       const current = await bench({ ...secret, sweep: 'elsewhere' })
       const { url, ref } = current.receiver.callbackUrl()
       await current.receiver.track('req_2', { ...refund, ref })
@@ -110,7 +110,7 @@ describe('the comparison of a token', () => {
     }
   })
 
-  it('T13: is the same for another reference, another expiry, and a token that has passed', () => {
+  it('T13: is the same for another reference, another expiry, and an expired token', () => {
     const late = createCallbackUrls('https://app.test/hook', keys, () => now + 2_000)
     for (const [read, url] of [
       [urls.read, genuine.replace('ref-1', 'ref-2')],
@@ -124,7 +124,7 @@ describe('the comparison of a token', () => {
     }
   })
 
-  it('T13: is not come to by what has not the form of a token', () => {
+  it('T13: does not happen for text without the form of a token', () => {
     for (const url of [
       `${genuine}A`,
       genuine.slice(0, -1),

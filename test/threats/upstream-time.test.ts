@@ -66,7 +66,7 @@ function longBench(
 }
 
 describe('an API that does not know an approval of ours', () => {
-  it('T59: is asked again as the request gets older; nothing runs and nothing is given up, and then it is found', async () => {
+  it('T59: is polled ever more rarely, nothing runs and nothing is given up, until it is found', async () => {
     const { receiver, api, runs, live } = longBench(0.5)
     await receiver.track('req_1', refund)
     await live(24 * hour)
@@ -135,7 +135,7 @@ describe('a request that Cheqpoint rejects by itself', () => {
 })
 
 describe('the date of a decision', () => {
-  it('T67: is handed on, and judges nothing but whether an approval came by its expiry, whatever it says', async () => {
+  it('T67: is passed on, and decides only whether an approval came in time, whatever its value', async () => {
     const expiresAt = new Date(now.getTime() + hour)
     // Each with the moment that it names, of those that name one.
     const named = fc
@@ -170,7 +170,7 @@ describe('the date of a decision', () => {
 })
 
 describe('ten thousand requests that are due at once', () => {
-  it('T95: are asked for no faster than polling.requestsPerSecond, each once, the last in its turn', async () => {
+  it('T95: are polled no faster than polling.requestsPerSecond, each once', async () => {
     const all = ids(10_000)
     const { receiver, api, runs } = bench({ polling: { requestsPerSecond: 500 } })
     await trackAll(receiver, all)

@@ -154,7 +154,7 @@ describe('a connection to the API', () => {
     expect([runs, server.seen]).toEqual([[], []])
   })
 
-  it('T62: that brings an answer nobody asked for has it taken for no later one', async () => {
+  it('T62: that brings an unrequested response does not give it to a later request', async () => {
     const answers = [
       `${head(`content-length: ${approval.length}`)}${approval}${head(`content-length: ${approval.length}`)}${approval.replace('req_1', 'req_2')}`,
     ]
@@ -260,7 +260,7 @@ describe('an API that asks to slow down', () => {
 })
 
 describe('a key that is rotated', () => {
-  it('T58: while a thousand requests are open costs one GET more for those under way, and no decision', async () => {
+  it('T58: while a thousand requests are open costs one GET more for each in progress, and no decision', async () => {
     const open = 1_000
     const good = new Set(['cq_old'])
     const server = await misbehave((request, response) => {

@@ -34,7 +34,7 @@ describe('add', () => {
     expect(next?.state).toMatchObject({ since: start - 500 })
   })
 
-  it('keeps a decision that the response to the submission held', () => {
+  it('keeps a decision that was in the response to the submission', () => {
     const { next } = add(nothing, { request, beginning: { ...beginning, decision: approved } })
     expect(next?.state).toMatchObject({ decision: approved })
   })
@@ -78,7 +78,7 @@ describe('claim', () => {
     expect(next).toMatchObject({ dueAt: pending.now + leaseMs, state: { leaseEnd: pending.now + leaseMs } })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     const first = claim(pending, { token: 'a', leaseMs })
     expect(claim(claimed, { token: 'a', leaseMs })).toEqual({ result: first.result })
   })

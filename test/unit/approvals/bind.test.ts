@@ -45,7 +45,7 @@ async function sentSubmission(digest: string | null = null) {
 }
 
 describe('bind', () => {
-  it('joins a reference and an id, however often it is asked to', async () => {
+  it('joins a reference and an id, however often it is called', async () => {
     const world = await sentSubmission('d')
     expect([await world.bind(), await world.bind()]).toEqual(['bound', 'bound'])
     expect(await world.approval()).toMatchObject({ kind: 'open', ref: 'ref_1', since: start })

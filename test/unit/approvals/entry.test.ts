@@ -62,7 +62,7 @@ describe('a state', () => {
     })
   })
 
-  it('keeps of a decision what it holds, and no field for what it lacks', () => {
+  it('keeps the fields that a decision has, and none for what it lacks', () => {
     const bare = { ...approved, modifiedDetails: null, note: null, decidedAt: null }
     expect(compact({ ...busy, decision: bare })).toMatchObject({ decision: { status: 'approved', via: bare.via } })
     expect(Object.keys(Object(compact({ ...busy, decision: bare })['decision']))).toEqual(['status', 'via'])
@@ -106,6 +106,6 @@ describe('a state', () => {
   })
 })
 
-it('keys tell approvals and references apart', () => {
+it('keys of approvals and references differ', () => {
   expect([approvalKey('x'), reservationKey('x')]).toEqual(['a:x', 'r:x'])
 })

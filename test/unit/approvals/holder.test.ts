@@ -90,7 +90,7 @@ describe('recordDecision', () => {
     expect(next).toMatchObject({ dueAt: claimed.now, state: { leaseEnd: null, notBefore: 0 } })
   })
 
-  it('answers the repetition of that as the first time, and writes nothing', () => {
+  it('returns the same when that is repeated, and writes nothing', () => {
     const given = { ...recording, countAttempt: false }
     const back = through(claimed, (stored) => recordDecision(stored, given))
     expect(recordDecision(back, given)).toMatchObject({ result: { kind: 'recorded' } })
@@ -129,11 +129,11 @@ describe('release', () => {
     expect(next).toMatchObject({ state: { notBefore: 0 } })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(steps.release(released)).toEqual({ result: 'released' })
   })
 
-  it('heeds a nudge that came meanwhile: three polls come at the minimum interval, then back-off begins', () => {
+  it('follows a nudge that came meanwhile: three polls at the minimum interval, then back-off', () => {
     let stored = through(claimed, (each) => nudge(each, { withinMs: 0 }))
     const waits: number[] = []
     for (let poll = 0; poll <= quickPolls; poll++) {
@@ -173,7 +173,7 @@ describe('complete', () => {
     expect(next?.state).not.toHaveProperty('context')
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(steps.complete(completed)).toEqual({ result: 'completed' })
   })
 
@@ -191,7 +191,7 @@ describe('park', () => {
     })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(steps.park(parked)).toEqual({ result: 'parked' })
   })
 

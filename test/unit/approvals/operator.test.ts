@@ -25,7 +25,7 @@ describe('parkUnheld', () => {
       })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(parkUnheld(parked, parking)).toEqual({ result: 'parked' })
   })
 
@@ -53,7 +53,7 @@ describe('retry', () => {
     })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     const pendingAgain = through(parked, (stored) => retry(stored, { by: 'person' }))
     expect(retry(pendingAgain, { by: 'person' })).toEqual({ result: 'pending' })
     expect(retry(pendingAgain, { by: 'another' })).toEqual({ result: 'not-parked' })
@@ -91,7 +91,7 @@ describe('cancel', () => {
     expect(cancel(claimed, { by: 'person', keepMs })).toEqual({ result: 'in-progress' })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     const cancelled = through(pending, (stored) => cancel(stored, { by: 'person', keepMs }))
     expect(cancel(cancelled, { by: 'person', keepMs })).toEqual({ result: 'cancelled' })
     expect(cancel(cancelled, { by: 'another', keepMs })).toEqual({ result: 'completed' })

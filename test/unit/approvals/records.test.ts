@@ -87,7 +87,7 @@ describe('a change', () => {
     await result
   })
 
-  it('whose answer was lost may be made again with the same token, and answers as the first time', async () => {
+  it('whose response was lost may be repeated with the same token, and returns the same', async () => {
     const store = await tracked()
     let isLost = true
     const flaky = overlayStore(store, {
@@ -137,7 +137,7 @@ describe('a holder', () => {
     expect(reading).not.toHaveBeenCalled()
   })
 
-  it('reads again where a nudge came between, and still holds its lease', async () => {
+  it('reads again where a nudge came between, and keeps its lease', async () => {
     const store = await tracked()
     const { lease } = await claimed(store)
     await recordsOver(store).change(key, (stored) => nudge(stored, { withinMs: 0 }))
@@ -170,7 +170,7 @@ describe('a holder', () => {
     expect(Number((await store.read(key)).entry?.state['leaseEnd'])).toBeGreaterThanOrEqual(start + elapsed + leaseMs)
   })
 
-  it('may write again after a lost answer: what has landed counts once', async () => {
+  it('may write again after a lost response: what was written counts once', async () => {
     const store = await tracked()
     let isLost = false
     const flaky = overlayStore(store, {
@@ -203,7 +203,7 @@ describe('a holder', () => {
 })
 
 describe('a store', () => {
-  it('that hangs is given up after its time, whatever is asked of it', async () => {
+  it('that hangs is given up after its time, whatever the call', async () => {
     const hanging = new Proxy(memoryStore({ clock }), { get: () => () => new Promise(() => {}) })
     const records = recordsOver(hanging)
     const calls = [

@@ -36,7 +36,7 @@ describe('reserve', () => {
     expect(next).toMatchObject({ dueAt: start + 45_000, intake: true, state: { owner: 'a', sent: false, request } })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(reserve(reserved, command)).toEqual({ result: { kind: 'reserved' } })
   })
 
@@ -90,7 +90,7 @@ describe('markSent', () => {
     expect([result, next?.state]).toMatchObject(['sent', { sent: true, since: reserved.now + 100 }])
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(bySent(sent)).toEqual({ result: 'sent' })
   })
 
@@ -212,7 +212,7 @@ describe('discard', () => {
     expect(byDiscard(sent)).toMatchObject({ result: 'discarded', next: { dueAt: null, keepMs: keepEndedMs } })
   })
 
-  it('answers its own repetition as the first time, and writes nothing', () => {
+  it('returns the same when it is repeated, and writes nothing', () => {
     expect(byDiscard(discarded)).toEqual({ result: 'discarded' })
     expect(discard(discarded, { by: 'another' })).toEqual({ result: 'unknown' })
   })

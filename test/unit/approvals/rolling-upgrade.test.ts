@@ -23,7 +23,7 @@ async function withNewerEntries() {
 }
 
 describe('an entry of a newer version', () => {
-  it('is never changed or removed, whatever is asked of an older process', async () => {
+  it('is never changed or removed by an older process, whatever the call', async () => {
     const { receiver, kept, before, api } = await withNewerEntries()
     for (const id of ['req_1', 'req_2']) {
       expect(await receiver.track(id, refund)).toBe(false)

@@ -223,7 +223,7 @@ describe('a content coding', () => {
 })
 
 describe('Retry-After', () => {
-  it('that was sent twice asks for nothing', async () => {
+  it('that was sent twice is ignored', async () => {
     const server = await misbehave((_, response) => {
       response.statusCode = 429
       response.setHeader('Retry-After', ['7', '9'])
@@ -334,7 +334,7 @@ describe('a connection', () => {
 })
 
 describe('giving up', () => {
-  it('ends the exchange under way and its connection', async () => {
+  it('ends the current exchange and its connection', async () => {
     const given = new AbortController()
     const server = await misbehave(() => given.abort())
     const error = await failure(clientOf(server).get('req_1', { signal: given.signal }))
@@ -342,7 +342,7 @@ describe('giving up', () => {
     await server.gone(0)
   })
 
-  it('by close lets the exchange under way end, and then closes its connections', async () => {
+  it('by close waits for the current exchange, and then closes its connections', async () => {
     const server = await misbehave((_, response) => void setTimeout(() => response.end(approved), 50))
     const client = clientOf(server)
     const answer = client.get('req_1')

@@ -184,7 +184,7 @@ describe('createClient', () => {
 })
 
 describe('what is sent', () => {
-  it('asks for an approval with the key, in plain JSON, past every cache', async () => {
+  it('requests an approval with the key, as plain JSON, without caches', async () => {
     const seen = expectGets({})
     await client().get('req_1')
     expect(seen).toEqual([
@@ -321,7 +321,7 @@ describe('idMatcher', () => {
     }
   })
 
-  it('heeds the i flag', () => {
+  it('keeps the i flag', () => {
     expect(idMatcher(/req_\d+/i)('REQ_12')).toBe(true)
   })
 
@@ -499,7 +499,7 @@ describe('a refusal', () => {
     })
   }
 
-  it('is never asked again by the client itself', async () => {
+  it('is never repeated by the client itself', async () => {
     const seen = expectGets({ status: 503 })
     await failure(client().get('req_1'))
     expect(seen).toHaveLength(1)
@@ -550,7 +550,7 @@ describe('a signal', () => {
     expect(error.code).toBe('aborted')
   })
 
-  it('is let go of when the answer is there, and so is the time-out', async () => {
+  it('loses its listener when the response is there, and the time-out ends', async () => {
     const { signal } = new AbortController()
     const add = vi.spyOn(signal, 'addEventListener')
     const remove = vi.spyOn(signal, 'removeEventListener')
@@ -656,12 +656,12 @@ describe('waitForDecision', () => {
     return ended
   }
 
-  it('looks at once, and gives the decision that is there', async () => {
+  it('polls at once, and resolves with the decision that is there', async () => {
     expectGets(approved)
     expect(await client().waitForDecision('req_1', { timeoutMs: 60_000 })).toMatchObject({ status: 'approved' })
   })
 
-  it('looks every five seconds, through pending and unknown words, until there is a decision', async () => {
+  it('polls every five seconds, through pending and unknown words, until there is a decision', async () => {
     const rejected = { body: { id: 'req_1', status: 'REJECTED' } }
     const seen = expectGets(pending, { body: { id: 'req_1', status: 'ESCALATED' } }, rejected)
     const ended = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 60_000 }))
@@ -678,7 +678,7 @@ describe('waitForDecision', () => {
     [0, 800],
     [0.999_999, 1_200],
   ] as const) {
-    it(`spreads its looks by a fifth: ${ms} ms for an interval of 1,000`, async () => {
+    it(`varies its interval by a fifth: ${ms} ms for 1,000`, async () => {
       expectGets(pending, approved)
       const ended = watch(
         client({ random: () => random }).waitForDecision('req_1', { timeoutMs: 60_000, intervalMs: 1_000 }),
@@ -688,7 +688,7 @@ describe('waitForDecision', () => {
     })
   }
 
-  it('goes on through 429, 5xx, unreadable answers and lost connections', async () => {
+  it('continues after 429, 5xx, unreadable responses and lost connections', async () => {
     agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' }).replyWithError(new Error('lost'))
     expectGets({ status: 429 }, { status: 500 }, { body: '<html>' }, approved)
     const ended = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 60_000 }))
@@ -696,7 +696,7 @@ describe('waitForDecision', () => {
     expect(ended).toMatchObject({ after: 20_000, value: { status: 'approved' } })
   })
 
-  it('goes on through a look that times out', async () => {
+  it('continues after a poll that times out', async () => {
     agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' }).reply(200, {}).delay(60_000)
     expectGets(approved)
     const ended = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 60_000 }))
@@ -721,7 +721,7 @@ describe('waitForDecision', () => {
     [400, 'api-refused'],
     [302, 'api-redirect'],
   ] as const) {
-    it(`rejects at once with ${code}, which waiting cannot mend`, async () => {
+    it(`rejects at once with ${code}, which waiting cannot change`, async () => {
       expectGets({ status })
       const error = await failure(client().waitForDecision('req_1', { timeoutMs: 60_000 }))
       expect(error.code).toBe(code)
@@ -748,7 +748,7 @@ describe('waitForDecision', () => {
     expect(seen).toHaveLength(3)
   })
 
-  it('tells of the failure of its last look, and of no earlier one', async () => {
+  it('rejects with the failure of its last poll, not of an earlier one', async () => {
     expectGets({ status: 500 }, pending, pending, { status: 429 })
     const mended = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 9_000 }))
     await vi.advanceTimersByTimeAsync(9_000)
@@ -758,7 +758,7 @@ describe('waitForDecision', () => {
     expect(String(throttled.value)).toContain('api-throttled')
   })
 
-  it('keeps its time though a look is under way, and though Retry-After asks for more', async () => {
+  it('ends at its time-out during a poll too, and though Retry-After says more', async () => {
     agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' }).reply(200, {}).delay(60_000)
     const slow = watch(client().waitForDecision('req_1', { timeoutMs: 2_000 }))
     await vi.advanceTimersByTimeAsync(2_000)
@@ -769,7 +769,7 @@ describe('waitForDecision', () => {
     expect(throttled).toMatchObject({ after: 2_000, value: { code: 'wait-timeout' } })
   })
 
-  it('ends with aborted as soon as its signal aborts, between looks as well as during one', async () => {
+  it('ends with aborted as soon as its signal aborts, between polls and during one', async () => {
     const between = new AbortController()
     expectGets(pending)
     const first = watch(client().waitForDecision('req_1', { timeoutMs: 60_000, signal: between.signal }))

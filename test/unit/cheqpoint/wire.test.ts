@@ -77,7 +77,7 @@ describe('an answer', () => {
     })
   })
 
-  it('may have any fields that nobody documented', () => {
+  it('may have undocumented fields', () => {
     const wire = {
       id: 'req_1',
       status: 'APPROVED',
@@ -245,7 +245,7 @@ describe('a number too large for JavaScript', () => {
     },
   )
 
-  it('does no harm in a field that nobody reads', () => {
+  it('is harmless in a field that is not read', () => {
     expect(parseApproval(parseJson('{"score":1e999,"id":"req_1","status":"APPROVED"}'))?.status).toBe('approved')
   })
 })

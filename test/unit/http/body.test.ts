@@ -243,13 +243,13 @@ describe('a web stream', () => {
     expect(made).toBe(11)
   })
 
-  it('that something else holds a reader of is drained, and not waited for', async () => {
+  it('with a reader elsewhere counts as already read, without waiting', async () => {
     const stream = webStream([bytes])
     stream.getReader()
     expect(await read({ stream })).toEqual({ kind: 'body-already-read' })
   })
 
-  it('that holds something else than bytes is malformed, and is cancelled', async () => {
+  it('that contains something other than bytes is malformed, and is cancelled', async () => {
     const cancel = vi.fn()
     // Made by hand: the type says bytes.
     const stream = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(text as never), cancel })
@@ -285,7 +285,7 @@ describe('a host that reads the body in one piece', () => {
     expect(whole).not.toHaveBeenCalled()
   })
 
-  it('is held to the limit all the same', async () => {
+  it('is limited too', async () => {
     const longer = async (): Promise<ArrayBuffer> => new Uint8Array(bytes.length + 1).fill(0x20).buffer
     expect(await readBody({ stream: null, whole: longer }, limits(), true)).toEqual({ kind: 'body-too-large' })
   })
@@ -347,7 +347,7 @@ describe('a body that a parser came to first', () => {
   it.each([
     ['text', text],
     ['bytes', bytes],
-  ])('is held to the limit where it is %s', async (_, parsed) => {
+  ])('is limited where it is %s', async (_, parsed) => {
     expect(await read({ parsed }, bytes.length + 1)).toEqual({ value })
     expect(await read({ parsed }, bytes.length)).toEqual({ value })
     expect(await read({ parsed }, bytes.length - 1)).toEqual({ kind: 'body-too-large' })

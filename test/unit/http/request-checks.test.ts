@@ -107,7 +107,7 @@ describe('the agent header', () => {
 })
 
 describe('the token', () => {
-  it('is not looked for where no secret is configured', async () => {
+  it('is not searched where no secret is configured', async () => {
     expect(await take({}, { url: '/webhooks/cheqpoint?cq=whatever' })).toMatchObject({
       kind: 'plausible',
       ref: undefined,

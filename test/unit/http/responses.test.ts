@@ -165,7 +165,7 @@ describe('every answer', () => {
     expect(new Set(closing.map(({ status }) => status))).toEqual(new Set([413, 408]))
   })
 
-  it('is a 5xx where something is wrong with us, the API or the load, never for what a stranger sends', () => {
+  it('is a 5xx only for failures of ours, of the API or of load, never for what a sender sends', () => {
     const anonymous = [
       'unknown-approval',
       'token-refused',

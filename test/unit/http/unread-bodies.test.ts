@@ -27,7 +27,7 @@ describe('a body that is waited for', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('gives way, the oldest first, where there are too many', () => {
+  it('end with 408, the oldest first, where there are too many', () => {
     const bodies = new UnreadBodies(2, 5_000)
     const given: string[] = []
     const ends = ['first', 'second', 'third'].map((name) => bodies.start(() => given.push(name)))

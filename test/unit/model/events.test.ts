@@ -24,7 +24,7 @@ describe('a listener', () => {
     expect(() => guardListener(undefined)(duplicate)).not.toThrow()
   })
 
-  it('that throws harms nobody', () => {
+  it('that throws has no effect', () => {
     const emit = guardListener(() => {
       throw new Error('broken listener')
     })
@@ -87,7 +87,7 @@ describe('a receiver with a broken listener', () => {
 })
 
 describe('the events of a decision', () => {
-  it('tell it from the confirmation to the end, in order', async () => {
+  it('come in order, from the confirmation to the end', async () => {
     const { receiver, api, events } = bench({ sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
     api.approve('req_1')
@@ -101,7 +101,7 @@ describe('the events of a decision', () => {
     ])
   })
 
-  it('tell how long a run took, and what it threw', async () => {
+  it('say how long a run took, and what it threw', async () => {
     const error = new Error('card 4242')
     const { receiver, api, events } = bench({
       sweep: 'elsewhere',
@@ -143,7 +143,7 @@ describe('the events of a decision', () => {
     ])
   })
 
-  it('hold no more versions and no more words than a stranger should be able to make us keep', async () => {
+  it('keep a bounded number of agent versions and status words', async () => {
     const { receiver, api, events } = bench({
       sweep: 'elsewhere',
       confirm: { minIntervalMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },

@@ -29,7 +29,7 @@ describe('a budget', () => {
     expect(budget.take(null)).toBe(2_000)
   })
 
-  it('tells how far away the next token is, and takes nothing meanwhile', () => {
+  it('returns how long until the next token, and takes none', () => {
     const budget = new Budget(10, clock)
     drain(budget)
     expect([budget.take(null), budget.take(null)]).toEqual([100, 100])
@@ -47,7 +47,7 @@ describe('a budget', () => {
     expect(budget.take(null)).toBe(100)
   })
 
-  it('has a token when the time that it told has passed, give or take a millisecond of rounding', () => {
+  it('has a token when that time has passed, within a millisecond of rounding', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2_000 }), fc.array(fc.nat(50), { maxLength: 20 }), (perSecond, pauses) => {
         const budget = new Budget(perSecond, clock)
@@ -62,7 +62,7 @@ describe('a budget', () => {
     )
   })
 
-  it('never holds more than its burst, however long nobody takes', () => {
+  it('never has more than its burst, however long it is unused', () => {
     const budget = new Budget(5, clock)
     drain(budget)
     elapsed += 86_400_000
@@ -107,7 +107,7 @@ describe('a budget', () => {
     expect(budget.reserve(null)).toBe(100)
   })
 
-  it('never lets more through than its burst and its rate, whoever asks when', () => {
+  it('never gives more than its burst and its rate', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 200 }),
@@ -207,7 +207,7 @@ describe('slots', () => {
     expect([slots.free, slots.take(), slots.take()]).toEqual([1, true, false])
   })
 
-  it('leave a share to others where that is asked for', () => {
+  it('leave a share to others where that is configured', () => {
     const slots = new Slots(4)
     const leave = slots.share(1 / 4)
     expect([1, 2, 3, 4].map(() => slots.take(leave))).toEqual([true, true, true, false])

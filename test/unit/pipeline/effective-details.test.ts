@@ -110,7 +110,7 @@ describe('an edit that lacks keys of the original', () => {
 })
 
 describe('a schema', () => {
-  it('may transform: the output is what may be acted on, and changes are told of what came in', async () => {
+  it('may transform: details are its output, and changed paths are of its input', async () => {
     const details = z.object({ amount: z.number() }).transform(({ amount }) => ({ pence: amount * 100 }))
     expect(await effectiveDetails({ details }, { amount: 1 }, { amount: 2 })).toEqual({
       ok: true,
@@ -268,7 +268,7 @@ describe('changedPaths', () => {
     ])
   })
 
-  it('tells null from a key that is not there', () => {
+  it('distinguishes null from an absent key', () => {
     expect(changedPaths({ a: null }, {})).toEqual(['/a'])
     expect(changedPaths({}, { a: null })).toEqual(['/a'])
     expect(changedPaths({ a: null }, { a: null })).toEqual([])

@@ -89,7 +89,7 @@ describe('the files of the page', () => {
     expect(body.startsWith(start)).toBe(true)
   })
 
-  it('may load nothing but themselves, make no markup of text, and be kept or framed by nobody', async () => {
+  it('may load only their own files, make no markup of text, and be neither cached nor framed', async () => {
     for (const path of ['/', '/ui/page.css', '/ui/events', '/ui/nothing.js']) {
       const answer = await send(`${url}${path}`)
       const policy = String(answer.headers['content-security-policy']).split('; ')
@@ -144,7 +144,7 @@ describe('who may use the page', () => {
     'user@localhost',
     'a b',
     '',
-  ])('nobody who calls it %j, as a site does whose name was made to lead here', async (host) => {
+  ])('no request that calls it %j, as a site does whose name was made to lead here', async (host) => {
     for (const path of ['/', '/ui/page.css', '/ui/events']) {
       expect(await call('GET', path, { host })).toMatchObject({ status: expect.toSatisfy((status) => status >= 400) })
     }
@@ -348,7 +348,7 @@ describe('the feed of the page', () => {
     feed.stop()
   })
 
-  it('tells of a limited fault as it is used up', async () => {
+  it('reports a limited fault as it is used up', async () => {
     simulator.faults.api = { status: 500, count: 1 }
     const feed = await listen()
     expect((await feed.next())?.faults.api).toEqual({ status: 500, count: 1 })

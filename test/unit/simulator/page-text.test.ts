@@ -91,7 +91,7 @@ describe('what an edit changes', () => {
     ])
   })
 
-  it('tells a list from an object, and null from nothing', () => {
+  it('distinguishes a list from an object, and null from nothing', () => {
     expect(changesBetween({ a: [] }, { a: {} })).toStrictEqual([{ path: ['a'], before: [], after: {} }])
     expect(changesBetween({ a: null }, {})).toStrictEqual([{ path: ['a'], before: null, after: undefined }])
     expect(changesBetween({}, JSON.parse('{"__proto__":1}'))).toStrictEqual([

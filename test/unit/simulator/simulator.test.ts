@@ -123,7 +123,7 @@ describe('GET /api/approvals/{id}', () => {
     })
   })
 
-  it('passes a word on that nobody documented', async () => {
+  it('passes an undocumented word on', async () => {
     const id = await submitPending()
     simulator.decide(id, { status: 'Approved_by_AI' })
     expect((await read(id)).body).toMatchObject({ status: 'APPROVED_BY_AI' })
@@ -150,7 +150,7 @@ describe('POST /api/webhooks/inbound', () => {
     expect(body).toStrictEqual({ status: 'pending', approvalId: id, reviewUrl: `${url}/#${id}` })
   })
 
-  it('answers a held submission with the decision, and sends no callback for it', async () => {
+  it('answers a delayed submission with the decision, and sends no callback for it', async () => {
     const submitted = nextSubmission(simulator)
     const answer = inbound({ maxWaitMs: 10_000, callbackUrl: sink.url })
     const id = await submitted
@@ -182,7 +182,7 @@ describe('POST /api/webhooks/inbound', () => {
     expect(sink.received).toHaveLength(1)
   })
 
-  it('holds any number of submissions at once without a warning', async () => {
+  it('delays any number of submissions at once without a warning', async () => {
     const warn = vi.spyOn(process, 'emitWarning')
     onTestFinished(() => warn.mockRestore())
     const answers = Array.from({ length: 12 }, () => inbound({ maxWaitMs: 10_000 }))
@@ -301,7 +301,7 @@ describe('callbacks', () => {
     expect(simulator.deliveries()[0]?.answer).toMatchObject({ status: 307 })
   })
 
-  it('say why there was no answer where nobody listens', async () => {
+  it('say why there was no response where nothing listens', async () => {
     const id = await submitPending()
     await sink.close()
     simulator.decide(id, { status: 'approved' })
@@ -437,7 +437,7 @@ describe('keys of several assistants', () => {
     ])
   })
 
-  it('can be told apart even where an assistant has the name of a built-in', async () => {
+  it('are distinct even where an assistant has the name of a built-in', async () => {
     const several = await createSimulator({ apiKeys: { constructor: 'key-c' } })
     expect((await ask(several, 'req_1', 'key-c')).status).toBe(404)
     expect(several.requests()[0]?.assistant).toBe('constructor')
@@ -456,7 +456,7 @@ describe('decide', () => {
     expect(sink.received).toHaveLength(1)
   })
 
-  it('throws on an id that nobody submitted', () => {
+  it('throws on an id that was not submitted', () => {
     expect(() => simulator.decide('req_unknown', { status: 'approved' })).toThrow(
       expect.objectContaining({ code: 'argument-invalid' }),
     )
@@ -529,7 +529,7 @@ describe('what can be read', () => {
     expect(shown).not.toContain('cq_live_')
   })
 
-  it('tells subscribers of each change until they stop', async () => {
+  it('notifies subscribers of each change until they unsubscribe', async () => {
     const seen: string[] = []
     const stop = simulator.subscribe((change: Change) => seen.push(change.type))
     const id = await submitPending()
@@ -739,7 +739,7 @@ describe('listen and close', () => {
     await expect(send(`http://127.0.0.2:${port}/`)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   })
 
-  it('rejects a port that somebody else has, takes another then, and listens only once', async () => {
+  it('rejects a port that is in use, then takes another, and listens only once', async () => {
     const other = await createSimulator({ apiKey })
     onTestFinished(() => other.close())
     const { port } = new URL(url)
@@ -768,7 +768,7 @@ describe('listen and close', () => {
     ])
   })
 
-  it('ends held submissions and slow answers at close', async () => {
+  it('ends delayed submissions and slow responses at close', async () => {
     const headers = { 'x-api-key': apiKey }
     const body = JSON.stringify({ ...refund, maxWaitMs: 10_000 })
     const submitted = nextSubmission(simulator)
@@ -807,7 +807,7 @@ describe('listen and close', () => {
     await expect(simulator.listen()).rejects.toMatchObject({ code: 'argument-invalid' })
   })
 
-  it('waits in settled for what a callback brings about, and for nothing where nothing is under way', async () => {
+  it('waits in settled for what a callback causes, and for nothing where nothing is in progress', async () => {
     await simulator.settled()
     const second = await submitPending()
     sink.onCallback = () => {

@@ -86,7 +86,7 @@ describe('a callback URL with a token', () => {
   it.each([
     ['in its parameter', undefined],
     ['in a path', (token: string) => `https://app.test/hook/${token}`],
-  ])('is looked for %s once, however long the URL is', (_name, target) => {
+  ])('is searched %s once, however long the URL is', (_name, target) => {
     const { read } = urls(target)
     expect(read?.(`/hook?cq=${'a'.repeat(20_000_000)}`)).toBeNull()
     expect(read?.(`/hook?cq=${'a'.repeat(64)}.${'b'.repeat(20_000_000)}`)).toBeNull()
@@ -159,7 +159,7 @@ describe('createCallbackUrl', () => {
     expect(createCallbackUrl('https://app.test/hook', secret).ref).not.toBe(ref)
   })
 
-  it('ends the token when it is told to', () => {
+  it('makes a token that expires at expiresAt', () => {
     const { url, ref } = createCallbackUrl('https://app.test/hook', secret, { expiresAt: new Date(at + hour) })
     expect(readTokens(secret, () => at)(url)).toBe(ref)
     expect(readTokens(secret, () => at + hour + 1_000)(url)).toBeNull()

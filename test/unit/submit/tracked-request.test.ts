@@ -75,7 +75,7 @@ describe('a draft', () => {
     expect(message).toContain(`${name} must be `)
   })
 
-  it('needs an assistant where keys are by assistant, and the names are told', () => {
+  it('needs an assistant where keys are by assistant, and names those', () => {
     const [code, message] = draftError({}, new Set(['billing', 'support']))
     expect(code).toBe('argument-invalid')
     expect(message).toBe('assistant must be one of billing, support')

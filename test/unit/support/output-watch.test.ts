@@ -75,7 +75,7 @@ interface Report {
 }
 
 describe('a test file whose tests pass', () => {
-  it.each(Object.entries(files))('fails where it tells a secret, and says how: %s', (name, [, said]) => {
+  it.each(Object.entries(files))('fails where it shows a secret, and says how: %s', (name, [, said]) => {
     const result = results[name]
     expect(result?.tests).toEqual(['passed'])
     expect(result?.status).toBe(said.length === 0 ? 'passed' : 'failed')
@@ -85,7 +85,7 @@ describe('a test file whose tests pass', () => {
 })
 
 describe('the secrets of the tests', () => {
-  it('all look as the watch expects them to', () => {
+  it('all have the form that the watch expects', () => {
     const sources = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
     const secrets = sources.flatMap((name) => {
       const found = readFileSync(`test/${name}`, 'utf8').matchAll(

@@ -64,7 +64,7 @@ describe('fakeCallback', () => {
     expect(received[2]?.body).toContain('"decisionNote":"No."')
   })
 
-  it('makes a receiver ask the API, whose answer counts', async () => {
+  it('makes a receiver send a GET, whose response counts', async () => {
     const { approvalId } = await receiver.submit(request)
     simulator.decide(approvalId, { status: 'rejected', note: 'Too much.' })
     const response = await receiver.fetch(fakeCallback(approvalId, { status: 'approved', decisionNote: 'Fine.' }))
@@ -73,7 +73,7 @@ describe('fakeCallback', () => {
     expect(events).toContainEqual({ type: 'mismatch', approvalId, fields: ['status', 'decisionNote'] })
   })
 
-  it('runs nothing where nobody decided', async () => {
+  it('runs nothing without a decision', async () => {
     const { approvalId } = await receiver.submit(request)
     const response = await receiver.fetch(fakeCallback(approvalId))
     expect(await response.json()).toMatchObject({ code: 'undecided' })
@@ -93,7 +93,7 @@ describe('fakeCallback', () => {
     expect(seen).toEqual(['approved: null'])
   })
 
-  it('shows a stranger where another agent is named', async () => {
+  it('has another agent where one is named', async () => {
     const response = await receiver.fetch(fakeCallback('req_1', { agent: 'curl/8' }))
     expect(response.status).toBe(403)
   })

@@ -28,7 +28,7 @@ describe('nextPollMs', () => {
     })
   }
 
-  it('looks six times in the first quarter of an hour, and six times an hour in the end', () => {
+  it('polls six times in the first quarter of an hour, and six times an hour in the end', () => {
     const looks = [0]
     for (let age = 0; age < 7_200_000; looks.push(age)) age += nextPollMs(age, schedule, middle)
     expect(looks.filter((age) => age > 0 && age <= 960_000)).toEqual([
