@@ -9,8 +9,9 @@ import { tableRows } from '../support/blocks.js'
 
 interface Reference {
   readonly file: string
-  readonly title: string
-  /** Rows of a table-driven test, by name. */
+  /** `null` where cases are named instead. */
+  readonly title: string | null
+  /** Rows of table-driven tests, by name. */
   readonly cases: readonly string[]
 }
 
@@ -32,8 +33,8 @@ const rows: readonly Row[] = tableRows(document)
   })
 
 /**
- * References such as `test/a.test.ts`: title — *case*, *case*; one after the other. A file in test/threats without a
- * title stands for each of its tests whose title begins with the id of the row, of which there must be one.
+ * References such as `test/a.test.ts`: title, or `test/a.test.ts`: *case*, *case*; one after the other. A file in
+ * test/threats alone stands for each of its tests whose title begins with the id of the row, of which there must be one.
  */
 function readReferences(id: string, cell: string): readonly Reference[] {
   return cell
@@ -43,8 +44,8 @@ function readReferences(id: string, cell: string): readonly Reference[] {
       const whole = /^`(test\/threats\/[^`]+)`(?!:)/.exec(part)?.[1]
       if (whole !== undefined) return testsFor(id, whole)
       const [, file = '', text = ''] = /^`(test\/[^`]+)`: (.*)$/.exec(part) ?? []
-      const [title = '', cases = ''] = text.replace(/(?:<br>|, )F\d.*$|(?:\s|;|<br>)+$/, '').split(' — ')
-      return [{ file, title, cases: [...cases.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name) }]
+      const cases = [...text.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name)
+      return [{ file, title: cases.length > 0 ? null : text.replace(/(?:\s|<br>)+$/, ''), cases }]
     })
 }
 
@@ -60,7 +61,7 @@ function titlesIn(file: string): readonly string[] {
   return [...calls].map(([, quote = '', title = '']) => title.replaceAll(`\\${quote}`, quote))
 }
 
-/** What a file and the support of all tests say, where cases of table-driven tests have their names. */
+/** The text of a file and of test/support, where table-driven tests have the names of their cases. */
 function textAround(file: string): string {
   const support = readdirSync('test/support').filter((name) => name.endsWith('.ts'))
   return [file, ...support.map((name) => `test/support/${name}`)].map((name) => readFileSync(name, 'utf8')).join('\n')
@@ -86,7 +87,7 @@ describe(document, () => {
   it.each(rows.map((row) => [row.id, row] as const))('names for %s tests that exist', (_, { references }) => {
     for (const { file, title, cases } of references) {
       expect(existsSync(file), file).toBe(true)
-      expect(titlesIn(file)).toContain(title)
+      if (title !== null) expect(titlesIn(file)).toContain(title)
       const text = textAround(file)
       expect(
         cases.filter((name) => !text.includes(name)),
