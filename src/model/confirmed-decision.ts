@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../util/json.js'
 import type { DecisionStatus, Via } from './decision.js'
 
-/** The confirmed decision, recorded before the handler starts, so that a retry never asks the API again. */
+/** The confirmed decision, recorded before the handler starts, so that a retry needs no second GET. */
 export interface ConfirmedDecision {
   readonly status: DecisionStatus
   readonly modifiedDetails: JsonObject | null
@@ -11,7 +11,7 @@ export interface ConfirmedDecision {
   readonly via: Via
 }
 
-/** What was recorded, or `null` where it is damaged: damage never becomes a decision. */
+/** The recorded decision, or `null` if it is damaged. */
 export function readConfirmed(value: unknown): ConfirmedDecision | null {
   if (!isJsonObject(value)) return null
   const { status, modifiedDetails, note, decidedAt, via } = value

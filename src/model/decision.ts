@@ -3,31 +3,31 @@ import type { JsonObject, JsonValue } from '../util/json.js'
 /** How a request ended. `expired` also stands for timed out and cancelled. */
 export type DecisionStatus = 'approved' | 'rejected' | 'expired'
 
-/** Which trigger brought the decision. Information for logs; nothing should depend on it. */
+/** Which trigger found the decision. For logs; do not depend on it. */
 export type Via = 'callback' | 'poll' | 'inline' | 'manual'
 
 interface Base<Context> {
   readonly approvalId: string
   readonly action: string
-  /** What was submitted, as it was submitted. */
+  /** The details as they were submitted. */
   readonly originalDetails: unknown
-  /** The reviewer's edit as the API gave it, or `null` where there was none. */
+  /** The reviewer's edit as the API returned it, or `null` without one. */
   readonly modifiedDetails: JsonObject | null
-  /** The reviewer's note. Conditions may stand only here. */
+  /** The reviewer's note. It may contain a condition that appears nowhere else. */
   readonly note: string | null
-  /** When it was decided, by Cheqpoint's clock; `null` where the API did not say, or nobody decided. */
+  /** When it was decided, by Cheqpoint's clock; `null` if the API did not say, or it expired undecided. */
   readonly decidedAt: Date | null
-  /** What was kept with the request for this moment. */
+  /** The context that was given with the request. */
   readonly context: Context
   readonly via: Via
 }
 
-/** An approval that the API confirmed. Only here do `details` exist. */
+/** An approval that the API confirmed. Only this type has `details`. */
 export interface ApprovedDecision<Details = JsonObject, Context = JsonValue> extends Base<Context> {
   readonly status: 'approved'
   /** What to act on: the reviewer's edit or the original, parsed by the action's schema. */
   readonly details: Details
-  /** JSON Pointers (RFC 6901) of what differs between the original and `details` before parsing. */
+  /** JSON Pointers (RFC 6901) of the differences between the original and `details`, before parsing. */
   readonly changedPaths: readonly string[]
 }
 
@@ -43,13 +43,13 @@ export type Decision<Details = JsonObject, Context = JsonValue> =
 
 /** One run of a handler. */
 export interface Run {
-  /** 1 for the first start of this decision. */
+  /** 1 for the first attempt. */
   readonly attempt: number
-  /** Rises with every claim of this approval: a resource that remembers it can refuse a stalled, older run. */
+  /** Rises with each claim. A resource that remembers the highest one can refuse an older, stalled run. */
   readonly fence: number
-  /** `cheqpoint:<approvalId>`, the same on every attempt. Hand it to whatever you call. */
+  /** `cheqpoint:<approvalId>`, the same on every attempt. Pass it on to the APIs you call. */
   readonly idempotencyKey: string
-  /** Aborts when the lease is lost, the run takes longer than `runs.timeoutMs`, or the receiver closes. */
+  /** Aborts when the lease is lost, after `runs.timeoutMs`, or when the receiver closes. */
   readonly signal: AbortSignal
 }
 
@@ -64,7 +64,7 @@ const words: ReadonlyMap<string, DecisionStatus | 'pending'> = new Map([
   ['pending', 'pending'],
 ])
 
-/** Meaning of a status word, whatever its case. Anything but an exact, known word is `unknown`, and decides nothing. */
+/** Meaning of a status word, in any case. Any other word is `unknown`, and decides nothing. */
 export function readStatus(word: string): DecisionStatus | 'pending' | 'unknown' {
   return words.get(word.toLowerCase()) ?? 'unknown'
 }

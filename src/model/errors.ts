@@ -1,63 +1,63 @@
-/** Every code a {@link CheqpointError} can carry, with what it means. `docs/errors.md` has a remedy for each. */
+/** Every code of a {@link CheqpointError}, with its meaning. `docs/errors.md` says what to do. */
 export const errorCodes = {
   'option-invalid': 'An option has a value that is not allowed',
   'option-missing': 'A required option was not given',
   'option-unknown': 'An option name is not known',
   'argument-invalid': 'An argument of a method is not allowed',
-  'not-json': 'A value that must survive a restart is not plain JSON',
-  'approval-unknown': 'No approval with this id is being followed',
+  'not-json': 'Details, context or a result are not plain JSON',
+  'approval-unknown': 'No approval with this id is tracked',
   'id-invalid': 'An approval id does not match the id pattern',
   'assistant-unknown': 'No API key is configured for this assistant',
   'api-unreachable': 'The API could not be reached; nothing was sent',
-  'api-broken-off': 'The exchange with the API broke off after it had begun',
-  'api-timeout': 'The API did not answer in time',
-  'api-redirect': 'The API answered with a redirect, which is never followed',
+  'api-broken-off': 'The connection to the API failed during the exchange',
+  'api-timeout': 'The API did not respond in time',
+  'api-redirect': 'The API responded with a redirect, which is not followed',
   'api-key-refused': 'The API refused the key (401 or 403)',
   'api-not-found': 'The API does not know this approval (404)',
-  'api-throttled': 'The API asked us to slow down (429)',
+  'api-throttled': 'The API throttles requests (429)',
   'api-refused': 'The API refused the request (another 4xx)',
   'api-failed': 'The API failed (5xx)',
-  'api-unreadable': 'The answer of the API could not be understood',
+  'api-unreadable': 'The response of the API could not be read',
   'details-too-large': 'Details and context together are larger than maxDetailsBytes',
   'key-reused': 'The idempotency key was used for another request',
-  'submission-in-progress': 'Another submission with this idempotency key is under way',
-  'submission-refused': 'Cheqpoint refused the request, or it was never sent; nothing was kept',
-  'submission-unknown': 'Whether Cheqpoint accepted the request is unknown; it is kept and listed',
-  'store-full': 'The store holds as many open records as it may',
-  'store-busy': 'Other writers kept changing the entry, or its lock did not come free in time',
-  'store-unavailable': 'The store did not answer',
-  'store-unsuitable': 'The store must not be used as it is set up',
-  'store-answer': 'The store answered something that its contract does not allow',
-  'lease-lost': 'The lease of the run was lost, and another run may have taken over',
+  'submission-in-progress': 'Another submission with this idempotency key is in progress',
+  'submission-refused': 'Cheqpoint refused the request, or it was not sent; nothing is kept',
+  'submission-unknown': 'Cheqpoint may have accepted the request; it is kept and listed',
+  'store-full': 'The store accepts no more open entries',
+  'store-busy': 'Concurrent writers or a lock blocked the entry',
+  'store-unavailable': 'The store did not respond',
+  'store-unsuitable': 'The setup of the store is unsafe',
+  'store-answer': 'The store returned something that its contract does not allow',
+  'lease-lost': 'The lease of the run was lost, and another run may follow',
   'query-not-a-transaction': 'The query given to completeIn is not inside a transaction',
-  'wait-timeout': 'The decision did not arrive while waiting',
-  aborted: 'The caller gave up',
+  'wait-timeout': 'No decision or completion arrived in time',
+  aborted: 'The signal of the caller aborted',
   parked: 'The approval is parked and waits for a person',
-  'receiver-closed': 'The receiver was closed',
-  'body-already-read': 'Something read the request body and left nothing of it',
+  'receiver-closed': 'The receiver is closed',
+  'body-already-read': 'The request body was read before, and not kept',
   'peer-missing': 'An optional peer dependency is not installed',
 } as const
 
-/** What a {@link CheqpointError} is about: a key of {@link errorCodes}. */
+/** A key of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes
 
-/** What an error may carry beside its code. Never a key, a token or a payload. */
+/** What an error has beside its code: never a key, a token or a payload. */
 export interface ErrorInfo {
-  /** HTTP status that the API answered with. */
+  /** HTTP status of the API's response. */
   readonly httpStatus?: number | undefined
-  /** How long to wait before another try, in milliseconds. */
+  /** When to try again, in milliseconds from now. */
   readonly retryAfterMs?: number | undefined
   readonly approvalId?: string | undefined
   /** Cheqpoint's own message about a refused call: at most 200 printable characters, without keys. */
   readonly apiMessage?: string | undefined
-  /** Our own reference of a submission. */
+  /** Our reference of a submission. */
   readonly ref?: string | undefined
   readonly cause?: unknown
 }
 
 const brand: unique symbol = Symbol.for('cheqpoint-callback.error')
 
-/** A Connection Key, by its documented start: given in the place of a name, it must not be shown as one. */
+/** Connection Keys, by their documented start: one that is passed as a name by mistake must not be shown. */
 export const connectionKeys: RegExp = /cq_live_[\w-]+/g
 
 /**
@@ -90,14 +90,14 @@ export class CheqpointError extends Error {
     this.approvalId = info.approvalId
     this.apiMessage = info.apiMessage
     this.ref = info.ref
-    // Another copy of this package in the same process knows its errors by this, where `instanceof` would not.
+    // Lets another copy of this package in the same process recognize the error, where `instanceof` does not.
     Object.defineProperty(this, brand, { value: true })
   }
 }
 
 /**
- * Whether `error` is a {@link CheqpointError}, with this code where one is named. Errors of another copy of this package
- * in the same process count too.
+ * Whether `error` is a {@link CheqpointError}, optionally with this code. Recognizes errors of another copy of this
+ * package in the same process too.
  */
 export function isCheqpointError(error: unknown, code?: ErrorCode): error is CheqpointError {
   if (typeof error !== 'object' || error === null || !(brand in error) || !('code' in error)) return false

@@ -4,26 +4,26 @@ import type { ErrorCode } from './errors.js'
 import type { RefusalReason } from './events.js'
 import type { ParkReason } from './park-reason.js'
 
-/** A callback that was refused before anything was asked of the API. */
+/** A callback that was refused without an API call. */
 export interface Refusal {
   readonly kind: RefusalReason
 }
 
 /**
- * What became of a trigger. A closed union: each kind has one row in the table of answers below. Not for logs as it is:
+ * What a trigger came to. A closed union: each kind has one row in the table of responses. Do not log it as a whole:
  * `confirmed` has the reviewer's edit and note, `error` what the store threw. {@link toResponse} shows neither.
  */
 export type Outcome = Readonly<
   | Refusal
-  /** The handler ran to its end now. */
+  /** The handler finished now. */
   | { kind: 'handled'; approvalId: string; status: DecisionStatus; confirmed: ConfirmedDecision }
-  /** It did so before; `confirmed` is `null` where the tombstone keeps the outcome only, or the record was cancelled. */
+  /** It finished before. `confirmed` is `null` if only the outcome was kept, or the approval was cancelled. */
   | { kind: 'completed'; approvalId: string; confirmed: ConfirmedDecision | null }
-  /** Confirmed, and parked because the reviewer's edit must not run. */
+  /** Confirmed, and parked because of the reviewer's edit. */
   | { kind: 'edit-refused'; approvalId: string; reason: ParkReason; confirmed: ConfirmedDecision }
-  /** Waits for a person. */
+  /** The approval waits for a person. */
   | { kind: 'parked'; approvalId: string; reason: ParkReason | null }
-  /** The handler is still at work; the lease goes on. */
+  /** The handler still runs, and its lease is renewed. */
   | { kind: 'running'; approvalId: string }
   | { kind: 'handler-failed'; approvalId: string; confirmed: ConfirmedDecision; retryAfterMs: number }
   | Waiting
@@ -32,12 +32,12 @@ export type Outcome = Readonly<
   | { kind: 'store-unavailable'; error: unknown }
 >
 
-/** Nothing is wrong, but not now. */
+/** Not an error: the approval cannot be worked on now. */
 export interface Waiting {
   readonly kind:
     | 'in-progress'
     | 'over-budget'
-    /** Every place for polls, or for handlers, is taken. */
+    /** Every slot for polls, or for handlers, is in use. */
     | 'no-free-slot'
     | 'too-soon'
     /** A valid token whose submission has no id yet. */

@@ -1,24 +1,24 @@
-/** Why a record waits for a person. */
+/** Why an approval is parked. */
 export type ParkReason =
-  /** A reviewer's edit does not pass the action's schema. */
+  /** A reviewer's edit fails the action's schema. */
   | 'edit-invalid'
-  /** A reviewer's edit lacks keys of the original, and nothing says whether it replaces or patches. */
+  /** A reviewer's edit lacks keys of the original, and `modifications` is not set. */
   | 'edit-ambiguous'
-  /** A reviewer edited, and the action refuses edits. */
+  /** The action refuses edits, and there is one. */
   | 'edit-refused'
-  /** The submitted details no longer pass the action's schema. */
+  /** The submitted details fail the action's schema. */
   | 'details-invalid'
-  /** The stored context no longer passes the action's schema. */
+  /** The stored context fails the action's schema. */
   | 'context-invalid'
-  /** `runs.maxAttempts` starts, and none finished. */
+  /** `runs.maxAttempts` attempts without a completion. */
   | 'too-many-attempts'
-  /** At-most-once: an attempt was counted, and how it ended is unknown. */
+  /** At-most-once: an attempt was counted, and its end is unknown. */
   | 'attempt-unfinished'
-  /** At-most-once: the handler threw, or ran into `runs.timeoutMs`. */
+  /** At-most-once: the handler threw or timed out. */
   | 'handler-failed'
-  /** The API gave no readable answer for 24 hours after `expiresAt`. */
+  /** No readable response of the API for 24 hours after `expiresAt`. */
   | 'unconfirmed'
-  /** Found by its callback after its own submission was lost. */
+  /** A callback identified an orphaned submission. */
   | 'adopted'
-  /** What the store holds cannot be read. */
+  /** The entry in the store cannot be read. */
   | 'corrupt'

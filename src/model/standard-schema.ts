@@ -6,18 +6,18 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
-    /** The value as the schema makes it, or what is wrong with it. */
+    /** The output of the schema, or what is wrong with the value. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
     readonly types?: { readonly input: Input; readonly output: Output } | undefined
   }
 }
 
-/** What a schema answers: the value, or what is wrong with it. */
+/** The result of a validation: the output, or what is wrong with the value. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-/** What a schema found wrong, and where. */
+/** What is wrong with a value, and where. */
 export interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
@@ -28,12 +28,12 @@ export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema['~st
 /** The type that a schema yields. */
 export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output']
 
-/** JSON Pointers of the places that a schema complained about; never the values that stood there. */
+/** JSON Pointers of the places that are wrong, never their values. */
 export function issuePaths(issues: readonly SchemaIssue[]): readonly string[] {
   return issues.map(({ path }) => pointer((path ?? []).map((step) => (typeof step === 'object' ? step.key : step))))
 }
 
-/** A JSON Pointer (RFC 6901) from its steps. */
+/** A JSON Pointer (RFC 6901) of these steps. */
 export function pointer(steps: readonly PropertyKey[]): string {
   return steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
