@@ -37,8 +37,8 @@ export type ReleaseReason =
  * What happened, for logs and metrics. A closed union: switch over `type`. No event contains a key, a token, details,
  * a note or a payload.
  *
- * `error` is what your handler or store threw, with its text, causes and properties; JSON of an event has its name, code,
- * message and stack. Ids, names of actions and assistants, and names of keys in `paths` are shown.
+ * `error` is what your handler or store threw, with its text, causes and properties; JSON of an event has its name,
+ * code, message and stack. Ids, names of actions and assistants, and names of keys in `paths` are shown.
  */
 export type CheqpointEvent = Readonly<
   | { type: 'refused'; reason: RefusalReason; approvalId: string | null }
