@@ -4,23 +4,23 @@ import type { StandardSchema } from '../model/standard-schema.js'
 import { group, invalid, oneOf, optionalFunction, readGroup, type Table } from './option-checks.js'
 
 /**
- * What a reviewer's edit means. `replace`: it stands for the whole details, as the vendor documents. `merge`: it is a
- * JSON Merge Patch (RFC 7396). `refuse`: an edited approval is never acted on.
+ * What a reviewer's edit means. `replace`: it is the whole details. `merge`: it is a JSON Merge Patch (RFC 7396).
+ * `refuse`: an edited approval is parked.
  */
 export type Modifications = 'replace' | 'merge' | 'refuse'
 
-/** What is known of an action besides its handler. */
+/** Schemas of an action, and its policy on edits. */
 export interface ActionRules {
   /**
-   * Schema of the details, original and edited alike. It sees a copy. One that throws, rejects or takes longer than 5 s
-   * is a failed attempt, and is tried again.
+   * Schema of the details, original or edited. It gets a copy. If it throws, rejects or takes longer than 5 s, the
+   * attempt fails and is retried.
    */
   readonly details?: StandardSchema | undefined
   /** Schema of the context. */
   readonly context?: StandardSchema | undefined
   /**
-   * Default: `replace`, but an edit that lacks keys of the original is parked as `edit-ambiguous`, with a schema or
-   * without, since the vendor's own samples contradict each other.
+   * Default: `replace`, but an edit that lacks keys of the original is parked as `edit-ambiguous`, since the vendor's
+   * samples contradict each other.
    */
   readonly modifications?: Modifications | undefined
 }
@@ -28,10 +28,10 @@ export interface ActionRules {
 /** A handler of any action, its types erased. */
 export type Handler = (decision: Decision<unknown, unknown>, run: Run) => unknown
 
-/** Who handles what. */
+/** The handlers of a receiver. */
 export interface Handlers {
   readonly actions: ReadonlyMap<string, ActionRules & { readonly handler: Handler }>
-  /** Handles every action without an entry of its own. */
+  /** Handles actions without their own entry. */
   readonly fallback: Handler | null
 }
 
@@ -48,19 +48,19 @@ export function readActionRules(value: unknown): ReadonlyMap<string, ActionRules
   return new Map(entries.map(([name, entry]) => [name, readGroup(entry, `actions.${name}`, rules)]))
 }
 
-/** Throws `option-missing` where there is no handler at all, and `option-unknown` or `option-invalid`. */
+/** Throws `option-missing` without any handler, `option-unknown` and `option-invalid`. */
 export function readHandlers(onDecision: unknown, actions: unknown): Handlers {
   const entries = Object.entries(group(actions, 'actions')).map(([name, entry]) => {
     const path = `actions.${name}`
     const { onDecision: handler, ...read } = readGroup(entry, path, { ...rules, onDecision: optionalFunction })
     if (handler === undefined)
       throw new CheqpointError('option-missing', `option ${path}.onDecision is required: a function`)
-    // The user's types ended at this edge; the schemas in the rules make them true again at run time.
+    // The types of the caller are erased here; the schemas check values at run time.
     return [name, { ...read, handler: handler.bind(entry) as Handler }] as const
   })
   const fallback = optionalFunction(onDecision, 'onDecision') as Handler | undefined
   if (fallback === undefined && entries.length === 0)
-    throw new CheqpointError('option-missing', 'give onDecision, or an entry in actions: no decision would be handled')
+    throw new CheqpointError('option-missing', 'option onDecision, or an entry in actions, is required')
   return { actions: new Map(entries), fallback: fallback ?? null }
 }
 
@@ -68,6 +68,6 @@ function readSchema(value: unknown, path: string): StandardSchema | undefined {
   if (value === undefined) return undefined
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !('~standard' in value))
     throw invalid(path, value, 'a Standard Schema (zod, valibot, arktype and others make them)')
-  // The '~standard' property is how the specification tells a schema.
+  // The specification recognizes a schema by its '~standard' property.
   return value as StandardSchema
 }

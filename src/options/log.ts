@@ -2,24 +2,24 @@ import type { CheqpointEvent, EventListener } from '../model/events.js'
 import type { Clock } from '../util/clock.js'
 import { invalid } from './option-checks.js'
 
-/** Where the few things go that must not be missed: `console` fits. */
+/** Receives the lines of the log: `console`, or an object like it. */
 export interface Log {
   error(text: string): void
 }
 
-/** At most one line for each kind in this time; the next one counts those that were left out. */
+/** At most one line per kind in this time; the next one counts those that were left out. */
 const quietMs = 10_000
 
 /**
- * A listener that writes one line for each event that needs a person: failed runs, parked approvals, failing stores,
- * refused keys, a receiver that does not sweep. Never a secret, details or a payload. Default: `console`, unless events
- * are listened to.
+ * A listener that writes one line for each event that someone must act on: failed runs, parked approvals, store
+ * failures, refused keys, a receiver that does not sweep. Never a secret, details or a payload. Default: `console`, or
+ * none with `onEvent`.
  */
 export function createLog(option: unknown, hasListener: boolean, clock: Clock): EventListener | null {
   const log = option === undefined ? (hasListener ? false : console) : option
   if (log === false) return null
   if (typeof Object(log).error !== 'function') throw invalid('log', option, 'an object with error(text), or false')
-  // The check above is all that can be told before it is called.
+  // Nothing more can be checked before it is called.
   const { error } = log as Log
   const last = new Map<string, { at: number; leftOut: number }>()
   return (event) => {
@@ -39,20 +39,20 @@ export function createLog(option: unknown, hasListener: boolean, clock: Clock): 
 
 type Line<Type> = (event: Extract<CheqpointEvent, { type: Type }>) => string | null
 
-/** What is written of the events that need a person. */
+/** The line of each event that someone must act on. */
 const lines: { readonly [Type in CheqpointEvent['type']]?: Line<Type> } = {
   'run-failed': ({ approvalId, action, attempt, timedOut, error }) =>
-    `the handler of ${action} ${timedOut ? 'took too long' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`,
+    `the handler of ${action} ${timedOut ? 'timed out' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`,
   parked: ({ approvalId, action, reason }) =>
     `${approvalId} (${action}) is parked: ${reason}; see receiver.parked(), retry() and cancel()`,
   'store-failed': ({ operation, error }) => `the store failed (${operation}): ${textOf(error)}`,
   'api-key-refused': ({ assistant }) =>
     `Cheqpoint refused the key${assistant === null ? '' : ` of assistant ${assistant}`}; check it, and whether it was rotated`,
   'not-sweeping': () =>
-    `nothing finds decisions whose callback is lost; call receiver.start(), or set sweep: 'elsewhere' where another process does`,
+    `nothing finds decisions whose callback is lost; call receiver.start(), or set sweep: 'elsewhere' if another process does`,
   refused: ({ reason }) =>
     reason === 'body-already-read'
-      ? 'something read the body of a callback and left nothing of it; see docs/errors.md, body-already-read'
+      ? 'the body of a callback was read before and not kept; mount the adapter before body parsers'
       : null,
 }
 

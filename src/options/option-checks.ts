@@ -5,15 +5,15 @@ import { closest } from '../util/closest.js'
 export type Given = Readonly<Record<string, unknown>>
 /** Names that an object may have. */
 export type Names<Options> = readonly (keyof Options)[]
-/** What a value was given as: it decides the codes and words of the errors. */
+/** What a value was given as, which decides the code of the error. */
 type Kind = 'option' | 'argument'
 
-/** Reads one option: its value, or the default where nothing was given. */
+/** Reads one option: its value, or the default. */
 export type Read<Value> = (value: unknown, path: string) => Value
 /** How each option of a group is read. */
 export type Table<Values> = { readonly [Name in keyof Values]-?: Read<Values[Name]> }
 
-/** A group of options read by its table, which names all that are known. */
+/** Reads a group of options by its table, which has all known names. */
 export function readGroup<Values>(value: unknown, path: string, table: Table<Values>): Values {
   const given = group(value, path, Object.keys(table))
   const entries = Object.entries<Read<unknown>>(table)
@@ -22,7 +22,7 @@ export function readGroup<Values>(value: unknown, path: string, table: Table<Val
   return Object.fromEntries(values) as Values
 }
 
-/** An object of options, or of what a method takes, with no names but the known ones. */
+/** An object of options or arguments. Throws for unknown names. */
 export function group(value: unknown, path: string, known?: readonly string[], kind: Kind = 'option'): Given {
   if (value === undefined) return {}
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -36,7 +36,7 @@ export function group(value: unknown, path: string, known?: readonly string[], k
   throw new CheqpointError('option-unknown', `option ${path === '' ? name : `${path}.${name}`} ${rest}`)
 }
 
-/** A whole number within bounds, or the default where nothing was given. */
+/** A whole number within bounds, or the default. */
 export function number(
   value: unknown,
   path: string,
@@ -64,7 +64,7 @@ export function rate(fallback: number): Read<number> {
   }
 }
 
-/** One of a few words, the first where nothing was given. */
+/** One of these words; the first is the default. */
 export function oneOf<const One extends string>(value: unknown, path: string, words: readonly [One, ...One[]]): One {
   if (value === undefined) return words[0]
   const word = words.find((each) => each === value)
@@ -72,37 +72,37 @@ export function oneOf<const One extends string>(value: unknown, path: string, wo
   return word
 }
 
-/** A function, or `undefined` where nothing was given. What it takes and returns is the caller's word. */
+/** A function or `undefined`. Its parameters and result are not checked. */
 export function optionalFunction(value: unknown, path: string): ((...args: never[]) => unknown) | undefined {
   if (value === undefined) return undefined
   if (typeof value !== 'function') throw invalid(path, value, 'a function')
-  // typeof has just told; a function's parameters cannot be checked at run time.
+  // The parameters of a function cannot be checked at run time.
   return value as (...args: never[]) => unknown
 }
 
-/** The error for a value that is not allowed. Shows numbers, and of all else its type: given by mistake, it may be a secret. */
+/** The error for a value that is not allowed. It shows numbers, and the type of others, which may be secrets. */
 export function invalid(path: string, given: unknown, allowed: string, kind: Kind = 'option'): CheqpointError {
   const shown = typeof given === 'number' ? String(given) : `a value of type ${given === null ? 'null' : typeof given}`
   const place = kind === 'option' ? `option ${path}` : path
   return new CheqpointError(`${kind}-invalid`, `${place} must be ${allowed}; it was ${shown}`)
 }
 
-/** What a method takes, with no names but the known ones. Throws `argument-invalid`. */
+/** An object of arguments of a method. Throws `argument-invalid` for unknown names. */
 export function argumentGroup(value: unknown, of: string, known: readonly string[]): Given {
   return group(value, `what is given to ${of}`, known, 'argument')
 }
 
-/** A whole number within bounds, or the default where nothing was given. Throws `argument-invalid`. */
+/** A whole number within bounds, or the default. Throws `argument-invalid`. */
 export function argumentNumber(value: unknown, name: string, fallback: number, least: number, most: number): number {
   return number(value, name, fallback, least, most, 'argument')
 }
 
-/** An AbortSignal of any realm, or nothing. Throws `argument-invalid`. */
+/** An AbortSignal of any realm, or `undefined`. Throws `argument-invalid`. */
 export function argumentSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined
   const { aborted, addEventListener }: Given = Object(value)
   if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
     throw invalid('signal', value, 'an AbortSignal, such as controller.signal', 'argument')
-  // What it must have of one was checked.
+  // Its members that are used were checked.
   return value as AbortSignal
 }

@@ -2,57 +2,57 @@ import type { EventListener } from '../model/events.js'
 import type { Clock, Random } from '../util/clock.js'
 import type { Log } from './log.js'
 
-/** What the pipeline needs, with a receiver around it or without. Durations are milliseconds. */
+/** Options that `createReceiver` and `verifyAndResolve` share. Durations are milliseconds. */
 export interface PipelineOptions {
   /**
-   * `at-least-once` (default): a run whose end is unknown is repeated. `at-most-once`: it is parked for a person, and
-   * so is a run that threw. The same for every receiver on one store, or it holds for none.
+   * `at-least-once` (default): a run whose end is unknown is repeated. `at-most-once`: it is parked, and so is a run
+   * that threw. Use the same on all receivers of a store.
    */
   readonly guarantee?: 'at-least-once' | 'at-most-once' | undefined
-  /** What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. */
+  /** Matches whole approval ids. Default `/[A-Za-z0-9_-]{1,128}/`. */
   readonly idPattern?: RegExp | undefined
-  /** Accepted agent headers. Default `['Cheqpoint-Callback/1.0']`. A filter of noise, no authentication. */
+  /** Accepted agent headers. Default `['Cheqpoint-Callback/1.0']`. They filter noise and authenticate nothing. */
   readonly agents?: readonly string[] | undefined
   readonly callbacks?: CallbackOptions | undefined
   readonly confirm?: ConfirmOptions | undefined
   readonly polling?: PollingOptions | undefined
   readonly runs?: RunOptions | undefined
-  /** How long an outcome is remembered after its handler finished: at least 15 minutes. Default 7 days. */
+  /** How long an outcome is kept after completion; at least 15 minutes. Default 7 days. */
   readonly retentionMs?: number | undefined
-  /** Details and context together, as JSON; more is refused with `details-too-large`. Default 262,144. */
+  /** Limit of details plus context as JSON, beyond it `details-too-large`. Default 262,144. */
   readonly maxDetailsBytes?: number | undefined
   readonly onEvent?: EventListener | undefined
   /**
-   * Where one line goes for each failed run, parked approval, failing store or refused key, at most one of a kind in 10 s.
-   * Never a secret, details or a payload. Default: `console`, or `false` where `onEvent` is set.
+   * Gets one line for each failed run, parked approval, store failure or refused key, at most one per kind in 10 s.
+   * Never a secret, details or a payload. Default: `console`, or `false` with `onEvent`.
    */
   readonly log?: Log | false | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
 }
 
-/** How much of a callback is read, how long it may take, and how many are taken at a time. */
+/** Limits of callbacks: size, time, number. */
 export interface CallbackOptions {
   /** Default 262,144. */
   readonly maxBodyBytes?: number | undefined
   /** From the arrival of the request to the last byte of its body. Default 5,000. */
   readonly bodyTimeoutMs?: number | undefined
-  /** After so long a callback is answered while its handler goes on. Default 8,000. */
+  /** After this time the response is 202, while the handler continues. Default 8,000. */
   readonly ackAfterMs?: number | undefined
-  /** Callbacks under way in this process, once their body is read or their token valid; more get 503. Default 1,000. */
+  /** Concurrent callbacks in this process, once read or with a valid token; others get 503. Default 1,000. */
   readonly maxInFlight?: number | undefined
-  /** Bodies that are waited for at a time; when there are more the oldest gives way, with 408. Default 1,000. */
+  /** Bodies that are being received; beyond this number the oldest gets 408. Default 1,000. */
   readonly maxUnreadBodies?: number | undefined
 }
 
-/** How decisions are confirmed: time-out, pace, largest response. */
+/** Limits of the GETs that confirm decisions. */
 export interface ConfirmOptions {
   /** For one GET, from connecting to the last byte. At most a third of `runs.leaseMs`. Default 5,000, or that third. */
   readonly timeoutMs?: number | undefined
-  /** At most one GET for one approval in this time, whichever trigger asks. Default 2,000. */
+  /** At most one GET per approval in this time, for all triggers. Default 2,000. */
   readonly minIntervalMs?: number | undefined
   /**
-   * GETs that callbacks without a valid token may cause, per assistant and process; `Infinity` for no bound. Default 50.
+   * GETs that callbacks without a valid token may cause, per assistant and process; `Infinity` for no limit. Default 50.
    */
   readonly requestsPerSecond?: number | undefined
   /** Default 1,048,576. */
@@ -61,31 +61,31 @@ export interface ConfirmOptions {
 
 /** When and how fast the sweep polls for decisions. */
 export interface PollingOptions {
-  /** First poll of a request that no callback came for. Default 15,000; 5,000 where there is no callback URL. */
+  /** First poll if no callback arrives. Default 15,000; 5,000 without a callback URL. */
   readonly firstMs?: number | undefined
-  /** Polls get rarer up to this. Default 600,000. */
+  /** Longest time between polls. Default 600,000. */
   readonly maxMs?: number | undefined
-  /** GETs that the sweep may cause, per assistant and process; `Infinity` for no bound. Default 10. */
+  /** GETs that the sweep may cause, per assistant and process; `Infinity` for no limit. Default 10. */
   readonly requestsPerSecond?: number | undefined
-  /** Polls at a time in this process, whatever the trigger. Default 16. */
+  /** Concurrent polls in this process, for all triggers. Default 16. */
   readonly concurrency?: number | undefined
 }
 
-/** Leases, time-outs and repeats of handlers. */
+/** Leases, time-outs and retries of handlers. */
 export interface RunOptions {
-  /** How long a claim holds without renewal; renewed every third of it. Default 30,000. */
+  /** How long a claim lives without renewal; it is renewed every third of this. Default 30,000. */
   readonly leaseMs?: number | undefined
   /**
-   * After so long `run.signal` aborts. A run that does not end within a lease from then counts as failed, and another
-   * may start beside it. Default 900,000.
+   * After this time `run.signal` aborts. A run that does not end within one lease more has failed, and another may
+   * start beside it. Default 900,000.
    */
   readonly timeoutMs?: number | undefined
   /**
-   * Handlers at a time in this process, whatever the trigger. A handler that waits for another approval keeps its place
-   * meanwhile. Default 1,000.
+   * Concurrent handlers in this process, for all triggers. A handler that waits for another approval keeps its slot.
+   * Default 1,000.
    */
   readonly concurrency?: number | undefined
-  /** Attempts without a completion before the approval is parked. Default 8. */
+  /** Attempts without a completion, then the approval is parked. Default 8. */
   readonly maxAttempts?: number | undefined
   /** Shortest and longest wait before a failed handler runs again. Default `[1_000, 600_000]`. */
   readonly backoffMs?: readonly [number, number] | undefined

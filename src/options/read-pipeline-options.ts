@@ -30,7 +30,7 @@ type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Nam
 type Group<Name extends keyof PipelineOptions> = Filled<NonNullable<PipelineOptions[Name]>>
 
 const day = 86_400_000
-/** As long as a reference that ended is remembered. */
+/** A reference that ended is kept for this time. */
 const shortestRetentionMs = 900_000
 
 /** Names of {@link PipelineOptions}. */
@@ -51,13 +51,13 @@ export const pipelineOptionNames: readonly (keyof PipelineOptions)[] = [
 ]
 
 /**
- * Checks the options that need no receiver. A value that is not set derives from those that are, so no option alone
- * contradicts a default. Names are the caller's to check.
+ * Checks these options and fills in defaults, which adapt to the values that are set, so that no option alone
+ * contradicts a default. Does not check names.
  */
 export function readPipelineOptions(options: PipelineOptions, firstPollMs = 15_000): ResolvedPipelineOptions {
   const clock = readClock(options.clock)
   const runs = readGroup(options.runs, 'runs', runTable(Object(options.confirm)))
-  // Its arguments are the library's own to give.
+  // The library passes its arguments.
   const listener = optionalFunction(options.onEvent, 'onEvent') as EventListener | undefined
   const log = createLog(options.log, listener !== undefined, clock)
   return {
@@ -80,12 +80,12 @@ export function readClock(value: unknown): Clock {
   const { now, elapsed }: Given = Object(value)
   if (typeof now !== 'function' || typeof elapsed !== 'function')
     throw invalid('clock', value, 'an object with now() and elapsed()')
-  // What the functions answer cannot be told before they are called.
+  // What the functions return cannot be checked before they are called.
   return value as Clock
 }
 
 export function readRandom(value: unknown): Random {
-  // Its one argument is none.
+  // It has no parameters.
   return (optionalFunction(value, 'random') as Random | undefined) ?? systemRandom
 }
 
@@ -130,7 +130,7 @@ function pollingTable({ firstMs, maxMs }: Given, firstPollMs: number): Table<Gro
   }
 }
 
-/** A lease that is not set derives from the time-out of a GET that is. */
+/** A lease that is not set derives from the time-out of a GET. */
 function runTable({ timeoutMs }: Given): Table<Group<'runs'>> {
   return {
     leaseMs: whole(typeof timeoutMs === 'number' ? clamp(3 * timeoutMs, 30_000, day) : 30_000, 30, day),
