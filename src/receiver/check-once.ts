@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Records } from '../approvals/records.js'
 import type { EventListener } from '../model/events.js'
 
-/** Checks the store before its first use, and again until it answers. Nothing to wait for once it has. */
+/** Checks the store before its first use, and again until a check succeeds; returns `undefined` from then on. */
 export function checkOnce(records: Records, emit: EventListener): () => Promise<void> | undefined {
   let isChecked = false
   let checking: Promise<void> | undefined

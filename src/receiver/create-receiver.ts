@@ -29,12 +29,12 @@ import { readReceiverOptions } from './read-receiver-options.js'
 import type { ReceiverOptions } from './receiver-options.js'
 import type { TypedReceiver } from './receiver-types.js'
 
-/** How long aborted runs get to end before `close` resolves all the same. */
+/** How long `close` waits for aborted runs. */
 const abortGraceMs = 900
 
 /**
  * Creates a receiver. Checks every option and does no I/O.
- * Throws `option-missing`, `option-invalid` or `option-unknown`, naming the option and what is allowed.
+ * Throws `option-missing`, `option-invalid` or `option-unknown`, with the option and what is allowed.
  *
  * @example
  * ```ts
@@ -111,7 +111,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
   }
   const demandOpen = (): void => {
-    if (life.isClosing) throw new CheqpointError('receiver-closed', 'the receiver was closed')
+    if (life.isClosing) throw new CheqpointError('receiver-closed', 'the receiver is closed; create another')
   }
   const usable = async (): Promise<void> => {
     demandOpen()
@@ -142,7 +142,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     async submit(request, ...[submitOptions = {}]) {
       await usable()
       noticeNoSweep()
-      // Whatever the schema takes, the details are an object: `submit` of the submitter checks that at run time.
+      // Whatever the schema accepts, the details are an object: the submitter checks that at run time.
       const submission = await submitter.submit(request as SubmitRequest, submitOptions)
       if (submission.status === 'pending') sweeper.expectWork()
       return submission
@@ -226,7 +226,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   async function close(drainMs: number): Promise<void> {
     life.isClosing = true
     waits.close()
-    // What hangs, a store or the API, must not hold this up.
+    // A store or an API that does not respond must not delay this.
     const drained = sweeper.stop().then(async () => {
       await submitter.idle()
       await pipeline.idle()
@@ -235,13 +235,13 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     life.isStopped = true
     for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
     await within(pipeline.idle(), abortGraceMs)
-    void client.close() // it resolves once its exchanges are over, and rejects with none
+    void client.close() // resolves once its exchanges are over, and never rejects
   }
 }
 
 function readPage(query: unknown, method: string): PageQuery {
   const { limit, cursor } = argumentGroup(query, method, ['limit', 'cursor'])
   if (cursor !== undefined && typeof cursor !== 'string')
-    throw new CheqpointError('argument-invalid', 'cursor must be one that the page before gave')
+    throw new CheqpointError('argument-invalid', 'cursor must be the cursor of the page before')
   return { limit: argumentNumber(limit, 'limit', 100, 1, 1_000), cursor }
 }

@@ -24,7 +24,7 @@ import type { ReceiverOptions } from './receiver-options.js'
 export interface ResolvedReceiverOptions extends ResolvedPipelineOptions, Handlers {
   readonly sweep: 'here' | 'elsewhere' | 'off'
   readonly store: Store
-  /** `null` where decisions are found by polling alone. */
+  /** `null` without a callback URL: decisions are found by polling. */
   readonly urls: CallbackUrls | null
   readonly callbackTokens: 'optional' | 'required' | 'off'
   readonly submitTimeoutMs: number
@@ -51,8 +51,8 @@ const names = [
 ] satisfies (keyof ReceiverOptions)[]
 
 /**
- * Checks every option and fills in the defaults; what concerns the API is checked by the client.
- * Throws `option-unknown`, `option-missing` or `option-invalid`, and names the option and what is allowed.
+ * Checks the options and fills in the defaults; the client checks those of the API. Throws `option-unknown`,
+ * `option-missing` or `option-invalid`, with the option and what is allowed.
  */
 export function readReceiverOptions<Details, Context>(
   options: ReceiverOptions<Details, Context>,
@@ -63,7 +63,7 @@ export function readReceiverOptions<Details, Context>(
     options.store === undefined ? memoryStore({ clock: readClock(options.clock) }) : readStore(options.store)
   const sweep = oneOf(options.sweep, 'sweep', ['here', 'elsewhere', 'off'])
   if (sweep === 'elsewhere' && isMemoryStore(store)) {
-    const fix = 'no other process sees a memoryStore(); use a store that several processes share, or call start()'
+    const fix = 'no other process reads a memoryStore(); use a store that processes share, or call start()'
     throw new CheqpointError('option-invalid', `option sweep must not be 'elsewhere' with a memory store: ${fix}`)
   }
   return {
@@ -93,13 +93,13 @@ function readCallbackUrl<Details, Context>(
     if (given !== null)
       throw new CheqpointError(
         'option-missing',
-        `option callbackUrl is required with ${given}: the token travels in it`,
+        `option callbackUrl is required with ${given}: the token is part of it`,
       )
     return { urls: null, callbackTokens: 'off' }
   }
   if (typeof target !== 'string' && typeof target !== 'function')
-    throw invalid('callbackUrl', target, 'a URL, or a function that makes one of a token')
-  // Its form is checked by making one.
+    throw invalid('callbackUrl', target, 'a URL, or a function that returns one for a token')
+  // Making a URL checks its form.
   const urls = createCallbackUrls(target as CallbackUrl, keys, now)
   if (callbackTokens !== 'off') return { urls, callbackTokens }
   if (typeof target !== 'string')
@@ -113,7 +113,7 @@ function keyringsOf(
   return new Map([...readKeys(options)].map(([assistant, { keys }]) => [assistant, keys]))
 }
 
-/** A store, as far as that can be told without asking it. */
+/** Throws `option-invalid` for what lacks a method of a store. */
 export function readStore(value: unknown): Store {
   const methods = ['read', 'write', 'takeDue', 'list', 'count', 'remove'] satisfies (keyof Store)[]
   if (
@@ -122,6 +122,6 @@ export function readStore(value: unknown): Store {
     !methods.every((name) => typeof Reflect.get(value, name) === 'function')
   )
     throw invalid('store', value, `a store, such as memoryStore(): an object with ${methods.join(', ')}`)
-  // A store is told by its contract suite, not by its looks; this check only catches a client passed by mistake.
+  // Only the contract suite can check a store; this catches a client that was passed by mistake.
   return value as Store
 }

@@ -7,71 +7,71 @@ import type { Store } from '../stores/store.js'
 import type { CallbackUrl } from '../submit/callback-url.js'
 import type { JsonObject, JsonValue } from '../util/json.js'
 
-/** What a schema yields; where there is none, what stands for it. */
+/** The output of a schema, or another type without one. */
 export type OutputOr<Schema, Otherwise> = unknown extends Schema
   ? Otherwise
   : Schema extends StandardSchema
     ? SchemaOutput<Schema>
     : Otherwise
 
-/** What a schema accepts; where there is none, what stands for it. */
+/** The input of a schema, or another type without one. */
 export type InputOr<Schema, Otherwise> = unknown extends Schema
   ? Otherwise
   : Schema extends StandardSchema
     ? SchemaInput<Schema>
     : Otherwise
 
-/** One kind of action: its schemas, its policy on edits, its handler. */
+/** An action: its schemas, its policy on edits, its handler. */
 export interface Action<Details, Context> {
-  /** Any Standard Schema. The handler sees its output, `submit` demands its input. */
+  /** Any Standard Schema. The handler gets its output; `submit` takes its input. */
   readonly details?: (Details & StandardSchema) | undefined
   /** Schema of the context kept with the request. */
   readonly context?: (Context & StandardSchema) | undefined
   readonly modifications?: Modifications | undefined
-  /** Called with each decision that the API confirmed. What it returns, JSON of 16 KiB at most, is kept for `wait`. */
+  /** Called with each confirmed decision. Its result, at most 16 KiB of JSON, is kept for `wait`. */
   onDecision(decision: Decision<OutputOr<Details, JsonObject>, OutputOr<Context, JsonValue>>, run: Run): unknown
 }
 
 /**
- * Actions by name, each inferring its own schemas. The second half demands nothing new: it is where the compiler infers
- * the schemas of the contexts from, as from the first those of the details.
+ * Actions by name, each with its own schemas. The second half requires nothing new: the compiler infers the schemas of
+ * contexts from it, and those of details from the first half.
  */
 export type Actions<Details, Context> = {
   readonly [Name in keyof Details]: Action<Details[Name], Name extends keyof Context ? Context[Name] : unknown>
 } & { readonly [Name in keyof Context]: { readonly context?: (Context[Name] & StandardSchema) | undefined } }
 
-/** Everything that {@link createReceiver} takes. Durations are milliseconds. */
+/** Options of {@link createReceiver}. Durations are milliseconds. */
 export interface ReceiverOptions<Details = Record<never, never>, Context = Record<never, never>>
   extends PipelineOptions {
-  /** Connection Key, or several during a rotation, tried in order when the API refuses one. */
+  /** Connection Key; several during a rotation, tried in order when the API refuses one. */
   readonly apiKey?: string | readonly string[] | undefined
-  /** Keys by assistant, where there are several; `assistant` is then required on `track`. */
+  /** Keys by assistant; `submit` and `track` then need `assistant`. */
   readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
-  /** Handles every action without an entry in `actions`. */
+  /** Handles actions without an entry in `actions`. */
   readonly onDecision?: ((decision: Decision, run: Run) => unknown) | undefined
   readonly actions?: Actions<Details, Context> | undefined
 
   /** Default `https://app.cheqpoint.co`. Plain http is allowed for loopback only. */
   readonly baseUrl?: string | undefined
-  /** An undici dispatcher to send with, for proxies and tests. Never give one that follows redirects. */
+  /** An undici dispatcher, for proxies and tests. It must not follow redirects. */
   readonly dispatcher?: Dispatcher | undefined
 
   /**
-   * Where Cheqpoint posts decisions of requests sent with `submit`; a function gets the token and puts it where it
-   * likes. Without one, decisions are found by polling.
+   * Where Cheqpoint sends decisions of requests made with `submit`; a function gets the token and returns the URL.
+   * Without one, decisions are found by polling.
    */
   readonly callbackUrl?: CallbackUrl | undefined
   /**
-   * Signs the token in each callback URL; several, newest first, during a rotation. At least 16 characters. Default: keys
+   * Signs the tokens in callback URLs; at least 16 characters; several, newest first, during a rotation. Default: keys
    * derived from the API keys.
    */
   readonly callbackSecret?: string | readonly string[] | undefined
   /**
-   * What a callback needs to prove. `required`: a valid token, or it gets 401; the default with `callbackSecret`.
-   * `optional`: one without a valid token pays from the budget of `confirm`; the default otherwise. `off`: no tokens.
+   * `required`: a callback without a valid token gets 401; the default with `callbackSecret`. `optional`: it is
+   * accepted and uses `confirm.requestsPerSecond`; the default otherwise. `off`: no tokens.
    */
   readonly callbackTokens?: 'optional' | 'required' | 'off' | undefined
-  /** For one submission, from connecting to the last byte; Cheqpoint may hold it for 10,000. Default 15,000. */
+  /** For one submission, from connecting to the last byte; Cheqpoint may delay it for 10,000. Default 15,000. */
   readonly submitTimeoutMs?: number | undefined
   /**
    * Which process finds decisions whose callback was lost. `here` (default): this one, between `start()` and `close()`.
@@ -79,14 +79,14 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
    */
   readonly sweep?: 'here' | 'elsewhere' | 'off' | undefined
 
-  /** Where requests wait. Default: `memoryStore()`, which forgets them with the process. */
+  /** Keeps open requests. Default: `memoryStore()`, which forgets them when the process ends. */
   readonly store?: Store | undefined
-  /** A request without an `expiresAt` of its own expires so long after it was registered. Default 7 days. */
+  /** When a request without `expiresAt` expires, after its registration. Default 7 days. */
   readonly expiresAfterMs?: number | undefined
 }
 
 /**
- * An entry of `actions`, written apart from the receiver with its types inferred. Returns what it is given.
+ * Types an entry of `actions` that is written apart from the receiver. Returns it unchanged.
  *
  * @example
  * ```ts
@@ -100,11 +100,11 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
 export function action<const Details = unknown, const Context = unknown>(
   entry: Action<Details, Context>,
 ): WithoutUnknown<Details, Context> {
-  // Only the type of the entry changes: it has no property for a schema that was not given.
+  // Only its type changes: it has no property for a schema that was not given.
   return entry as WithoutUnknown<Details, Context>
 }
 
-/** An action without properties for schemas that were not given, or the receiver would infer any schema. */
+/** An action without properties for schemas that were not given: with them the receiver would infer any schema. */
 type WithoutUnknown<Details, Context> = Omit<
   Action<Details, Context>,
   (unknown extends Details ? 'details' : never) | (unknown extends Context ? 'context' : never)

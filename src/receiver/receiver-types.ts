@@ -12,7 +12,7 @@ import type { Completed, WaitForOptions } from '../submit/wait.js'
 import type { ReconcileOptions, ReconcileReport } from '../sweep/sweeper.js'
 import type { InputOr } from './receiver-options.js'
 
-/** {@link Tracked}, its details and context typed by the action's schemas. */
+/** {@link Tracked} with details and context typed by the action's schemas. */
 export type TrackedAs<Details, Context, Name extends string> = Omit<Tracked, 'action' | 'details' | 'context'> & {
   readonly action: Name
   readonly details: Name extends keyof Details ? InputOr<Details[Name], object> : object
@@ -22,7 +22,7 @@ export type TrackedAs<Details, Context, Name extends string> = Omit<Tracked, 'ac
       : { readonly context: InputOr<Context[Name], unknown> }
     : { readonly context?: unknown })
 
-/** {@link SubmitRequest}, its details typed by the action's schema. */
+/** {@link SubmitRequest} with details typed by the action's schema. */
 export type SubmitAs<Details, Name extends string> = Omit<
   SubmitRequest,
   'action' | 'details' | 'maxWaitMs' | 'callbackUrl' | 'expiresAt'
@@ -31,44 +31,44 @@ export type SubmitAs<Details, Name extends string> = Omit<
   readonly details: Name extends keyof Details ? InputOr<Details[Name], object> : object
 }
 
-/** {@link SubmitOptions}, the context typed, and required, by the action's schema. */
+/** {@link SubmitOptions} with a context typed, and required, by the action's schema. */
 export type SubmitOptionsFor<Context, Name extends string> = Name extends keyof Context
   ? unknown extends Context[Name]
     ? readonly [options?: SubmitOptions]
     : readonly [options: SubmitOptions & { readonly context: InputOr<Context[Name], unknown> }]
   : readonly [options?: SubmitOptions]
 
-/** Health numbers. */
+/** Figures for health checks. */
 export interface Stats extends StoreCounts {
-  /** Callbacks under way in this process, those aside whose body is still to come. */
+  /** Concurrent callbacks in this process, except those whose body is still arriving. */
   readonly inFlight: number
-  /** Approvals being worked on in this process, whatever the trigger. */
+  /** Approvals that this process works on, for any trigger. */
   readonly working: number
-  /** Whether this process finds lost callbacks. */
+  /** Whether this process sweeps. */
   readonly sweeping: boolean
-  /** Callbacks refused for their token. Where decisions are found by polling all the same, a proxy may strip it. */
+  /** Callbacks refused for their token. If decisions are then found by polling, a proxy may strip it. */
   readonly tokensRefused: number
 }
 
-/** How long a receiver that closes waits. */
+/** Options of `close`. */
 export interface CloseOptions {
-  /** How long runs may go on before their signal aborts. Default: 10,000. */
+  /** How long runs may continue before their signal aborts. Default: 10,000. */
   readonly drainMs?: number | undefined
 }
 
-/** How a receiver sweeps. */
+/** Options of `start`. */
 export interface StartOptions {
   /** Do not keep the process alive while something is open. Default `false`. */
   readonly unref?: boolean | undefined
 }
 
 /**
- * Receives decisions: one decision, one recorded completion, whichever way it arrives. Every method is bound, and
- * rejects with `argument-invalid` for arguments that are not allowed.
+ * Receives decisions, and records one completion for each. Every method is bound. Wrong arguments reject with
+ * `argument-invalid`.
  */
 export interface Receiver {
   /**
-   * Takes a callback of any framework and resolves with the response to send. Rejects only with `argument-invalid`, for
+   * Handles a callback of any framework; resolves with the response to send. Rejects only with `argument-invalid`, for
    * what is no callback.
    */
   readonly handle: (callback: Callback, options?: HandleOptions) => Promise<CallbackResponse>
@@ -80,42 +80,42 @@ export interface Receiver {
     readonly ref: string
   }
   /**
-   * Resolves once the decision was acted on, in whichever process. Rejects with `parked`, `wait-timeout`, `aborted`,
-   * `approval-unknown` or `receiver-closed`. Polls by itself where nothing sweeps.
+   * Resolves once the decision was handled, in any process. Rejects with `parked`, `wait-timeout`, `aborted`,
+   * `approval-unknown` or `receiver-closed`. Polls by itself if nothing sweeps.
    */
   readonly wait: (approvalId: string, options?: WaitForOptions) => Promise<Completed>
-  /** Submissions that Cheqpoint may have taken, and whose approval id is not known. */
+  /** Submissions that Cheqpoint may have accepted, without a known approval id. */
   readonly unconfirmed: (query?: Partial<PageQuery>) => Promise<Page<UnconfirmedSubmission>>
-  /** Forgets a submission that Cheqpoint does not have after all. */
+  /** Forgets one of them. */
   readonly discard: (ref: string) => Promise<'discarded' | 'bound' | 'unknown'>
   /**
-   * Works on one approval now, past minimum interval and back-off, not past a live lease. Rejects with `id-invalid`,
-   * `receiver-closed` or where the store must not be used.
+   * Works on one approval now, regardless of minimum interval and back-off, but not during a lease. Rejects with
+   * `id-invalid`, `receiver-closed`, or if the store must not be used.
    */
   readonly resolve: (approvalId: string) => Promise<Outcome>
-  /** One sweep, for cron and serverless. Rejects where the store does not answer. */
+  /** One sweep, for cron jobs. Rejects if the store does not respond. */
   readonly reconcile: (options?: ReconcileOptions) => Promise<ReconcileReport>
   /**
    * Checks the store, then sweeps until `close`, and keeps the process alive while something is open. Rejects with
    * `store-unsuitable`. Idempotent.
    */
   readonly start: (options?: StartOptions) => Promise<void>
-  /** Takes nothing new, lets runs end, then aborts them and gives their attempts back. Idempotent. */
+  /** Refuses new work, waits for runs, then aborts them and gives their attempts back. Idempotent. */
   readonly close: (options?: CloseOptions) => Promise<void>
-  /** How much is open, parked, overdue and under way. Rejects where the store does not answer. */
+  /** What is open, parked, overdue and in progress. Rejects if the store does not respond. */
   readonly stats: () => Promise<Stats>
-  /** Approvals that wait for a person. */
+  /** Parked approvals. */
   readonly parked: (query?: Partial<PageQuery>) => Promise<Page<ParkedApproval>>
-  /** Lets a parked approval run again: due at once, its attempts forgotten. */
+  /** Makes a parked approval due at once, with its attempts reset. */
   readonly retry: (approvalId: string) => Promise<'pending' | 'not-parked' | 'unknown'>
-  /** Ends a parked or pending approval without a run, or removes one that cannot be read. */
+  /** Ends a parked or pending approval without a run, or removes an entry that cannot be read. */
   readonly cancel: (approvalId: string) => Promise<'cancelled' | 'in-progress' | 'completed' | 'unknown'>
 }
 
-/** A receiver whose actions have schemas. */
+/** A receiver with `submit` and `track`, typed by the schemas of its actions. */
 export interface TypedReceiver<Details = Record<never, never>, Context = Record<never, never>> extends Receiver {
   /**
-   * Follows a request that was submitted elsewhere. `false` where its id is known already, and nothing changed.
+   * Follows a request that was submitted elsewhere. `false` if its id is known already; then nothing changes.
    * Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, `store-full` or
    * `store-unavailable`.
    */
@@ -124,10 +124,10 @@ export interface TypedReceiver<Details = Record<never, never>, Context = Record<
     tracked: TrackedAs<Details, Context, Name>,
   ) => Promise<boolean>
   /**
-   * Asks Cheqpoint for an approval, so that nothing is lost between asking and knowing. Where Cheqpoint decides at
-   * once the handler has run before this resolves. Rejects with `submission-refused` (nothing is kept), with
-   * `submission-unknown` (kept under `ref`, never sent again, listed by `unconfirmed`), with `key-reused` and
-   * `submission-in-progress` (nothing was sent), and as `track` does.
+   * Submits a request to Cheqpoint, and keeps it before it is sent. After an immediate decision the handler has run
+   * when this resolves. Rejects with `submission-refused` (nothing is kept), `submission-unknown` (kept under `ref`,
+   * never sent again, listed by `unconfirmed`), `key-reused` and `submission-in-progress` (nothing was sent), and as
+   * `track` does.
    */
   readonly submit: <const Name extends string>(
     request: SubmitAs<Details, Name>,

@@ -21,23 +21,23 @@ import type { JsonObject, JsonValue } from '../util/json.js'
 import { readStore } from './read-receiver-options.js'
 import type { OutputOr } from './receiver-options.js'
 
-/** Schemas and policies by action, for {@link verifyAndResolve}. */
+/** Schemas and policies on edits by action, for {@link verifyAndResolve}. */
 export type CoreActions = Readonly<Record<string, ActionRules>>
 
-/** What {@link verifyAndResolve} works with. Make it once and pass the same object each time. */
+/** Options of {@link verifyAndResolve}. Make them once and pass the same object each time. */
 export interface VerifyOptions<Actions extends CoreActions = CoreActions> extends PipelineOptions {
   readonly store: Store
   readonly client: Pick<Client, 'get' | 'assistants'>
-  /** An action without an entry is taken as it comes. */
+  /** Details of actions without an entry are not parsed. */
   readonly actions?: Actions | undefined
   /**
-   * What the tokens of {@link createCallbackUrl} were signed with, several during a rotation. With it every callback needs
-   * the token of its approval; without it none is read, for a client shows no keys to derive a secret from.
+   * The secret of {@link createCallbackUrl}; several during a rotation. With it every callback needs the token of its
+   * approval; without it tokens are ignored.
    */
   readonly callbackSecret?: string | readonly string[] | undefined
 }
 
-/** A claim on the decision of one of these actions, its details and context typed by their schemas. */
+/** A claim on a decision of one of these actions, with details and context typed by their schemas. */
 export type ClaimOf<Actions extends CoreActions> = CoreActions extends Actions
   ? Claim<JsonObject, JsonValue>
   : {
@@ -47,7 +47,7 @@ export type ClaimOf<Actions extends CoreActions> = CoreActions extends Actions
       > & { readonly decision: { readonly action: Name } }
     }[keyof Actions & string]
 
-/** A confirmed decision with the right to act on it. */
+/** A confirmed decision, with a claim to act on it. */
 export interface VerifiedDecision<Actions extends CoreActions = CoreActions> {
   readonly kind: 'ok'
   readonly claim: ClaimOf<Actions>
@@ -59,17 +59,17 @@ interface Prepared {
   readonly isId: (id: string) => boolean
 }
 
-/** Options read before: budgets, pauses and reports belong to the store, and outlive a single callback. */
+/** Options that were read before: their budgets and pauses outlive a single callback. */
 const prepared = new WeakMap<object, { readonly options: object; readonly made: Prepared }>()
 
 const names = [...pipelineOptionNames, 'store', 'client', 'actions', 'callbackSecret'] satisfies (keyof VerifyOptions)[]
 
 /**
- * The core alone, for those who bring their own runner: checks, claim, confirm, record. `input` is a `Request`, an
- * `IncomingMessage`, parsed or not, or a `Callback`. On `ok` the decision is confirmed and recorded, its attempt is
- * counted, and the claim is yours: it renews itself until you complete, release or park it, and for `runs.timeoutMs` at
- * most. On anything else nothing is held. `toResponse` has the HTTP response to either. `store.check()` is yours to call.
- * Rejects for options that are not allowed, with the codes of `createReceiver`, and for nothing else.
+ * Verifies a callback, claims its approval, confirms the decision with the API and records it, for apps with their own
+ * job runner. `input` is a `Request`, an `IncomingMessage`, parsed or not, or a `Callback`. With `ok` the attempt is
+ * counted and you have a claim, which renews itself until you complete, release or park it, at most for
+ * `runs.timeoutMs`. Other outcomes have no claim. `toResponse` gives the HTTP response to either. Call `store.check()`
+ * yourself. Rejects only for wrong options, with the codes of `createReceiver`, and for a wrong `input`.
  *
  * @example
  * ```ts
@@ -91,14 +91,14 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
   const plausible = await checkRequest(toCallback(input), rules)
   if (plausible.kind !== 'plausible') return plausible
   const { payload, ref } = plausible
-  // The rules of the action made the decision what its schemas say.
+  // The schemas of the action parsed the decision.
   return resolve({ approvalId: payload.id, via: 'callback', ref }, context) as Promise<
     VerifiedDecision<Actions> | Outcome
   >
 }
 
 /**
- * Follows a request that was submitted elsewhere, so that {@link verifyAndResolve} knows it. `false` where its id is known
+ * Follows a request that was submitted elsewhere, so that {@link verifyAndResolve} knows it. `false` if its id is known
  * already. Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the
  * store does.
  *
@@ -119,7 +119,7 @@ export async function register(approvalId: string, tracked: Tracked, options: Ve
   return track(approvalId, given, { context, limits, cameEarly: () => false })
 }
 
-/** When a request without an `expiresAt` of its own expires. */
+/** When a request without `expiresAt` expires. */
 const expiresAfterMs = 7 * 86_400_000
 
 function prepare(options: VerifyOptions): Prepared {
@@ -151,7 +151,7 @@ function toCallback(input: Request | IncomingMessage | Callback): Callback {
   if (isRequest(input)) return fromRequest(input)
   const { rawHeaders, headers }: { readonly rawHeaders?: unknown; readonly headers?: unknown } = Object(input)
   if (Array.isArray(rawHeaders) || headers !== undefined) {
-    // What has the headers of an IncomingMessage is one, or a platform's imitation; Express keeps the whole path apart.
+    // It has the headers of an IncomingMessage: it is one, or an imitation. Express keeps the whole path apart.
     const request = input as IncomingMessage & { readonly originalUrl?: string; readonly body?: unknown }
     return fromIncoming(request, { url: request.originalUrl, parsed: request.body })
   }
@@ -161,6 +161,6 @@ function toCallback(input: Request | IncomingMessage | Callback): Callback {
 function readClient(value: unknown): VerifyOptions['client'] {
   if (typeof value !== 'object' || value === null || !('get' in value) || !('assistants' in value))
     throw invalid('client', value, 'a client, such as createClient() makes')
-  // As with a store, this only catches something else passed by mistake.
+  // As with a store, this only catches what was passed by mistake.
   return value as VerifyOptions['client']
 }
