@@ -2,29 +2,29 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual 
 import { CheqpointError } from '../model/errors.js'
 import { randomRef } from './refs.js'
 
-/** Where Cheqpoint posts decisions. A function puts the token where it likes, as a path segment or a query value of its own. */
+/** Where Cheqpoint sends decisions. A function puts the token into a path segment or a query value of its own. */
 export type CallbackUrl = string | ((token: string) => string)
 
 /**
- * Callback URLs that prove which request they were made for. The token is `ref.expiry.mac`: our reference, a moment in
- * seconds (base 36), and an HMAC-SHA-256 over both. It does not confirm the decision; it only keeps strangers out.
+ * Callback URLs that prove for which request they were made. The token is `ref.expiry.mac`: our reference, a time in
+ * seconds (base 36), and an HMAC-SHA-256 of both. It does not confirm the decision.
  */
 export interface CallbackUrls {
   /** The URL for a request of this assistant. */
   write(ref: string, expiresAtMs: number, assistant: string | null): string
-  /** The reference that a URL proves at this moment; `null` where it proves none. */
+  /** The reference of the valid token in a URL, or `null`. */
   read(url: string): string | null
 }
 
-/** What tokens are signed with, by assistant, and every key that a valid token may be signed with. */
+/** The keys that sign, by assistant, and all that verify. */
 export type TokenKeys = Readonly<{ signing: (assistant: string | null) => KeyObject; verifying: readonly KeyObject[] }>
 
 const shortestSecret = 16
 const parameter = 'cq'
-// Anchored, or a stranger's long URL would be searched from each of its characters on.
+// Anchored: otherwise a long URL would be searched from each of its characters on.
 const tokenForm = /^[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.[A-Za-z0-9_-]{43}$/
 
-/** Keys of secrets, newest first: signs with the first, verifies with all. Throws `option-invalid` for a short one. */
+/** Keys of secrets, newest first: the first signs, all verify. Throws `option-invalid` for a short one. */
 export function keysOfSecrets(secret: unknown): TokenKeys {
   const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
   const verifying = secrets.map((each) => {
@@ -41,8 +41,7 @@ export function keysOfSecrets(secret: unknown): TokenKeys {
 }
 
 /**
- * Keys derived from the API keys, where no secret is given (HKDF-SHA-256 with a label of our own): signs with the first
- * key of the request's assistant, verifies with every one.
+ * Keys derived from the API keys (HKDF-SHA-256): the first one of the request's assistant signs, all verify.
  */
 export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, readonly string[]>): TokenKeys {
   const derive = (key: string): KeyObject =>
@@ -51,13 +50,13 @@ export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, readonly stri
   const verifying = [...derived.values()].flat()
   const signing = (assistant: string | null): KeyObject => {
     const key = derived.get(assistant)?.[0] ?? verifying[0]
-    if (key === undefined) throw new CheqpointError('option-missing', 'there is no API key to sign callback URLs with')
+    if (key === undefined) throw new CheqpointError('option-missing', 'an API key is required to sign callback URLs')
     return key
   }
   return { signing, verifying }
 }
 
-/** Throws `option-invalid` for a URL that is none, that uses the parameter `cq` itself, or that loses the token. */
+/** Throws `option-invalid` for what is no URL, uses the parameter `cq` itself, or loses the token. */
 export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: () => number): CallbackUrls {
   const build = typeof target === 'string' ? addParameter(target) : target
   const find = typeof target === 'string' ? fromParameter : fromAnywhere
@@ -67,15 +66,15 @@ export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: ()
   }
   const read = (url: string): string | null => verify(find(url), keys.verifying, now())
   const sample = parseUrl(write('sample', now() + 60_000, null))
-  // A server sees the path and the query alone, and never a fragment, a user or a password.
+  // A server gets the path and the query alone, never a fragment, a user or a password.
   if (sample === null || read(`${sample.pathname}${sample.search}`) !== 'sample')
     refuse('a function that returns a URL with the token as a path segment or a query value of its own')
   return { write, read }
 }
 
 /**
- * A callback URL with a token of its own, for `verifyAndResolve`, and the reference to `register` the request with.
- * `expiresAt`: when the token ends; default 14 days from now. Throws as `createReceiver` does.
+ * A callback URL with a signed token, for `verifyAndResolve`, and the reference to `register` the request with. The
+ * token is valid until `expiresAt`, by default for 14 days. Throws as `createReceiver` does.
  */
 export function createCallbackUrl(
   url: CallbackUrl,
@@ -87,7 +86,7 @@ export function createCallbackUrl(
   return { url: urls.write(ref, expiresAt?.getTime() ?? Date.now() + 14 * 86_400_000, null), ref }
 }
 
-/** Reads tokens anywhere in a URL, for those who made them with {@link createCallbackUrl}. */
+/** Reads tokens of {@link createCallbackUrl} anywhere in a URL. */
 export function readTokens(secret: unknown, now: () => number): (url: string) => string | null {
   const { verifying } = keysOfSecrets(secret)
   return (url) => verify(fromAnywhere(url), verifying, now())
@@ -109,7 +108,7 @@ function fromParameter(url: string): string | null {
   return query < 0 ? null : onlyToken(new URLSearchParams(url.slice(query)).getAll(parameter))
 }
 
-/** From between characters that are not of a token. */
+/** The text between characters that no token has. */
 function fromAnywhere(url: string): string | null {
   return onlyToken(url.split(/[^A-Za-z0-9_.-]/).filter((part) => tokenForm.test(part)))
 }
@@ -119,12 +118,12 @@ function onlyToken(found: readonly string[]): string | null {
   return found.length === 1 && only !== undefined && tokenForm.test(only) ? only : null
 }
 
-/** The reference of a token that one of the keys signed and that has not ended. */
+/** The reference of a token that one of the keys signed and that has not expired. */
 function verify(token: string | null, keys: readonly KeyObject[], now: number): string | null {
   if (token === null) return null
   const [ref = '', expiry = '', given = ''] = token.split('.')
   const signed = `${ref}.${expiry}`
-  // By its form it is as long as any.
+  // Its form fixes its length, which timingSafeEqual requires.
   const isGenuine = keys.some((key) => timingSafeEqual(Buffer.from(mac(key, signed)), Buffer.from(given)))
   return isGenuine && Number.parseInt(expiry, 36) * 1000 >= now ? ref : null
 }

@@ -14,15 +14,15 @@ import type { PipelineContext } from '../pipeline/context.js'
 import { nextPollMs } from '../util/backoff.js'
 import { readDate } from '../util/dates.js'
 
-/** The API's answer about a candidate that may be the reservation's. */
+/** The confirmed decision of a candidate that may belong to the reservation. */
 type Match = { readonly id: string } & Extract<Judgement, { kind: 'decided' }>
 
 /** How far the clocks of Cheqpoint and of the store may differ. */
 const clockSkewMs = 5_000
 
 /**
- * Takes care of a reference that is due: resumes a binding, forgets what was never sent, keeps a keyed reference as long
- * as its approval, and looks for the approval of a submission whose response was lost. Rejects where the store fails.
+ * Works on a reference that is due: resumes a binding, forgets what was never sent, keeps a keyed reference as long as
+ * its approval, and searches the approval of a submission whose response was lost. Rejects if the store fails.
  */
 export async function settleReservation(
   ref: string,
@@ -49,7 +49,7 @@ async function resumeBinding(ref: string, binding: BindingReservation, context: 
   const bound = readApproval(await context.records.read(approvalKey(approvalId)))
   if (bound === null || bound === 'unreadable' || bound.kind !== 'open' || bound.ref !== ref) return
   const { action, parked } = bound
-  // So late that it may have been handled and forgotten.
+  // It may have been handled and forgotten meanwhile.
   if (parked !== null && beginning.parked === null)
     context.emit({ type: 'parked', approvalId, action, reason: parked.reason, paths: [] })
 }
@@ -68,9 +68,9 @@ async function postpone(ref: string, dueInMs: number, { records }: PipelineConte
 }
 
 /**
- * If exactly one of the ids that callbacks with the reference's token named confirms, decided after the reservation was
- * made and bound to nothing else, and none of the others is undecided, it is the approval of the submission: it is
- * parked as `adopted`, for a person. Otherwise the submission is reported, and the ids are asked about again later.
+ * Candidates are the ids that callbacks with the token of this reference named. If exactly one of them is decided,
+ * after the reservation was made, and not bound to another request, and no other is undecided, it is parked as
+ * `adopted`. Otherwise the submission is reported, and the candidates are polled again later.
  */
 async function findApproval(
   ref: string,
@@ -82,7 +82,7 @@ async function findApproval(
   const { candidates, request } = reservation
   const found = await Promise.all(candidates.map((id) => askAbout(id, reservation, ageMs, context)))
   const [only, another] = found.filter((each) => typeof each !== 'string')
-  // A candidate that cannot be judged yet may turn out to be the one.
+  // An undecided candidate may still be the one.
   if (only === undefined || another !== undefined || found.includes('later')) {
     emit({ type: 'submission-unknown', ref })
     return postpone(ref, nextPollMs(ageMs, polling, random), context)
@@ -96,7 +96,7 @@ async function findApproval(
   emit({ type: 'parked', ...about, reason: 'adopted', paths: [] })
 }
 
-/** The decision on a candidate that may be this reservation's, or that it is not, or not known yet. */
+/** The decision of a candidate that may belong to this reservation; `no` if it does not, `later` if that is unknown. */
 async function askAbout(
   id: string,
   { request, since }: OpenReservation,
@@ -115,12 +115,12 @@ async function askAbout(
     heedFailure(failure, assistant, context)
     return failure.code === 'api-not-found' ? 'no' : 'later'
   }
-  // A candidate that is still undecided has not expired: it may be another request's.
+  // An undecided candidate does not expire here: it may belong to another request.
   const isUndecided = fetched.status === 'pending' || fetched.status === 'unknown'
   const judged = isUndecided ? null : judge(fetched, request, 'poll', ageMs)
   if (judged?.kind !== 'decided') return 'later'
   const decidedAt = readDate(judged.decision.decidedAt)?.getTime()
-  // By the wall clock of the API, as far as it is known here.
+  // By the wall clock of the API, if known.
   const madeAt = (fetched.servedAt ?? clock.now()) - ageMs
   const isAfter = decidedAt !== undefined && decidedAt >= Math.min(madeAt, since) - clockSkewMs
   return isAfter ? { id, ...judged } : 'no'

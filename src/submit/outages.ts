@@ -3,8 +3,8 @@ import type { PipelineContext } from '../pipeline/context.js'
 import { sleep } from '../util/sleep.js'
 
 /**
- * What is kept of an approval; `null`, and an event, where the store fails. Never rejects: the request is with
- * Cheqpoint, and a failure would look as if it were not.
+ * The entry of an approval; `null`, and an event, if the store fails. Never rejects: the request was accepted by
+ * Cheqpoint, and a failure would suggest that it was not.
  */
 export async function readKnown(
   { records, emit }: Pick<PipelineContext, 'records' | 'emit'>,
@@ -21,7 +21,7 @@ export async function readKnown(
   }
 }
 
-/** The longest wait between two tries of a write that must not be given up at once: six tries in six seconds. */
+/** The longest wait between two attempts of such a write: six attempts in six seconds. */
 const longestRetryMs = 3_200
 
 /** Repeats a write through a short outage of the store, and reports each failure. */

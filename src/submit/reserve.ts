@@ -8,7 +8,7 @@ import { pending, type Submission, summarize } from './submission.js'
 
 type Reserving = Omit<steps.ReserveCommand, 'dueInMs' | 'forgotten'> & { readonly ref: string }
 
-/** `null` where the request is ours to send; otherwise what the key stands for already. */
+/** `null` if the request is to be sent now; otherwise the submission that the key stands for. */
 export async function reserve(
   context: PipelineContext,
   submission: Reserving,
@@ -38,13 +38,19 @@ export async function reserve(
 }
 
 const reasons = {
-  'key-reused': ['key-reused', 'this idempotencyKey was used for another request; use a key for each step'],
-  'in-progress': ['submission-in-progress', 'a submission with this idempotencyKey is under way'],
-  sent: ['submission-unknown', 'an earlier submission with this idempotencyKey may have been sent, and has no id'],
-  unreadable: ['submission-unknown', 'what the store holds under this idempotencyKey cannot be read'],
+  'key-reused': ['key-reused', 'this idempotencyKey was used for another request; use one key per step'],
+  'in-progress': [
+    'submission-in-progress',
+    'another submission with this idempotencyKey is in progress; try again later',
+  ],
+  sent: [
+    'submission-unknown',
+    'an earlier submission with this idempotencyKey may have been accepted; see receiver.unconfirmed()',
+  ],
+  unreadable: ['submission-unknown', 'the entry of this idempotencyKey in the store cannot be read'],
 } as const
 
-/** Why nothing is sent under a key. */
+/** The error if nothing is sent under a key. */
 export function keyTaken(reason: keyof typeof reasons, ref: string): CheqpointError {
   const [code, message] = reasons[reason]
   return new CheqpointError(code, message, { ref })

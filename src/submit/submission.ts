@@ -5,32 +5,32 @@ import type { ListedEntry } from '../stores/store.js'
 import { readDate } from '../util/dates.js'
 import { type JsonObject, type JsonValue, showJson } from '../util/json.js'
 
-/** What became of a submission. */
+/** The state of a submission. */
 export type Submission = PendingSubmission | DecidedSubmission
 
-/** A submission that waits for its decision, or for a person where it is parked. */
+/** A submission that waits for its decision, or is parked. */
 export interface PendingSubmission {
   readonly status: 'pending'
   readonly approvalId: string
-  /** Where a reviewer decides, if Cheqpoint said. */
+  /** Where a reviewer decides, if Cheqpoint returned it. */
   readonly reviewUrl: string | null
 }
 
-/** A submission that is decided: by a rule at once, while Cheqpoint held the call, or earlier under the same key. */
+/** A decided submission: by a rule, within `maxWaitMs`, or earlier under the same key. */
 export interface DecidedSubmission {
-  /** `cancelled` where a person ended it without a run. */
+  /** `cancelled` after `cancel()`. */
   readonly status: DecisionStatus | 'cancelled'
   readonly approvalId: string
   readonly modifiedDetails: JsonObject | null
   readonly note: string | null
   readonly decidedAt: Date | null
-  /** What the handler returned; `null` where it returned nothing or has not ended. */
+  /** The result of the handler; `null` if it returned none or has not ended. */
   readonly result: JsonValue
 }
 
-/** A submission that Cheqpoint may have taken, and whose approval id is not known. */
+/** A submission that Cheqpoint may have accepted, without a known approval id. */
 export interface UnconfirmedSubmission {
-  /** Our own reference: what `submission-unknown` carried, and what `discard` takes. */
+  /** Our reference: `ref` of `submission-unknown`, and the argument of `discard`. */
   readonly ref: string
   readonly action: string
   readonly assistant: string | null
@@ -38,16 +38,16 @@ export interface UnconfirmedSubmission {
   readonly context: JsonValue
   /** When it was sent, by the store's clock (ms since the epoch). */
   readonly sentAt: number
-  /** Approval ids that callbacks with its token named. */
+  /** The approval ids in callbacks with its token. */
   readonly candidates: readonly string[]
 }
 
-/** What the store says of a submission that is bound; what is known without it where it does not. */
+/** The state of a bound submission: from its entry, or what is known without it. */
 export function summarize(known: Submission, kept: ApprovalState | 'unreadable' | null): Submission {
   const { approvalId } = known
   if (kept === null || kept === 'unreadable') return known
   if (kept.kind === 'completed') return completed(approvalId, kept)
-  // Parked, it is a person's to decide, whatever the API said.
+  // Parked, it waits for a person, whatever the API returned.
   if (kept.parked !== null) return pending(approvalId)
   const confirmed = readConfirmed(kept.decision)
   return confirmed === null ? known : decided(approvalId, confirmed, null)
@@ -71,7 +71,7 @@ export function decided(
   return { status, approvalId, modifiedDetails, note, decidedAt: readDate(decidedAt), result: showJson(result) }
 }
 
-/** Reads an entry of the due index; nothing where it is no submission without an id. */
+/** Reads an entry of the due index; nothing if it is not a submission without an id. */
 export function readUnconfirmed({ key, entry }: ListedEntry): readonly UnconfirmedSubmission[] {
   if (!key.startsWith('r:') || entry === null) return []
   const known = readReservation({ now: 0, entry })

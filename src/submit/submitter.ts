@@ -24,28 +24,28 @@ export interface SubmitDeps {
   readonly client: Pick<Client, 'inbound'>
   readonly pipeline: Pick<Pipeline, 'process'>
   readonly isId: (id: string) => boolean
-  /** `null` where no callback URL is configured: decisions are found by polling. */
+  /** `null` without a callback URL: decisions are found by polling. */
   readonly urls: CallbackUrls | null
   readonly limits: () => RequestLimits
   readonly submitTimeoutMs: number
-  /** Whether a callback for this id came a moment ago and was refused as unknown. */
+  /** Whether a callback for this id was refused as unknown in the last minute. */
   readonly cameEarly: (id: string) => boolean
 }
 
-/** Responses that say for certain that Cheqpoint did not take the request. */
+/** Statuses with which Cheqpoint certainly did not accept the request. */
 const refusedStatuses: ReadonlySet<number> = new Set([
   400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431,
 ])
 
-/** How long an inline decision is left to the process that got it. */
+/** How long the sweep leaves an immediate decision to the process that got it. */
 const inlineHeadStartMs = 5_000
 
-/** A submission under way, for those who ask for the same one in this process. */
+/** A submission in progress, shared by calls with the same key in this process. */
 type UnderWay = Readonly<{ digest: string | null; submission: Promise<Submission> }>
 
 /**
- * Submits requests so that none is lost and none is sent twice: reserve under our own reference, mark as sent, send with
- * the reference in the callback URL, bind the id that comes back.
+ * Submits requests so that none is lost or sent twice: reserves our reference, marks it as sent, sends the request with
+ * the reference in the callback URL, and binds the returned id to it.
  */
 export class Submitter {
   readonly #deps: SubmitDeps
@@ -55,7 +55,7 @@ export class Submitter {
     this.#deps = deps
   }
 
-  /** Resolves once no submission is under way. */
+  /** Resolves once no submission is in progress. */
   async idle(): Promise<void> {
     while (this.#underWay.size > 0)
       await Promise.allSettled([...this.#underWay.values()].map(({ submission }) => submission))
@@ -66,7 +66,7 @@ export class Submitter {
     const { context, urls, limits, submitTimeoutMs } = this.#deps
     checkSubmission(given, givenOptions, submitTimeoutMs)
     const { idempotencyKey, assistant, context: kept, expiresAt, maxWaitMs } = givenOptions
-    // A copy: what is checked, kept and sent is the same, whatever the caller does to the request meanwhile.
+    // A copy: what is checked, kept and sent stays the same if the caller changes the request.
     // JSON of a request is a request.
     const request = readJson(writeJson(given, 'request')) as JsonObject & SubmitRequest
     const ref = idempotencyKey === undefined ? randomRef() : keyedRef(assistant ?? null, idempotencyKey)
@@ -85,7 +85,7 @@ export class Submitter {
       if (current.digest !== digest) throw keyTaken('key-reused', ref)
       return current.submission
     }
-    // Repeated callbacks of an old decision shall still be recognized, so the token outlives the request.
+    // The token outlives the request, so that repeated callbacks of an old decision are recognized.
     const until = (tracked.expiresAt ?? context.clock.now()) + context.retentionMs
     const callbackUrl = urls?.write(ref, until, tracked.assistant)
     const sent = { ...request, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl }
@@ -108,7 +108,7 @@ export class Submitter {
     await this.#markSent(ref, owner)
     const answer = await this.#send(ref, tracked, request)
     if (answer.id === null || !this.#deps.isId(answer.id))
-      throw this.#lost('the response names no approval id that can be confirmed', { ref })
+      throw this.#lost('the response has no valid approval id', { ref })
     const ageMs = context.clock.elapsed() - startedAt
     return this.#settle(ref, tracked, { ...answer, id: answer.id, servedAt: null }, ageMs)
   }
@@ -131,11 +131,11 @@ export class Submitter {
       const why = isCheqpointError(cause) ? cause.message : 'the call failed'
       const { httpStatus, retryAfterMs, apiMessage } = isCheqpointError(cause) ? cause : {}
       const info = { ref, httpStatus, retryAfterMs, apiMessage, cause }
-      if (!isRefusal(cause)) throw this.#lost(`whether Cheqpoint took the request is unknown: ${why}`, info)
-      // What cannot be forgotten stays listed; it is refused all the same.
+      if (!isRefusal(cause)) throw this.#lost(`Cheqpoint may have accepted the request: ${why}`, info)
+      // If it cannot be forgotten it stays listed; the submission is refused anyway.
       await persist(this.#deps.context, 'discard', () => this.discard(ref)).catch(() => {})
       const refused = httpStatus === undefined ? 'the request was not sent' : 'Cheqpoint refused the request'
-      throw new CheqpointError('submission-refused', `${refused}, and nothing was kept: ${why}`, info)
+      throw new CheqpointError('submission-refused', `${refused}, and nothing is kept: ${why}`, info)
     }
   }
 
@@ -151,12 +151,12 @@ export class Submitter {
     const { polling, random, emit, onUnknownWord } = context
     const { id: approvalId, status, reviewUrl } = answer
     const { action } = tracked
-    // Undecided it may be old by the time it is here, so only a GET can tell that a request has expired.
+    // An undecided response may be old by now: only a GET decides that a request has expired.
     const isOpen = status === 'pending' || status === 'unknown'
     const found = isOpen ? null : judge(answer, tracked, 'inline', ageMs)
     const decision = found?.kind === 'decided' ? found.decision : null
     const pollMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
-    // Decided, it is ours to run first, so that it has run when this resolves; the sweep may where that takes too long.
+    // A decision runs here first, so that it has run when this resolves; if that takes too long, the sweep runs it.
     const dueInMs = decision === null ? pollMs : inlineHeadStartMs
     await this.#bind(ref, tracked, approvalId, { dueInMs, decision, parked: null })
     if (status === 'unknown') onUnknownWord(answer.word, approvalId)
@@ -164,7 +164,7 @@ export class Submitter {
     if (decision !== null) emit({ type: 'confirmed', approvalId, action, status: decision.status, via: 'inline' })
     let known: Submission = { status: 'pending', approvalId, reviewUrl }
     let bound = decision === null ? await readKnown(context, approvalId, 'submit') : null
-    // Undecided and due at once, a callback came before the id did, and may not come again.
+    // Undecided and due at once: its callback came before the id, and may not be repeated.
     if (decision !== null || bound?.isDue) {
       const outcome = await pipeline.process({ approvalId, via: decision === null ? 'poll' : 'inline' })
       if (outcome.kind === 'handled') known = decided(approvalId, outcome.confirmed, null)
@@ -173,13 +173,13 @@ export class Submitter {
     return summarize(known, bound?.kept ?? null)
   }
 
-  /** Joins reference and id, through a short outage of the store: the id is known only here. */
+  /** Binds the id to the reference, through a short outage of the store: only this process knows the id. */
   async #bind(ref: string, request: TrackedRequest, approvalId: string, beginning: Beginning): Promise<void> {
     const { context } = this.#deps
     try {
       const bound = await persist(context, 'bind', () => bind(context, ref, approvalId, beginning))
       if (bound === 'bound') return
-      // The reservation is gone, and the request is not: follow it as one that was submitted elsewhere.
+      // The reservation is gone, but the request exists: follow it as one that was submitted elsewhere.
       if (bound === 'unknown') {
         const step = { request, beginning }
         const added = await persist(context, 'add', () =>
@@ -188,9 +188,9 @@ export class Submitter {
         if (added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref === ref)) return
       }
     } catch (error) {
-      // What a store that is not ours throws may quote what was written. The event `store-failed` has it.
+      // Errors of other stores may quote what was written. The event `store-failed` has them.
       const cause = isCheqpointError(error) && error.cause === undefined ? error : undefined
-      throw this.#lost('the store did not take the approval id', { ref, approvalId, cause })
+      throw this.#lost('the store did not accept the approval id', { ref, approvalId, cause })
     }
     throw this.#lost('the approval id belongs to another request', { ref, approvalId })
   }
@@ -201,11 +201,11 @@ export class Submitter {
   }
 }
 
-/** Nothing was sent, or the answer was a documented no. */
+/** Nothing was sent, or the response was a documented refusal. */
 function isRefusal(error: unknown): boolean {
   if (!isCheqpointError(error)) return false
   const { code, httpStatus } = error
-  // `aborted` is what a closed client says before it sends anything.
+  // A closed client rejects with `aborted` before it sends anything.
   if (code === 'api-unreachable' || code === 'aborted') return true
   return httpStatus !== undefined && refusedStatuses.has(httpStatus)
 }

@@ -7,12 +7,12 @@ import { type RequestLimits, type Tracked, writeRequest } from './tracked-reques
 export interface TrackDeps {
   readonly context: Pick<PipelineContext, 'records' | 'polling' | 'random'>
   readonly limits: () => RequestLimits
-  /** Whether a callback for this id came a moment ago and was refused as unknown. */
+  /** Whether a callback for this id was refused as unknown in the last minute. */
   readonly cameEarly: (id: string) => boolean
 }
 
 /**
- * Follows a request whose approval id is known. `false` where the id is known already, and nothing changed.
+ * Follows a request whose approval id is known. `false` if it is followed already; then nothing changes.
  * Rejects with `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the store does.
  */
 export async function track(approvalId: string, tracked: object, deps: TrackDeps): Promise<boolean> {
@@ -24,7 +24,7 @@ export async function track(approvalId: string, tracked: object, deps: TrackDeps
   const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
   const beginning = { dueInMs, decision: null, parked: null }
   const added = await records.change(key, (stored) => add(stored, { request, beginning }))
-  // A callback that came while this was being written was refused, and may not come again.
+  // A callback that came during the write was refused, and may not be repeated.
   if (cameEarly(approvalId)) await records.change(key, (stored) => nudge(stored, { withinMs: 0 }))
   return added.kind === 'added'
 }

@@ -3,16 +3,16 @@ import { CheqpointError } from '../model/errors.js'
 import type { Names } from '../options/option-checks.js'
 import { isDate, isPlainObject, type JsonText, maxDepth } from '../util/json.js'
 
-/** What is said of a request that is to be followed. */
+/** A request that was submitted elsewhere. */
 export interface Tracked {
   readonly action: string
   /** As submitted. Plain JSON. */
   readonly details: unknown
-  /** Comes back with the decision. Plain JSON; default `null`. */
+  /** Returned with the decision. Plain JSON; default `null`. */
   readonly context?: unknown
-  /** After this moment a fresh approval no longer runs. Default: `expiresAfterMs` from now. */
+  /** An approval that is given later is `expired`. Default: `expiresAfterMs` from now. */
   readonly expiresAt?: Date | undefined
-  /** Required where keys are configured by assistant. */
+  /** Required with `apiKeys`. */
   readonly assistant?: string | undefined
   /** The reference that the callback URL was made with. */
   readonly ref?: string | undefined
@@ -28,7 +28,7 @@ export interface RequestLimits {
   readonly maxDetailsBytes: number
 }
 
-/** JSON text of a value that must survive a restart. Throws `not-json` and names the first place that would not. */
+/** JSON text of a value. Throws `not-json`, with the first place that JSON would lose or change. */
 export function writeJson(value: unknown, name: string): JsonText {
   const fault = findFault(value, name, new Set())
   if (fault !== null) throw new CheqpointError('not-json', fault)
@@ -36,8 +36,8 @@ export function writeJson(value: unknown, name: string): JsonText {
 }
 
 /**
- * A request as it is kept. Throws `argument-invalid`, `not-json`, `details-too-large` or `assistant-unknown`, and names
- * what is wrong.
+ * A request as it is kept. Throws `argument-invalid`, `not-json`, `details-too-large` or `assistant-unknown`, with what
+ * is wrong.
  */
 export function writeRequest(
   tracked: Tracked,
@@ -47,9 +47,8 @@ export function writeRequest(
   if (typeof action !== 'string' || action === '') throw argument('action', 'a text that is not empty')
   if (typeof details !== 'object' || details === null || Array.isArray(details)) throw argument('details', 'an object')
   if (ref !== undefined && (typeof ref !== 'string' || !/^[\w-]{1,64}$/.test(ref)))
-    throw argument('ref', 'the reference that callbackUrl() gave')
-  if (assistants === null && assistant !== undefined)
-    throw argument('assistant', 'left out, since there is one key for all')
+    throw argument('ref', 'the reference that callbackUrl() returned')
+  if (assistants === null && assistant !== undefined) throw argument('assistant', 'left out without apiKeys')
   if (assistants !== null && assistant === undefined)
     throw argument('assistant', `one of ${[...assistants].join(', ')}`)
   if (assistant !== undefined && assistants?.has(assistant) === false)
@@ -72,7 +71,7 @@ function argument(name: string, allowed: string): CheqpointError {
   return new CheqpointError('argument-invalid', `${name} must be ${allowed}`)
 }
 
-/** What JSON would lose or change, in words; `null` where it would not. */
+/** What JSON would lose or change, in words, or `null`. */
 function findFault(value: unknown, at: string, above: Set<object>): string | null {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return null
   if (typeof value === 'number') return Number.isFinite(value) ? null : `${at} is a number that JSON does not have`
@@ -83,7 +82,7 @@ function findFault(value: unknown, at: string, above: Set<object>): string | nul
   above.add(value)
   // The entries of a list include its holes, which JSON would fill.
   for (const [key, each] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
-    // A property that is undefined is left out by JSON, which is what it says.
+    // JSON leaves out a property that is undefined, which changes nothing.
     const fault = each === undefined && !Array.isArray(value) ? null : findFault(each, `${at}.${key}`, above)
     if (fault !== null) return fault
   }

@@ -8,33 +8,33 @@ import { longestTimer } from '../util/clock.js'
 import { readKnown } from './outages.js'
 import { completed, type DecidedSubmission } from './submission.js'
 
-/** How long to wait. */
+/** Options of `wait`. */
 export interface WaitForOptions {
-  /** Rejects with `wait-timeout` after so long; the request goes on. Default: no bound. */
+  /** Rejects with `wait-timeout` after this time; the request continues. Default: no limit. */
   readonly timeoutMs?: number | undefined
-  /** Rejects with `aborted` when it aborts; the request goes on. */
+  /** Rejects with `aborted` when it aborts; the request continues. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** A decision that was acted on, in whichever process. */
+/** A decision that was handled, in any process. */
 export interface Completed extends DecidedSubmission {
   readonly action: string
 }
 
-/** Ends a wait; once that is over, changes nothing. */
+/** Ends a wait; has no effect after that. */
 type End = (result: Completed | CheqpointError) => void
 
-/** Between two reads of the store; a completion in this process is noticed at once. */
+/** Between two reads of the store; a completion in this process ends a wait at once. */
 const readEveryMs = 500
 /** Approvals read from the store at a time. */
 const batch = 64
 
-/** Waits for completions: one loop for all who wait, reading each awaited approval once a round. */
+/** Waits for completions: one loop for all waits, which reads each awaited approval once per round. */
 export class CompletionWaits {
   readonly #context: PipelineContext
   readonly #pipeline: Pick<Pipeline, 'process'>
   readonly #waiting = new Map<string, Set<End>>()
-  /** Approvals that a wait began for, and that were not read since. */
+  /** Approvals with a new wait, not read since. */
   readonly #fresh = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -96,7 +96,7 @@ export class CompletionWaits {
     this.#timer = undefined
   }
 
-  /** Keeps the process alive: the caller waits for an answer and may have nothing else running. */
+  /** Keeps the process alive: the caller may have nothing else running. */
   #schedule(): NodeJS.Timeout {
     return setTimeout(() => void this.#round(), jitter(readEveryMs, this.#context.random)) // it cannot reject
   }
@@ -117,19 +117,19 @@ export class CompletionWaits {
   }
 
   async #read(approvalId: string): Promise<void> {
-    // Later waits have a read of their own: what this one finds may be old by then.
+    // Later waits need a read of their own: this one may be outdated for them.
     const waiters = [...(this.#waiting.get(approvalId) ?? [])]
     if (waiters.length === 0) return
     const found = await readKnown(this.#context, approvalId, 'wait')
     if (found === null) return
-    // Nothing else polls, so the wait does. Not awaited, or one slow handler would hold up all the others.
+    // Nothing else polls, so the wait does. Not awaited: one slow handler would delay all other waits.
     if (found.isDue && !this.#context.life.isSwept) void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
     const result = readResult(approvalId, found.kept)
     if (result !== null) for (const end of waiters) end(result)
   }
 }
 
-/** How the wait ends; `null` where it goes on. */
+/** How the wait ends, or `null` if it continues. */
 function readResult(approvalId: string, known: ApprovalState | 'unreadable' | null): Completed | CheqpointError | null {
   if (known === null) return fault('approval-unknown', approvalId)
   if (known === 'unreadable') return fault('parked', approvalId, ' (corrupt)')
@@ -138,11 +138,11 @@ function readResult(approvalId: string, known: ApprovalState | 'unreadable' | nu
 }
 
 const reasons = {
-  aborted: 'the wait was given up',
-  'receiver-closed': 'the receiver was closed',
-  'wait-timeout': 'the approval was not completed in time',
+  aborted: 'the signal of the wait aborted',
+  'receiver-closed': 'the receiver is closed',
+  'wait-timeout': 'the approval was not completed within timeoutMs; it continues',
   'approval-unknown': 'no approval with this id is tracked',
-  parked: 'the approval is parked and waits for a person',
+  parked: 'the approval is parked; see receiver.parked()',
 } as const
 
 function fault(code: keyof typeof reasons, approvalId: string, more = ''): CheqpointError {

@@ -683,9 +683,9 @@ describe('what submit does not take', () => {
   }
 
   it.each([
-    ['details', { amount: -120 }, { chat: 7 }, 'details do not pass the schema of the action at /amount'],
-    ['context', {}, { chat: 'c-7771' }, 'context do not pass the schema of the action at /chat'],
-    ['a missing context', {}, undefined, 'context do not pass the schema of the action at the top'],
+    ['details', { amount: -120 }, { chat: 7 }, 'the details did not pass the schema of the action at /amount'],
+    ['context', {}, { chat: 'c-7771' }, 'the context did not pass the schema of the action at /chat'],
+    ['a missing context', {}, undefined, 'the context did not pass the schema of the action at the top'],
   ])('%s that fails its schema never leaves; the error names the place and no value', async (...row) => {
     const [, change, context, message] = row
     const { receiver, api } = submitBench(schemas)

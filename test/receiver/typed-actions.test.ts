@@ -251,7 +251,7 @@ describe('a context with a schema', () => {
     expect(seen).toEqual([{ chat: 7, locale: 'en' }])
     expect(api.posts[0]?.text).not.toContain('chat')
     const error = await failure(receiver.submit(refund, { context: { chat: 'seven' } }))
-    expect(error.message).toBe('context do not pass the schema of the action at /chat')
+    expect(error.message).toBe('the context did not pass the schema of the action at /chat')
   })
 })
 

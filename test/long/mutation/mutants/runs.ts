@@ -75,7 +75,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a listener that throws harms no other',
     file: 'src/model/events.ts',
-    find: '// A broken listener must not change what happens to a decision.',
+    find: '// A listener that throws must not change what happens to a decision.',
     replace: "throw new Error('the listener threw')",
     tests: ['unit/model/events.test.ts'],
   },
