@@ -6,17 +6,17 @@ import { jitter } from '../util/backoff.js'
 export interface SweepDeps {
   readonly context: PipelineContext
   readonly pipeline: Pick<Pipeline, 'process'>
-  /** Takes care of a reference that is due. */
+  /** Works on a reference that is due. */
   readonly settleReservation: (ref: string) => Promise<void>
 }
 
-/** What one sweep did. */
+/** Counts of one sweep. */
 export interface SweepReport {
-  /** Due keys that were taken. One that found no token of the budget counts when its turn has come. */
+  /** Due keys that were taken. One that found no token of the budget counts when it is taken again. */
   readonly taken: number
-  /** Of these: handled to the end, now or before. */
+  /** Of these: completed, now or before. */
   readonly decided: number
-  /** Still undecided, or not this process's to serve now. */
+  /** Still undecided, or in progress elsewhere. */
   readonly undecided: number
   /** Could not be confirmed or run; due again later. */
   readonly failed: number
@@ -24,37 +24,37 @@ export interface SweepReport {
 
 /** Keys taken from the store at a time. */
 export const batch = 32
-/** How long a taken key is hidden from other sweepers, ±20 %: what cannot be served here returns by itself. */
+/** How long a taken key is hidden from other sweepers, ±20 %. Then it is due again, if it was not served. */
 const hideMs = 5_000
 
-/** Pause after taking approvals that this process cannot serve, so that others take what is due next. Not in a backlog. */
+/** Pause after approvals that this process cannot serve, so that others take the next ones. None in a backlog. */
 const yieldMs = 1_000
 
-/** Keys under way up to their handler, and how those that ended did so. */
+/** The keys in progress, and counts of those that ended. */
 export class Round {
   readonly #deps: SweepDeps
   readonly #awaitingTurns: Set<string> | null
-  /** Called when a key has ended, or its handler begun. */
+  /** Called when a key has ended, or its handler has begun. */
   #onChange: () => void
   #size = 0
-  /** Of these, how many are at their handler. */
+  /** Of these, how many run their handler. */
   #running = 0
   #deferred = 0
-  /** The last key needed a handler, and every one was at work. */
+  /** The last key needed a handler slot, and none was free. */
   #wasFull = false
-  /** Until then this process leaves what is due to others. */
+  /** Until then this process takes nothing. */
   #yieldsUntil = Number.NEGATIVE_INFINITY
   #wasBacklog = false
   #ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
 
-  /** `awaitingTurns` gets the approvals that found no token of the budget, until they are taken again. */
+  /** `awaitingTurns` contains the approvals that found no token of the budget, until they are taken again. */
   constructor(deps: SweepDeps, onChange: () => void = () => {}, awaitingTurns: Set<string> | null = null) {
     this.#deps = deps
     this.#onChange = onChange
     this.#awaitingTurns = awaitingTurns
   }
 
-  /** Keys under way, handlers included. */
+  /** Keys in progress, with those that run their handler. */
   get size(): number {
     return this.#size
   }
@@ -64,27 +64,27 @@ export class Round {
     return this.#places > 0
   }
 
-  /** How many found no token since this was asked last: they count when they are taken again. */
+  /** How many found no token since the last call: they count when they are taken again. */
   giveDeferredBack(): number {
     const deferred = this.#deferred
     this.#deferred = 0
     return deferred
   }
 
-  /** Begins with as many due keys as there is room for. */
+  /** Takes as many due keys as this process can serve. */
   async take(most: number): Promise<{ readonly count: number; readonly nextDueInMs: number | null }> {
     const { records, random } = this.#deps.context
     this.#wasFull = false
     const wanted = Math.min(this.#places, most)
     const { keys, nextDueInMs } = await records.takeDue(wanted, jitter(hideMs, random))
     this.#wasBacklog = keys.length === wanted
-    for (const key of keys) void this.#process(key) // it cannot reject
+    for (const key of keys) void this.#process(key) // never rejects
     return { count: keys.length, nextDueInMs }
   }
 
   /**
-   * A key may need a poll or a handler, and only its entry tells. So there are never more keys under way than polls could
-   * serve; while every handler is at work it is one key at a time, and none for a moment after one that needed a handler.
+   * A key may need a poll or a handler, which only its entry says. So there are never more keys in progress than poll
+   * slots; without a free handler slot there is one key at a time, and none right after one that needed a handler.
    */
   get #places(): number {
     const { polls, handlers, polling, clock } = this.#deps.context
@@ -95,14 +95,14 @@ export class Round {
     return this.#wasFull ? 0 : Math.min(places, 1 - resolving)
   }
 
-  /** Resolves once one of the keys under way has ended, or its handler begun. */
+  /** Resolves once a key has ended, or its handler has begun. */
   next(): Promise<void> {
     return new Promise((resolve) => {
       this.#onChange = resolve
     })
   }
 
-  /** What ended since the last report. */
+  /** Counts since the last report. */
   report(): SweepReport {
     const report = this.#ended
     this.#ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
@@ -140,7 +140,7 @@ export class Round {
       this.#deferred++
       this.#awaitingTurns?.add(key)
     } else {
-      // Counted together, so that no report has the one without the other.
+      // Counted together, so that each report has both.
       this.#ended.taken++
       this.#ended[column(outcome)]++
     }
@@ -149,7 +149,7 @@ export class Round {
   }
 }
 
-/** Whether another process may serve what this one could not. */
+/** Whether another process may be able to serve it. */
 function isOwnTrouble({ kind }: Outcome): boolean {
   return kind === 'no-handler' || kind === 'api-key-refused' || kind === 'assistant-unknown'
 }

@@ -5,35 +5,35 @@ import { longestTimer } from '../util/clock.js'
 import { sleep } from '../util/sleep.js'
 import { batch, Round, type SweepDeps, type SweepReport } from './round.js'
 
-/** What one sweep did, and when the next one is worth while. */
+/** Counts of one sweep, and when something is due next. */
 export interface ReconcileReport extends SweepReport {
-  /** When the next key is due, 0 where some are now; `null` where nothing is open. For the next cron run. */
+  /** When the next key is due: 0 for now, `null` if nothing is open. For the next cron run. */
   readonly nextDueInMs: number | null
 }
 
-/** Bounds of one sweep. */
+/** Options of `reconcile`. */
 export interface ReconcileOptions {
-  /** Keys to take at the most. Default: 1,000. */
+  /** At most this many keys. Default: 1,000. */
   readonly limit?: number | undefined
-  /** Takes no new key after so long; what is under way ends. Default: 25,000. */
+  /** Takes no new key after this time, and waits for those in progress. Default: 25,000. */
   readonly timeoutMs?: number | undefined
   /** Takes no new key once it aborts. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** How often one sweep looks whether those that wait for a token of its budget are due. */
+/** How often one sweep checks whether approvals that wait for a token of its budget are due. */
 const turnMs = 50
 const shortestIdleMs = 10
 const longestIdleMs = 1_000
-/** The longest wait for a free place. A place that becomes free in this process ends it at once. */
+/** The longest wait for a free slot. A slot that becomes free in this process ends it at once. */
 const fullIdleMs = 100
 
-/** Handlers that a sweep starts run in no caller's asynchronous context. */
+/** Handlers that a sweep starts do not run in the asynchronous context of a caller. */
 const inModuleContext = AsyncLocalStorage.snapshot()
 
 /**
- * The guarantee, where callbacks are the courtesy: takes what is due and sends each key through the pipeline. Any
- * number of processes may sweep one store; the store hands each key to one of them.
+ * Takes what is due and sends each key through the pipeline, whether its callback arrived or not. Any number of
+ * processes may sweep one store, which gives each due key to one of them.
  */
 export class Sweeper {
   readonly #deps: SweepDeps
@@ -48,7 +48,7 @@ export class Sweeper {
     this.#deps = deps
   }
 
-  /** Throws `argument-invalid` for bounds that are not allowed. */
+  /** Throws `argument-invalid` for wrong options. */
   static readOptions(options: unknown): ReconcileOptions {
     const given = argumentGroup(options, 'reconcile()', ['limit', 'timeoutMs', 'signal'])
     return {
@@ -71,7 +71,7 @@ export class Sweeper {
     this.#loop = inModuleContext(() => this.#run())
   }
 
-  /** Takes no new key, for good; resolves when the loop has ended. What it started is the pipeline's. */
+  /** Takes no new key any more; resolves when the loop has ended. Does not wait for what is in progress. */
   async stop(): Promise<void> {
     this.#stopped = true
     if (this.#running) this.#deps.context.life.isSwept = false
@@ -80,17 +80,17 @@ export class Sweeper {
     await this.#loop
   }
 
-  /** Sweeps now: something may be due earlier than was known. */
+  /** Sweeps now: something may be due earlier than expected. */
   wake(): void {
     this.#wake()
   }
 
-  /** Something is open from now on, and keeps the process alive. */
+  /** Something is open from now on, which keeps the process alive. */
   expectWork(): void {
     if (this.#keepsAlive) this.#timer?.ref()
   }
 
-  /** One sweep. Rejects where the store does not answer. */
+  /** One sweep. Rejects if the store does not respond. */
   async reconcile({ limit = 1_000, timeoutMs = 25_000, signal }: ReconcileOptions): Promise<ReconcileReport> {
     const { context } = this.#deps
     const until = context.clock.elapsed() + timeoutMs
@@ -106,7 +106,7 @@ export class Sweeper {
         if (taken.count > 0) continue
       }
       left += round.giveDeferredBack()
-      // What is under way may make more due, or make room.
+      // What is in progress may make more due, or free a slot.
       if (round.size > 0) await round.next()
       else if (awaitingTurns.size === 0 || left === 0 || nextDueInMs === null) break
       else await sleep(turnMs)
@@ -114,7 +114,7 @@ export class Sweeper {
     while (round.size > 0) await round.next()
     const report = round.report()
     context.emit({ type: 'swept', ...report })
-    // Handlers took their time: ask again, for nothing.
+    // Handlers took time: read again, without taking anything.
     if (left > 0) nextDueInMs = (await context.records.takeDue(0, 1)).nextDueInMs
     return { ...report, nextDueInMs }
   }
@@ -141,25 +141,25 @@ export class Sweeper {
     }
   }
 
-  /** Takes what is due as long as this process can serve it. Returns when the next key is due. */
+  /** Takes what is due while this process can serve it. Returns when the next key is due. */
   async #takeAll(round: Round): Promise<number | null> {
     for (;;) {
       if (!this.#running) return longestIdleMs
       if (!round.hasRoom) return fullIdleMs
       const { count, nextDueInMs } = await round.take(batch)
       if (count === 0 || (nextDueInMs !== null && nextDueInMs > 0) || nextDueInMs === null) return nextDueInMs
-      // A long row of due keys must not keep everything else in this process from its turn.
+      // A long backlog must not block everything else in this process.
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
 
-  /** Waits for so long, or until there is room again where there is none. */
+  /** Waits for this time, or until `wake`. */
   async #rest(ms: number, isOpen: boolean): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve
       if (!this.#running) return resolve()
       this.#timer = setTimeout(resolve, ms)
-      // While something is open the process must not end for want of other work.
+      // While something is open the process must not end.
       if (!isOpen || !this.#keepsAlive) this.#timer.unref()
     })
     clearTimeout(this.#timer)
@@ -169,12 +169,12 @@ export class Sweeper {
 }
 
 /**
- * Nothing that is polled or retried is due later than this. The reference of a finished approval's idempotency key is, and
- * need not keep a process alive.
+ * Nothing that is polled or retried is due later than this. References of completed idempotency keys are, and do not
+ * keep a process alive.
  */
 function longestWaitMs({ polling, runs }: SweepDeps['context']): number {
   return 2 * Math.max(polling.maxMs, runs.backoffMs[1], longestPauseMs)
 }
 
-/** As long as a Retry-After is heeded. */
+/** The longest Retry-After that is followed. */
 const longestPauseMs = 900_000
