@@ -11,7 +11,7 @@ export interface Log {
 const quietMs = 10_000
 
 /**
- * A listener that writes one line for each event that someone must act on: failed runs, parked approvals, store
+ * A listener that writes one line for each event that needs action: failed runs, parked approvals, store
  * failures, refused keys, a receiver that does not sweep. Never a secret, details or a payload. Default: `console`, or
  * none with `onEvent`.
  */
@@ -39,7 +39,7 @@ export function createLog(option: unknown, hasListener: boolean, clock: Clock): 
 
 type Line<Type> = (event: Extract<CheqpointEvent, { type: Type }>) => string | null
 
-/** The line of each event that someone must act on. */
+/** The line of each event that needs action. */
 const lines: { readonly [Type in CheqpointEvent['type']]?: Line<Type> } = {
   'run-failed': ({ approvalId, action, attempt, timedOut, error }) =>
     `the handler of ${action} ${timedOut ? 'timed out' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`,

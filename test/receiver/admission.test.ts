@@ -106,7 +106,7 @@ describe.each(troubles)('a process that %s', (trouble) => {
 })
 
 describe('a process without the handler', () => {
-  it('says so once for each action', async () => {
+  it('reports that once for each action', async () => {
     const { good, bad } = pair('has no handler')
     for (const id of ids(3)) {
       await good.receiver.track(id, id === 'req_2' ? { action: 'ship', details: {} } : refund)

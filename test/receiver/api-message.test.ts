@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('what Cheqpoint says of a submission that it refuses', () => {
+describe('the message of Cheqpoint about a refused submission', () => {
   it.each([
     ['its message', { message: 'Plan limit reached', error: 'limit' }, 'Plan limit reached'],
     ['its error, where there is no message', { error: 'summary is required' }, 'summary is required'],
@@ -36,7 +36,7 @@ describe('what Cheqpoint says of a submission that it refuses', () => {
     expect((await failure(receiver.submit(refund))).apiMessage).toBeUndefined()
   })
 
-  it('is absent where it says nothing', async () => {
+  it('is absent from an empty response', async () => {
     const { receiver, api } = submitBench()
     api.onPost = () => ({ status: 400, body: '' })
     expect((await failure(receiver.submit(refund))).apiMessage).toBeUndefined()

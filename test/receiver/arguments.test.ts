@@ -64,7 +64,7 @@ const rows: readonly (readonly [Method, readonly (readonly unknown[])[], string]
 ]
 
 describe.each(rows)('%s()', (method, all, code) => {
-  it(`refuses with ${code}, and asks neither the store nor the API: ${all.map(shown).join(' ')}`, async () => {
+  it(`refuses with ${code}, without a store or API call: ${all.map(shown).join(' ')}`, async () => {
     for (const args of all) {
       const faulty = new FaultyStore()
       const { receiver, api } = submitBench(
@@ -97,7 +97,7 @@ describe('a wrong call', () => {
     expect((await failure(receiver.handle(given))).message).toContain('receiver.fetch(request)')
   })
 
-  it('with a name that is misspelt says which was meant', async () => {
+  it('with a misspelt name suggests the right one', async () => {
     const { receiver } = submitBench()
     // The same.
     const options = { timeoutMS: 5 } as object

@@ -11,7 +11,7 @@ afterEach(() => {
 })
 
 describe('a genuine callback', () => {
-  it('runs the handler once with the decision that the API confirmed, and answers 200', async () => {
+  it('runs the handler once with the decision that the API confirmed, and responds 200', async () => {
     const { receiver, api, runs } = bench()
     await receiver.track('req_1', refund)
     api.approve('req_1', { decisionNote: 'fine' })

@@ -307,7 +307,7 @@ describe('close()', () => {
     expect(runs).toHaveLength(2)
   })
 
-  it('answers new callbacks with 503 and Retry-After while it drains and after, without a read of the store', async () => {
+  it('responds to new callbacks with 503 and Retry-After while it drains and after, without a read of the store', async () => {
     const work = gate()
     const faulty = new FaultyStore()
     const { receiver, api, events } = bench({ store: faulty.store, onDecision: () => work.promise })

@@ -35,7 +35,7 @@ describe('details and context together', () => {
     expect(error.message).not.toContain('é')
   })
 
-  it('may be more where maxDetailsBytes says so', async () => {
+  it('may be more with maxDetailsBytes', async () => {
     const { receiver } = bench({ maxDetailsBytes: 1_000_000 })
     expect(await receiver.track('req_1', { action: 'a', details: details(900_000) })).toBe(true)
   })

@@ -98,7 +98,7 @@ describe('an expiresAt', () => {
     })
   })
 
-  it('in seconds is refused, and the error says so', async () => {
+  it('in seconds is refused, with an error that explains it', async () => {
     const { receiver } = bench()
     const error = await failure(receiver.track('req_1', { ...refund, expiresAt: new Date(expiresAt.getTime() / 1000) }))
     expect(error.message).toContain('milliseconds, not seconds')

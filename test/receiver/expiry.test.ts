@@ -132,7 +132,7 @@ describe('an undecided request', () => {
     expect((await learnAt(expiresAt.getTime() + 1, answer)).decision).toMatchObject({ status: 'expired' })
   })
 
-  it('expires seven days after it was registered where nothing else is said', async () => {
+  it('expires seven days after its registration by default', async () => {
     const { receiver, api, runs } = bench()
     await receiver.track('req_1', refund)
     api.pend('req_1')
@@ -217,7 +217,7 @@ describe('an API without a readable response', () => {
     ['another id', { body: { id: 'req_2', status: 'APPROVED' } }],
     ['no JSON', { body: '<html>' }],
   ])(
-    'expires nothing by answering with %s: parked as unconfirmed 24 h after expiresAt, not before',
+    'expires nothing with %s: the approval is parked as unconfirmed 24 h after expiresAt, not before',
     async (_w, answer) => {
       const atTheEnd = await learnAt(end + day, answer)
       expect(atTheEnd.outcome).toMatchObject({ kind: 'api-failed' })
@@ -245,7 +245,7 @@ describe('an API without a readable response', () => {
     expect(runs).toEqual([])
   })
 
-  it.each([401, 403, 429])('expires and parks nothing by answering with %i', async (status) => {
+  it.each([401, 403, 429])('expires and parks nothing with %i', async (status) => {
     const { outcome, decision } = await learnAt(end + 30 * day, { status, body: {} })
     expect(outcome).toMatchObject({ approvalId: 'req_1', kind: status === 429 ? 'api-throttled' : 'api-key-refused' })
     expect(decision).toBeUndefined()

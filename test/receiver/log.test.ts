@@ -123,7 +123,7 @@ describe('the log', () => {
     expect(lines.join('\n')).not.toMatch(/CANARY|4242|4343|7771|private/)
   })
 
-  it('is one line each, whatever an error says', async () => {
+  it('has one line for each event, whatever the text of an error', async () => {
     const { api, lines, receiver } = logged({
       onDecision: () => Promise.reject(new Error('two\nlines\u001b[31m and more')),
     })
@@ -134,7 +134,7 @@ describe('the log', () => {
     expect(lines.join('')).not.toMatch(/[\n\u001b]/)
   })
 
-  it('is the console where nothing listens to events, and nothing where something does', async () => {
+  it('is the console without onEvent, and nothing with it', async () => {
     const spy = vi.spyOn(console, 'error').mockImplementation(() => {})
     const events: CheqpointEvent[] = []
     for (const options of [

@@ -279,7 +279,7 @@ describe('resolve()', () => {
     expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'api-failed', code: 'api-failed' })
   })
 
-  it.each(['', '..', 'a/b', 'x'.repeat(129), 'req_1\n'])('refuses %j before anything is asked', async (id) => {
+  it.each(['', '..', 'a/b', 'x'.repeat(129), 'req_1\n'])('refuses %j without a store call', async (id) => {
     const faulty = new FaultyStore()
     const { receiver } = bench({ store: faulty.store })
     const invalid = { code: 'id-invalid' }
@@ -382,7 +382,7 @@ describe('stats()', () => {
     expect(await receiver.stats()).toMatchObject({ sweeping: false })
   })
 
-  it('counts a callback until it is answered, and its approval until the handler ends', async () => {
+  it('counts a callback until its response, and its approval until the handler ends', async () => {
     const work = gate()
     const { receiver, api } = bench({ sweep: 'elsewhere', onDecision: () => work.promise })
     await receiver.track('req_1', refund)

@@ -371,7 +371,7 @@ it("sweep: 'elsewhere' is refused with a memory store, which no other process se
   expect(refusal(wrong)).toEqual(['option-invalid', expect.stringContaining('option sweep must not be')])
 })
 
-describe('an option of the wrong kind is refused, and what is allowed is said', () => {
+describe('an option of the wrong type is refused, with what is allowed', () => {
   it.each<[string, readonly unknown[], string]>([
     ['callbackTokens', ['never', true, null], "one of 'optional', 'required', 'off'"],
     ['log', ['text', true, {}, null], 'an object with error(text), or false'],

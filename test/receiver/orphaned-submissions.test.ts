@@ -62,7 +62,7 @@ async function candidates({ receiver }: Lost): Promise<readonly string[] | undef
   return (await receiver.unconfirmed()).items[0]?.candidates
 }
 
-describe('the decision of a submission whose answer was lost', () => {
+describe('the decision of a submission whose response was lost', () => {
   it('is found by its callback, and parked for a person', async () => {
     const lost = await loseSubmission()
     const { receiver, api, runs, events, ref } = lost
@@ -88,7 +88,7 @@ describe('the decision of a submission whose answer was lost', () => {
     await receiver.close()
   })
 
-  it('runs once that person says so, with what was submitted, and without asking again', async () => {
+  it('runs after retry(), with what was submitted, and without another GET', async () => {
     const lost = await loseSubmission()
     const { receiver, api, runs } = lost
     api.answer('req_9', decided('req_9', 'APPROVED', 5_000))
@@ -151,7 +151,7 @@ describe('the decision of a submission whose answer was lost', () => {
     await receiver.close()
   })
 
-  it('is taken up again where the process dies between asking and keeping', async () => {
+  it('is continued after the process dies between the GET and the write', async () => {
     const inner = memoryStore()
     const dying = new FaultyStore(inner)
     const lost = await loseSubmission({ store: dying.store })
@@ -469,7 +469,7 @@ describe('a leaked callback URL of a lost submission', () => {
   })
 })
 
-describe('a submission that answers after its reservation adopted', () => {
+describe('a submission whose response comes after its reservation adopted', () => {
   it.each([
     ['the same id, and is pending for a person', 'req_9', 'pending'],
     ['another id, and is unknown', 'req_1', 'submission-unknown'],

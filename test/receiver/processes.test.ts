@@ -56,7 +56,7 @@ describe('a handler that runs in one process', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([409, '30'])
   })
 
-  it('keeps it even where the API took all of its time to answer', async () => {
+  it('keeps it even if the API responded at the end of its time-out', async () => {
     const store = memoryStore()
     const options = { store, runs: { leaseMs: 6_000 } }
     const work = gate()
@@ -315,7 +315,7 @@ describe('several processes on one store', () => {
     for (const { receiver } of all) await receiver.close()
   })
 
-  it('agree on leases whatever their own clocks say', async () => {
+  it('agree on leases, whatever their own clocks', async () => {
     const store = memoryStore()
     const hour = 3_600_000
     const ahead = { now: () => Date.now() + hour, elapsed: () => performance.now() + hour }

@@ -33,7 +33,7 @@ describe('the lease of a run', () => {
     ])
   })
 
-  it('aborts the signal when a renewal finds that another process took over, and says so once', async () => {
+  it('aborts the signal when a renewal finds that another process took over, and reports it once', async () => {
     const faulty = new FaultyStore()
     const work = gate()
     const { receiver, api, runs, events } = bench({ store: faulty.store, onDecision: () => work.promise })
@@ -53,7 +53,7 @@ describe('the lease of a run', () => {
     await answer
   })
 
-  it('does not answer 200 for a transaction that was rolled back because another process took over', async () => {
+  it('does not respond 200 for a transaction that was rolled back because another process took over', async () => {
     const faulty = new FaultyStore()
     const work = gate()
     const { receiver, api } = bench({
@@ -122,7 +122,7 @@ describe('the lease of a run', () => {
     await pass(0)
   })
 
-  it('is whole again as the decision is recorded, however long the API took to answer', async () => {
+  it('is renewed in full as the decision is recorded, however long the API took to respond', async () => {
     const faulty = new FaultyStore()
     const work = gate()
     const { receiver, api } = bench({ store: faulty.store, runs: { leaseMs: 6_000 }, onDecision: () => work.promise })
@@ -184,7 +184,7 @@ describe('the lease of a run', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 
-  it('counts from when its renewal was asked for, not from when the store answered', async () => {
+  it('counts from when its renewal was sent, not from when the store responded', async () => {
     const faulty = new FaultyStore()
     const { receiver, api, runs } = bench({ store: faulty.store, onDecision: () => new Promise(() => {}) })
     await receiver.track('req_1', refund)

@@ -39,7 +39,7 @@ describe('a submission', () => {
     expect(api.steps).toEqual(steps.flatMap((step) => [step, `${step} answered`]))
   })
 
-  it('goes to the inbound endpoint with the key, and is pending under the id of the answer', async () => {
+  it('goes to the inbound endpoint with the key, and is pending under the id of the response', async () => {
     const { receiver, api } = submitBench()
     expect(await receiver.submit(refund)).toEqual({
       status: 'pending',
@@ -149,7 +149,7 @@ describe('a submission that Cheqpoint decides at once', () => {
     },
   )
 
-  it('gives note and date of the decision where the answer has them', async () => {
+  it('returns note and date of the decision where the response has them', async () => {
     const { receiver, api } = submitBench()
     const decidedAt = '2026-11-20T10:00:00.000Z'
     api.onPost = (_post, id) => ({ body: { id, status: 'APPROVED', decisionNote: 'Off-peak only', decidedAt } })
@@ -190,7 +190,7 @@ describe('a submission that Cheqpoint decides at once', () => {
     await receiver.close()
   })
 
-  it('is decided by the answer where the store fails for a while after it was joined', async () => {
+  it('is decided by the response where the store fails for a while after the bind', async () => {
     const store = new FaultyStore()
     const { receiver, api, runs } = submitBench({ store: store.store })
     api.onPost = (_post, id) => decidedPost(id, 'approved')
@@ -399,7 +399,7 @@ describe('a submission over a real connection', () => {
 })
 
 describe('the id that came back', () => {
-  it('is offered to a store that fails until it takes it; nothing is sent twice', async () => {
+  it('is written again until a failing store accepts it; nothing is sent twice', async () => {
     const store = new FaultyStore()
     const { receiver, api } = submitBench({ store: store.store })
     store.fail('beginBind')
@@ -437,7 +437,7 @@ describe('the id that came back', () => {
     expect(eventsOf(events, 'store-failed')[0]?.error).toMatchObject({ code: 'store-unavailable', cause })
   })
 
-  it('is joined though the answer to the first try was lost', async () => {
+  it('is bound though the response to the first try was lost', async () => {
     let lost = 1
     const inner = memoryStore()
     const store = overlayStore(inner, {
@@ -507,7 +507,7 @@ describe('a callbackUrl function that throws', () => {
   })
 })
 
-describe('a store whose client asks again, because the answer to its first call was lost', () => {
+describe('a store whose client repeats a call, because the response to the first was lost', () => {
   const inner = memoryStore()
   const store = overlayStore(inner, {
     async write(...given) {
@@ -554,7 +554,7 @@ describe('the same idempotencyKey', () => {
     expect(api.posts).toHaveLength(1)
   })
 
-  it('is answered where what the store kept of the result is damaged', async () => {
+  it('resolves where the result in the store is damaged', async () => {
     const store = memoryStore()
     const { receiver } = submitBench({ store })
     const { approvalId } = await receiver.submit(refund, key)
@@ -742,7 +742,7 @@ describe('what submit does not take', () => {
   })
 })
 
-describe('a callback that beats the answer to its submission', () => {
+describe('a callback that comes before the response to its submission', () => {
   it.each([
     ['here', 202],
     ['off', 409],
@@ -836,7 +836,7 @@ describe('a callback that beats the answer to its submission', () => {
   })
 })
 
-describe('a rule of the simulator whose callback is answered before the submission is', () => {
+describe('a rule of the simulator whose callback is handled before the response to the submission', () => {
   beforeEach(() => {
     vi.useRealTimers()
   })

@@ -402,7 +402,7 @@ describe('the budget of callbacks', () => {
   })
 })
 
-describe('an API that asks to slow down', () => {
+describe('an API that throttles', () => {
   const throttled = { status: 429, headers: { 'retry-after': '60' }, body: {} }
 
   it('gets no GET for as long as it says, not from those waiting for their turn either', async () => {
@@ -437,7 +437,7 @@ describe('an API that asks to slow down', () => {
     expect(api.gets).toHaveLength(2)
   })
 
-  it('pauses 30 s where it does not say for how long', async () => {
+  it('pauses 30 s without Retry-After', async () => {
     const { receiver, api, events } = bench()
     await receiver.track('req_0', refund)
     api.answer('req_0', { status: 429 })
@@ -725,7 +725,7 @@ describe('a store that is down', () => {
 })
 
 describe('reconcile()', () => {
-  it('polls once all that is due, counts it, and says when the next is due', async () => {
+  it('polls once all that is due, and resolves with counts and when the next is due', async () => {
     const { receiver, api, runs, events } = bench({
       sweep: 'elsewhere',
       random: () => 0.5,
@@ -749,7 +749,7 @@ describe('reconcile()', () => {
     expect(await receiver.stats()).toMatchObject({ sweeping: false, working: 0 })
   })
 
-  it('says null where nothing is open, and polls nothing that is not due', async () => {
+  it('resolves with null where nothing is open, and polls nothing that is not due', async () => {
     const { receiver, api } = bench({ sweep: 'elsewhere', random: () => 0.5, polling })
     expect(await receiver.reconcile()).toEqual({ taken: 0, decided: 0, undecided: 0, failed: 0, nextDueInMs: null })
     await receiver.track('req_0', refund)
@@ -833,7 +833,7 @@ describe('reconcile()', () => {
     expect(withinBucket(times, 10)).toBe(true)
   })
 
-  it('rejects where the store does not answer', async () => {
+  it('rejects where the store does not respond', async () => {
     const faulty = new FaultyStore()
     const { receiver } = bench({ store: faulty.store })
     faulty.fail('takeDue')
@@ -842,7 +842,7 @@ describe('reconcile()', () => {
 })
 
 describe('events', () => {
-  it('say once that nothing sweeps, at the first callback or track', async () => {
+  it('report once that nothing sweeps, at the first callback or track', async () => {
     const { receiver, events } = bench()
     await receiver.track('req_0', refund)
     await receiver.track('req_1', refund)
@@ -853,7 +853,7 @@ describe('events', () => {
     expect(eventsOf(second.events, 'not-sweeping')).toHaveLength(1)
   })
 
-  it.each(['elsewhere', 'here'] as const)('do not say so where the sweep is %s and started', async (sweep) => {
+  it.each(['elsewhere', 'here'] as const)('do not report it where the sweep is %s and started', async (sweep) => {
     const { receiver, events } = bench({ sweep })
     await receiver.start()
     await receiver.track('req_0', refund)
@@ -900,7 +900,7 @@ describe('events', () => {
     await receiver.close()
   })
 
-  it('count what was taken and how it ended, and say nothing of rounds in which nothing was', async () => {
+  it('count what was taken and how it ended, without events for empty rounds', async () => {
     const { receiver, api, events } = bench({ random: () => 0.5, polling })
     await receiver.start()
     await trackAll(receiver, ['req_0', 'req_1', 'req_2'])

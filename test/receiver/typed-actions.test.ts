@@ -66,7 +66,7 @@ describe.each([
   const input = { orderId: '8842', amount: 120, note: ' lost ' }
   const request = { action: 'process_refund', summary: 'Refund $120', details: input } as const
 
-  it('sends and keeps what was given, and hands over what the schema makes of it', async () => {
+  it('sends and keeps the input of the schema, and passes its output to the handler', async () => {
     const { api, seen, receiver } = typed()
     api.onPost = (_post, id) => decidedPost(id, 'approved')
     await receiver.submit(request)
@@ -74,7 +74,7 @@ describe.each([
     expect(seen).toEqual([{ orderId: '8842', amount: 120, currency: 'USD', note: 'lost' }])
   })
 
-  it('hands over an edit that passes it, and which places changed', async () => {
+  it('passes a valid edit to the handler, with the changed paths', async () => {
     const { api, seen, receiver } = typed()
     await receiver.submit(request)
     api.approve('req_1', { modifiedDetails: { orderId: '8842', amount: 50, currency: 'EUR', extra: true } })
@@ -198,7 +198,7 @@ describe('what a reviewer may edit', () => {
     expect(await edited(modifications, edit)).toEqual([ran, paths])
   })
 
-  it('is not a part where nothing says what that means, with a schema as without', async () => {
+  it('is not taken as a patch without modifications, with a schema or without', async () => {
     const schema = z.object({ amount: z.number(), orderId: z.string().optional() })
     expect(await edited(undefined, { amount: 50 }, schema)).toEqual(['edit-ambiguous', ['/orderId', '/shipping']])
     expect(await edited('replace', { amount: 50 }, schema)).toEqual([
@@ -338,7 +338,7 @@ describe('a schema of any kind', () => {
     expect(await submission).toMatchObject({ status: 'approved', result: 'refunded' })
   })
 
-  it('that throws refuses, and what it says stays where it is', async () => {
+  it('that throws refuses, and its message is not shown', async () => {
     const details = schema((value) => {
       throw new Error(`cannot read ${JSON.stringify(value)}`)
     })

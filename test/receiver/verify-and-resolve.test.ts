@@ -83,7 +83,7 @@ describe('verifyAndResolve', () => {
     expect((await claim()).decision.status).toBe('rejected')
   })
 
-  it('acts on what was recorded first, where that is not what the API says now', async () => {
+  it('uses the recorded decision, even if the API returns another now', async () => {
     const inner = memoryStore()
     const faulty = new FaultyStore(inner)
     const { api, register, claim } = coreBench({ store: faulty.store })
@@ -146,7 +146,7 @@ describe('verifyAndResolve', () => {
     ['an unknown id', 'unknown-approval', () => {}, callbackRequest('req_2')],
     ['an undecided approval', 'undecided', ({ api }) => api.pend(id)],
     ['an API that fails', 'api-failed', ({ api }) => api.answer(id, { status: 500 })],
-    ['an API that asks to slow down', 'api-throttled', ({ api }) => api.answer(id, { status: 429 })],
+    ['an API that throttles', 'api-throttled', ({ api }) => api.answer(id, { status: 429 })],
     ['an API that refuses the key', 'api-key-refused', ({ api }) => api.answer(id, { status: 401 })],
     ['an approval that is in progress elsewhere', 'in-progress', ({ store }) => takeOver(store, id)],
     [
@@ -175,7 +175,7 @@ describe('verifyAndResolve', () => {
     expect((await kept(bench.store, id))?.state).toBe(before?.state)
   })
 
-  it('answers store-unavailable, and does not reject, where the store is down', async () => {
+  it('resolves with store-unavailable, and does not reject, where the store is down', async () => {
     const faulty = new FaultyStore()
     const { register, verify, events } = coreBench({ store: faulty.store })
     await register()
@@ -184,7 +184,7 @@ describe('verifyAndResolve', () => {
     expect(events.map(({ type }) => type)).toEqual(['store-failed'])
   })
 
-  it('answers store-unavailable where the store never answers', async () => {
+  it('resolves with store-unavailable where the store never responds', async () => {
     const faulty = new FaultyStore()
     const { register, verify } = coreBench({ store: faulty.store })
     await register()
@@ -205,7 +205,7 @@ describe('verifyAndResolve', () => {
     expect(events.filter(({ type }) => type === 'unknown-status')).toHaveLength(1)
   })
 
-  it('asks with the key of the assistant that submitted the request', async () => {
+  it('sends the GET with the key of the assistant that submitted the request', async () => {
     const api = new FakeApi()
     const client = createClient({
       apiKeys: { billing: 'cq_live_billing', support: 'cq_live_support' },
@@ -296,7 +296,7 @@ describe('a claim', () => {
     expect(first.signal.aborted).toBe(false)
   })
 
-  it('of a lease that ran out is taken over with a higher fence, and asks the API no second time', async () => {
+  it('whose lease ran out is taken over with a higher fence, without a second GET', async () => {
     const { api, first, faulty, claim } = await held()
     faulty.fail('extend')
     await pass(30_000)

@@ -113,7 +113,7 @@ describe('verifyAndResolve takes', () => {
     expect(kinds).toEqual(['ok'])
   })
 
-  it('an IncomingMessage that something else has drained, and says so instead of waiting', async () => {
+  it('an IncomingMessage that was drained elsewhere: it resolves with body-already-read instead of waiting', async () => {
     const bench = core()
     await bench.register()
     const kinds: string[] = []

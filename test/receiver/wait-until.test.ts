@@ -28,7 +28,7 @@ const throwing = (): never => {
 const rejecting = (): Promise<never> => Promise.reject(new Error('not on this plan'))
 
 describe('waitUntil', () => {
-  it('lets a slow handler go on after the answer, where nothing sweeps', async () => {
+  it('lets a slow handler continue after the response, where nothing sweeps', async () => {
     const kept: Promise<unknown>[] = []
     const { answer, work, runs } = await slow((given) => kept.push(given))
     await pass(8_000)
@@ -42,7 +42,7 @@ describe('waitUntil', () => {
   it.each([
     ['throws', throwing],
     ['rejects', rejecting],
-  ])('that %s counts as absent: the answer waits for the handler', async (_words, waitUntil) => {
+  ])('that %s counts as absent: the response waits for the handler', async (_words, waitUntil) => {
     const { answer, work, events } = await slow(waitUntil)
     await pass(60_000)
     let isAnswered = false

@@ -62,7 +62,7 @@ describe('wait()', () => {
     expect(await waited).toMatchObject({ status: 'approved', result: null })
   })
 
-  it('resolves with decision and result as soon as this process is done with it', async () => {
+  it('resolves with decision and result as soon as this process has completed it', async () => {
     const work = gate()
     const { receiver, api } = bench({
       onDecision: async () => {
@@ -211,7 +211,7 @@ describe('wait()', () => {
     expect(eventsOf(events, 'store-failed')[0]).toMatchObject({ operation: 'wait' })
   })
 
-  it('is not answered by a read that began before it', async () => {
+  it('does not use a read that began before it', async () => {
     const inner = memoryStore()
     const slow = gate()
     const answers = [slow.promise]

@@ -187,7 +187,7 @@ describeWith('redis-server', 'several receivers on one Redis', () => {
   })
 
   it.each(['elsewhere', 'off'] as const)(
-    'T36: never ask twice within the minimum interval, with sweep: %s',
+    'T36: never send two GETs within the minimum interval, with sweep: %s',
     async (sweep) => {
       const minIntervalMs = 150
       const benches = fleet(3, { sweep, confirm: { minIntervalMs } })

@@ -108,14 +108,14 @@ describe('a sender in another version', () => {
   })
 })
 
-describe('what the documents say', () => {
+describe('the documents', () => {
   it('T08: names the agent header as no credential', () => {
     expect(readFileSync('README.md', 'utf8')).toMatch(/`Cheqpoint-Callback\/1\.0` (proves|authenticates) nothing/)
   })
 })
 
-describe('an answer that says it may be kept', () => {
-  it('T18: is not reused: the next GET asks caches for no copy', async () => {
+describe('a response that may be cached', () => {
+  it('T18: is not reused: each GET is sent with no-cache', async () => {
     const answers = ['PENDING', 'APPROVED']
     const server = await misbehave((_, response) => {
       const headers = { 'cache-control': 'public, max-age=600, immutable', age: '0', etag: '"1"', expires: farAhead }

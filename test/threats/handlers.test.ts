@@ -130,7 +130,7 @@ describe('a handler that calls the library', () => {
   })
 })
 
-describe('work that outlives the answer it began with', () => {
+describe('work that continues after the response', () => {
   it('T80: fails in every way, and no rejection is unhandled', async () => {
     const unhandled: unknown[] = []
     const note = (reason: unknown): void => void unhandled.push(reason)

@@ -108,7 +108,7 @@ behind(ways, ({ bench, host }) => {
     expect(effects(current)).toEqual(none)
   })
 
-  it('T25: names that objects inherit change no object, whether a callback or the API says them', async () => {
+  it('T25: names that objects inherit change no object, in a callback or in a response of the API', async () => {
     const seen: Decision[] = []
     const current = await bench({ onDecision: (decision) => void seen.push(decision) })
     const evil =

@@ -67,7 +67,7 @@ describe('the key', () => {
   })
 })
 
-describe('an answer', () => {
+describe('a response', () => {
   /** All that anybody can ever be answered, beside `202 running`, as the README lists it. */
   const all = [
     '200 edit-refused',

@@ -139,7 +139,7 @@ describe('an API behind one that redirects', () => {
   })
 })
 
-describe('what verifyAndResolve answers', () => {
+describe('what verifyAndResolve resolves with', () => {
   const api = new FakeApi()
   const client = createClient({ apiKey, dispatcher: api })
 

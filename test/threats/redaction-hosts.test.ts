@@ -62,7 +62,7 @@ const answers: readonly (readonly [
   [413, 'a body that is too large', { body: canaries.claim.repeat(20_000) }, () => {}],
 ]
 
-describe.each(socketHosts)('every byte that $name answers', ({ open }) => {
+describe.each(socketHosts)('every byte of a response of $name', ({ open }) => {
   it.each(answers)('is free of secrets: %i for %s', async (status, _, parts, before) => {
     const bench = redactionBench(memoryBacking(), {
       sweep: 'off',

@@ -71,7 +71,7 @@ describe.each(clients)('an error that a client of Redis %s', (_, client) => {
   })
 
   it.each(['ERR', 'OOM', 'LOADING', 'write failed:'])(
-    'leaves nothing in events, errors and answers: %s',
+    'leaves nothing in events, errors and responses: %s',
     async (start) => {
       const store = redisStore({ sendCommand: client(start) })
       const bench = redactionBench({ store, pass: async () => {}, dump: async () => [] } satisfies Backing)
@@ -102,7 +102,7 @@ describe('a reply that Redis cannot have given', () => {
   })
 })
 
-describeWith('redis-server', 'what check() says', () => {
+describeWith('redis-server', 'what check() returns', () => {
   let redis: RedisBench
   beforeAll(async () => {
     redis = await openBench()
@@ -128,7 +128,7 @@ describeWith('redis-server', 'what check() says', () => {
     ['in warnings', { allowEviction: true }, 'allkeys-lru'],
     ['in an error', {}, 'allkeys-lru'],
     ['of replicas', { allowEviction: true, minReplicas: 1 }, '0 connected replicas'],
-  ])('quotes nothing else of what the server says of itself: %s', async (_, options, quoted) => {
+  ])('quotes nothing else of the reply of the server: %s', async (_, options, quoted) => {
     const prefix = randomUUID()
     const said = await settle(redisStore({ sendCommand: says, prefix, ...options }).check?.() ?? Promise.resolve())
     expect(everything(said)).toContain(quoted)

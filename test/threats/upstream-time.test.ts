@@ -93,7 +93,7 @@ describe('an API that changes its mind', () => {
     ['unknown', { status: 404 }],
     ['of another id', { body: { id: 'req_2', status: 'REJECTED' } }],
     ['a failure', { status: 500 }],
-  ])('T65: after a decision was recorded is not asked again: what is now %s runs as it was', async (_, changed) => {
+  ])('T65: after a decision was recorded gets no other GET: what is now %s runs as recorded', async (_, changed) => {
     let starts = 0
     const { receiver, api, runs } = bench({
       sweep: 'elsewhere',

@@ -71,7 +71,7 @@ async function expectFailureAndRecovery(fault: Fault): Promise<void> {
 
 describe('an API that fails', () => {
   it.each([500, 502, 503, 504, 599, 999])(
-    'T61: with %i runs nothing and counts no attempt, and is well again with the next answer',
+    'T61: with %i runs nothing and counts no attempt, until its next valid response',
     (status) => expectFailureAndRecovery((_, response) => response.writeHead(status).end(approval)),
   )
 })
@@ -172,7 +172,7 @@ describe('a connection to the API', () => {
   })
 })
 
-describe('an API that takes its time', () => {
+describe('a slow API', () => {
   it.each<[string, string, string]>([
     ['nothing at all', '', ''],
     ['a byte of the head', 'HTTP/1.1 200 OK\r\nx-slow: ', 'x'],
@@ -211,7 +211,7 @@ describe('an API that takes its time', () => {
   )
 })
 
-describe('an API that asks to slow down', () => {
+describe('an API that throttles', () => {
   const now = Date.parse('2026-11-20T10:00:00Z')
 
   it.each<[string, string | readonly string[] | undefined, number]>([

@@ -89,7 +89,7 @@ describe('claim', () => {
     })
   })
 
-  it('says that the decision is recorded where it is in progress with one', () => {
+  it('returns that the decision is recorded where it is in progress with one', () => {
     expect(claim(recorded, { token: 'b', leaseMs }).result).toMatchObject({ kind: 'in-progress', recorded: true })
   })
 
@@ -141,7 +141,7 @@ describe('claim', () => {
     ['unknown', nothing],
     ['unreadable', newer],
     ['unreadable', damaged],
-  ])('says %s, and writes nothing', (kind, stored) => {
+  ])('returns %s, and writes nothing', (kind, stored) => {
     expect(claim(stored, { token: 'b', leaseMs, nudge: true, force: true })).toEqual({ result: { kind } })
   })
 })

@@ -95,7 +95,7 @@ describe('bind', () => {
     expect(await world.bind()).toBe('bound')
   })
 
-  it('says unknown where there is no reservation', async () => {
+  it('returns unknown where there is no reservation', async () => {
     const world = await sentSubmission()
     await world.records.change(reservationKey('ref_1'), (stored) => steps.discard(stored, { by: 'person' }))
     expect(await world.bind()).toBe('unknown')

@@ -70,7 +70,7 @@ describe('retry', () => {
     ['not-parked', completed],
     ['unknown', nothing],
     ['not-parked', newer],
-  ])('answers %s, and writes nothing', (result, stored) => {
+  ])('returns %s, and writes nothing', (result, stored) => {
     expect(retry(stored, { by: 'person' })).toEqual({ result })
   })
 })

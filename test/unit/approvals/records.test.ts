@@ -77,7 +77,7 @@ describe('a change', () => {
     expect((await store.read(key)).entry?.state).toMatchObject({ nudged: true, fence: 1, holder: 'other' })
   })
 
-  it('gives up with store-busy where another writer wins each time, and never says that something was lost', async () => {
+  it('gives up with store-busy where another writer wins each time, never with lost', async () => {
     const store = await tracked()
     const never = overlayStore(store, { write: async () => false })
     const result = expect(recordsOver(never).change(key, (stored) => claimOver(stored, 'a'))).rejects.toEqual(
@@ -256,19 +256,19 @@ describe('a store', () => {
     ['an entry whose time is text', { now: 1, entry: { stamp: 's', dueAt: '1', parkedAt: null, state: {} } }],
     ['no entry at all', { now: 1 }],
     ['a digest that is no text', { now: 1, entry: null, unreadable: 1 }],
-  ])('whose read answers %s is refused', async (_, answer) => {
+  ])('whose read returns %s is refused', async (_, answer) => {
     // A store of the app, with a bug in it.
     const store = overlayStore(memoryStore({ clock }), { read: async () => answer as unknown as Stored })
     await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
   })
 
-  it.each([undefined, null, 1, 'OK'])('whose write answers %s is refused', async (answer) => {
+  it.each([undefined, null, 1, 'OK'])('whose write returns %s is refused', async (answer) => {
     const store = overlayStore(memoryStore({ clock }), { write: async () => answer as unknown as boolean })
     await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
   })
 
   it.each([undefined, [], { keys: 'a:1', nextDueInMs: 0 }, { keys: [1], nextDueInMs: 0 }, { keys: [] }])(
-    'whose takeDue answers %j is refused',
+    'whose takeDue returns %j is refused',
     async (answer) => {
       const takeDue = async () => answer as unknown as Awaited<ReturnType<Store['takeDue']>>
       const store = overlayStore(memoryStore({ clock }), { takeDue })
@@ -283,7 +283,7 @@ describe('a store', () => {
     { items: [{ key: 5, entry: null }], cursor: null },
     { items: [{ key: 'a:1', entry: {} }], cursor: null },
     { items: [], cursor: 5 },
-  ])('whose list answers %j is refused', async (answer) => {
+  ])('whose list returns %j is refused', async (answer) => {
     const list = async () => answer as unknown as Awaited<ReturnType<Store['list']>>
     const store = overlayStore(memoryStore({ clock }), { list })
     await expect(recordsOver(store).list('due', { limit: 1 })).rejects.toEqual(coded('store-answer'))
@@ -294,14 +294,14 @@ describe('a store', () => {
     { open: 1, parked: 0 },
     { open: '1', parked: 0, overdueMs: 0 },
     { open: 1, parked: 0, overdueMs: Number.NaN },
-  ])('whose count answers %j is refused', async (answer) => {
+  ])('whose count returns %j is refused', async (answer) => {
     const count = async () => answer as unknown as Awaited<ReturnType<Store['count']>>
     await expect(recordsOver(overlayStore(memoryStore({ clock }), { count })).count()).rejects.toEqual(
       coded('store-answer'),
     )
   })
 
-  it.each([undefined, 'fine', [5]])('whose check answers %j is refused', async (answer) => {
+  it.each([undefined, 'fine', [5]])('whose check returns %j is refused', async (answer) => {
     const check = async () => answer as unknown as readonly string[]
     await expect(recordsOver(overlayStore(memoryStore({ clock }), { check })).check()).rejects.toEqual(
       coded('store-answer'),

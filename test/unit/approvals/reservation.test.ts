@@ -155,7 +155,7 @@ describe('beginBind', () => {
     ['nothing is reserved', nothing],
     ['it was discarded', discarded],
     ['a newer version is stored', newer],
-  ])('says unknown where %s, and writes nothing', (_, stored) => {
+  ])('returns unknown where %s, and writes nothing', (_, stored) => {
     expect(byBind('req_1')(stored)).toEqual({ result: { kind: 'unknown' } })
   })
 })

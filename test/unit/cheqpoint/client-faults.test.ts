@@ -117,7 +117,7 @@ describe('time', () => {
   })
 })
 
-describe('the size of an answer', () => {
+describe('the size of a response', () => {
   const exact = approved.padEnd(2_048)
 
   for (const framing of ['with a length', 'without a length'] as const) {
@@ -250,7 +250,7 @@ describe('a connection', () => {
     expect(server.requests).toHaveLength(0)
   })
 
-  it('to a certificate that proves nothing gets no key, whatever the environment says of checking', async () => {
+  it('to an untrusted certificate gets no key, whatever the environment', async () => {
     const server = await listenTls(selfSigned(), (_, response) => response.end(approved))
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     onTestFinished(() => void vi.unstubAllEnvs())
@@ -260,7 +260,7 @@ describe('a connection', () => {
     expect(server.seen).toEqual([])
   })
 
-  it('closed without an answer broke off, and nothing is sent again', async () => {
+  it('closed without a response rejects with api-broken-off, and nothing is sent again', async () => {
     const server = await misbehave((request) => void request.socket.destroy())
     const client = clientOf(server)
     expect(await failure(client.request(submission))).toMatchObject({ code: 'api-broken-off' })
@@ -274,13 +274,13 @@ describe('a connection', () => {
     expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-broken-off' })
   })
 
-  it('that ends before the announced length gives no answer, even where the bytes so far are JSON', async () => {
+  it('that ends before its declared length is no response, even where the bytes so far are JSON', async () => {
     const headers = ['connection: close', `content-length: ${approved.length + 1}`]
     const server = await misbehaveRaw(raw(approved, ...headers), (socket) => socket.end())
     expect(await failure(clientOf(server).get('req_1'))).toMatchObject({ code: 'api-unreadable' })
   })
 
-  it('that ends inside a chunked body gives no answer, even where the bytes so far are JSON', async () => {
+  it('that ends inside a chunked body is no response, even where the bytes so far are JSON', async () => {
     const chunk = `${approved.length.toString(16)}\r\n${approved}\r\n`
     const headers = ['connection: close', 'transfer-encoding: chunked']
     const server = await misbehaveRaw(raw(chunk, ...headers), (socket) => socket.end())
@@ -326,7 +326,7 @@ describe('a connection', () => {
     expect(server.sockets).toHaveLength(1)
   })
 
-  it('with early hints before the answer is read past them', async () => {
+  it('with early hints before the response is read past them', async () => {
     const hints = 'HTTP/1.1 103 Early Hints\r\ncontent-encoding: gzip\r\n\r\n'
     const server = await misbehaveRaw(hints + raw(approved, `content-length: ${approved.length}`))
     expect(await clientOf(server).get('req_1')).toMatchObject({ status: 'approved' })

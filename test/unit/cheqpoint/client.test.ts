@@ -304,7 +304,7 @@ describe('an id', () => {
   }
 
   for (const id of ['a', 'a'.repeat(128), 'req_abc-123', '__proto__', 'constructor', '-', '0']) {
-    it(`such as ${id.slice(0, 20)} is asked for as it is`, async () => {
+    it(`such as ${id.slice(0, 20)} is requested unchanged`, async () => {
       expectCalls(`GET /api/approvals/${id}`, { body: `{"id":"${id}","status":"PENDING"}` })
       expect(await client().get(id)).toMatchObject({ id, status: 'pending' })
     })
@@ -363,8 +363,8 @@ describe('idMatcher', () => {
   })
 })
 
-describe('an answer', () => {
-  it('is what the API says of the approval', async () => {
+describe('a response', () => {
+  it('is what the API returns for the approval', async () => {
     const body = {
       id: 'req_1',
       status: 'APPROVED',
@@ -487,7 +487,7 @@ describe('a refusal', () => {
     ['soon', undefined],
   ]
   for (const [header, ms] of waits) {
-    it(`with Retry-After: ${header} asks to wait ${ms} ms`, async () => {
+    it(`with Retry-After: ${header} has retryAfterMs ${ms}`, async () => {
       const clock = { now: () => Date.UTC(2026, 10, 23, 12), elapsed: () => 0 }
       const asking = client({ clock })
       expectGets(
@@ -704,7 +704,7 @@ describe('waitForDecision', () => {
     expect(ended).toMatchObject({ after: 10_000, value: { status: 'approved' } })
   })
 
-  it('waits as long as Retry-After says, where that is longer', async () => {
+  it('waits for Retry-After, where that is longer', async () => {
     expectGets(
       { status: 429, headers: { 'retry-after': '30' } },
       { status: 503, headers: { 'retry-after': '1' } },
@@ -758,7 +758,7 @@ describe('waitForDecision', () => {
     expect(String(throttled.value)).toContain('api-throttled')
   })
 
-  it('ends at its time-out during a poll too, and though Retry-After says more', async () => {
+  it('ends at its time-out during a poll too, and though Retry-After is longer', async () => {
     agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' }).reply(200, {}).delay(60_000)
     const slow = watch(client().waitForDecision('req_1', { timeoutMs: 2_000 }))
     await vi.advanceTimersByTimeAsync(2_000)
@@ -787,7 +787,7 @@ describe('waitForDecision', () => {
     expect(second).toMatchObject({ after: 1_000, value: { code: 'aborted' } })
   })
 
-  it('ends with aborted when its signal aborts together with the answer', async () => {
+  it('ends with aborted when its signal aborts together with the response', async () => {
     const given = new AbortController()
     const interceptor = agent.get(origin).intercept({ method: 'GET', path: '/api/approvals/req_1' })
     interceptor.reply(200, () => {
@@ -829,7 +829,7 @@ describe('waitForDecision', () => {
     expect(holding()).toBe(before)
   })
 
-  it('gives a decision also after long enough to have asked for hours', async () => {
+  it('resolves with a decision after hours too', async () => {
     const seen = expectGets(...Array.from({ length: 720 }, () => pending), approved)
     const ended = watch(client({ random: () => 0.5 }).waitForDecision('req_1', { timeoutMs: 86_400_000 }))
     await vi.advanceTimersByTimeAsync(3_600_000)

@@ -58,7 +58,7 @@ const answers: readonly (readonly [name: string, wire: object, meaning: object])
   ['with both names for the id', { id: 'req_1', approvalId: 'req_1', status: 'APPROVED' }, { id: 'req_1' }],
 ]
 
-describe('an answer', () => {
+describe('a response', () => {
   for (const [name, wire, meaning] of answers) {
     it(`${name} is understood`, () => {
       expect(parseApproval(wire)).toMatchObject(meaning)
@@ -115,7 +115,7 @@ describe('an answer', () => {
   }
 })
 
-describe('the status of an answer', () => {
+describe('the status of a response', () => {
   const meanings: readonly (readonly [word: string, status: string])[] = [
     ['approved', 'approved'],
     ['rejected', 'rejected'],
@@ -178,7 +178,7 @@ describe('the status of an answer', () => {
   })
 })
 
-describe('the edit of an answer', () => {
+describe('the edit of a response', () => {
   const edit = (modifiedDetails: unknown) => parseApproval({ id: 'req_1', status: 'APPROVED', modifiedDetails })
 
   it('of null, or none at all, is no edit', () => {
@@ -195,7 +195,7 @@ describe('the edit of an answer', () => {
   })
 
   for (const value of ['', 'text', 0, 1, true, false, [], [{ amount: 1 }]]) {
-    it(`that is ${JSON.stringify(value)} makes the answer unreadable`, () => {
+    it(`that is ${JSON.stringify(value)} makes the response unreadable`, () => {
       expect(edit(value)).toBeNull()
     })
   }
@@ -218,7 +218,7 @@ describe('the edit of an answer', () => {
   })
 })
 
-describe('the note of an answer', () => {
+describe('the note of a response', () => {
   const note = (decisionNote: unknown) => parseApproval({ status: 'approved', decisionNote })?.note
 
   it('is text as it was written, empty text included', () => {
@@ -239,7 +239,7 @@ describe('the note of an answer', () => {
 
 describe('a number too large for JavaScript', () => {
   it.each(['{"modifiedDetails":{"amount":1e999}', '{"modifiedDetails":{"a":[{"b":-1e999}]}', '{"decisionNote":1e999'])(
-    'makes an answer unreadable, since it would be kept as null: %s',
+    'makes a response unreadable, since it would be kept as null: %s',
     (start) => {
       expect(parseApproval(parseJson(`${start},"id":"req_1","status":"APPROVED"}`))).toBeNull()
     },
@@ -250,13 +250,13 @@ describe('a number too large for JavaScript', () => {
   })
 })
 
-describe('the other fields of an answer', () => {
+describe('the other fields of a response', () => {
   it('count only as text', () => {
     const wire = { status: 'approved', decidedAt: 1_700_000_000_000, reviewUrl: { href: 'https://x' } }
     expect(parseApproval(wire)).toMatchObject({ decidedAt: null, reviewUrl: null })
   })
 
-  it('keep a date as the API wrote it, whatever it says', () => {
+  it('keep a date as the API wrote it', () => {
     expect(parseApproval({ status: 'approved', decidedAt: 'yesterday' })?.decidedAt).toBe('yesterday')
   })
 })
@@ -423,7 +423,7 @@ describe('contradictions', () => {
   const truth = { status: 'approved', modifiedDetails: { amount: 80, tags: ['a', 'b'] }, note: 'ok' }
   const claim = { id: 'req_1', status: 'approved', modifiedDetails: { tags: ['a', 'b'], amount: 80 }, note: 'ok' }
 
-  it('are none where the callback says the same, in other cases and another order of keys', () => {
+  it('are none where the callback has the same, in other cases and another order of keys', () => {
     expect(contradictions({ ...claim, status: 'APPROVED' }, truth)).toEqual([])
   })
 

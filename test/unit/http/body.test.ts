@@ -273,13 +273,13 @@ describe('a host that reads the body in one piece', () => {
   const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
   const limits = (): BodyLimits => ({ maxBytes: bytes.length, unread: new UnreadBodies(10, 5_000) })
 
-  it('is asked to where the length was declared, and the stream is left alone', async () => {
+  it('is read by the host where the length was declared, and the stream is left alone', async () => {
     const stream = webStream([])
     expect(await readBody({ stream, whole }, limits(), true)).toEqual({ value })
     expect(stream.locked).toBe(false)
   })
 
-  it('is not asked where it was not: what comes is counted as it comes', async () => {
+  it('is read from the stream where it was not, and counted as it comes', async () => {
     whole.mockClear()
     expect(await readBody({ stream: webStream([bytes]), whole }, limits())).toEqual({ value })
     expect(whole).not.toHaveBeenCalled()
@@ -361,7 +361,7 @@ describe('a body that a parser came to first', () => {
 })
 
 describe('a body that is not there', () => {
-  it('was read already where the host says so', async () => {
+  it('was read already if the host reports that', async () => {
     expect(await read({ alreadyRead: true })).toEqual({ kind: 'body-already-read' })
   })
 

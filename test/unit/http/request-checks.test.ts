@@ -52,7 +52,7 @@ describe('the method', () => {
     }
   })
 
-  it('is not changed by a header that asks for another', () => {
+  it('is not changed by an override header', () => {
     const headers = { 'x-http-method-override': 'POST', 'x-method-override': 'POST' }
     expect(checkRequest(callback(headers, { method: 'GET' }), rules)).toEqual({ kind: 'method-not-allowed' })
   })
@@ -179,7 +179,7 @@ describe('the content coding', () => {
 })
 
 describe('the length header', () => {
-  it('may say as much as the limit, and not a byte more', async () => {
+  it('may declare the limit, and not a byte more', async () => {
     expect(await take({ 'content-length': '999' })).toMatchObject({ kind: 'plausible' })
     expect(await take({ 'content-length': '1000' })).toMatchObject({ kind: 'plausible' })
     expect(await take({ 'content-length': '1001' })).toEqual({ kind: 'body-too-large' })

@@ -83,13 +83,13 @@ const everyAnswer: readonly CallbackResponse[] = Object.values(outcomes).flatMap
   [true, false].map((swept) => toResponse(outcome, { swept })),
 )
 
-describe('the table of answers', () => {
+describe('the table of responses', () => {
   it('has a row for every kind', () => {
     expect(table.map(([kind]) => kind).sort()).toEqual(Object.keys(outcomes).sort())
   })
 
   it.each(table)(
-    'answers %s with %i where it is swept and with %i where it is not',
+    'has for %s the status %i where it is swept and %i where it is not',
     (kind, swept, alone, retryAfter) => {
       const answers = [true, false].map((isSwept) => toResponse(outcomes[kind], { swept: isSwept }))
       expect(answers.map(({ status }) => status)).toEqual([swept, alone])
@@ -101,7 +101,7 @@ describe('the table of answers', () => {
   )
 })
 
-describe('every answer', () => {
+describe('every response', () => {
   it('has a body: a result below 400, a problem with a stable code above', () => {
     for (const { status, headers, body } of everyAnswer) {
       const parsed: unknown = JSON.parse(body)
@@ -202,7 +202,7 @@ describe('Retry-After', () => {
 })
 
 describe('a verified decision', () => {
-  it('is answered as a handled one', () => {
+  it('gets the response of a handled one', () => {
     expect(toResponse({ kind: 'ok' }, { swept: false })).toEqual(toResponse(outcomes.handled, { swept: false }))
   })
 })

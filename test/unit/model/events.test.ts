@@ -159,7 +159,7 @@ describe('the events of a decision', () => {
     expect(events.filter(({ type }) => type === 'unknown-status')).toHaveLength(64)
   })
 
-  it('hold the start of a status word only: one that is a whole document is none', async () => {
+  it('have only the start of a long status word', async () => {
     const { receiver, api, events } = bench({ sweep: 'elsewhere' })
     await receiver.track('req_1', refund)
     api.answer('req_1', { body: { id: 'req_1', status: `ESCALATED ${'x'.repeat(100)} card 4242` } })
@@ -190,7 +190,7 @@ describe('the events of a decision', () => {
     expect(told).toEqual(words.map(([, shown]) => shown))
   })
 
-  it('say once that nothing sweeps, at the first callback or the first track', async () => {
+  it('report once that nothing sweeps, at the first callback or the first track', async () => {
     for (const first of ['track', 'callback'] as const) {
       const { receiver, events } = bench({ sweep: 'off' })
       if (first === 'track') await receiver.track('req_1', refund)
@@ -200,7 +200,7 @@ describe('the events of a decision', () => {
     }
   })
 
-  it('do not say so where another process sweeps, or this one does', async () => {
+  it('do not report it where another process sweeps, or this one does', async () => {
     const elsewhere = bench({ sweep: 'elsewhere' })
     await elsewhere.receiver.track('req_1', refund)
     const here = bench({ sweep: 'here' })

@@ -164,7 +164,7 @@ describe('turns', () => {
 describe('a pause', () => {
   const leftMs = (pauses: Pauses, assistant: string | null): number => pauses.current(assistant)?.leftMs ?? 0
 
-  it('lasts as long as was said, and not a millisecond more, and says why', () => {
+  it('lasts as long as it was set, and not a millisecond more, with its reason', () => {
     const pauses = new Pauses(clock)
     expect(pauses.current(null)).toBeNull()
     pauses.pause(null, 30_000, 'api-throttled')

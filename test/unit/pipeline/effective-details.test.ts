@@ -62,7 +62,7 @@ describe('an edit that lacks keys of the original', () => {
     expect(found).toEqual({ ok: false, reason: 'edit-ambiguous', paths: ['/toString', '/constructor'] })
   })
 
-  it('replaces the original where the policy says so', async () => {
+  it('replaces the original under the policy replace', async () => {
     const changed = ['/orderId', '/amount', '/currency', '/to']
     expect(await judge({ modifications: 'replace' }, { amount: 80 })).toEqual({
       ok: true,
@@ -72,7 +72,7 @@ describe('an edit that lacks keys of the original', () => {
     expect(await judge({ modifications: 'replace' }, {})).toEqual({ ok: true, details: {}, changedPaths: changed })
   })
 
-  it('patches the original where the policy says so', async () => {
+  it('patches the original under the policy merge', async () => {
     expect(await judge({ modifications: 'merge' }, { amount: 80, to: { street: null } })).toEqual({
       ok: true,
       details: { orderId: '8842', amount: 80, currency: 'USD', to: { name: 'Ada' } },
@@ -84,7 +84,7 @@ describe('an edit that lacks keys of the original', () => {
     expect(await judge({ modifications: 'merge' }, {})).toEqual({ ok: true, details: original, changedPaths: [] })
   })
 
-  it('is ambiguous with a schema too, and judged by it as a replacement where that is said', async () => {
+  it('is ambiguous with a schema too, which parses it only as a replacement', async () => {
     const details = z.object({ orderId: z.string(), amount: z.number() })
     expect(await judge({ details }, { orderId: '8842', amount: 80 })).toMatchObject({ reason: 'edit-ambiguous' })
     const rules: ActionRules = { details, modifications: 'replace' }
@@ -131,7 +131,7 @@ describe('a schema', () => {
     expect(await validate(details, { to: { 'a/b': 'Grace' } })).toEqual({ ok: false, paths: ['/to/a~1b'] })
   })
 
-  it('that throws or rejects says nothing about the value: its error is passed on', async () => {
+  it('that throws or rejects decides nothing: its error is passed on', async () => {
     const error = new Error('no rate for 8842')
     const thrown = schema(() => {
       throw error
@@ -141,7 +141,7 @@ describe('a schema', () => {
     await expect(validate(rejected, original)).rejects.toBe(error)
   })
 
-  it('fails when it gives no answer within five seconds, and not a millisecond before', async () => {
+  it('fails without a result after five seconds, and not a millisecond before', async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const failed = vi.fn()

@@ -249,7 +249,7 @@ describe('what the page can do', () => {
     expect((await call('POST', '/ui/decide', json, body)).status).toBe(400)
   })
 
-  it('delivers the callback of a decided request again, without waiting for its answer', async () => {
+  it('delivers the callback of a decided request again, without waiting for its response', async () => {
     const id = await submit()
     await ask('decide', { id, status: 'approved' })
     await simulator.settled()

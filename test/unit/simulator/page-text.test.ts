@@ -63,7 +63,7 @@ describe('reading an edit', () => {
     ['{} {}', '{} ‸{} Expected nothing more'],
     ['{ "a": 1, "a": 2 }', '{ "a": 1, ‸"a": 2 } The key "a" is there already'],
     ['{ "a": 1, "\\u0061": 2 }', '{ "a": 1, ‸"\\u0061": 2 } The key "\\u0061" is there already'],
-  ])('says where %j goes wrong, and how', (text, wanted) => {
+  ])('shows where %j is wrong, and how', (text, wanted) => {
     expect(marked(text)).toBe(wanted)
   })
 

@@ -93,7 +93,7 @@ describe('POST /api/approvals/request', () => {
     expect(sink.received).toStrictEqual([])
   })
 
-  it('says PENDING where a rule decided, and GET says what it decided', async () => {
+  it('responds PENDING where a rule decided, and GET has the decision', async () => {
     simulator.rule(() => ({ status: 'rejected', note: 'Over the limit' }))
     const { body } = await call('POST', '/api/approvals/request', refund)
     expect(body).toMatchObject({ status: 'PENDING' })
@@ -163,24 +163,27 @@ describe('POST /api/webhooks/inbound', () => {
   it.each([
     ['maxWaitMs', 1_500, 1_500],
     ['10 s, whatever more is asked', 3_600_000, 10_000],
-  ])('holds a submission for %s, then answers pending, and a later decision is called back', async (_, asked, held) => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const post = { method: 'POST', headers: { 'x-api-key': apiKey } }
-    const body = JSON.stringify({ ...refund, callbackUrl: sink.url, maxWaitMs: asked })
-    let answered = false
-    const answer = Promise.resolve(simulator.app.request('/api/webhooks/inbound', { ...post, body })).finally(() => {
-      answered = true
-    })
-    await nextSubmission(simulator)
-    await vi.advanceTimersByTimeAsync(held - 1)
-    expect(answered).toBe(false)
-    await vi.advanceTimersByTimeAsync(1)
-    expect(await (await answer).json()).toMatchObject({ status: 'pending', approvalId: expect.any(String) })
-    vi.useRealTimers()
-    simulator.decide(simulator.list()[0]?.id ?? '', { status: 'approved' })
-    await simulator.settled()
-    expect(sink.received).toHaveLength(1)
-  })
+  ])(
+    'delays a submission for %s, then responds pending, and a later decision is called back',
+    async (_, asked, held) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const post = { method: 'POST', headers: { 'x-api-key': apiKey } }
+      const body = JSON.stringify({ ...refund, callbackUrl: sink.url, maxWaitMs: asked })
+      let answered = false
+      const answer = Promise.resolve(simulator.app.request('/api/webhooks/inbound', { ...post, body })).finally(() => {
+        answered = true
+      })
+      await nextSubmission(simulator)
+      await vi.advanceTimersByTimeAsync(held - 1)
+      expect(answered).toBe(false)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(await (await answer).json()).toMatchObject({ status: 'pending', approvalId: expect.any(String) })
+      vi.useRealTimers()
+      simulator.decide(simulator.list()[0]?.id ?? '', { status: 'approved' })
+      await simulator.settled()
+      expect(sink.received).toHaveLength(1)
+    },
+  )
 
   it('delays any number of submissions at once without a warning', async () => {
     const warn = vi.spyOn(process, 'emitWarning')
@@ -263,7 +266,7 @@ describe('callbacks', () => {
     expect(sink.received[0]).toMatchObject({ url: '/webhooks/cheqpoint?cq=token', body: { status: 'rejected' } })
   })
 
-  it('are logged with what was sent and how it was answered', async () => {
+  it('are logged with request and response', async () => {
     const id = await submitPending()
     sink.answers = [{ status: 404 }]
     simulator.decide(id, { status: 'approved' })
@@ -286,7 +289,7 @@ describe('callbacks', () => {
     ])
   })
 
-  it('are not sent again by themselves, whatever the answer', async () => {
+  it('are not repeated, whatever the response', async () => {
     sink.answers = [{ status: 500 }]
     simulator.decide(await submitPending(), { status: 'approved' })
     await simulator.settled()
@@ -310,7 +313,7 @@ describe('callbacks', () => {
     expect(answer).toMatchObject({ status: null, error: expect.stringContaining('ECONNREFUSED') })
   })
 
-  it('wait 10 s for an answer and no longer', async () => {
+  it('wait 10 s for a response and no longer', async () => {
     sink.answers = [null]
     const arrived = new Promise<void>((resolve) => {
       sink.onCallback = resolve
@@ -367,7 +370,7 @@ describe('callbacks', () => {
     expect(sink.received[0]?.rawHeaders).toContain('Cheqpoint-Callback/9.9')
   })
 
-  it('that cannot be sent at all are answered with the reason', async () => {
+  it('that cannot be sent resolve with the reason', async () => {
     const answer = await simulator.sendCallback({ to: 'no url', approvalId: 'req_1' })
     expect(answer).toMatchObject({ status: null, error: expect.any(String) })
   })
@@ -591,7 +594,7 @@ describe('faults of callbacks', () => {
     expect(sink.received).toHaveLength(1)
   })
 
-  it('early: the callback is answered before the submission is, which says pending', async () => {
+  it('early: the callback is sent before the response to the submission, which is pending', async () => {
     simulator.faults.early = true
     simulator.rule(() => ({ status: 'approved', modifiedDetails: { amount: 90 } }))
     let answered = false
@@ -664,7 +667,7 @@ describe('faults of the API', () => {
     expect(rated.requests().map(({ status }) => status)).toStrictEqual([500, 404, 500, 404])
   })
 
-  it('slowMs: holds an answer back that was made up before', async () => {
+  it('slowMs: delays a response that was made before', async () => {
     const id = await submitPending()
     simulator.faults.slowMs = 3_000
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
@@ -682,7 +685,7 @@ describe('faults of the API', () => {
     expect(await (await answer).json()).toMatchObject({ status: 'PENDING' })
   })
 
-  it('staleReads: so many reads after the decision still say PENDING', async () => {
+  it('staleReads: this many reads after the decision still return PENDING', async () => {
     const id = await submitPending()
     simulator.faults.staleReads = 2
     await read(id)
@@ -693,7 +696,7 @@ describe('faults of the API', () => {
     expect((await read(id)).body).toMatchObject({ status: 'APPROVED' })
   })
 
-  it('staleMs: reads say PENDING until so long after the decision', async () => {
+  it('staleMs: reads return PENDING until this time after the decision', async () => {
     const id = await submitPending()
     simulator.faults.staleMs = 5_000
     simulator.decide(id, { status: 'approved' })

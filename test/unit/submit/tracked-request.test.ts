@@ -28,7 +28,7 @@ function draftError(parts: Readonly<Record<string, unknown>>, assistants: Readon
 }
 
 describe('a draft', () => {
-  it('holds the request as JSON, and defaults for what was not said', () => {
+  it('keeps the request as JSON, with defaults for what was not given', () => {
     expect(writeRequest(tracked, limits())).toEqual({
       ref: null,
       action: 'process_refund',
@@ -40,7 +40,7 @@ describe('a draft', () => {
     })
   })
 
-  it('holds everything that was said', () => {
+  it('keeps everything that was given', () => {
     const expiresAt = new Date('2026-11-21T10:00:00.000Z')
     const said = { ...tracked, context: { tenant: 't1' }, expiresAt, assistant: 'billing', ref: 'ref_1' }
     expect(writeRequest(said, limits(new Set(['billing'])))).toMatchObject({
@@ -115,7 +115,7 @@ describe('plain JSON', () => {
     expect(writeJson([shared, shared], 'details')).toBe('[{"a":1},{"a":1}]')
   })
 
-  it('may be as deep as an answer of the API may be, and not a level deeper', () => {
+  it('may be as deep as a response of the API, and not a level deeper', () => {
     expect(thrown(() => writeJson(nested(64), 'details'))).toEqual(['nothing', ''])
     expect(thrown(() => writeJson(nested(65), 'details'))[0]).toBe('not-json')
   })

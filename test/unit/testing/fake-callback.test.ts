@@ -39,7 +39,7 @@ function open(rest: { readonly callbackUrl?: string; readonly callbackSecret?: s
 }
 
 describe('fakeCallback', () => {
-  it('says what the simulator says, word for word', async () => {
+  it('sends the same as the simulator, byte for byte', async () => {
     const received: { method: string | undefined; headers: Record<string, unknown>; body: string }[] = []
     const server = createServer(async (incoming, outgoing) => {
       let body = ''
