@@ -82,7 +82,7 @@ export type CheqpointEvent = Readonly<
   | { type: 'no-handler'; approvalId: string; action: string }
   /** This process has no key for an assistant, and leaves its approvals to others; once per assistant. */
   | { type: 'assistant-unknown'; approvalId: string; assistant: string | null }
-  /** No requests are sent for this assistant for `forMs`. */
+  /** No GETs are sent for this assistant for `forMs`. */
   | { type: 'paused'; assistant: string | null; forMs: number }
   /** A running handler lost its lease; its `signal` aborted. Another run may follow. */
   | { type: 'lease-lost'; approvalId: string; action: string; fence: number }
