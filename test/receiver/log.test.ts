@@ -73,7 +73,7 @@ describe('the log', () => {
         await request.text()
         await receiver.fetch(request)
       },
-      /read the body of a callback/,
+      /body of a callback was read before/,
     ],
   ])('has a line for %s', async (_words, options, act, expected) => {
     const bench = logged(options)
