@@ -68,7 +68,10 @@ export function writeDocs({ machine, options, figures, curve }: Report): void {
     machine: `${new Date().toISOString().slice(0, 10)}: ${machine}; medians of ${options.rounds} rounds.`,
     callbacks: callbackTable(figures.filter(({ unit }) => unit in columns)),
     rest: aimTable(figures.filter(({ unit }) => !(unit in columns))),
-    curve: curve.length === 0 ? '' : '![Processor time of one verified callback by load](images/performance.svg)',
+    curve:
+      curve.length === 0
+        ? ''
+        : '![Processor time of one verified callback by load](https://raw.githubusercontent.com/cheqpoint/cheqpoint-callback/main/docs/images/performance.svg)',
   }
   let text = readFileSync(file, 'utf8')
   for (const [name, found] of Object.entries(parts).filter(([, found]) => found !== '')) {
