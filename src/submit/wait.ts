@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ApprovalState } from '../approvals/entry.js'
 import { CheqpointError } from '../model/errors.js'
 import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
@@ -28,6 +29,9 @@ type End = (result: Completed | CheqpointError) => void
 const readEveryMs = 500
 /** Approvals read from the store at a time. */
 const batch = 64
+
+/** One wait reads for all: a handler that it starts runs in no caller's asynchronous context. */
+const inModuleContext = AsyncLocalStorage.snapshot()
 
 /** Waits for completions: one loop for all waits, which reads each awaited approval once per round. */
 export class CompletionWaits {
@@ -123,7 +127,8 @@ export class CompletionWaits {
     const found = await readKnown(this.#context, approvalId, 'wait')
     if (found === null) return
     // Nothing else polls, so the wait does. Not awaited: one slow handler would delay all other waits.
-    if (found.isDue && !this.#context.life.isSwept) void this.#pipeline.process({ approvalId, via: 'poll' }) // it cannot reject
+    if (found.isDue && !this.#context.life.isSwept)
+      void inModuleContext(() => this.#pipeline.process({ approvalId, via: 'poll' })) // it cannot reject
     const result = readResult(approvalId, found.kept)
     if (result !== null) for (const end of waiters) end(result)
   }

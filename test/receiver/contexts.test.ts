@@ -75,6 +75,20 @@ describe('the asynchronous context of a handler', () => {
     await receiver.close()
   })
 
+  it('is no caller’s where a wait polls, for itself or beside others', async () => {
+    const { receiver, api, seen } = noting()
+    await trackAll(receiver, ids(2))
+    for (const id of ids(2)) api.approve(id)
+    await pass(5_000)
+    const waits = ['a', 'b'].map((name, at) => tenant.run(name, () => receiver.wait(`req_${at}`)))
+    await pass(0)
+    await Promise.all(waits)
+    expect([...seen]).toEqual([
+      ['req_0', undefined],
+      ['req_1', undefined],
+    ])
+  })
+
   it('is its own for listeners of the abort, whatever caused it', async () => {
     const work = gate()
     const { receiver, api, aborted } = noting(work.promise)
