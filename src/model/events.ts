@@ -44,7 +44,15 @@ export type CheqpointEvent = Readonly<
   | { type: 'refused'; reason: RefusalReason; approvalId: string | null }
   /** Another version of the agent header; once per version. */
   | { type: 'agent-version'; agent: string }
-  | { type: 'confirmed'; approvalId: string; action: string; status: DecisionStatus; via: Via }
+  /** `decidedAfterMs`: from its submission to its decision; `null` where the API gave no date. */
+  | {
+      type: 'confirmed'
+      approvalId: string
+      action: string
+      status: DecisionStatus
+      via: Via
+      decidedAfterMs: number | null
+    }
   /** A callback contradicts the API, whose response counts. `fields` are the names of the fields. */
   | { type: 'mismatch'; approvalId: string; fields: readonly string[] }
   /**
@@ -66,7 +74,15 @@ export type CheqpointEvent = Readonly<
     }
   /** The result of a handler is not JSON, or larger than 16 KiB. The run counts; the result is not kept. */
   | { type: 'result-dropped'; approvalId: string; action: string }
-  | { type: 'completed'; approvalId: string; action: string; status: DecisionStatus; via: Via }
+  /** `handledAfterMs`: from its decision to its recorded completion; `null` where the API gave no date. */
+  | {
+      type: 'completed'
+      approvalId: string
+      action: string
+      status: DecisionStatus
+      via: Via
+      handledAfterMs: number | null
+    }
   /** A callback for a decision that is already completed. */
   | { type: 'duplicate'; approvalId: string }
   | { type: 'released'; approvalId: string; reason: ReleaseReason; dueInMs: number; code: ErrorCode | null }

@@ -5,7 +5,7 @@ import type { Via } from '../model/decision.js'
 import { type CheqpointError, type ErrorCode, isCheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import { jitter, nextPollMs } from '../util/backoff.js'
-import { readDate } from '../util/dates.js'
+import { elapsedMs, readDate } from '../util/dates.js'
 import type { Admission } from './admission.js'
 import type { PipelineContext, Trigger } from './context.js'
 import { giveBack, parkApproval } from './give-back.js'
@@ -30,6 +30,8 @@ export type Judgement =
   | {
       readonly kind: 'decided'
       readonly decision: ConfirmedDecision
+      /** In milliseconds since the epoch, by the API's clock, where it is dated. */
+      readonly decidedAt: number | undefined
       /** Approved, but after `expiresAt`. */
       readonly late: boolean
     }
@@ -71,7 +73,8 @@ export async function confirm(
   const found = judge(fetched, lease.approval, via, ageMs)
   if (found.kind === 'decided') {
     if (found.late) emit({ type: 'late', approvalId, action })
-    emit({ type: 'confirmed', approvalId, action, status: found.decision.status, via })
+    const decidedAfterMs = elapsedMs(lease.approval.since, found.decidedAt)
+    emit({ type: 'confirmed', approvalId, action, status: found.decision.status, via, decidedAfterMs })
     return found.decision
   }
   if (found.unknownWord !== null) onUnknownWord(found.unknownWord, approvalId)
@@ -91,7 +94,7 @@ export function judge(fetched: FetchedApproval, expiry: Expiry, via: Via, ageMs:
     if (!hasExpired(expiry, ageMs, fetched.servedAt))
       return { kind: 'undecided', unknownWord: status === 'unknown' ? fetched.word : null }
     const decision = { status: 'expired', modifiedDetails: null, note: null, decidedAt: null, via } as const
-    return { kind: 'decided', decision, late: false }
+    return { kind: 'decided', decision, decidedAt: undefined, late: false }
   }
   const decided = readDate(decidedAt)?.getTime()
   const isPast =
@@ -102,6 +105,7 @@ export function judge(fetched: FetchedApproval, expiry: Expiry, via: Via, ageMs:
   return {
     kind: 'decided',
     decision: { status: late ? 'expired' : status, modifiedDetails, note, decidedAt, via },
+    decidedAt: decided,
     late,
   }
 }

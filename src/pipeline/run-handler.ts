@@ -3,6 +3,7 @@ import { isCheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Handler } from '../options/actions.js'
 import { type Completion, completion } from '../stores/store.js'
+import { elapsedMs } from '../util/dates.js'
 import type { JsonText } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
 import type { PipelineContext } from './context.js'
@@ -223,6 +224,8 @@ function reportEnd(claim: Claim, ended: Ended, durationMs: number, { emit }: Pip
   }
 }
 
-function reportCompleted({ approvalId, decision, confirmed }: Claim, { emit }: PipelineContext): void {
-  emit({ type: 'completed', approvalId, action: decision.action, status: confirmed.status, via: decision.via })
+function reportCompleted({ approvalId, decision, confirmed }: Claim, { emit, clock }: PipelineContext): void {
+  const { action, via, decidedAt } = decision
+  const handledAfterMs = elapsedMs(decidedAt?.getTime(), clock.now())
+  emit({ type: 'completed', approvalId, action, status: confirmed.status, via, handledAfterMs })
 }

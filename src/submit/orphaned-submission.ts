@@ -12,7 +12,7 @@ import type { FetchedApproval } from '../cheqpoint/read-response.js'
 import { heedFailure, type Judgement, judge, readFailure } from '../pipeline/confirm.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import { nextPollMs } from '../util/backoff.js'
-import { readDate } from '../util/dates.js'
+import { elapsedMs, readDate } from '../util/dates.js'
 
 /** The confirmed decision of a candidate that may belong to the reservation. */
 type Match = { readonly id: string } & Extract<Judgement, { kind: 'decided' }>
@@ -87,11 +87,12 @@ async function findApproval(
     emit({ type: 'submission-unknown', ref })
     return postpone(ref, nextPollMs(ageMs, polling, random), context)
   }
-  const { id: approvalId, decision, late } = only
+  const { id: approvalId, decision, decidedAt, late } = only
   if ((await bind(context, ref, approvalId, { dueInMs: 0, decision, parked: 'adopted' })) !== 'bound') return
   const about = { approvalId, action: request.action }
   if (late) emit({ type: 'late', ...about })
-  emit({ type: 'confirmed', ...about, status: decision.status, via: 'poll' })
+  const decidedAfterMs = elapsedMs(reservation.since, decidedAt)
+  emit({ type: 'confirmed', ...about, status: decision.status, via: 'poll', decidedAfterMs })
   emit({ type: 'adopted', approvalId, ref })
   emit({ type: 'parked', ...about, reason: 'adopted', paths: [] })
 }

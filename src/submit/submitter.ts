@@ -10,6 +10,7 @@ import { judge } from '../pipeline/confirm.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { nextPollMs } from '../util/backoff.js'
+import { elapsedMs } from '../util/dates.js'
 import { type JsonObject, readJson } from '../util/json.js'
 import type { CallbackUrls } from './callback-url.js'
 import { persist, readKnown } from './outages.js'
@@ -148,9 +149,10 @@ export class Submitter {
 
   async #settle(ref: string, tracked: TrackedRequest, answer: FetchedApproval, ageMs: number): Promise<Submission> {
     const { context, pipeline, cameEarly } = this.#deps
-    const { polling, random, emit, onUnknownWord } = context
+    const { polling, random, emit, onUnknownWord, clock } = context
     const { id: approvalId, status, reviewUrl } = answer
     const { action } = tracked
+    const submittedAt = clock.now() - ageMs
     // An undecided response may be old by now: only a GET decides that a request has expired.
     const isOpen = status === 'pending' || status === 'unknown'
     const found = isOpen ? null : judge(answer, tracked, 'inline', ageMs)
@@ -160,8 +162,11 @@ export class Submitter {
     const dueInMs = decision === null ? pollMs : inlineHeadStartMs
     await this.#bind(ref, tracked, approvalId, { dueInMs, decision, parked: null })
     if (status === 'unknown') onUnknownWord(answer.word, approvalId)
-    if (found?.kind === 'decided' && found.late) emit({ type: 'late', approvalId, action })
-    if (decision !== null) emit({ type: 'confirmed', approvalId, action, status: decision.status, via: 'inline' })
+    if (found?.kind === 'decided') {
+      const decidedAfterMs = elapsedMs(submittedAt, found.decidedAt)
+      if (found.late) emit({ type: 'late', approvalId, action })
+      emit({ type: 'confirmed', approvalId, action, status: found.decision.status, via: 'inline', decidedAfterMs })
+    }
     let known: Submission = { status: 'pending', approvalId, reviewUrl }
     let bound = decision === null ? await readKnown(context, approvalId, 'submit') : null
     // Undecided and due at once: its callback came before the id, and may not be repeated.

@@ -7,3 +7,8 @@ export function readDate(text: string | null): Date | null {
   const date = new Date(text)
   return Number.isNaN(date.getTime()) ? null : date
 }
+
+/** Milliseconds from one moment to another, by two clocks perhaps, so never less than 0; `null` where one is not known. */
+export function elapsedMs(from: number | undefined, until: number | undefined): number | null {
+  return from === undefined || until === undefined ? null : Math.max(0, until - from)
+}

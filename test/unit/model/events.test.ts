@@ -94,11 +94,35 @@ describe('the events of a decision', () => {
     await receiver.fetch(callbackRequest('req_1'))
     const [approvalId, action, via] = ['req_1', 'process_refund', 'callback']
     expect(events).toEqual([
-      { type: 'confirmed', approvalId, action, status: 'approved', via },
+      { type: 'confirmed', approvalId, action, status: 'approved', via, decidedAfterMs: 0 },
       { type: 'run-started', approvalId, action, attempt: 1, fence: 1, via },
       { type: 'run-succeeded', approvalId, action, attempt: 1, durationMs: 0 },
-      { type: 'completed', approvalId, action, status: 'approved', via },
+      { type: 'completed', approvalId, action, status: 'approved', via, handledAfterMs: 3_600_000 },
     ])
+  })
+
+  it('say how long the decision took, and how long after it the handler was done', async () => {
+    const { receiver, api, events } = bench({
+      sweep: 'elsewhere',
+      onDecision: () => new Promise((resolve) => setTimeout(resolve, 250)),
+    })
+    await receiver.track('req_1', refund)
+    await vi.advanceTimersByTimeAsync(90_000)
+    api.approve('req_1', { decidedAt: '2026-11-20T10:01:00.000Z' })
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await vi.advanceTimersByTimeAsync(250)
+    await answer
+    expect(events[0]).toMatchObject({ type: 'confirmed', decidedAfterMs: 60_000 })
+    expect(events.at(-1)).toMatchObject({ type: 'completed', handledAfterMs: 30_250 })
+  })
+
+  it('do not guess how long it took where the API gives no date', async () => {
+    const { receiver, api, events } = bench({ sweep: 'elsewhere' })
+    await receiver.track('req_1', refund)
+    api.approve('req_1', { decidedAt: 'a while ago' })
+    await receiver.resolve('req_1')
+    expect(events[0]).toMatchObject({ type: 'confirmed', decidedAfterMs: null })
+    expect(events.at(-1)).toMatchObject({ type: 'completed', handledAfterMs: null })
   })
 
   it('say how long a run took, and what it threw', async () => {

@@ -31,6 +31,7 @@ describe('an approval', () => {
     expect(judge(answer('approved'), limit, 'manual', 0)).toEqual({
       kind: 'decided',
       late: false,
+      decidedAt: Date.parse(before),
       decision: { status: 'approved', modifiedDetails: { amount: 80 }, note: 'fine', decidedAt: before, via: 'manual' },
     })
   })
