@@ -66,7 +66,7 @@ export function add(
   if (known !== null) return { result: { kind: 'exists', known } }
   const { now } = stored
   const parked = beginning.parked === null ? null : { reason: beginning.parked, note: '' }
-  const { ref, action, assistant, expiresAt, expiresAfterMs, details, context } = request
+  const { ref, action, assistant, expiresAt, expiresAfterMs, details, context, trace = null } = request
   // Without a spread: the engine copies the objects that come of one 20 times as slowly, in every later step.
   const state: OpenApproval = {
     kind: 'open',
@@ -88,6 +88,7 @@ export function add(
     quickPolls: 0,
     decision: beginning.decision,
     parked,
+    trace,
   }
   const dueAt = parked === null ? now + beginning.dueInMs : null
   return {

@@ -28,6 +28,8 @@ export interface TrackedRequest {
   readonly expiresAfterMs: number | null
   readonly details: JsonText
   readonly context: JsonText
+  /** The trace that the request was submitted in, at most 512 characters; `null` for none. */
+  readonly trace?: string | null | undefined
 }
 
 /** An approval that waits, is worked on, or is parked. */
@@ -213,7 +215,7 @@ const openFields: Fields = {
   ...{ ref: '?text', action: 'text', assistant: '?text', expiresAt: '?number', expiresAfterMs: '?number' },
   ...{ details: 'text', context: '?context', since: 'number', fence: 'number', attempts: 'number' },
   ...{ holder: '?text', leaseEnd: '?number', counted: '?flag', notBefore: 'number', nudged: '?flag' },
-  ...{ quickPolls: 'number', decision: '?object', parked: '?object' },
+  ...{ quickPolls: 'number', decision: '?object', parked: '?object', trace: '?text' },
 }
 const tombstoneFields: Fields = {
   ...{ holder: 'text', ref: '?text', action: 'text', assistant: '?text', outcome: 'text' },

@@ -26,6 +26,8 @@ export interface RequestLimits {
   readonly now: number
   readonly expiresAfterMs: number
   readonly maxDetailsBytes: number
+  /** The trace that the request belongs to. */
+  readonly trace?: string | undefined
 }
 
 /** JSON text of a value. Throws `not-json`, with the first place that JSON would lose or change. */
@@ -41,7 +43,7 @@ export function writeJson(value: unknown, name: string): JsonText {
  */
 export function writeRequest(
   tracked: Tracked,
-  { assistants, now, expiresAfterMs, maxDetailsBytes }: RequestLimits,
+  { assistants, now, expiresAfterMs, maxDetailsBytes, trace }: RequestLimits,
 ): TrackedRequest {
   const { action, details, context = null, expiresAt, assistant, ref } = tracked
   if (typeof action !== 'string' || action === '') throw argument('action', 'a text that is not empty')
@@ -64,7 +66,8 @@ export function writeRequest(
   if (Number.isNaN(expiry)) throw argument('expiresAt', 'a valid Date')
   if (expiry <= now) throw argument('expiresAt', 'in the future; a Date takes milliseconds, not seconds')
   const expires = { expiresAt: expiry, expiresAfterMs: expiry - now }
-  return { ref: ref ?? null, action, assistant: assistant ?? null, ...kept, ...expires }
+  const request = { ref: ref ?? null, action, assistant: assistant ?? null, ...kept, ...expires }
+  return trace === undefined ? request : { ...request, trace }
 }
 
 function argument(name: string, allowed: string): CheqpointError {

@@ -15,12 +15,14 @@ const open: OpenApproval = {
   ...request,
   ...{ kind: 'open', since: start, fence: 0, attempts: 0, holder: null, leaseEnd: null },
   ...{ counted: false, notBefore: start, nudged: false, quickPolls: 0, decision: null, parked: null },
+  trace: null,
 }
 const busy: OpenApproval = {
   ...open,
   ...{ assistant: 'sales', expiresAt: start, expiresAfterMs: 5, details: '', fence: 7, attempts: 2 },
   ...{ holder: 'a', leaseEnd: start + 5, counted: true, nudged: true, quickPolls: 3, decision: approved },
   parked: { reason: 'adopted', note: '' },
+  trace: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 }
 const tombstone: Tombstone = {
   ...{ kind: 'completed', holder: 'a', ref: null, action: '', assistant: null, outcome: 'cancelled' },
