@@ -2,6 +2,7 @@ import type { Records } from '../approvals/records.js'
 import type { Client } from '../cheqpoint/client-types.js'
 import type { Via } from '../model/decision.js'
 import { printable } from '../model/events.js'
+import type { Telemetry } from '../model/telemetry.js'
 import type { ActionRules, Handler } from '../options/actions.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
 import { InFlight } from '../util/in-flight.js'
@@ -28,6 +29,7 @@ export interface ContextDeps {
   readonly actions: ReadonlyMap<string, Action>
   /** What is done with an action that is not among them; `null` where this process leaves it to others. */
   readonly fallback: Action | null
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** What is known of an action. Those who bring their own runner have no handler. */

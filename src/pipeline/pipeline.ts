@@ -2,6 +2,7 @@ import type { Outcome } from '../model/outcome.js'
 import type { PipelineContext, Trigger } from './context.js'
 import { resolve } from './resolve.js'
 import { runHandler } from './run-handler.js'
+import { runObserved } from './run-observed.js'
 import type { Claim } from './verified-claim.js'
 
 /**
@@ -45,11 +46,12 @@ export class Pipeline {
       onResolved?.()
       if (resolved.kind !== 'ok') return resolved
       claim = resolved.claim
-      const { actions, fallback } = this.#context
+      const { actions, fallback, telemetry } = this.#context
       const handler = (actions.get(claim.decision.action) ?? fallback)?.handler
       // A claim is only made where there is a handler.
       if (handler === undefined) return { kind: 'no-handler', approvalId: claim.approvalId }
-      return await runHandler(claim, handler, this.#context)
+      const run = telemetry === undefined ? runHandler : runObserved
+      return await run(claim, handler, this.#context)
     } finally {
       claim?.end()
       if (--this.#size === 0) for (const onIdle of this.#onIdle.splice(0)) onIdle()

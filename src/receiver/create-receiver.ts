@@ -25,6 +25,7 @@ import { Sweeper } from '../sweep/sweeper.js'
 import { longestTimer } from '../util/clock.js'
 import { within } from '../util/within.js'
 import { checkOnce } from './check-once.js'
+import { observedClient, observedPipeline, observedSubmitter } from './observed.js'
 import { readReceiverOptions } from './read-receiver-options.js'
 import type { ReceiverOptions } from './receiver-options.js'
 import type { TypedReceiver } from './receiver-types.js'
@@ -51,8 +52,8 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   options: ReceiverOptions<Details, Context>,
 ): TypedReceiver<Details, Context> {
   const resolved = readReceiverOptions(options)
-  const { clock, random, confirm, sweep, urls, callbackTokens, actions, fallback } = resolved
-  const client = createClient({
+  const { clock, random, confirm, sweep, urls, callbackTokens, actions, fallback, telemetry } = resolved
+  const api = createClient({
     apiKey: options.apiKey,
     apiKeys: options.apiKeys,
     baseUrl: options.baseUrl,
@@ -64,25 +65,29 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     clock,
     random,
   })
+  const client = telemetry === undefined ? api : observedClient(api, telemetry)
   const isId = idMatcher(options.idPattern)
   let closing: Promise<void> | undefined
 
   const emit: EventListener = (event) => {
     resolved.emit(event)
+    if (telemetry !== undefined) telemetry.event(event)
     if (event.type === 'completed' || event.type === 'parked') waits.notify(event.approvalId)
   }
   const records = new Records({ store: resolved.store, clock, random })
   const others = fallback === null ? null : { handler: fallback }
-  const context = createContext({ ...resolved, emit }, { records, client, actions, fallback: others })
+  const context = createContext({ ...resolved, emit }, { records, client, actions, fallback: others, telemetry })
   const { life } = context
   life.isSwept = sweep === 'elsewhere'
   const pipeline = new Pipeline(context)
+  const polled = telemetry === undefined ? pipeline : observedPipeline('sweep', pipeline, telemetry)
+  const called = telemetry === undefined ? pipeline : observedPipeline('callback', pipeline, telemetry)
   const sweeper = new Sweeper({
     context,
-    pipeline,
+    pipeline: polled,
     settleReservation: (ref) => settleReservation(ref, { context, submitTimeoutMs: resolved.submitTimeoutMs }),
   })
-  const waits = new CompletionWaits(context, pipeline)
+  const waits = new CompletionWaits(context, polled)
   const ready = checkOnce(records, emit)
   let isNoticed = false
   const noticeNoSweep = (): void => {
@@ -92,7 +97,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const needsToken = callbackTokens === 'required'
   const readRef = urls === null || callbackTokens === 'off' ? undefined : urls.read
   const endpoint = new Endpoint({
-    ...{ context, pipeline, ready },
+    ...{ context, pipeline: called, ready },
     rules: requestRules(resolved, isId, { readRef, needsToken }),
   })
   const limits = (): RequestLimits => ({
@@ -100,11 +105,14 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     now: clock.now(),
     expiresAfterMs: resolved.expiresAfterMs,
     maxDetailsBytes: resolved.maxDetailsBytes,
+    trace: telemetry?.traceContext(),
   })
   const submitter = new Submitter({
     ...{ context, client, pipeline, isId, urls, limits, submitTimeoutMs: resolved.submitTimeoutMs },
     cameEarly: (id) => endpoint.cameEarly(id),
   })
+  const submits = telemetry === undefined ? submitter : observedSubmitter(submitter, telemetry)
+  const stopObserving = telemetry?.observe(() => records.count())
 
   const checkId = (approvalId: unknown): void => {
     if (typeof approvalId !== 'string' || !isId(approvalId))
@@ -143,7 +151,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       await usable()
       noticeNoSweep()
       // Whatever the schema accepts, the details are an object: the submitter checks that at run time.
-      const submission = await submitter.submit(request as SubmitRequest, submitOptions)
+      const submission = await submits.submit(request as SubmitRequest, submitOptions)
       if (submission.status === 'pending') sweeper.expectWork()
       return submission
     },
@@ -235,6 +243,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     life.isStopped = true
     for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
     await within(pipeline.idle(), abortGraceMs)
+    stopObserving?.()
     void client.close() // resolves once its exchanges are over, and never rejects
   }
 }

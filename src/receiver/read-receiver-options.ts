@@ -1,5 +1,6 @@
 import { readKeys } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
+import type { Telemetry } from '../model/telemetry.js'
 import { type Handlers, readHandlers } from '../options/actions.js'
 import { group, invalid, number, oneOf } from '../options/option-checks.js'
 import {
@@ -24,6 +25,7 @@ import type { ReceiverOptions } from './receiver-options.js'
 export interface ResolvedReceiverOptions extends ResolvedPipelineOptions, Handlers {
   readonly sweep: 'here' | 'elsewhere' | 'off'
   readonly store: Store
+  readonly telemetry: Telemetry | undefined
   /** `null` without a callback URL: decisions are found by polling. */
   readonly urls: CallbackUrls | null
   readonly callbackTokens: 'optional' | 'required' | 'off'
@@ -48,6 +50,7 @@ const names = [
   'callbackTokens',
   'submitTimeoutMs',
   'expiresAfterMs',
+  'telemetry',
 ] satisfies (keyof ReceiverOptions)[]
 
 /**
@@ -71,6 +74,7 @@ export function readReceiverOptions<Details, Context>(
     ...readHandlers(options.onDecision, all['actions']),
     sweep,
     store,
+    telemetry: readTelemetry(options.telemetry),
     ...readCallbackUrl(options, pipeline.clock.now.bind(pipeline.clock)),
     submitTimeoutMs: number(options.submitTimeoutMs, 'submitTimeoutMs', 15_000, 1, longestTimer),
     expiresAfterMs: number(options.expiresAfterMs, 'expiresAfterMs', 7 * day, 1_000, 400 * day),
@@ -111,6 +115,15 @@ function keyringsOf(
   options: Pick<ReceiverOptions, 'apiKey' | 'apiKeys'>,
 ): ReadonlyMap<string | null, readonly string[]> {
   return new Map([...readKeys(options)].map(([assistant, { keys }]) => [assistant, keys]))
+}
+
+function readTelemetry(value: unknown): Telemetry | undefined {
+  if (value === undefined) return undefined
+  const methods = ['during', 'traceContext', 'event', 'observe'] satisfies (keyof Telemetry)[]
+  if (!methods.every((name) => typeof Reflect.get(Object(value), name) === 'function'))
+    throw invalid('telemetry', value, 'what telemetry() of cheqpoint-callback/opentelemetry gives')
+  // What the functions do cannot be told before they are called.
+  return value as Telemetry
 }
 
 /** Throws `option-invalid` for what lacks a method of a store. */

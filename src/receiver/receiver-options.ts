@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Decision, Run } from '../model/decision.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../model/standard-schema.js'
+import type { Telemetry } from '../model/telemetry.js'
 import type { Modifications } from '../options/actions.js'
 import type { PipelineOptions } from '../options/pipeline-options.js'
 import type { Store } from '../stores/store.js'
@@ -81,6 +82,8 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
 
   /** Keeps open requests. Default: `memoryStore()`, which forgets them when the process ends. */
   readonly store?: Store | undefined
+  /** Shows traces and metrics: what `telemetry()` of `cheqpoint-callback/opentelemetry` gives. Default: nothing. */
+  readonly telemetry?: Telemetry | undefined
   /** When a request without `expiresAt` expires, after its registration. Default 7 days. */
   readonly expiresAfterMs?: number | undefined
 }
