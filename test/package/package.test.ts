@@ -133,6 +133,7 @@ describe('the package', () => {
     ['cheqpoint-callback', face.values],
     ['cheqpoint-callback/express', ['expressCallback']],
     ['cheqpoint-callback/hono', ['honoCallback']],
+    ['cheqpoint-callback/opentelemetry', ['telemetry']],
     ['cheqpoint-callback/postgres', ['createTable', 'postgresStore', 'schemaSql']],
     ['cheqpoint-callback/redis', ['optionalCommands', 'redisStore', 'requiredCommands']],
     ['cheqpoint-callback/simulator', ['createSimulator']],
@@ -143,7 +144,7 @@ describe('the package', () => {
   })
 
   it('has a subpath for each of these, and for no other', () => {
-    const subpaths = ['express', 'hono', 'postgres', 'redis', 'simulator', 'sqlite', 'testing', 'package.json']
+    const subpaths = ['express', 'hono', 'opentelemetry', 'postgres', 'redis', 'simulator', 'sqlite', 'testing', 'package.json']
     expect(Object.keys(manifest.exports).sort()).toEqual(['.', ...subpaths.map((name) => `./${name}`)].sort())
   })
 })

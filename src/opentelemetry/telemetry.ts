@@ -1,0 +1,57 @@
+import { context, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
+import type { CheqpointEvent } from '../model/events.js'
+import type { Ended, Telemetry, Waiting, Work } from '../model/telemetry.js'
+import { errorType } from './error-type.js'
+import { Metrics } from './metrics.js'
+import { quietly } from './quietly.js'
+import { Spans } from './spans.js'
+import { writeTrace } from './trace-context.js'
+
+/** Where traces and metrics go. */
+export interface TelemetryOptions {
+  /** Default: the global one, whenever it is registered. */
+  readonly tracerProvider?: TracerProvider | undefined
+  /** Default: the global one, which must be registered before. */
+  readonly meterProvider?: MeterProvider | undefined
+}
+
+const scope = 'cheqpoint-callback'
+
+/**
+ * Traces and metrics of a receiver through OpenTelemetry: the option `telemetry` of `createReceiver`. One for each
+ * receiver. Never details, context, notes, keys, tokens, or messages of errors.
+ *
+ * @example
+ * ```ts
+ * const receiver = createReceiver({ apiKey, onDecision, telemetry: telemetry() })
+ * ```
+ */
+export function telemetry({ tracerProvider, meterProvider }: TelemetryOptions = {}): Telemetry {
+  const spans = new Spans((tracerProvider ?? trace).getTracer(scope))
+  const figures = new Metrics((meterProvider ?? metrics).getMeter(scope))
+
+  /** Counts a call of the API by how it ended. */
+  async function counted<Value>(call: 'confirm' | 'submit', work: () => Promise<Value>): Promise<Value> {
+    try {
+      const value = await work()
+      quietly(() => figures.call(call))
+      return value
+    } catch (error) {
+      quietly(() => figures.call(call, errorType(error)))
+      throw error
+    }
+  }
+
+  return {
+    during<Value extends Ended>(work: Work, call: () => Promise<Value>): Promise<Value> {
+      if (work.kind === 'send') return counted('submit', call)
+      return spans.during(work, work.kind === 'confirm' ? () => counted('confirm', call) : call)
+    },
+    traceContext: () => quietly(() => writeTrace(trace.getSpanContext(context.active()))),
+    event(event: CheqpointEvent): void {
+      quietly(() => spans.event(event))
+      quietly(() => figures.event(event))
+    },
+    observe: (count: () => Promise<Waiting>) => figures.observe(count),
+  }
+}
