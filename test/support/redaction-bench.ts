@@ -1,3 +1,4 @@
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import { type CheqpointEvent, isCheqpointError, type ReceiverOptions, type TypedReceiver } from '../../src/index.js'
 import { type AnswersBench, answersBench, id } from './answers-bench.js'
 import { callbackRequest } from './callback.js'
@@ -5,6 +6,7 @@ import { canaries, everything, type Secret, type searchFor, shown, tokensIn } fr
 import type { Backing } from './redaction-backing.js'
 import { mayAppear, type Place } from './redaction-places.js'
 import { SubmitApi } from './submit-bench.js'
+import { telemetryBench } from './telemetry-bench.js'
 
 /** Something that can be read somewhere. */
 export interface Evidence {
@@ -35,7 +37,9 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
   const urls: string[] = []
   const reading: Promise<unknown>[] = []
   const api = new SubmitApi()
-  const bench = answersBench({ ...options, onEvent: (event) => events.push(event) }, backing.store, api)
+  const { telemetry, traces, figures } = telemetryBench()
+  const onEvent = (event: CheqpointEvent) => events.push(event)
+  const bench = answersBench({ telemetry, ...options, onEvent }, backing.store, api)
 
   const note = (place: Place, what: string, value: unknown): void => {
     noted.push({ place, what, text: everything(value) })
@@ -97,11 +101,18 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
         }),
         ...api.requests.flatMap(requestEvidence),
         ...kept,
+        ...traces.started.map((span) => ({ place: 'trace', what: span.name, text: everything(toldOf(span)) }) as const),
+        { place: 'metric', what: 'all figures', text: everything(await figures()) },
         { place: 'object', what: 'receiver', text: everything(bench.receiver) },
         { place: 'object', what: 'store', text: everything(backing.store) },
       ]
     },
   }
+}
+
+/** What an exporter can tell of a span. */
+function toldOf({ name, attributes, events, links, status, resource, instrumentationScope }: ReadableSpan): unknown {
+  return [name, attributes, events, links, status, resource.attributes, instrumentationScope]
 }
 
 /** An error in its parts: ours, Cheqpoint's own message, and what other code threw. */

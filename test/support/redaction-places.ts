@@ -28,6 +28,9 @@ export const places = [
   'reference',
   'index',
   'command',
+  /** Spans with their attributes and links, and figures with their labels. */
+  'trace',
+  'metric',
   /** The receiver, the client, the store and the simulator themselves. */
   'object',
 ] as const

@@ -11,6 +11,7 @@ import { operations } from '../support/redaction-operations.js'
 import { mayAppear, type Place } from '../support/redaction-places.js'
 import { submissions } from '../support/redaction-submissions.js'
 import { openBench, type RedisBench } from '../support/redis-bench.js'
+import { activeSpans } from '../support/telemetry-bench.js'
 
 const acts = [...submissions, ...wrongArguments, ...operations]
 const columns = [
@@ -18,6 +19,11 @@ const columns = [
   ['swept by nobody', 'off', 1],
 ] as const
 
+let end: () => void
+beforeAll(() => {
+  end = activeSpans()
+})
+afterAll(() => end())
 beforeEach(() => {
   // What is done over sockets goes on in real time.
   const toFake = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'] as const
@@ -51,6 +57,16 @@ describeWith('redis-server', 'on Redis', () => {
   describe('of sixteen partitions', () => {
     callsLeakNothing(() => redisBacking(redis, { partitions: 16 }), untimed)
   })
+})
+
+it('traces and figures are among what is searched', async () => {
+  const evidence = await (
+    await acted(memoryBacking(), 'submit, approved at once with an edit, and it has a result')
+  ).evidence()
+  const of = (place: Place): readonly string[] =>
+    evidence.filter((each) => each.place === place).map(({ what }) => what)
+  expect(of('trace')).toEqual(['submit process_refund', 'run process_refund'])
+  expect(evidence.find(({ place }) => place === 'metric')?.text).toContain('outcomes action=process_refund')
 })
 
 /** Whatever is going on when a callback comes. */
