@@ -1,17 +1,18 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Callback } from 'cheqpoint-callback'
+import type { Callback, ReceiverOptions } from 'cheqpoint-callback'
 import type { Dispatcher } from 'undici'
 import { agent, recipe } from './by-hand.js'
 import { action } from './contenders.js'
 
 /*
- * `handle()` without HTTP and without a network: `in-process.js BUILD|by-hand COUNT`, where BUILD is the folder of a
- * build of this library, `ours` for this one, and COUNT the size of a batch. Prints the processor time and the
+ * `handle()` without HTTP and without a network: `in-process.js BUILD|by-hand COUNT [SPANS]`, where BUILD is the folder of a
+ * build of this library, `ours` for this one, COUNT the size of a batch, and SPANS shows `all` of them or `none`, measured
+ * either way. Prints the processor time and the
  * bytes allocated for one callback. Run with a young generation that holds everything, so that nothing is collected
  * between two looks at the heap: see `handle.ts`.
  */
-const [who = 'ours', given = '4000'] = process.argv.slice(2)
+const [who = 'ours', given = '4000', spans] = process.argv.slice(2)
 const count = Number(given)
 /** Batches before the figures are taken: the engine has compiled what it will after 20,000 callbacks. */
 const warmUps = 5
@@ -61,6 +62,7 @@ async function build(folder: string): Promise<Contender> {
     // As far as the library uses one.
     dispatcher: dispatcher as unknown as Dispatcher,
     onEvent() {},
+    ...(spans === undefined ? {} : { telemetry: await telemetryTo(spans) }),
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
     polling: { concurrency: 1_000 },
     onDecision() {},
@@ -79,6 +81,25 @@ async function build(folder: string): Promise<Contender> {
     if (status !== 200) throw new Error(`answered ${status}`)
   }
   return { track, handle }
+}
+
+/** Telemetry of a whole SDK, up to an exporter that throws everything away. */
+async function telemetryTo(which: string): Promise<ReceiverOptions['telemetry']> {
+  const { telemetry } = await import('cheqpoint-callback/opentelemetry')
+  const sdk = await import('@opentelemetry/sdk-trace-node')
+  const { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } = await import(
+    '@opentelemetry/sdk-metrics'
+  )
+  const exporter = {
+    export: (_: unknown, done: (result: { code: number }) => void) => done({ code: 0 }),
+    shutdown: async () => {},
+  }
+  const sampler = which === 'all' ? new sdk.AlwaysOnSampler() : new sdk.AlwaysOffSampler()
+  new sdk.NodeTracerProvider({ sampler, spanProcessors: [new sdk.BatchSpanProcessor(exporter)] }).register()
+  const reader = new PeriodicExportingMetricReader({
+    exporter: new InMemoryMetricExporter(AggregationTemporality.DELTA),
+  })
+  return telemetry({ meterProvider: new MeterProvider({ readers: [reader] }) })
 }
 
 function byHand(): Contender {
