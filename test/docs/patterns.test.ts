@@ -18,9 +18,13 @@ afterEach(async () => {
 afterAll(printTimes)
 
 /** Runs an example as it was built, against the simulator. */
-async function start(file: string, env: Readonly<Record<string, string>> = {}): Promise<StartedExample> {
+async function start(
+  file: string,
+  env: Readonly<Record<string, string>> = {},
+  ...args: string[]
+): Promise<StartedExample> {
   const { url } = await simulator.listen()
-  example = startExample(`examples/${file}`, { baseUrl: url, apiKey, env })
+  example = startExample(`examples/${file}`, { baseUrl: url, apiKey, env, args })
   return example
 }
 
@@ -117,13 +121,25 @@ describe('the example of the asynchronous pattern', () => {
 describe('the example of an agent', () => {
   it('waits for a person, and goes on with the result', async () => {
     const request = submitted()
-    const { line, ended } = await start('agent.js')
+    const { line, ended } = await start('patterns/agent.js')
     expect(await line()).toBe('order 8842: delivered broken, $120')
     const { id, submission } = await request
     expect(submission).toMatchObject({ justification: 'The photo shows a broken screen', riskLevel: 'high' })
     simulator.decide(id, { status: 'approved' })
-    expect(await line()).toBe(`Refunded: {"receipt":"8842/cheqpoint:${id}","amount":120}`)
+    expect(await line()).toBe(`Refunded: {"receipt":"8842/cheqpoint:${id}","amount":120,"edited":[]}`)
     expect(await ended).toBe(0)
+  })
+
+  it('says that it has asked where a decision takes longer than its client waits, and gives the result later', async () => {
+    const request = submitted()
+    const { line, ended } = await start('patterns/agent.js', {}, '8842', '1')
+    await line()
+    const { id } = await request
+    expect(await line()).toBe('Asked. Tell the customer, and call this tool again later.')
+    simulator.decide(id, { status: 'approved' })
+    expect(await line()).toBe(`Refunded: {"receipt":"8842/cheqpoint:${id}","amount":120,"edited":[]}`)
+    expect(await ended).toBe(0)
+    expect(simulator.list()).toHaveLength(1)
   })
 
   it.each([
@@ -139,7 +155,7 @@ describe('the example of an agent', () => {
     ],
   ])('tells the model of %s', async (_words, decision, told) => {
     const request = submitted()
-    const { line, ended } = await start('agent.js')
+    const { line, ended } = await start('patterns/agent.js')
     await line()
     simulator.decide((await request).id, decision)
     expect(await line()).toMatch(told)
@@ -159,6 +175,16 @@ describe('the example for a laptop', () => {
     expect(await ended).toBe(0)
   })
 })
+
+/** The names of a document's blocks, once each is found in the example of that name. */
+function excerpts(file: string): readonly string[] {
+  return codeBlocks(file, 'ts').map(({ name, code }) => {
+    // Indented as in the example, or not: it may stand within a function there.
+    const flat = (text: string): string => text.replaceAll(/^ +/gm, '').trimEnd()
+    expect(flat(readFileSync(`examples/${name}.ts`, 'utf8')), name).toContain(flat(code))
+    return name
+  })
+}
 
 describe('docs/patterns.md', () => {
   const file = 'docs/patterns.md'
