@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createSimulator, type Simulator } from '../../../src/simulator/index.js'
+import { freePort } from '../../support/examples.js'
+import { type Payments, startPayments } from './payments.js'
+import { type ScriptedModel, startScriptedModel } from './scripted-model.js'
+
+/** What happened, counted by the three servers that the agent talks to. */
+export interface Figures {
+  /** Requests for approval that Cheqpoint got. */
+  readonly requests: number
+  /** Model calls, delivered ones, that went on after the pause. */
+  readonly resumes: number
+  /** Payments. */
+  readonly effects: number
+}
+
+/** An agent in a folder of its own, and everything that it talks to. */
+export interface Rig {
+  readonly simulator: Simulator
+  readonly model: ScriptedModel
+  readonly payments: Payments
+  /** The folder with its files. */
+  readonly folder: string
+  /** Starts the process, and resolves once it listens. */
+  readonly start: () => Promise<void>
+  /** Sends a ticket; the status of the response, or `null` where the process ended meanwhile. */
+  readonly send: (text: string) => Promise<number | null>
+  /** What the processes wrote to stderr. */
+  readonly errors: () => string
+  /** Ends the process as `kill -9` does. */
+  readonly kill: () => Promise<void>
+  readonly figures: () => Figures
+  readonly close: () => Promise<void>
+}
+
+const apiKey = 'cq_live_agents'
+
+/** Sets up a rig for a compiled example. */
+export async function createRig(program: string): Promise<Rig> {
+  const simulator = await createSimulator({ apiKey })
+  const { url: baseUrl } = await simulator.listen()
+  const model = await startScriptedModel()
+  const payments = await startPayments()
+  const folder = mkdtempSync(join(tmpdir(), 'agents-'))
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  let child: ChildProcess | undefined
+  let errors = ''
+
+  async function start(): Promise<void> {
+    child = spawn(process.execPath, [program], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        CHEQPOINT_CONNECTION_KEY: apiKey,
+        CHEQPOINT_BASE_URL: baseUrl,
+        PUBLIC_URL: url,
+        PORT: String(port),
+        PAYMENTS_URL: payments.url,
+        OPENAI_API_KEY: 'none',
+        OPENAI_BASE_URL: `${model.url}/v1`,
+        OPENAI_AGENTS_DISABLE_TRACING: '1',
+        LANGSMITH_TRACING: 'false',
+      },
+    })
+    child.stderr?.on('data', (chunk) => {
+      errors += chunk
+    })
+    if (child.stdout === null) throw new Error('no output')
+    for await (const line of createInterface({ input: child.stdout })) if (line === 'listening') return
+    throw new Error(`${program} ended: ${errors}`)
+  }
+
+  async function kill(): Promise<void> {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  return {
+    ...{ simulator, model, payments, folder, start, kill },
+    async send(text) {
+      try {
+        const headers = { 'Content-Type': 'text/plain' }
+        return (await fetch(`${url}/tickets/7`, { method: 'POST', headers, body: text })).status
+      } catch {
+        return null
+      }
+    },
+    errors: () => errors,
+    figures: () => ({
+      requests: simulator.list().length,
+      resumes: model.turns.filter(({ told, delivered }) => told.length > 0 && delivered).length,
+      effects: payments.effects.size,
+    }),
+    async close() {
+      await kill()
+      await simulator.close()
+      model.close()
+      payments.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
