@@ -17,7 +17,7 @@ const documents = ['README.md', 'SECURITY.md', 'llms.txt', ...readdirSync('docs'
   (file) => /\.(md|txt)$/.test(file),
 )
 /** Their blocks are parts of examples, which are compiled themselves; tests compare the two. */
-const excerpts: readonly string[] = ['docs/patterns.md', 'docs/exactly-once.md']
+const excerpts: readonly string[] = ['docs/patterns.md', 'docs/agents.md', 'docs/exactly-once.md']
 /** A store that another block of its page imports. */
 const ownStore = 'store/my-store.ts'
 

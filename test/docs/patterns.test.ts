@@ -209,3 +209,9 @@ describe('docs/patterns.md', () => {
     expect(named.filter((path) => !existsSync(path))).toEqual([])
   })
 })
+
+describe('docs/agents.md', () => {
+  it('shows code of the examples, which test/integration and the tests above run', () => {
+    expect(excerpts('docs/agents.md').length).toBeGreaterThan(5)
+  })
+})
