@@ -38,7 +38,7 @@ const heads = ['run', 'faults', 'seed', 'requests', 'lost', 'doubled', 'p99, ms'
 function rowOf({ run, title, seed, acked, lost, doubles, latencyMs, parked, notes, violations }: Figures): string {
   const doubled = Object.values(doubles.explained).reduce((sum, count) => sum + count, doubles.unexplained)
   const remarks = [
-    ...(violations.length > 0 ? [`**${violations.length} violations**`] : []),
+    ...(violations.length > 0 ? [`**violations: ${violations.length}**`] : []),
     ...(parked > 0 ? [`${parked} parked`] : []),
     ...notes,
   ]

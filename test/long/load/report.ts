@@ -52,7 +52,7 @@ function rowOf(hosts: readonly Figures[]): readonly string[] {
   const beside = (pick: (figures: Figures) => number): string => hosts.map((each) => grouped(pick(each))).join('/')
   const broken = hosts.reduce((sum, { violations }) => sum + violations.length, 0)
   return [
-    `${hosts[0]?.attack.title}${broken > 0 ? ` **${broken} violations**` : ''}`,
+    `${hosts[0]?.attack.title}${broken > 0 ? ` **violations: ${broken}**` : ''}`,
     ...[beside(({ sentPerSecond }) => sentPerSecond), beside(({ byCallback }) => byCallback)],
     ...[beside(({ latencyMs }) => latencyMs.p99), beside(({ mostGetsInASecond }) => mostGetsInASecond)],
     beside(({ heapBytes: [, peak] }) => Math.round(peak / 1_048_576)),
