@@ -86,7 +86,7 @@ export interface Receiver {
   readonly wait: (approvalId: string, options?: WaitForOptions) => Promise<Completed>
   /** Submissions that Cheqpoint may have accepted, without a known approval id. */
   readonly unconfirmed: (query?: Partial<PageQuery>) => Promise<Page<UnconfirmedSubmission>>
-  /** Forgets one of them. */
+  /** Forgets an unconfirmed submission. */
   readonly discard: (ref: string) => Promise<'discarded' | 'bound' | 'unknown'>
   /**
    * Works on one approval now, regardless of minimum interval and back-off, but not during a lease. Rejects with
