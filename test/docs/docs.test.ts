@@ -89,6 +89,7 @@ describe('docs/reference.md', () => {
       'cheqpoint-callback/redis': await import('../../src/stores/redis/redis-store.js'),
       'cheqpoint-callback/sqlite': await import('../../src/stores/sql/sqlite-store.js'),
       'cheqpoint-callback/postgres': await import('../../src/stores/sql/postgres-store.js'),
+      'cheqpoint-callback/opentelemetry': await import('../../src/opentelemetry/index.js'),
       'cheqpoint-callback/simulator': await import('../../src/simulator/index.js'),
       'cheqpoint-callback/testing': await import('../../src/testing/index.js'),
     }

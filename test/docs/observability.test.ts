@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -6,6 +7,7 @@ import { z } from 'zod'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 import { codeBlocks, quoted, tableRows } from '../support/blocks.js'
 import { startExample } from '../support/examples.js'
+import { compileBlock, freePort } from '../support/programs.js'
 import { temporaryFile } from '../support/sql-clients.js'
 import { treeOf } from '../support/telemetry-bench.js'
 
@@ -113,6 +115,26 @@ describe('the example of OpenTelemetry', () => {
 })
 
 describe('docs/observability.md', () => {
+  it('serves what Prometheus reads', async () => {
+    const folder = `.tmp/observability-${process.pid}`
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const port = await freePort()
+    const use = `
+import { createReceiver } from 'cheqpoint-callback'
+import { telemetry } from 'cheqpoint-callback/opentelemetry'
+const receiver = createReceiver({ apiKey: 'k', log: false, telemetry: telemetry(), onDecision() {} })
+await receiver.fetch(new Request('http://localhost/hook'))
+console.log(await (await fetch('http://127.0.0.1:${port}/metrics')).text())
+await exporter.shutdown()
+`
+    const change = (code: string): string => `${code.replace('9464', String(port))}${use}`
+    const file = compileBlock(document, 'observability/prometheus', folder, change)
+    const served = execFileSync(process.execPath, [file], { encoding: 'utf8' })
+    const [, name = ''] = /is `(cheqpoint_\w+_total)`/.exec(readFileSync(document, 'utf8')) ?? []
+    expect(served).toMatch(new RegExp(`^${name}\\{cheqpoint_reason="method-not-allowed",.*\\} 1$`, 'm'))
+    expect(served).toMatch(/^cheqpoint_store_overdue\{.*\} 0$/m)
+  })
+
   const source = readFileSync('src/opentelemetry/metrics.ts', 'utf8')
   const named = (pattern: RegExp, prefix: string): readonly string[] =>
     [...source.matchAll(pattern)].map(([, name = '']) => `${prefix}${name}`)

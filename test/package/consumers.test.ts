@@ -56,6 +56,7 @@ const receiver = createReceiver({
   apiKey: 'cq_live_consumers',
   baseUrl: (await simulator.listen()).url,
   store: memoryStore(),
+  telemetry: telemetry(),
   polling: { firstMs: 10 },
   actions: {
     process_refund: {
@@ -82,6 +83,7 @@ const esmImports = `
 import { createReceiver, memoryStore } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
+import { telemetry } from 'cheqpoint-callback/opentelemetry'
 import { postgresStore } from 'cheqpoint-callback/postgres'
 import { redisStore } from 'cheqpoint-callback/redis'
 import { sqliteStore } from 'cheqpoint-callback/sqlite'

@@ -144,7 +144,17 @@ describe('the package', () => {
   })
 
   it('has a subpath for each of these, and for no other', () => {
-    const subpaths = ['express', 'hono', 'opentelemetry', 'postgres', 'redis', 'simulator', 'sqlite', 'testing', 'package.json']
+    const subpaths = [
+      'express',
+      'hono',
+      'opentelemetry',
+      'postgres',
+      'redis',
+      'simulator',
+      'sqlite',
+      'testing',
+      'package.json',
+    ]
     expect(Object.keys(manifest.exports).sort()).toEqual(['.', ...subpaths.map((name) => `./${name}`)].sort())
   })
 })

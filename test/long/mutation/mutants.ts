@@ -11,6 +11,7 @@ import { redisMutants } from './mutants/redis.js'
 import { runMutants } from './mutants/runs.js'
 import { sqlMutants } from './mutants/sql.js'
 import { submitMutants } from './mutants/submit.js'
+import { telemetryMutants } from './mutants/telemetry.js'
 import { tokenMutants } from './mutants/token.js'
 
 /** Every guard that the suite must miss when it is gone. */
@@ -28,4 +29,5 @@ export const mutants: readonly Mutant[] = [
   ...submitMutants,
   ...receiverMutants,
   ...sqlMutants,
+  ...telemetryMutants,
 ]
