@@ -1,8 +1,8 @@
-import type { Context, Hono } from 'hono'
-import type { JsonObject } from '../index.js'
-import type { SimulatorEnv } from './calls.js'
+import { isJsonObject, type JsonObject } from '../util/json.js'
+import type { GateParts } from './calls.js'
 import type { Faults } from './faults.js'
-import { type DecisionInput, isObject, type RequestBook, type SimulatedRequest, type Submission } from './requests.js'
+import type { DecisionInput, RequestBook, SimulatedRequest, Submission } from './requests.js'
+import { notFound } from './server.js'
 
 /** The longest that Cheqpoint holds a submission open, whatever its `maxWaitMs`. */
 export const longestHoldMs = 10_000
@@ -21,36 +21,43 @@ export interface ApiParts {
 }
 
 /**
- * Adds the three documented endpoints. What Cheqpoint does not document is chosen here: errors are
- * `{ "error": "…" }`; a pending GET has the fields of a decided one, each `null`; a request of another assistant is
- * as unknown as one that never was; `callbackUrl` has no meaning for `/api/approvals/request`, whose answer is
- * `PENDING` even where a rule decided.
+ * The three documented endpoints. What Cheqpoint does not document is chosen here: errors are `{ "error": "…" }`; a
+ * pending GET has the fields of a decided one, each `null`; a request of another assistant is as unknown as one that
+ * never was; `callbackUrl` has no meaning for `/api/approvals/request`, whose answer is `PENDING` even where a rule
+ * decided.
  */
-export function addEndpoints(app: Hono<SimulatorEnv>, { requests, faults, closing, rule, callBack }: ApiParts): void {
-  app.post('/api/approvals/request', async (c) => {
-    const submission = await readSubmission(c)
-    if ('error' in submission) return c.json(submission, 400)
+export function createEndpoints({ requests, faults, closing, rule, callBack }: ApiParts): GateParts['endpoints'] {
+  return async ({ request, path }, assistant) => {
+    const { method, url, signal } = request
+    // Ids of the simulator need no encoding.
+    const [, id] = /^\/api\/approvals\/([^/]+)$/.exec(path) ?? []
+    if (id !== undefined && /^(GET|HEAD)$/.test(method)) return read(id, assistant)
+    if (method !== 'POST') return notFound()
+    if (path !== '/api/approvals/request' && path !== '/api/webhooks/inbound') return notFound()
+    const submission = readSubmission(await request.text(), assistant)
+    if ('error' in submission) return Response.json(submission, { status: 400 })
+    return Response.json(await (id === undefined ? inbound(submission, url, signal) : blocking(submission)))
+  }
+
+  function read(approvalId: string, assistant: string | null): Response {
+    const known = requests.get(approvalId)
+    if (known === undefined || known.assistant !== assistant) return notFound()
+    const { id, status, modifiedDetails, note, decidedAt } = requests.read(known, faults)
+    return Response.json({ id, status: status.toUpperCase(), modifiedDetails, decisionNote: note, decidedAt })
+  }
+
+  async function blocking(submission: Submission): Promise<object> {
     const { id } = await submit({ ...submission, callbackUrl: null, maxWaitMs: 0 }, false)
-    return c.json({ id, status: 'PENDING' })
-  })
+    return { id, status: 'PENDING' }
+  }
 
-  app.get('/api/approvals/:id', (c) => {
-    const request = requests.get(c.req.param('id'))
-    if (request === undefined || request.assistant !== c.var.assistant) return c.json({ error: 'Not found' }, 404)
-    const { id, status, modifiedDetails, note, decidedAt } = requests.read(request, faults)
-    return c.json({ id, status: status.toUpperCase(), modifiedDetails, decisionNote: note, decidedAt })
-  })
-
-  app.post('/api/webhooks/inbound', async (c) => {
-    const submission = await readSubmission(c)
-    if ('error' in submission) return c.json(submission, 400)
+  async function inbound(submission: Submission, url: string, signal: AbortSignal): Promise<object> {
     const request = await submit(submission, !faults.early)
-    const signals = [closing, c.req.raw.signal]
     const { id, inline, status, modifiedDetails } =
-      request.status === 'pending' ? await requests.hold(request, signals) : request
-    if (inline) return c.json({ status, approvalId: id, modifiedDetails })
-    return c.json({ status: 'pending', approvalId: id, reviewUrl: new URL(`/#${id}`, c.req.url).href })
-  })
+      request.status === 'pending' ? await requests.hold(request, [closing, signal]) : request
+    if (inline) return { status, approvalId: id, modifiedDetails }
+    return { status: 'pending', approvalId: id, reviewUrl: new URL(`/#${id}`, url).href }
+  }
 
   /** Keeps the submission and lets the rule decide it. Not `inline`: the callback comes before the answer. */
   async function submit(submission: Submission, inline: boolean): Promise<SimulatedRequest> {
@@ -63,19 +70,18 @@ export function addEndpoints(app: Hono<SimulatorEnv>, { requests, faults, closin
   }
 }
 
-async function readSubmission(c: Context<SimulatorEnv>): Promise<Submission | { readonly error: string }> {
-  const body = parseObject(await c.req.text())
+function readSubmission(text: string, assistant: string | null): Submission | { readonly error: string } {
+  const body = parseObject(text)
   if (body === null) return { error: 'The body must be a JSON object' }
   const { action, summary, details, maxWaitMs = 0 } = body
   if (!isText(action)) return { error: 'action is required' }
   if (!isText(summary)) return { error: 'summary is required' }
-  if (!isObject(details)) return { error: 'details is required and must be an object' }
+  if (!isJsonObject(details)) return { error: 'details is required and must be an object' }
   if (typeof maxWaitMs !== 'number' || maxWaitMs < 0) return { error: 'maxWaitMs must be a number of milliseconds' }
   // The older pages call it webhookUrl.
   const callbackUrl = body['callbackUrl'] ?? body['webhookUrl'] ?? null
   if (callbackUrl !== null && !isHttpUrl(callbackUrl)) return { error: 'callbackUrl must be an http or https URL' }
   const holdMs = Math.min(maxWaitMs, longestHoldMs)
-  const { assistant } = c.var
   return { assistant, action, summary, details, submission: body, callbackUrl, maxWaitMs: holdMs }
 }
 
@@ -83,7 +89,7 @@ async function readSubmission(c: Context<SimulatorEnv>): Promise<Submission | { 
 export function parseObject(text: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }

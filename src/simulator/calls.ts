@@ -1,15 +1,8 @@
-import type { HttpBindings } from '@hono/node-server'
-import type { MiddlewareHandler } from 'hono'
-import type { Clock, Random } from '../index.js'
+import type { Clock, Random } from '../util/clock.js'
 import { type Faults, takeApiFault } from './faults.js'
 import type { Keys } from './keys.js'
 import { pause } from './pause.js'
-
-/** What the simulator's Hono app works with. Sockets are there only where a server listens. */
-export interface SimulatorEnv {
-  Bindings: Partial<HttpBindings>
-  Variables: { assistant: string | null }
-}
+import type { Answer, Asked } from './server.js'
 
 /** One API call as it came in. Never its key. A moment's view: it does not change. */
 export interface ApiCall {
@@ -31,47 +24,70 @@ export interface GateParts {
   readonly random: Random
   readonly closing: AbortSignal
   readonly onChange: (call: ApiCall) => void
+  readonly endpoints: (asked: Asked, assistant: string | null) => Promise<Response>
 }
 
 /** What stands between a caller and the endpoints: the log of calls, the faults of the API, the key. */
 export interface Gate {
-  readonly handler: MiddlewareHandler<SimulatorEnv>
+  readonly answer: Answer
   calls(): readonly ApiCall[]
 }
 
-export function createGate({ keys, faults, clock, random, closing, onChange }: GateParts): Gate {
+/** A `Host` that only this machine can mean. */
+export const loopbackHost: RegExp = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
+
+export function createGate({ keys, faults, clock, random, closing, onChange, endpoints }: GateParts): Gate {
   const log: ApiCall[] = []
 
-  const handler: Gate['handler'] = async (c, next) => {
-    const { method, path } = c.req
-    const assistant = keys.get(c.req.header('x-api-key') ?? '')
+  async function answer(asked: Asked): Promise<Response> {
+    const { request, path, socket } = asked
+    if (isWebSite(request)) return refusal(403, 'The simulator answers to pages of this machine only')
+    const { method } = request
+    const assistant = keys.get(request.headers.get('x-api-key') ?? '')
     const at = new Date(clock.now()).toISOString()
     const call: ApiCall = { method, path, assistant: assistant ?? null, status: null, at }
     const index = log.push(call) - 1
     onChange(call)
 
+    const response = await answerOrFail(asked, assistant)
+    await pause(faults.slowMs, [closing])
+    const lost = faults.loseSubmitAnswer && method === 'POST' && response.ok
+    const answered = { ...call, status: lost ? null : response.status }
+    log[index] = answered
+    onChange(answered)
+    if (!lost) return response
+    socket?.destroy()
+    // Only a caller without a socket sees this: what a proxy says when the answer behind it is lost.
+    return refusal(502, 'The answer was lost')
+  }
+
+  async function answerOrFail(asked: Asked, assistant: string | null | undefined): Promise<Response> {
     const fault = takeApiFault(faults, random)
     if (fault !== null) {
       const headers = fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) }
-      c.res = Response.json({ error: 'Simulated fault' }, { status: fault.status, headers })
-    } else if (assistant === undefined) {
-      c.res = Response.json({ error: 'Missing or unknown x-api-key' }, { status: 401 })
-    } else {
-      c.set('assistant', assistant)
-      await next()
+      return Response.json({ error: 'Simulated fault' }, { status: fault.status, headers })
     }
-    await pause(faults.slowMs, [closing])
-
-    const lost = faults.loseSubmitAnswer && method === 'POST' && c.res.ok
-    if (lost) {
-      c.env?.incoming?.socket.destroy()
-      // Only a caller without a socket sees this: what a proxy says when the answer behind it is lost.
-      c.res = Response.json({ error: 'The answer was lost' }, { status: 502 })
-    }
-    const answered = { ...call, status: lost ? null : c.res.status }
-    log[index] = answered
-    onChange(answered)
+    if (assistant === undefined) return refusal(401, 'Missing or unknown x-api-key')
+    return endpoints(asked, assistant).catch((error: unknown) => refusal(500, String(error)))
   }
 
-  return { handler, calls: () => [...log] }
+  return {
+    async answer(asked) {
+      const response = await answer(asked)
+      // Receivers judge by it what has expired.
+      response.headers.set('date', new Date(clock.now()).toUTCString())
+      return response
+    },
+    calls: () => [...log],
+  }
+}
+
+/** Web sites that a browser has open name their `Origin`; agents name none. */
+function isWebSite({ headers }: Request): boolean {
+  const origin = headers.get('origin')
+  return origin !== null && !loopbackHost.test(/^https?:\/\/(.*)$/.exec(origin)?.[1] ?? '')
+}
+
+function refusal(status: number, error: string): Response {
+  return Response.json({ error }, { status })
 }

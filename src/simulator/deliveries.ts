@@ -1,5 +1,7 @@
-import { Agent, request as send } from 'undici'
-import type { Clock, JsonObject } from '../index.js'
+import http from 'node:http'
+import https from 'node:https'
+import type { Clock } from '../util/clock.js'
+import type { JsonObject } from '../util/json.js'
 import type { Faults } from './faults.js'
 import { pause } from './pause.js'
 
@@ -61,8 +63,9 @@ export interface DeliveriesParts {
 export class Deliveries {
   readonly #log = new Map<string, Delivery>()
   readonly #underWay = new Set<Promise<unknown>>()
-  // One of its own: closing it ends what is under way here and nothing of anybody else.
-  readonly #agent = new Agent()
+  // Their own: destroying them ends what is under way here and nothing of anybody else.
+  readonly #plain = new http.Agent({ keepAlive: true })
+  readonly #secure = new https.Agent({ keepAlive: true })
   readonly #clock: Clock
   readonly #closing: AbortSignal
   readonly #onChange: (delivery: Delivery) => void
@@ -105,7 +108,8 @@ export class Deliveries {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    this.#plain.destroy()
+    this.#secure.destroy()
     await this.settled()
   }
 
@@ -121,14 +125,27 @@ export class Deliveries {
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(), callbackTimeoutMs).unref()
     try {
-      const { signal } = timeout
-      const answer = await send(url, { method: 'POST', headers, body, signal, dispatcher: this.#agent })
-      return { status: answer.statusCode, body: await readStart(answer.body), error: null }
+      if (this.#closing.aborted) throw new Error('closed')
+      const incoming = await this.#post(url, headers, body, timeout.signal)
+      // It always is there in a response.
+      return { status: incoming.statusCode ?? null, body: await readStart(incoming), error: null }
     } catch (error) {
       return { status: null, body: '', error: this.#reason(error, timeout.signal.aborted) }
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  #post(url: string, own: Delivery['headers'], body: string, signal: AbortSignal): Promise<http.IncomingMessage> {
+    const headers = { ...own, 'Content-Length': Buffer.byteLength(body) }
+    const options = { method: 'POST', headers, signal }
+    return new Promise((resolve, reject) => {
+      const request =
+        new URL(url).protocol === 'https:'
+          ? https.request(url, { ...options, agent: this.#secure }, resolve)
+          : http.request(url, { ...options, agent: this.#plain }, resolve)
+      request.on('error', reject).end(body)
+    })
   }
 
   #reason(error: unknown, timedOut: boolean): string {

@@ -1,4 +1,4 @@
-import type { Random } from '../index.js'
+import type { Random } from '../util/clock.js'
 
 /**
  * What goes wrong on purpose. Set a field, and what happens from then on is so; set it back, and it is over.

@@ -1,20 +1,18 @@
 import { setMaxListeners } from 'node:events'
-import { CheqpointError } from '../index.js'
+import { CheqpointError } from '../model/errors.js'
 import { systemClock, systemRandom } from '../util/clock.js'
-import { addEndpoints, type Rule } from './api.js'
-import { createGate, type SimulatorEnv } from './calls.js'
+import { createEndpoints, type Rule } from './api.js'
+import { createGate } from './calls.js'
 import { type Callback, Deliveries } from './deliveries.js'
 import { noFaults, watchFaults } from './faults.js'
 import { readKeys } from './keys.js'
-import { refuseWebSites } from './origin.js'
-import { addPage } from './page/page.js'
-import { loadPeer } from './peers.js'
+import { createPage } from './page/page.js'
 import { RequestBook, type SimulatedRequest } from './requests.js'
-import { endServer, type Listening, serve } from './server.js'
+import { type Answer, endServer, type Listening, notFound, serve } from './server.js'
 import type { Change, Simulator, SimulatorOptions } from './simulator.js'
 
 export type { Rule } from './api.js'
-export type { ApiCall, SimulatorEnv } from './calls.js'
+export type { ApiCall } from './calls.js'
 export type { Callback, CallbackAnswer, Delivery } from './deliveries.js'
 export type { ApiFault, Faults } from './faults.js'
 export type { KeyOptions } from './keys.js'
@@ -25,7 +23,7 @@ export type { Change, Simulator, SimulatorOptions } from './simulator.js'
  * Creates a local Cheqpoint: the three documented endpoints, callbacks with the documented header and body, faults to
  * try a receiver with, and a page for people at `/`. It shares no code with the library that reads its answers.
  *
- * Throws `option-missing`, `option-invalid`, `option-unknown`, and `peer-missing` where hono is not installed.
+ * Rejects with `option-missing`, `option-invalid` or `option-unknown`.
  *
  * @example
  * ```ts
@@ -41,30 +39,24 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw new CheqpointError('option-unknown', `createSimulator has no option ${name}`)
   const keys = readKeys({ apiKey, apiKeys })
-  const { Hono } = await loadPeer('hono', () => import('hono'))
 
   const closing = new AbortController()
   // Any number of callbacks and held submissions wait for it at once.
   setMaxListeners(0, closing.signal)
-  const faults = watchFaults(noFaults(), () => feed.touch())
+  const faults = watchFaults(noFaults(), () => page.feed.touch())
   const listeners = new Set<(change: Change) => void>()
   const parts = { keys, faults, clock, random, closing: closing.signal }
   const requests = new RequestBook({ ...parts, onChange: (request) => notify({ type: 'request', request }) })
   const deliveries = new Deliveries({ ...parts, onChange: (delivery) => notify({ type: 'delivery', delivery }) })
-  const gate = createGate({ ...parts, onChange: (call) => notify({ type: 'call', call }) })
+  const endpoints = createEndpoints({ ...parts, requests, rule: (request) => rule?.(request) ?? null, callBack })
+  const gate = createGate({ ...parts, endpoints, onChange: (call) => notify({ type: 'call', call }) })
   let rule: Rule | null = null
   let listening: Promise<Listening> | undefined
 
-  const app = new Hono<SimulatorEnv>()
-  app.use('/api/*', async (c, next) => {
-    await next()
-    // Receivers judge by it what has expired.
-    c.header('date', new Date(clock.now()).toUTCString())
-  })
-  app.use('/api/*', refuseWebSites, gate.handler)
-  addEndpoints(app, { ...parts, requests, rule: (request) => rule?.(request) ?? null, callBack })
-  app.notFound((c) => c.json({ error: 'Not found' }, 404))
-  app.onError((error, c) => c.json({ error: error.message }, 500))
+  const answer: Answer = async (asked) => {
+    if (asked.path.startsWith('/api/')) return gate.answer(asked)
+    return asked.path === '/' || asked.path.startsWith('/ui/') ? page.answer(asked) : notFound()
+  }
 
   function notify(change: Change): void {
     for (const listener of listeners) {
@@ -81,12 +73,12 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   }
 
   const simulator: Simulator = {
-    app,
     faults,
+    fetch: (request) => answer({ request, path: new URL(request.url).pathname, socket: undefined }),
     async listen(port = 0, host = '127.0.0.1') {
       if (closing.signal.aborted) throw new CheqpointError('argument-invalid', 'the simulator was closed')
       if (listening !== undefined) throw new CheqpointError('argument-invalid', 'the simulator listens already')
-      listening = serve(app, port, host)
+      listening = serve(answer, port, host)
       try {
         const { url, port: actual } = await listening
         return { url, port: actual }
@@ -104,7 +96,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
     },
     rule(next) {
       rule = next
-      feed.touch()
+      page.feed.touch()
     },
     list({ status } = {}) {
       return requests.list().filter((request) => status === undefined || request.status === status.toLowerCase())
@@ -137,7 +129,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
     },
   }
   const [shownKey = ''] = keys.keys()
-  const feed = addPage(app, { simulator, apiKey: shownKey, rule: () => rule, closing: closing.signal })
+  const page = createPage({ simulator, apiKey: shownKey, rule: () => rule, closing: closing.signal })
   return simulator
 }
 

@@ -1,4 +1,4 @@
-import { CheqpointError } from '../index.js'
+import { CheqpointError } from '../model/errors.js'
 
 /** Which keys the simulator accepts. Exactly one of the two. */
 export interface KeyOptions {

@@ -1,5 +1,6 @@
-import type { Clock, JsonObject, Random } from '../index.js'
-import { CheqpointError } from '../index.js'
+import { CheqpointError } from '../model/errors.js'
+import type { Clock, Random } from '../util/clock.js'
+import { isJsonObject, type JsonObject } from '../util/json.js'
 import type { Faults } from './faults.js'
 import { pause } from './pause.js'
 
@@ -150,13 +151,8 @@ function readDecision({
   }
   // Copied, so that what the caller does to the object later is no second decision.
   const edit: unknown = JSON.parse(JSON.stringify(modifiedDetails ?? null))
-  if (edit !== null && !isObject(edit)) {
+  if (edit !== null && !isJsonObject(edit)) {
     throw new CheqpointError('argument-invalid', 'modifiedDetails must be a JSON object or null')
   }
   return { status: word, note: note ?? null, modifiedDetails: edit }
-}
-
-/** Whether a JSON value is an object rather than a list or a scalar. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

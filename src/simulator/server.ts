@@ -1,9 +1,18 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Hono } from 'hono'
-import { CheqpointError } from '../index.js'
-import type { SimulatorEnv } from './calls.js'
-import { loadPeer } from './peers.js'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { CheqpointError } from '../model/errors.js'
+
+/** A request, with the socket that it came over where a server listens. */
+export interface Asked {
+  readonly request: Request
+  /** As it was sent: not decoded, without the query. */
+  readonly path: string
+  readonly socket: Socket | undefined
+}
+
+export type Answer = (asked: Asked) => Promise<Response>
 
 /** A server that listens. */
 export interface Listening {
@@ -12,13 +21,16 @@ export interface Listening {
   readonly server: Server
 }
 
-/** Serves the app. Rejects with `peer-missing`, or with `argument-invalid` where the address cannot be had. */
-export async function serve(app: Hono<SimulatorEnv>, port: number, host: string): Promise<Listening> {
-  const { getRequestListener } = await loadPeer('@hono/node-server', () => import('@hono/node-server'))
-  // The globals of a process under test stay Node's own.
-  const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false })
-  // It handles its errors itself and never rejects.
-  const server = createServer((incoming, outgoing) => void answer(incoming, outgoing))
+export function notFound(): Response {
+  return Response.json({ error: 'Not found' }, { status: 404 })
+}
+
+/** Starts a server. Rejects with `argument-invalid` where the address cannot be had. */
+export async function serve(answer: Answer, port: number, host: string): Promise<Listening> {
+  const server = createServer((incoming, outgoing) => {
+    // The caller went away, or the answer was destroyed on purpose: nobody is left to tell.
+    exchange(answer, incoming, outgoing).catch(() => outgoing.destroy())
+  })
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -39,4 +51,33 @@ export async function endServer(server: Server): Promise<void> {
     server.close(() => resolve())
     server.closeAllConnections()
   })
+}
+
+async function exchange(answer: Answer, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const gone = new AbortController()
+  outgoing.once('close', () => gone.abort())
+  const asked = read(incoming, gone.signal)
+  const response = asked === null ? Response.json({ error: 'Bad request' }, { status: 400 }) : await answer(asked)
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+  if (response.body === null) outgoing.end()
+  else await pipeline(Readable.fromWeb(response.body), outgoing)
+}
+
+/** `null` where host and path make no URL, or the method is one that no `Request` has. */
+function read(incoming: IncomingMessage, signal: AbortSignal): Asked | null {
+  const { method = '', url = '', headers, socket } = incoming
+  const body = method === 'GET' || method === 'HEAD' ? null : Readable.toWeb(incoming)
+  try {
+    const pairs = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)])
+    const request = new Request(`http://${headers.host}${url}`, {
+      method,
+      headers: pairs,
+      body,
+      signal,
+      duplex: 'half',
+    })
+    return { request, path: new URL(request.url).pathname, socket }
+  } catch {
+    return null
+  }
 }

@@ -1,7 +1,6 @@
-import type { Hono } from 'hono'
-import type { Clock, Random } from '../index.js'
+import type { Clock, Random } from '../util/clock.js'
 import type { Rule } from './api.js'
-import type { ApiCall, SimulatorEnv } from './calls.js'
+import type { ApiCall } from './calls.js'
 import type { Callback, CallbackAnswer, Delivery } from './deliveries.js'
 import type { Faults } from './faults.js'
 import type { KeyOptions } from './keys.js'
@@ -23,9 +22,11 @@ export type Change =
 
 /** A local Cheqpoint. All it knows is in memory and grows until it is let go. */
 export interface Simulator {
-  /** The API as a Hono app, to mount elsewhere or to ask with `app.request()`. */
-  readonly app: Hono<SimulatorEnv>
+  /** What goes wrong on purpose. */
   readonly faults: Faults
+
+  /** Responds to one request without a server, to ask it in a test or to mount it elsewhere. */
+  fetch(request: Request): Promise<Response>
 
   /** Starts a server, once; on a free port and for this machine only unless told otherwise. */
   listen(port?: number, host?: string): Promise<{ readonly url: string; readonly port: number }>

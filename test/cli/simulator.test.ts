@@ -6,7 +6,7 @@ import { createTerminal } from '../../src/cli/terminal.js'
 import { createSimulator } from '../../src/simulator/index.js'
 import { cli, cliJson, secrets, startCli } from '../support/cli.js'
 import { until } from '../support/redis-server.js'
-import { openSink } from '../support/simulator-sink.js'
+import { callInside, openSink } from '../support/simulator-sink.js'
 
 const submission = { action: 'process_refund', summary: 'Refund $120', details: { orderId: '8842' } }
 
@@ -96,7 +96,7 @@ describe('simulator', { timeout: 60_000 }, () => {
     }
     const submit = async (): Promise<string> => {
       const body = JSON.stringify({ ...submission, callbackUrl: `${sink.url}?cq=token` })
-      const answer = await simulator.app.request('/api/webhooks/inbound', {
+      const answer = await callInside(simulator, '/api/webhooks/inbound', {
         method: 'POST',
         headers: { 'x-api-key': 'k' },
         body,

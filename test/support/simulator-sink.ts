@@ -68,3 +68,8 @@ export async function nextSubmission(simulator: Simulator): Promise<string> {
   const change = await nextChange(simulator, ({ type }) => type === 'request')
   return change.type === 'request' ? change.request.id : ''
 }
+
+/** Asks a simulator without a socket. */
+export function callInside(simulator: Simulator, path: string, init?: RequestInit): Promise<Response> {
+  return simulator.fetch(new Request(`http://localhost${path}`, init))
+}

@@ -1,6 +1,6 @@
 // Not the global: whoever fakes the time of a test still wants to see the page.
 import { setTimeout } from 'node:timers'
-import type { JsonValue } from '../../index.js'
+import type { JsonValue } from '../../util/json.js'
 import type { SimulatedRequest } from '../requests.js'
 import type { Simulator } from '../simulator.js'
 import type { DeliveryView, News, RequestView } from './view.js'

@@ -1,6 +1,5 @@
-import type { MiddlewareHandler } from 'hono'
-import type { SimulatorEnv } from '../calls.js'
-import { loopbackHost } from '../origin.js'
+import { loopbackHost } from '../calls.js'
+import type { Answer, Asked } from '../server.js'
 
 /** Nothing but the page's own files; no text becomes markup or script; nobody frames it. */
 const headers = {
@@ -38,22 +37,26 @@ const loopbackPeer = /^(?:127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3})$/
  *
  * Cheqpoint's own endpoints are not concerned: they ask for a key, and a browser adds none by itself.
  */
-export const guard: MiddlewareHandler<SimulatorEnv> = async (c, next) => {
-  const host = c.req.header('host') ?? new URL(c.req.url).host
-  const origin = c.req.header('origin')
-  const peer = c.env?.incoming?.socket.remoteAddress
-  if (peer !== undefined && !loopbackPeer.test(peer)) {
-    c.res = c.text('The page answers to this machine only.\n', 403)
-  } else if (forwarding.some((name) => c.req.header(name) !== undefined)) {
-    c.res = c.text('The page answers to no proxy and no tunnel.\n', 403)
-  } else if (!loopbackHost.test(host)) {
-    c.res = c.text('The page answers to localhost, 127.0.0.1 and [::1] only.\n', 403)
-  } else if (origin !== undefined && origin !== `http://${host}`) {
-    c.res = c.text('The page answers to no other origin.\n', 403)
-  } else if (c.req.method === 'POST' && !/^application\/json\b/i.test(c.req.header('content-type') ?? '')) {
-    c.res = c.text('Send application/json.\n', 415)
-  } else {
-    await next()
+export function guarded(answer: Answer): Answer {
+  return async (asked) => {
+    const refusal = refusalOf(asked)
+    const response = refusal === null ? await answer(asked) : new Response(`${refusal[1]}\n`, { status: refusal[0] })
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
+    return response
   }
-  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+}
+
+function refusalOf({ request, socket }: Asked): readonly [status: number, why: string] | null {
+  const { method, url, headers } = request
+  const host = headers.get('host') ?? new URL(url).host
+  const origin = headers.get('origin')
+  // Without a socket the caller is in this process.
+  if (socket !== undefined && !loopbackPeer.test(socket.remoteAddress ?? '')) {
+    return [403, 'The page answers to this machine only.']
+  }
+  if (forwarding.some((name) => headers.has(name))) return [403, 'The page answers to no proxy and no tunnel.']
+  if (!loopbackHost.test(host)) return [403, 'The page answers to localhost, 127.0.0.1 and [::1] only.']
+  if (origin !== null && origin !== `http://${host}`) return [403, 'The page answers to no other origin.']
+  const isJson = /^application\/json\b/i.test(headers.get('content-type') ?? '')
+  return method === 'POST' && !isJson ? [415, 'Send application/json.'] : null
 }

@@ -1,7 +1,7 @@
-import type { JsonObject, JsonValue } from '../../index.js'
-import { CheqpointError } from '../../index.js'
+import { CheqpointError } from '../../model/errors.js'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../util/json.js'
 import { type Faults, noFaults } from '../faults.js'
-import { type DecisionInput, isObject } from '../requests.js'
+import type { DecisionInput } from '../requests.js'
 
 const day = 86_400_000
 
@@ -27,7 +27,8 @@ export function readText(body: JsonObject, name: string): string {
 export function readDecision(body: JsonObject): DecisionInput {
   const { note = null, modifiedDetails = null } = body
   if (note !== null && typeof note !== 'string') throw refused('note must be text or null')
-  if (modifiedDetails !== null && !isObject(modifiedDetails)) throw refused('modifiedDetails must be an object or null')
+  if (modifiedDetails !== null && !isJsonObject(modifiedDetails))
+    throw refused('modifiedDetails must be an object or null')
   return { status: readText(body, 'status'), note, modifiedDetails }
 }
 
@@ -47,7 +48,7 @@ export function setFaults(faults: Faults, body: JsonObject): void {
 }
 
 function isApiFault(value: JsonValue): boolean {
-  if (!isObject(value)) return false
+  if (!isJsonObject(value)) return false
   const { status, retryAfter = '', count = 1, rate = 1, ...unknown } = value
   return (
     Object.keys(unknown).length === 0 &&

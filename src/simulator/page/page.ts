@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import type { Hono } from 'hono'
-import type { JsonObject } from '../../index.js'
-import { CheqpointError } from '../../index.js'
+import { CheqpointError } from '../../model/errors.js'
+import type { JsonObject } from '../../util/json.js'
 import { parseObject, type Rule } from '../api.js'
-import type { SimulatorEnv } from '../calls.js'
 import type { SimulatedRequest } from '../requests.js'
+import { type Answer, notFound } from '../server.js'
 import type { Simulator } from '../simulator.js'
 import { createFeed, type Feed } from './feed.js'
-import { guard } from './guard.js'
+import { guarded } from './guard.js'
 import { readDecision, readText, setFaults } from './input.js'
 import type { RuleName } from './view.js'
 
@@ -33,11 +32,13 @@ const rules: ReadonlyMap<string, Rule | null> = new Map<string, Rule | null>([
   ['reject', () => ({ status: 'rejected' })],
 ])
 
-/**
- * Adds the page for people, at `/`, and what it needs below `/ui/`: none of it is part of Cheqpoint's API, and none
- * of it meets the API's faults.
- */
-export function addPage(app: Hono<SimulatorEnv>, { simulator, apiKey, rule, closing }: PageParts): Feed {
+/** The page for people, at `/`, and what it needs below `/ui/`: none of it is part of Cheqpoint's API. */
+export interface PageServer {
+  readonly answer: Answer
+  readonly feed: Feed
+}
+
+export function createPage({ simulator, apiKey, rule, closing }: PageParts): PageServer {
   const ruleName = (): RuleName => {
     const current = rule()
     if (current === null) return 'off'
@@ -45,52 +46,50 @@ export function addPage(app: Hono<SimulatorEnv>, { simulator, apiKey, rule, clos
   }
   const feed = createFeed({ simulator, apiKey, rule: ruleName, closing })
 
-  app.use('/', guard)
-  app.use('/ui/*', guard)
-  app.get('/', async (c) => c.body(await readFile(asset('assets/page.html')), 200, contentType('page.html')))
-  app.get('/ui/:file{[a-z-]+\\.(css|svg|js)}', async (c) => {
-    const file = c.req.param('file')
-    const folder = file.endsWith('.js') ? 'client' : 'assets'
-    try {
-      return c.body(await readFile(asset(`${folder}/${file}`)), 200, contentType(file))
-    } catch {
-      return c.notFound()
-    }
-  })
-  app.get('/ui/events', (c) => c.body(feed.open(), 200, { 'content-type': 'text/event-stream' }))
-
-  action('decide', (body) => simulator.decide(readText(body, 'id'), readDecision(body)))
-  // Neither waits for its callback, and neither rejects: what comes of it is in the log.
-  action('redeliver', (body) => {
-    const { id, status } = called(body)
-    if (status === 'pending') throw new CheqpointError('argument-invalid', 'the request is not decided')
-    void simulator.redeliver(id)
-  })
-  action('forge', (body) => {
-    const { id, callbackUrl } = called(body)
-    void simulator.sendCallback({ to: callbackUrl, approvalId: id, status: readText(body, 'status') })
-  })
-  action('faults', (body) => setFaults(simulator.faults, body))
-  action('rule', (body) => {
-    const next = rules.get(readText(body, 'rule'))
-    if (next === undefined) throw new CheqpointError('argument-invalid', 'rule must be off, approve or reject')
-    simulator.rule(next)
-  })
-  return feed
-
-  function action(name: string, act: (body: JsonObject) => unknown): void {
-    app.post(`/ui/${name}`, async (c) => {
-      const body = parseObject(await c.req.text())
-      if (body === null) return c.json({ error: 'The body must be a JSON object' }, 400)
-      try {
-        act(body)
-        return c.body(null, 204)
-      } catch (error) {
-        if (error instanceof CheqpointError) return c.json({ error: error.message }, 409)
-        throw error
-      }
-    })
+  const actions: Readonly<Record<string, (body: JsonObject) => unknown>> = {
+    decide: (body) => simulator.decide(readText(body, 'id'), readDecision(body)),
+    // Neither waits for its callback, and neither rejects: what comes of it is in the log.
+    redeliver(body) {
+      const { id, status } = called(body)
+      if (status === 'pending') throw new CheqpointError('argument-invalid', 'the request is not decided')
+      void simulator.redeliver(id)
+    },
+    forge(body) {
+      const { id, callbackUrl } = called(body)
+      void simulator.sendCallback({ to: callbackUrl, approvalId: id, status: readText(body, 'status') })
+    },
+    faults: (body) => setFaults(simulator.faults, body),
+    rule(body) {
+      const next = rules.get(readText(body, 'rule'))
+      if (next === undefined) throw new CheqpointError('argument-invalid', 'rule must be off, approve or reject')
+      simulator.rule(next)
+    },
   }
+
+  async function act(name: string, text: string): Promise<Response> {
+    const action = Object.hasOwn(actions, name) ? actions[name] : undefined
+    if (action === undefined) return notFound()
+    const body = parseObject(text)
+    if (body === null) return Response.json({ error: 'The body must be a JSON object' }, { status: 400 })
+    try {
+      action(body)
+      return new Response(null, { status: 204 })
+    } catch (error) {
+      if (error instanceof CheqpointError) return Response.json({ error: error.message }, { status: 409 })
+      throw error
+    }
+  }
+
+  const answer: Answer = async ({ request, path }) => {
+    const name = path.replace(/^\/(ui\/)?/, '')
+    if (request.method === 'POST') return act(name, await request.text())
+    if (path === '/') return file('assets', 'page.html')
+    if (name === 'events') return new Response(feed.open(), { headers: { 'content-type': 'text/event-stream' } })
+    if (!/^[a-z-]+\.(css|svg|js)$/.test(name)) return notFound()
+    return file(name.endsWith('.js') ? 'client' : 'assets', name).catch(notFound)
+  }
+
+  return { answer: guarded(answer), feed }
 
   /** The named request, which must have a callback URL. */
   function called(body: JsonObject): SimulatedRequest & { readonly callbackUrl: string } {
@@ -103,11 +102,12 @@ export function addPage(app: Hono<SimulatorEnv>, { simulator, apiKey, rule, clos
   }
 }
 
+async function file(folder: string, name: string): Promise<Response> {
+  const type = `${types[name.split('.').at(-1) ?? '']}; charset=utf-8`
+  return new Response(await readFile(asset(`${folder}/${name}`)), { headers: { 'content-type': type } })
+}
+
 /** Files lie beside this module, in `src` as in `dist`; scripts are there once compiled. */
 function asset(path: string): URL {
   return new URL(path, import.meta.url)
-}
-
-function contentType(file: string): { readonly 'content-type': string } {
-  return { 'content-type': `${types[file.split('.').at(-1) ?? '']}; charset=utf-8` }
 }

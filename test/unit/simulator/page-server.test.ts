@@ -2,7 +2,7 @@ import { request as send } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSimulator, type Simulator } from '../../../src/simulator/index.js'
 import type { News } from '../../../src/simulator/page/view.js'
-import { type CallbackSink, nextChange, openSink } from '../../support/simulator-sink.js'
+import { type CallbackSink, callInside, nextChange, openSink } from '../../support/simulator-sink.js'
 
 const apiKey = 'cq_live_page'
 const refund = { action: 'process_refund', summary: 'Refund', details: { amount: 120 } }
@@ -338,7 +338,7 @@ describe('the feed of the page', () => {
     expect(await feed.next())?.toMatchObject({ rule: 'code' })
     simulator.rule(null)
     expect(await feed.next())?.toMatchObject({ rule: 'off' })
-    const second = simulator.app.request('/api/approvals/request', {
+    const second = callInside(simulator, '/api/approvals/request', {
       method: 'POST',
       headers: { 'x-api-key': apiKey },
       body: JSON.stringify(refund),
@@ -359,7 +359,7 @@ describe('the feed of the page', () => {
 
   it('goes on while a test fakes the time', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const { body } = await simulator.app.request('/ui/events')
+    const { body } = await callInside(simulator, '/ui/events')
     if (body === null) throw new Error('no stream')
     const feed = messages(body)
     await feed.next()
@@ -369,7 +369,7 @@ describe('the feed of the page', () => {
 
   it('begins with the newest two hundred of each kind, so that what waits is not pushed out', async () => {
     const post = (body: object) =>
-      simulator.app.request('/api/approvals/request', {
+      callInside(simulator, '/api/approvals/request', {
         method: 'POST',
         headers: { 'x-api-key': apiKey },
         body: JSON.stringify({ ...refund, ...body }),
@@ -402,7 +402,7 @@ describe('the feed of the page', () => {
   })
 
   it('lets go of a page that does not read, and of no other', async () => {
-    const stuck = await simulator.app.request('/ui/events')
+    const stuck = await callInside(simulator, '/ui/events')
     const feed = await listen()
     await feed.next()
     for (let change = 1; change <= 120; change++) {
@@ -419,7 +419,7 @@ describe('the feed of the page', () => {
     await feed.next()
     await simulator.close()
     expect(await feed.next()).toBeUndefined()
-    const late = await simulator.app.request('/ui/events')
+    const late = await callInside(simulator, '/ui/events')
     expect(await late.text()).toContain('"fresh":true')
   })
 })

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { request as send } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -8,7 +9,7 @@ import {
   type Simulator,
   type SimulatorOptions,
 } from '../../../src/simulator/index.js'
-import { type CallbackSink, nextChange, nextSubmission, openSink } from '../../support/simulator-sink.js'
+import { type CallbackSink, callInside, nextChange, nextSubmission, openSink } from '../../support/simulator-sink.js'
 
 // Taken before any simulator listens.
 const globals = { Request: globalThis.Request, Response: globalThis.Response }
@@ -79,8 +80,8 @@ describe('POST /api/approvals/request', () => {
   it('gives ids that differ even where random does not', async () => {
     const constant = await createSimulator({ apiKey, random: () => 0.5 })
     const post = { method: 'POST', headers: { 'x-api-key': apiKey }, body: JSON.stringify(refund) }
-    await constant.app.request('/api/approvals/request', post)
-    await constant.app.request('/api/approvals/request', post)
+    await callInside(constant, '/api/approvals/request', post)
+    await callInside(constant, '/api/approvals/request', post)
     expect(new Set(constant.list().map(({ id }) => id)).size).toBe(2)
   })
 
@@ -170,7 +171,7 @@ describe('POST /api/webhooks/inbound', () => {
       const post = { method: 'POST', headers: { 'x-api-key': apiKey } }
       const body = JSON.stringify({ ...refund, callbackUrl: sink.url, maxWaitMs: asked })
       let answered = false
-      const answer = Promise.resolve(simulator.app.request('/api/webhooks/inbound', { ...post, body })).finally(() => {
+      const answer = Promise.resolve(callInside(simulator, '/api/webhooks/inbound', { ...post, body })).finally(() => {
         answered = true
       })
       await nextSubmission(simulator)
@@ -422,12 +423,12 @@ describe('what a caller must send', () => {
 
 describe('keys of several assistants', () => {
   const ask = (several: Simulator, id: string, key: string): Response | Promise<Response> =>
-    several.app.request(`/api/approvals/${id}`, { headers: { 'x-api-key': key } })
+    callInside(several, `/api/approvals/${id}`, { headers: { 'x-api-key': key } })
 
   it('show an assistant its own requests only, under each of its keys', async () => {
     const several = await createSimulator({ apiKeys: { refunds: ['key-a1', 'key-a2'], mails: 'key-b' } })
     const headers = { 'x-api-key': 'key-a1' }
-    await several.app.request('/api/webhooks/inbound', { method: 'POST', headers, body: JSON.stringify(refund) })
+    await callInside(several, '/api/webhooks/inbound', { method: 'POST', headers, body: JSON.stringify(refund) })
     const [request] = several.list()
     expect(request?.assistant).toBe('refunds')
     const id = request?.id ?? ''
@@ -663,7 +664,7 @@ describe('faults of the API', () => {
     const draws = [0.24, 0.25, 0.1, 0.99]
     const rated = await createSimulator({ apiKey, random: () => draws.shift() ?? 0 })
     rated.faults.api = { status: 500, rate: 0.25 }
-    for (let n = 0; n < 4; n++) await rated.app.request('/api/approvals/req_1', { headers: { 'x-api-key': apiKey } })
+    for (let n = 0; n < 4; n++) await callInside(rated, '/api/approvals/req_1', { headers: { 'x-api-key': apiKey } })
     expect(rated.requests().map(({ status }) => status)).toStrictEqual([500, 404, 500, 404])
   })
 
@@ -674,7 +675,7 @@ describe('faults of the API', () => {
     const asked = nextChange(simulator, ({ type }) => type === 'call')
     let answered = false
     const headers = { 'x-api-key': apiKey }
-    const answer = Promise.resolve(simulator.app.request(`/api/approvals/${id}`, { headers })).finally(() => {
+    const answer = Promise.resolve(callInside(simulator, `/api/approvals/${id}`, { headers })).finally(() => {
       answered = true
     })
     await asked
@@ -725,7 +726,7 @@ describe('faults of the API', () => {
   it('loseSubmitAnswer: answers 502 where there is no socket to destroy', async () => {
     simulator.faults.loseSubmitAnswer = true
     const post = { method: 'POST', headers: { 'x-api-key': apiKey }, body: JSON.stringify(refund) }
-    expect((await simulator.app.request('/api/approvals/request', post)).status).toBe(502)
+    expect((await callInside(simulator, '/api/approvals/request', post)).status).toBe(502)
     expect(simulator.list()).toHaveLength(1)
   })
 
@@ -775,17 +776,17 @@ describe('listen and close', () => {
     const headers = { 'x-api-key': apiKey }
     const body = JSON.stringify({ ...refund, maxWaitMs: 10_000 })
     const submitted = nextSubmission(simulator)
-    const held = simulator.app.request('/api/webhooks/inbound', { method: 'POST', headers, body })
+    const held = callInside(simulator, '/api/webhooks/inbound', { method: 'POST', headers, body })
     const id = await submitted
     simulator.faults.slowMs = 60_000
     const asked = nextChange(simulator, ({ type }) => type === 'call')
-    const slow = simulator.app.request(`/api/approvals/${id}`, { headers })
+    const slow = callInside(simulator, `/api/approvals/${id}`, { headers })
     await asked
     await simulator.close()
     expect(await (await held).json()).toMatchObject({ status: 'pending', approvalId: id })
     expect((await slow).status).toBe(200)
     // What comes after the end waits for nothing either.
-    expect((await simulator.app.request(`/api/approvals/${id}`, { headers })).status).toBe(200)
+    expect((await callInside(simulator, `/api/approvals/${id}`, { headers })).status).toBe(200)
   })
 
   it('destroys sockets at close, also one that is in the middle of a request', async () => {
@@ -847,22 +848,18 @@ describe('createSimulator', () => {
     expect(String(error)).not.toContain('secret')
   })
 
-  it.each(['hono', '@hono/node-server'])(
-    'rejects with peer-missing and the install command without %s',
-    async (name) => {
-      vi.resetModules()
-      vi.doMock(name, () => {
-        throw new Error('not installed')
-      })
-      onTestFinished(() => {
-        vi.doUnmock(name)
-      })
-      const { createSimulator: create } = await import('../../../src/simulator/index.js')
-      const using = create({ apiKey }).then((created) => created.listen())
-      await expect(using).rejects.toMatchObject({
-        code: 'peer-missing',
-        message: expect.stringMatching(new RegExp(`${name}.*npm install --save-dev hono @hono/node-server`)),
-      })
-    },
-  )
+  it('loads node:http and no package', () => {
+    const hook = `import { register } from 'node:module'
+      register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => ' +
+        '/^(\\\\.|node:|file:)/.test(name) ? next(name, context) : Promise.reject(new Error("loads " + name))'), import.meta.url)`
+    const program = `${hook}
+      const { createSimulator } = await import('./dist/src/simulator/index.js')
+      const simulator = await createSimulator({ apiKey: 'k' })
+      const { url } = await simulator.listen()
+      await simulator.sendCallback({ to: url, approvalId: 'req_1' })
+      console.log((await fetch(url)).status)
+      await simulator.close()`
+    const args = ['--input-type=module', '-e', program]
+    expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe('200\n')
+  })
 })
