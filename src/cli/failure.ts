@@ -30,7 +30,6 @@ const fixes: Partial<Record<ErrorCode, readonly [ExitCode, string]>> = {
   'option-invalid': [2, 'correct the option; --help names what is allowed'],
   'argument-invalid': [2, 'correct the value; --help names what is allowed'],
   'id-invalid': [2, 'give the id as pending, parked or Cheqpoint shows it'],
-  'peer-missing': [2, 'npm install --save-dev hono @hono/node-server'],
   'api-unreachable': [3, 'check network, DNS, proxy and --base-url'],
   'api-broken-off': [3, 'check network, proxy and --base-url'],
   'api-timeout': [3, 'check the network, and try again'],

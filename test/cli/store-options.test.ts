@@ -282,7 +282,7 @@ describe('the client of a store', () => {
     return join(folder, 'dist/src/cli/main.js')
   }
 
-  it('is named where it is missing, as is hono for the simulator alone', async () => {
+  it('is named where it is missing', async () => {
     const file = installedWith()
     expect(await cliJson(['pending', '--redis', 'redis://127.0.0.1:9'], {}, file)).toEqual({
       code: 2,
@@ -302,10 +302,6 @@ describe('the client of a store', () => {
         ),
       })
     }
-    expect(await cliJson(['simulator'], {}, file)).toMatchObject({
-      code: 2,
-      document: { error: { code: 'peer-missing', fix: 'npm install --save-dev hono @hono/node-server' } },
-    })
     expect((await cli(['--help'], {}, file)).code).toBe(0)
   })
 
