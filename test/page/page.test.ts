@@ -193,17 +193,14 @@ describeWith('chromium', 'the page of the simulator', () => {
     await press('a')
     await becomes(() => bench.runs.at(-1), expect.objectContaining({ status: 'approved' }))
 
-    await press('j', 'e')
     await heading(20)
+    await press('e')
     await press('Control+End', 'ArrowUp', 'ArrowUp', 'End', 'ArrowLeft', '5', 'Control+Enter')
     await becomes(
       () => bench.runs.at(-1),
       expect.objectContaining({ details: expect.objectContaining({ amount: 205 }) }),
     )
-    // The handler may run before the page has heard of the decision; until then its editor takes the keys.
-    await shows(page, '#request .chip', 'approved')
 
-    await press('j')
     await heading(10)
     await press('e', 'Escape')
     await button(page, 'Approve').waitFor()
@@ -224,6 +221,48 @@ describeWith('chromium', 'the page of the simulator', () => {
     await becomes(() => bench.simulator.faults.drop, true)
     await press('n')
     await page.getByRole('heading', { name: 'Submit a request' }).waitFor()
+  })
+
+  it('selects the newest waiting request after a decision, and a, e and r act on it', async () => {
+    for (const amount of [10, 20, 30, 40]) await bench.submit(amount)
+    const page = await bench.open()
+    const heading = (amount: number): Promise<void> =>
+      detail(page)
+        .getByRole('heading', { name: `Refund $${amount} ` })
+        .waitFor()
+    const last = (): unknown => {
+      const run = bench.runs.at(-1)
+      return [run?.status, Object(run && 'details' in run ? run.details : run?.originalDetails).amount]
+    }
+    await heading(40)
+    await page.keyboard.press('j')
+    await heading(30)
+    await page.keyboard.press('a')
+    await becomes(last, ['approved', 30])
+    await heading(40)
+    await page.keyboard.press('r')
+    await becomes(last, ['rejected', 40])
+    await heading(20)
+    await page.keyboard.press('e')
+    const editor = page.getByLabel('Details, edited')
+    await editor.fill((await editor.inputValue()).replace('20', '15'))
+    await editor.press('Control+Enter')
+    await becomes(last, ['approved', 15])
+    await heading(10)
+    await button(page, 'Approve').click()
+    await becomes(last, ['approved', 10])
+    // Nothing waits any more: what was decided last stays.
+    await shows(page, '#request .chip', 'approved')
+    await heading(10)
+  })
+
+  it('stays with a request that somebody else decides', async () => {
+    const [, second] = [await bench.submit(10), await bench.submit(20)]
+    const page = await bench.open()
+    await detail(page).getByRole('heading', { name: 'Refund $20 ' }).waitFor()
+    bench.simulator.decide(second, { status: 'rejected' })
+    await shows(page, '#request .chip', 'rejected')
+    await detail(page).getByRole('heading', { name: 'Refund $20 ' }).waitFor()
   })
 
   it('reaches every control by Tab, with a ring around the one that has the focus', async () => {

@@ -14,11 +14,12 @@ const state: State = {
   faults: null,
   rule: 'off',
   selected: null,
+  decided: null,
 }
 const drawList = createList(state, select)
 const drawLog = createLog(state, select)
 const drawFaults = createFaults(state)
-const detail = memo((request: RequestView) => detailPanel(request))
+const detail = memo((request: RequestView) => detailPanel(request, (id) => Object.assign(state, { decided: id })))
 const drawCompose = createCompose()
 
 function draw(): void {
@@ -34,13 +35,9 @@ function draw(): void {
   if (held && !pane.contains(document.activeElement)) pane.focus()
 }
 
-/** Where the selected request stood among those that wait, once it was decided. */
-let left: number | null = null
-
 /** Selects a request, or none. On a narrow screen it takes the place of the list only where it is opened. */
 function select(id: string | null, open = true): void {
   state.selected = id
-  left = null
   history.replaceState(null, '', id === null ? location.pathname : `#${id}`)
   document.body.classList.toggle('chosen', open)
   draw()
@@ -54,9 +51,7 @@ function move(step: number): void {
   const { waiting, decided } = listed(state)
   const all = [...waiting, ...decided].map(({ id }) => id)
   const at = state.selected === null ? -1 : all.indexOf(state.selected)
-  // After a decision one goes on from where the request stood while it waited.
-  const to = left === null ? at + step : step > 0 ? left : left - 1
-  const next = all[Math.max(0, Math.min(all.length - 1, to))]
+  const next = all[Math.max(0, Math.min(all.length - 1, at + step))]
   if (next === undefined) return
   select(next)
   byId(`item-${next}`).focus()
@@ -68,16 +63,18 @@ function connect(): void {
     const news: News = JSON.parse(event.data)
     const before = state.requests.get(state.selected ?? '')
     const arrived = news.requests.filter(({ id, status }) => status === 'pending' && !state.requests.has(id))
-    const place = before === undefined ? -1 : listed(state).waiting.indexOf(before)
     learn(state, news)
-    if (place >= 0 && state.requests.get(before?.id ?? '') !== before) left = place
     setLink(true)
     drawCompose(news.apiKey)
     if (!news.fresh) report(news, arrived[0])
     const known = state.requests.has(state.selected ?? '')
     const opened = document.body.classList.contains('chosen')
     const first = listed(state).waiting[0]?.id ?? null
-    if (known) draw()
+    const isOver =
+      before?.status === 'pending' && before.id === state.decided && state.requests.get(before.id) !== before
+    // What was decided here makes room for the newest that waits.
+    if (isOver && first !== null) select(first, opened)
+    else if (known) draw()
     else if (news.fresh) select(wanted() ?? first, opened || wanted() !== null || first === null)
     else if (arrived[0] !== undefined && !(isTyping() && document.hasFocus())) select(arrived[0].id, opened)
     else draw()
@@ -91,7 +88,8 @@ function connect(): void {
 
 /** Says what is new to those who do not see it appear. */
 function report({ deliveries }: News, arrived: RequestView | undefined): void {
-  const over = deliveries.findLast(({ approvalId, state: at }) => approvalId === state.selected && /ed$/.test(at))
+  const own = [state.selected, state.decided]
+  const over = deliveries.findLast(({ approvalId, state: at }) => own.includes(approvalId) && /ed$/.test(at))
   if (over !== undefined) say(`Callback ${verdict(over).slice(0, 2).join('. ')}`)
   if (arrived !== undefined) say(`New request: ${arrived.summary}`)
 }

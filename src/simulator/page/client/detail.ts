@@ -7,8 +7,8 @@ import { ask, say } from './state.js'
 
 const known = ['action', 'summary', 'details', 'callbackUrl', 'webhookUrl', 'maxWaitMs']
 
-/** Everything about one request, with what can be done to it. */
-export function detailPanel(request: RequestView): HTMLElement {
+/** Everything about one request, with what can be done to it. `onDecide` is called before a decision is sent. */
+export function detailPanel(request: RequestView, onDecide: (id: string) => void): HTMLElement {
   const { id, action, summary, details, submission, assistant, status } = request
   const rest = Object.entries(submission).filter(([name]) => !known.includes(name))
   const pending = status === 'pending'
@@ -43,7 +43,7 @@ export function detailPanel(request: RequestView): HTMLElement {
       ),
     h('h3', {}, 'Callback'),
     callbackPart(request),
-    pending && decisionForm(request, content),
+    pending && decisionForm(request, content, onDecide),
   )
 }
 
@@ -99,7 +99,11 @@ function changeList(before: RequestView['details'], after: RequestView['details'
   return h('ul', { class: 'changes', 'aria-label': 'Changes' }, ...rows)
 }
 
-function decisionForm({ id, details }: RequestView, content: HTMLElement): HTMLElement {
+function decisionForm(
+  { id, summary, details }: RequestView,
+  content: HTMLElement,
+  onDecide: (id: string) => void,
+): HTMLElement {
   const original = pretty(details)
   const note = h('textarea', { id: 'note', rows: 1, placeholder: 'Note to the agent' })
   const text = h('textarea', {
@@ -134,8 +138,9 @@ function decisionForm({ id, details }: RequestView, content: HTMLElement): HTMLE
   const shownDetails = [...content.childNodes]
 
   async function decide(status: string, modifiedDetails: object | null = null): Promise<void> {
+    onDecide(id)
     if (await ask('decide', { id, status, note: note.value === '' ? null : note.value, modifiedDetails }))
-      say(`Decided: ${status}.`)
+      say(`Decided: ${status}. ${summary}`)
   }
   function edit(on: boolean): void {
     plain.hidden = on

@@ -10,6 +10,8 @@ export interface State {
   rule: RuleName
   /** Id of the selected request; `null` shows how to submit one. */
   selected: string | null
+  /** Id of the request that this page decided last. */
+  decided: string | null
 }
 
 /** Takes in a message. */
