@@ -14,7 +14,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   submit: below,
   sweep: below,
   ...Object.fromEntries(below.map((folder, at) => [folder, below.slice(at + 1)])),
-  simulator: ['index.ts', 'util'],
+  simulator: ['model', 'util'],
   testing: ['index.ts'],
   opentelemetry: ['model'],
   cli: ['index.ts', 'simulator', 'approvals', 'stores', 'util'],
@@ -47,8 +47,8 @@ function faultsOf(tree: ReadonlyMap<string, string>): readonly string[] {
     const [root = '', from = ''] = path.split('/')
     const text = tree.get(path) ?? ''
     if (root === 'src' && layers[from] === undefined) faults.push(`${path} is in a folder without a layer`)
-    // The simulator is a server of its own, and the command line connects to stores by itself.
-    const mayServe = root === 'adapters' || from === 'simulator' || from === 'cli'
+    // The command line connects to stores by itself.
+    const mayServe = root === 'adapters' || from === 'cli'
     for (const target of importsOf(path, text)) {
       if (!target.endsWith('.ts')) {
         if (!mayServe && !dependencies.test(target) && target !== peers[from]) faults.push(`${path} imports ${target}`)

@@ -14,7 +14,7 @@ export const imports: Suite = {
       ['cheqpoint-callback/express', core],
       ['cheqpoint-callback/hono', core],
       ['cheqpoint-callback/redis', []],
-      ['cheqpoint-callback/simulator', ['hono', '@hono/node-server']],
+      ['cheqpoint-callback/simulator', []],
       ['cheqpoint-callback/testing', core],
     ]
     const figures: Figure[] = []
