@@ -94,7 +94,9 @@ export class RequestBook {
     const entry = this.#entries.get(id)
     if (entry === undefined) throw new CheqpointError('argument-invalid', 'no request has this id', { approvalId: id })
     if (entry.request.status !== 'pending') {
-      throw new CheqpointError('argument-invalid', 'the request is decided already', { approvalId: id })
+      throw new CheqpointError('argument-invalid', `the request is decided already: ${entry.request.status}`, {
+        approvalId: id,
+      })
     }
     const request = {
       ...entry.request,

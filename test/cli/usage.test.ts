@@ -28,6 +28,8 @@ describe('the command line', { timeout: 60_000 }, () => {
     expect(code).toBe(2)
     for (const name of [
       'simulator',
+      'approve',
+      'reject',
       'send',
       'doctor',
       'pending',
@@ -60,7 +62,11 @@ describe('the command line', { timeout: 60_000 }, () => {
     ({ command }) => {
       expect(command.examples.length).toBeGreaterThan(0)
       for (const example of command.examples) {
-        expect(parse(command, example === '' ? [] : example.split(' '), {}), example).not.toBeNull()
+        const words = example
+          .replaceAll("'", '')
+          .split(' ')
+          .filter((word) => word !== '')
+        expect(parse(command, words, {}), example).not.toBeNull()
       }
     },
   )

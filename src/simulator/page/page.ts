@@ -46,8 +46,16 @@ export function createPage({ simulator, apiKey, rule, closing }: PageParts): Pag
   }
   const feed = createFeed({ simulator, apiKey, rule: ruleName, closing })
 
-  const actions: Readonly<Record<string, (body: JsonObject) => unknown>> = {
-    decide: (body) => simulator.decide(readText(body, 'id'), readDecision(body)),
+  const actions: Readonly<Record<string, (body: JsonObject) => Response | undefined>> = {
+    decide(body) {
+      const id = readText(body, 'id')
+      if (!simulator.list().some((each) => each.id === id)) {
+        const waiting = simulator.list({ status: 'pending' }).map((each) => each.id)
+        return Response.json({ id, error: 'no request has this id', waiting: waiting.slice(-20) }, { status: 404 })
+      }
+      const { status, callbackUrl, inline } = simulator.decide(id, readDecision(body))
+      return Response.json({ id, status, callbackUrl, inline })
+    },
     // Neither waits for its callback, and neither rejects: what comes of it is in the log.
     redeliver(body) {
       const { id, status } = called(body)
@@ -58,7 +66,9 @@ export function createPage({ simulator, apiKey, rule, closing }: PageParts): Pag
       const { id, callbackUrl } = called(body)
       void simulator.sendCallback({ to: callbackUrl, approvalId: id, status: readText(body, 'status') })
     },
-    faults: (body) => setFaults(simulator.faults, body),
+    faults(body) {
+      setFaults(simulator.faults, body)
+    },
     rule(body) {
       const next = rules.get(readText(body, 'rule'))
       if (next === undefined) throw new CheqpointError('argument-invalid', 'rule must be off, approve or reject')
@@ -72,8 +82,7 @@ export function createPage({ simulator, apiKey, rule, closing }: PageParts): Pag
     const body = parseObject(text)
     if (body === null) return Response.json({ error: 'The body must be a JSON object' }, { status: 400 })
     try {
-      action(body)
-      return new Response(null, { status: 204 })
+      return action(body) ?? new Response(null, { status: 204 })
     } catch (error) {
       if (error instanceof CheqpointError) return Response.json({ error: error.message }, { status: 409 })
       throw error

@@ -211,9 +211,9 @@ describe('what the page can do', () => {
   it('decides a request, with a note and an edit', async () => {
     const id = await submit()
     const edit = { amount: 95 }
-    expect(await ask('decide', { id, status: 'approved', note: 'Less.', modifiedDetails: edit })).toMatchObject({
-      status: 204,
-    })
+    const decision = { id, status: 'approved', note: 'Less.', modifiedDetails: edit }
+    const { status, body } = await call('POST', '/ui/decide', json, JSON.stringify(decision))
+    expect([status, JSON.parse(body)]).toEqual([200, { id, status: 'approved', callbackUrl: sink.url, inline: false }])
     await simulator.settled()
     expect(sink.received[0]?.body).toStrictEqual({
       approvalId: id,
@@ -225,7 +225,6 @@ describe('what the page can do', () => {
 
   it.each<[object, string]>([
     [{ status: 'approved' }, 'id must be text'],
-    [{ id: 'req_none', status: 'approved' }, 'no request has this id'],
     [{ id: 'ours' }, 'status must be text'],
     [{ id: 'ours', status: 'pending' }, 'status must be a word that decides'],
     [{ id: 'ours', status: 'approved', note: 5 }, 'note must be text or null'],
@@ -237,10 +236,17 @@ describe('what the page can do', () => {
     expect(simulator.list({ status: 'pending' })).toHaveLength(1)
   })
 
+  it('names the requests that wait where no request has the id', async () => {
+    const id = await submit()
+    const { status, body } = await call('POST', '/ui/decide', json, '{"id":"req_none","status":"approved"}')
+    const error = 'no request has this id'
+    expect([status, JSON.parse(body)]).toEqual([404, { id: 'req_none', error, waiting: [id] }])
+  })
+
   it('refuses to decide twice', async () => {
     const id = await submit()
     await ask('decide', { id, status: 'approved' })
-    const error = 'the request is decided already'
+    const error = 'the request is decided already: approved'
     expect(await ask('decide', { id, status: 'rejected' })).toEqual({ status: 409, error })
     expect(simulator.list()[0]?.status).toBe('approved')
   })
