@@ -177,7 +177,12 @@ const { url } = await simulator.listen()
 console.log((await fetch(url + '/api/approvals/a', { headers: { 'x-api-key': 'cq_live_consumers' } })).status)
 await simulator.close()
 `
-    const folder = writeProject('simulator', { type: 'module', options: {}, files: { 'main.js': text }, beside: 'bare' })
+    const folder = writeProject('simulator', {
+      type: 'module',
+      options: {},
+      files: { 'main.js': text },
+      beside: 'bare',
+    })
     expect(run(folder, 'main.js')).toEqual({ status: 0, said: '404\n' })
   })
 })
