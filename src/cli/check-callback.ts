@@ -35,8 +35,10 @@ const body = JSON.stringify(claimed)
 interface Probe {
   readonly check: string
   readonly sent: Sent
+  /** How a receiver refuses it. */
   readonly expected: number
-  readonly otherwise: readonly [status: 'failure' | 'warning', message: string, fix: string]
+  /** What is so where a receiver refuses it for another reason, and what to change. */
+  readonly otherwise: readonly [message: string, fix: string]
 }
 
 const probes: readonly Probe[] = [
@@ -44,46 +46,51 @@ const probes: readonly Probe[] = [
     check: 'other agent',
     sent: callback(claimed, { 'user-agent': 'Mozilla/5.0' }),
     expected: 403,
-    otherwise: ['failure', 'any User-Agent is accepted', 'leave the option agents at its default'],
+    otherwise: ['any User-Agent is accepted', 'leave the option agents at its default'],
   },
   {
     check: 'malformed',
     sent: callback('{"approvalId":'),
     expected: 400,
-    otherwise: ['failure', 'a body that is no JSON was accepted', 'check what parses bodies before the receiver'],
+    otherwise: ['a body that is no JSON was read', 'check what parses bodies before the receiver'],
   },
   {
     check: 'encoded',
     sent: callback(gzipSync(body), { 'content-encoding': 'gzip' }),
     expected: 415,
-    otherwise: ['failure', 'an encoded body was accepted', 'check what decompresses bodies before the receiver'],
+    otherwise: ['the body was decompressed', 'check what decompresses bodies before the receiver'],
   },
   {
     check: 'too large',
     sent: callback(body.padEnd(300_000)),
     expected: 413,
-    otherwise: ['warning', 'a body of 300,000 bytes was read', 'lower callbacks.maxBodyBytes, unless this is intended'],
+    otherwise: ['a body of 300,000 bytes was read', 'lower callbacks.maxBodyBytes, unless this is intended'],
   },
 ]
 
+/** A response without a code of the receiver comes from what stands before it: a framework, a proxy. */
 function judge({ check, expected, otherwise }: Probe, answer: Answered, tokenFirst: boolean): Check {
   const { status } = answer
   const word = wordOf(answer)
-  if (status === expected) return found(check, 'ok', `${status} ${word ?? 'from something in front of the receiver'}`)
+  const [message, fix] = otherwise
+  if (status < 300) return found(check, 'failure', `${status} instead of ${expected}: it was accepted`, fix)
+  if (word === null) return found(check, 'ok', before(status))
+  if (status === expected) return found(check, 'ok', `${status} ${word}`)
   if (tokenFirst && word === 'token-refused') {
     return found(check, 'skipped', 'the token is checked first', 'give a URL made by receiver.callbackUrl()')
   }
-  const [severity, message, fix] = otherwise
-  return found(check, severity, `${status} instead of ${expected}: ${message}`, fix)
+  return found(check, 'warning', `${status} ${word} instead of ${expected}: ${message}`, fix)
 }
 
-/** Where a framework routes POST alone to the receiver, it answers the others itself. */
 function method(answer: Answered): Check {
   const { status, headers } = answer
   if (wordOf(answer) === 'method-not-allowed') return found('GET', 'ok', `405, Allow: ${headers['allow']}`)
-  const routed = `${status} from the framework, which routes POST alone`
-  if (status === 404 || status === 405) return found('GET', 'ok', routed)
-  return found('GET', 'warning', `${status} from something else`, 'give callbacks a path of their own')
+  if (status >= 300) return found('GET', 'ok', before(status))
+  return found('GET', 'warning', `${status}: something else answers at this path`, 'give callbacks a path of their own')
+}
+
+function before(status: number): string {
+  return `${status}, refused before it reached the receiver`
 }
 
 function caching({ headers }: Answered): Check {

@@ -55,7 +55,8 @@ export function meaningOf(answer: Answered): Meaning {
 const newer = '!This command line does not know the word: the receiver runs another version of the library.'
 
 function stranger(status: number): string {
-  if (status >= 300 && status < 400)
-    return '!A redirect, which no sender must follow. Give Cheqpoint the URL it leads to.'
-  return '!No receiver of this library answered. Check the path, and what is in front of the receiver.'
+  if (status >= 400)
+    return '!Refused before it reached a receiver. Check the path, and what stands before the receiver.'
+  if (status >= 300) return '!A redirect, which no sender must follow. Give Cheqpoint the URL it leads to.'
+  return '!No receiver of this library answered. Check the path, and what stands before the receiver.'
 }

@@ -10,7 +10,7 @@ export const send: Command = command({
   name: 'send',
   summary: 'post a callback to an endpoint, and explain its response',
   notes:
-    'A token is part of the URL: give the URL of a request unchanged. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it trusts callbacks. Exits with 0 if a receiver accepted it with a 2xx, or refused a stranger: a random id, or another User-Agent.',
+    'A token is part of the URL: give the URL of a request unchanged. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it trusts callbacks. Exits with 0 if the receiver accepted it with a 2xx, or refused what it should refuse: a forged callback, a random id, another User-Agent.',
   examples: [
     'http://localhost:3000/webhooks/cheqpoint',
     'http://localhost:3000/webhooks/cheqpoint --id req_abc123 --forged',
@@ -32,7 +32,7 @@ export const send: Command = command({
     const approvalId = given.id ?? `req_nobody_${randomBytes(4).toString('hex')}`
     const modifiedDetails = given.modified ?? (forged ? { forged: true } : null)
     const claimed = { approvalId, status, modifiedDetails, decisionNote: given.note ?? null }
-    const isStranger = given.id === undefined || given.agent !== genuineAgent
+    const mayBeRefused = forged || given.id === undefined || given.agent !== genuineAgent
     const copies = Array.from({ length: 1 + given.duplicate }, () => callback(claimed, { 'user-agent': given.agent }))
     const answers: Answered[] = []
     for (let round = 0; round < given.count; round++) {
@@ -53,7 +53,7 @@ export const send: Command = command({
     return {
       text: [...lines, ...(verdict === null ? [] : ['', verdict])].join('\n'),
       document: { approvalId, sent: claimed, responses: explained, verdict },
-      exit: explained.every(({ status, worry }) => !worry && (status < 300 || isStranger)) ? 0 : 1,
+      exit: explained.every(({ status, worry }) => !worry && (status < 300 || mayBeRefused)) ? 0 : 1,
     }
   },
 })

@@ -93,6 +93,17 @@ describe('send', { timeout: 60_000 }, () => {
     expect(decisions).toHaveLength(1)
   })
 
+  it('exits with 0 if a forged callback is refused, as it should be', async () => {
+    const { url, submit, decisions } = await openWorld({ callbackSecret: secrets.callback })
+    const { code, document } = await cliJson(['send', url, '--id', await submit(), '--forged'])
+    expect(code).toBe(0)
+    expect(document).toMatchObject({
+      responses: [{ status: 401, word: 'token-refused', worry: false }],
+      verdict: 'It was forged, and nothing ran because of what it says.',
+    })
+    expect(decisions).toEqual([])
+  })
+
   it('explains the refusal of another agent', async () => {
     const { url } = await openWorld()
     const { code, document } = await cliJson(['send', url, '--agent', 'curl/8'])
