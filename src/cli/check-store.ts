@@ -22,7 +22,7 @@ export async function checkStore(choice: StoreChoice): Promise<Checkup> {
   try {
     if (redis !== undefined) {
       target = shownUrl(redis)
-      await checkRedis(redis, choice.prefix, checks)
+      await checkRedis(redis, choice, checks)
     } else if (postgres !== undefined) {
       target = shownUrl(postgres)
       await checkPostgres(postgres, choice.table, checks)
@@ -39,8 +39,9 @@ export async function checkStore(choice: StoreChoice): Promise<Checkup> {
   return { group: 'store', target, checks }
 }
 
-async function checkRedis(url: URL, prefix: string, checks: Check[]): Promise<void> {
-  const { send, client, close } = await connect(url)
+async function checkRedis(url: URL, choice: StoreChoice, checks: Check[]): Promise<void> {
+  const { prefix } = choice
+  const { send, client, close } = await connect(url, choice['key-prefix'])
   try {
     checks.push(await reachable(client, () => send(['PING'], '')))
     const info = String(await send(['INFO'], '').catch(() => ''))

@@ -10,13 +10,26 @@ export interface Connection {
 }
 
 /** Connects with whichever client is installed; to the whole cluster where the server belongs to one. */
-export async function connect(url: URL): Promise<Connection> {
+export async function connect(url: URL, keyPrefix = ''): Promise<Connection> {
   const open = await loadClient()
-  const single = await reach(url, open(url, false))
-  const info = await single.send(['INFO', 'cluster'], '').catch(() => '')
-  if (!String(info).includes('cluster_enabled:1')) return single
-  await single.close()
-  return reach(url, open(url, true))
+  let connection = await reach(url, open(url, false))
+  const info = await connection.send(['INFO', 'cluster'], '').catch(() => '')
+  if (String(info).includes('cluster_enabled:1')) {
+    await connection.close()
+    connection = await reach(url, open(url, true))
+  }
+  return { ...connection, send: withKeyPrefix(connection.send, keyPrefix) }
+}
+
+/** Changes keys as ioredis does with the option `keyPrefix`, whichever client is used here. */
+function withKeyPrefix(send: SendCommand, keyPrefix: string): SendCommand {
+  if (keyPrefix === '') return send
+  return ([name, ...operands], key) => {
+    // A script comes before the number of its keys. No other command than GET has a key here.
+    const [first, count] = name.startsWith('EVAL') ? [2, Number(operands[1])] : [0, name === 'GET' ? 1 : 0]
+    const changed = operands.map((each, at) => (at >= first && at < first + count ? keyPrefix + each : each))
+    return send([name, ...changed], keyPrefix + key)
+  }
 }
 
 /** A connection that is not made yet. */

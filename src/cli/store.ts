@@ -22,6 +22,7 @@ export const storeOptions: {
   readonly postgres: Valued<URL>
   readonly sqlite: Valued<string>
   readonly prefix: Defaulted<string>
+  readonly 'key-prefix': Valued<string>
   readonly partitions: Valued<number>
   readonly table: Defaulted<string>
 } = {
@@ -33,6 +34,7 @@ export const storeOptions: {
   },
   sqlite: { value: 'FILE', read: text, group, about: 'the file of sqliteStore' },
   prefix: { value: 'TEXT', read: text, default: 'cheqpoint', only: 'redis', about: 'the prefix in Redis' },
+  'key-prefix': { value: 'TEXT', read: text, otherwise: 'none', only: 'redis', about: 'the keyPrefix of ioredis' },
   partitions: {
     value: 'N',
     read: whole(1, 1024),
@@ -54,6 +56,7 @@ export interface StoreChoice {
   readonly postgres?: URL | undefined
   readonly sqlite?: string | undefined
   readonly prefix: string
+  readonly 'key-prefix'?: string | undefined
   readonly partitions?: number | undefined
   readonly table: string
 }
@@ -93,12 +96,12 @@ async function open(choice: StoreChoice): Promise<Connected> {
   throw new CliError(2, 'option-missing', 'no store is given', fix)
 }
 
-async function openRedis(url: URL, { prefix, partitions }: StoreChoice): Promise<Connected> {
-  const connection = await connect(url)
+async function openRedis(url: URL, { prefix, partitions, ...choice }: StoreChoice): Promise<Connected> {
+  const connection = await connect(url, choice['key-prefix'])
   return closedOnFailure(connection.close, async () => {
     const kept = await keptPartitions(connection.send, prefix)
     if (kept === null && partitions === undefined) {
-      const fix = 'correct --prefix or --redis; before a receiver has started, give --partitions'
+      const fix = 'correct --redis, --prefix or --key-prefix; before a receiver has started, give --partitions'
       throw new CliError(2, 'store-unknown', `no receiver has used the prefix ${plain(prefix)} in this Redis`, fix)
     }
     if (kept !== null && partitions !== undefined && kept !== partitions) {

@@ -1,12 +1,14 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { Redis } from 'ioredis'
 import Libsql from 'libsql'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { redisStore } from '../../src/stores/redis/redis-store.js'
 import { createTable } from '../../src/stores/sql/postgres-store.js'
 import { sqliteStore } from '../../src/stores/sql/sqlite-store.js'
 import { cli, cliHere, cliJson, secrets, type Told, told } from '../support/cli.js'
+import { entriesOf } from '../support/cli-entries.js'
 import { closedPort, misbehave, misbehaveRaw } from '../support/misbehaving-server.js'
 import { describeWith } from '../support/needs.js'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js'
@@ -134,6 +136,32 @@ describeWith('redis-server', 'a store in Redis', () => {
         document: { error: { code: 'store-unsuitable', fix: expect.stringMatching(/password|correct them/) } },
       })
     }
+  })
+
+  it('is found under the keyPrefix of an ioredis client, which doctor refuses as a receiver does', async () => {
+    const redis = new Redis(server.url, { keyPrefix: 'app:' })
+    onTestFinished(() => redis.disconnect())
+    const entries = entriesOf(redisStore({ sendCommand: (args) => redis.call(...args) }))
+    await entries.pending('req_prefixed')
+    await entries.parked('req_parked', 'edit-invalid', '/amount')
+    const at = ['--redis', server.url, '--partitions', '1']
+    expect(await ask(['pending', ...at])).toMatchObject({ code: 0, document: { items: [] } })
+    const there = [...at, '--key-prefix', 'app:']
+    expect(await ask(['pending', ...there])).toMatchObject({ document: { items: [{ approvalId: 'req_prefixed' }] } })
+    expect(await ask(['parked', ...there])).toMatchObject({ document: { items: [{ approvalId: 'req_parked' }] } })
+    expect(await ask(['cancel', 'req_parked', ...there])).toMatchObject({ code: 0, document: { result: 'cancelled' } })
+    const fail = await ask([
+      'doctor',
+      '--base-url',
+      'http://127.0.0.1:9',
+      '--redis',
+      server.url,
+      '--key-prefix',
+      'app:',
+    ])
+    const checks: readonly Record<string, string>[] = Object(fail.document).checks
+    const told = checks.filter(({ group, status }) => group === 'store' && status === 'failure')
+    expect(told).toMatchObject([{ message: expect.stringContaining('your client changes keys (keyPrefix)') }])
   })
 
   it('may be a cluster', async () => {
@@ -321,6 +349,13 @@ describe('the client of a store', () => {
       }
       const port = await closedPort()
       expect(await cliJson(['pending', '--redis', `redis://127.0.0.1:${port}`], {}, file)).toMatchObject({ code: 3 })
+      const redis = new Redis(server.url, { keyPrefix: 'app:' })
+      onTestFinished(() => redis.disconnect())
+      await entriesOf(redisStore({ sendCommand: (args) => redis.call(...args) })).pending('req_prefixed')
+      const there = ['--redis', server.url, '--partitions', '1', '--key-prefix', 'app:']
+      expect((await cliJson(['pending', ...there], {}, file)).document).toMatchObject({
+        items: [{ approvalId: 'req_prefixed' }],
+      })
     })
   })
 
