@@ -1,6 +1,7 @@
-/** The known word that was probably meant: one that shares most of its pairs of letters. */
+/** The known word that was probably meant: one that shares most of its pairs of letters, whichever comes first. */
 export function closest(word: string, known: readonly string[]): string | undefined {
-  const pairs = (text: string): readonly string[] => [...`^${text}`].map((letter, at) => letter + (text[at] ?? '$'))
+  const pairs = (text: string): readonly string[] =>
+    [...`^${text}`].map((letter, at) => [letter, text[at] ?? '$'].sort().join(''))
   const likeness = (each: string): number => {
     const own = pairs(each)
     return (2 * pairs(word).filter((pair) => own.includes(pair)).length) / (own.length + word.length + 1)
