@@ -3,10 +3,9 @@ import { type Command, command, type Report, type Valued } from './command.js'
 import { changeReport } from './entries.js'
 import { exchange } from './exchange.js'
 import { CliError } from './failure.js'
-import { httpUrl, jsonObject, text } from './readers.js'
+import { approvalId, httpUrl, jsonObject, text } from './readers.js'
 import { shownUrl, type Terminal } from './terminal.js'
 
-const id = { operand: true, required: true, value: 'ID', read: text, about: 'approval id' } as const
 const note: Valued<string> = { value: 'TEXT', read: text, otherwise: 'no note', about: "the reviewer's note" }
 const url = {
   value: 'URL',
@@ -23,7 +22,7 @@ export const approve: Command = command({
   notes,
   examples: ['req_abc123', `req_abc123 --note Less --modified '{"amount":90}'`],
   options: {
-    id,
+    id: approvalId,
     note,
     modified: { value: 'JSON', read: jsonObject, otherwise: 'no edit', about: 'the edited details, all of them' },
     url,
@@ -36,7 +35,7 @@ export const reject: Command = command({
   summary: 'reject a request of a running simulator',
   notes,
   examples: ['req_abc123', 'req_abc123 --url http://127.0.0.1:4010'],
-  options: { id, note, url },
+  options: { id: approvalId, note, url },
   run: (given, terminal) => decide({ ...given, status: 'rejected' }, terminal),
 })
 

@@ -32,13 +32,14 @@ export function helpOf(command: Command, { paint }: Terminal): string {
     `  ${name}`,
     otherwise === '' ? about : `${about} (default: ${otherwise})`,
   ])
-  const notes = command.notes === '' ? [] : [wrapped(command.notes), '']
+  const dash = operandOf(command.options) === undefined ? [] : ['Put a value that starts with - last, after --.']
+  const notes = [command.notes, ...dash].join(' ').trim()
   return [
     `${paint('bold', 'Usage:')} cheqpoint-callback ${usage(command)} [options]`,
     '',
     wrapped(`${command.summary.charAt(0).toUpperCase()}${command.summary.slice(1)}.`),
     '',
-    ...notes,
+    ...(notes === '' ? [] : [wrapped(notes), '']),
     paint('bold', 'Options:'),
     ...columns(rows),
     '',

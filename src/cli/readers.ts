@@ -1,4 +1,5 @@
 import type { JsonObject } from '../index.js'
+import type { Valued } from './command.js'
 
 /*
  * How texts of the command line become values. Each throws with what is allowed, to be read after "must be".
@@ -7,6 +8,11 @@ import type { JsonObject } from '../index.js'
 export function text(given: string): string {
   if (given === '') throw new RangeError('a text')
   return given
+}
+
+/** The operand of commands that are about one approval. */
+export const approvalId: Valued<string> & { readonly required: true } = {
+  ...{ operand: true, required: true, value: 'ID', read: text, about: 'approval id' },
 }
 
 export function whole(least: number, most: number): (given: string) => number {

@@ -54,16 +54,18 @@ async function reportOf(
   if (name === '--help' || name === '-h' || name === 'help') return help(overview(terminal))
   if (name === '--version' || name === '-v') return { text: version(), document: { version: version() } }
   const command = commands.find((each) => each.name === name)
-  if (command === undefined) {
-    const like = closest(
-      name,
-      commands.map((each) => each.name),
-    )
-    const fix = like === undefined ? 'cheqpoint-callback --help lists the commands' : `did you mean ${like}?`
-    throw new CliError(2, 'command-unknown', `there is no command ${name}`, fix)
-  }
+  if (command === undefined) throw unknown(name)
   const given = parse(command, rest, env)
   return given === null ? help(helpOf(command, terminal)) : command.run(given, terminal)
+}
+
+function unknown(name: string): CliError {
+  const isOption = name.startsWith('-')
+  const known = isOption ? ['--help', '--version', '--json'] : commands.map((each) => each.name)
+  const like = closest(name, known)
+  const fix = like === undefined ? 'cheqpoint-callback --help lists the commands' : `did you mean ${like}?`
+  const [code, kind] = isOption ? ['option-unknown', 'option'] : ['command-unknown', 'command']
+  return new CliError(2, code, `there is no ${kind} ${name}`, fix)
 }
 
 function version(): string {

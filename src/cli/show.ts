@@ -1,17 +1,17 @@
 import { approvalKey } from '../approvals/entry.js'
 import { type Command, command } from './command.js'
 import { changeReport, detailsOption, payloadRows, shownApproval } from './entries.js'
-import { text } from './readers.js'
+import { approvalId } from './readers.js'
 import { storeOptions, withStore } from './store.js'
 import { columns, fact } from './terminal.js'
 
 export const show: Command = command({
   name: 'show',
   summary: 'show one approval',
-  notes: 'Put an id that starts with - last, after --.',
+  notes: '',
   examples: ['req_abc123 --redis redis://localhost:6379', '--details --sqlite approvals.db -- -an-id-with-a-dash'],
   options: {
-    id: { operand: true, required: true, value: 'ID', read: text, about: 'approval id' },
+    id: approvalId,
     details: detailsOption,
     ...storeOptions,
   },

@@ -85,6 +85,9 @@ describe('the command line', { timeout: 60_000 }, () => {
       'there is no command frobnicate',
       'cheqpoint-callback --help lists the commands',
     ],
+    [['sned'], 'command-unknown', 'there is no command sned', 'did you mean send?'],
+    [['--hlep'], 'option-unknown', 'there is no option --hlep', 'did you mean --help?'],
+    [['simulator', '--prot', '1'], 'option-unknown', 'simulator has no option --prot', 'did you mean --port?'],
     [
       ['doctor', '--calback-url', 'x'],
       'option-unknown',
