@@ -9,7 +9,7 @@ export const optionalCommands: readonly string[] = ['wait', 'info', 'config|get'
 
 const known = [...requiredCommands, ...optionalCommands]
 const rights = known.map((name) => `+${name}`).join(' ')
-const cluster = 'it is a cluster; use a cluster client, and let the key that sendCommand is given choose the node'
+const cluster = 'it is a cluster; use a cluster client (ioredis: 5.11 or newer), and let the given key choose the node'
 
 /** What Redis says in the first word, or what is thrown, and what it means. */
 const meanings: Readonly<Record<string, readonly [ErrorCode, string] | undefined>> = {
@@ -33,8 +33,8 @@ const ofRedis = ['NOSCRIPT', 'NOPERM', 'ERR', 'READONLY']
 
 /** The word that Redis starts an error with, or `null` where something else went wrong. */
 export function redisWord(error: unknown): string | null {
-  if (!(error instanceof Error)) return null
-  const { message } = error
+  const message = error instanceof Error ? error.message : ''
+  if (message.includes('same slots allocation group')) return 'CROSSSLOT'
   if (/ACL failure in script|executing the script can't|can't access at least one of the keys/.test(message))
     return 'NOPERM'
   // Servers before 7.0 wrap the errors of commands in scripts; GLIDE puts words of its own in front.

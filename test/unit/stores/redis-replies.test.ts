@@ -109,6 +109,7 @@ describe('errors of Redis and of clients', () => {
     ['MOVED 3999 127.0.0.1:6381', 'store-unsuitable'],
     ['ASK 3999 127.0.0.1:6381', 'store-unsuitable'],
     ["CROSSSLOT Keys in request don't hash to the same slot", 'store-unsuitable'],
+    ['All keys in the pipeline should belong to the same slots allocation group', 'store-unsuitable'],
     ["ERR unknown command 'EVALSHA'", 'store-unsuitable'],
     [`${glide} ResponseError: unknown command 'EVALSHA'`, 'store-unsuitable'],
     ["ERR wrong number of arguments for 'evalsha' command", 'store-unsuitable'],
@@ -121,6 +122,13 @@ describe('errors of Redis and of clients', () => {
       }
     })
   }
+
+  it.each([
+    ['before 5.9', 'MOVED 3999 127.0.0.1:6381'],
+    ['before 5.11', 'All keys in the pipeline should belong to the same slots allocation group'],
+  ])('name the version of ioredis that may pipeline by itself in a cluster: one %s', async (_, message) => {
+    await expect(failing(new Error(message)).read('a:apr-1')).rejects.toThrow(/\(ioredis: 5\.11 or newer\)/)
+  })
 
   it('name what a user may not, and every command that is needed', async () => {
     const message = "ERR ACL failure in script: User app has no permissions to run the 'zadd' command"
