@@ -60,7 +60,8 @@ export function optionRows({
   })
 }
 
-function usage({ name, options }: Command): string {
+/** The command with its operand. */
+export function usage({ name, options }: Command): string {
   const operand = operandOf(options)
   return operand === undefined ? name : `${name} <${operand}>`
 }

@@ -64,8 +64,8 @@ function unknown(name: string): CliError {
   const known = isOption ? ['--help', '--version', '--json'] : commands.map((each) => each.name)
   const like = closest(name, known)
   const fix = like === undefined ? 'cheqpoint-callback --help lists the commands' : `did you mean ${like}?`
-  const [code, kind] = isOption ? ['option-unknown', 'option'] : ['command-unknown', 'command']
-  return new CliError(2, code, `there is no ${kind} ${name}`, fix)
+  if (isOption) return new CliError(2, 'option-unknown', `there is no option ${name}`, fix)
+  return new CliError(2, 'command-unknown', `there is no command ${name}`, fix)
 }
 
 function version(): string {

@@ -1,32 +1,58 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Command } from '../../src/cli/command.js'
 import { commands } from '../../src/cli/commands.js'
 import { exitCodes } from '../../src/cli/failure.js'
-import { optionRows } from '../../src/cli/help.js'
+import { optionRows, usage } from '../../src/cli/help.js'
 import { redisStore } from '../../src/stores/redis/redis-store.js'
-import { codeBlocks, quoted, tableRows } from '../support/blocks.js'
-import { cli, openWorld, secrets, startCli } from '../support/cli.js'
+import { codeBlocks, quoted } from '../support/blocks.js'
+import { cli, openWorld, secrets } from '../support/cli.js'
 import { entriesOf } from '../support/cli-entries.js'
 import { describeWith } from '../support/needs.js'
 import { openBench } from '../support/redis-bench.js'
-import { startRedis, until } from '../support/redis-server.js'
+import { startRedis } from '../support/redis-server.js'
+import { callInside } from '../support/simulator-sink.js'
 
 const page = 'docs/cli.md'
 
+/** The lines of a block of the page, each as a name and what is said of it. */
+function block(name: string): readonly (readonly string[])[] {
+  const { code = '' } = codeBlocks(page, 'text').find((each) => each.name === name) ?? {}
+  return code
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(/ {2,}/))
+}
+
+const rowsOf = (command: Command): readonly (readonly string[])[] =>
+  optionRows(command).map(([name, about, otherwise]) => [name, about + (otherwise && ` (default: ${otherwise})`)])
+
 describe('docs/cli.md', () => {
   it('lists the commands, and no other', () => {
-    expect(tableRows(page, 'commands')).toEqual(commands.map(({ name, summary }) => [`[${name}](#${name})`, summary]))
+    expect(block('commands')).toEqual(commands.map((each) => [usage(each), each.summary]))
   })
 
   it('lists the exit codes', () => {
-    expect(tableRows(page, 'exit codes')).toEqual(Object.entries(exitCodes))
+    expect(block('exit-codes')).toEqual(Object.entries(exitCodes))
   })
 
   it.each(commands.map((command) => ({ command, name: command.name })))('lists the options of $name', ({ command }) => {
-    const own = optionRows(command).filter(([name]) => name !== '--json' && name !== '--help')
-    expect(tableRows(page, command.name)).toEqual(
-      own.map(([name, about, otherwise]) => [`\`${name}\``, about, otherwise]),
+    const shared = ['<id>  approval id', '<ref>  reference, as unconfirmed lists it', '--json', '--help']
+    const blocks = ['stores', 'lists', command.name === 'reject' ? 'approve' : command.name].flatMap((name) =>
+      codeBlocks(page, 'text').some((each) => each.name === name) ? block(name) : [],
     )
+    const documented = [...blocks.map((row) => row.join('  ')), ...shared]
+    for (const [name = '', about] of rowsOf(command)) {
+      expect(documented).toContain(name === '--json' || name === '--help' ? name : `${name}  ${about}`)
+    }
+  })
+
+  it('lists no option that no command has', () => {
+    const all = commands.flatMap((command) => rowsOf(command).map((row) => row.join('  ')))
+    const names = codeBlocks(page, 'text')
+      .map(({ name }) => name)
+      .filter((name) => !['commands', 'exit-codes'].includes(name))
+    for (const row of names.flatMap(block)) expect(all).toContain(row.join('  '))
   })
 
   it('lists the codes that the command line makes itself', () => {
@@ -34,34 +60,34 @@ describe('docs/cli.md', () => {
       .map((file) => readFileSync(`src/cli/${file}`, 'utf8'))
       .join('\n')
     const made = [...source.matchAll(/(?:CliError\(\s*\d,|refusal\()\s*'([a-z-]+)'/g)].map(([, code]) => code)
-    const documented = tableRows(page, 'codes').flatMap(([codes = '']) => quoted(codes))
+    const [, list = ''] = readFileSync(page, 'utf8').split(/<!-- \/?codes -->/)
+    const documented = list.split('\n').flatMap((line) => quoted(line.split(': ')[0] ?? ''))
     expect([...documented].sort()).toEqual([...new Set(made)].sort())
   })
 })
 
 /** The text without what differs from run to run. A slow machine may find due what the page shows as not due yet. */
 function settled(text: string): string {
-  return (
-    text
-      .replaceAll(/"(ms|ageMs|dueInMs)":-?\d+/g, '"$1":0')
-      .replaceAll(/\d+(\.\d+)? ms/g, '0 ms')
-      .replaceAll(/! (reachable.*)\n +→.*/g, '✓ $1')
-      .replaceAll(/\b\d+ (s|min|h|days)( ago)?\b/g, '0 s')
-      // Which of several copies comes first is a matter of luck.
-      .replaceAll(/20[02] in 0 ms {2}\{"result":"(handled|in-progress)"\}/g, 'handled or in progress')
-      .replaceAll(/^(The API had decided|Another delivery).*\n|^\n(?=Another delivery|The API had decided)/gm, '')
-      .replaceAll(/req_nobody_\w+/g, 'req_nobody')
-      .replaceAll(/(redis_version|used_memory_human):\S+/g, '$1')
-      .replaceAll(/ {2,}/g, '  ')
-      .trimEnd()
-  )
+  return text
+    .replaceAll(/"(ms|ageMs|dueInMs)":-?\d+/g, '"$1":0')
+    .replaceAll(/\d+(\.\d+)? ms/g, '0 ms')
+    .replaceAll(/! (reachable.*)\n +→.*/g, '✓ $1')
+    .replaceAll(/\b\d+ (s|min|h|days)( ago)?\b/g, '0 s')
+    .replaceAll(/(redis_version|used_memory_human):\S+/g, '$1')
+    .replaceAll(/ {2,}/g, '  ')
+    .trimEnd()
 }
 
 describeWith('redis-server', 'the examples of docs/cli.md', () => {
-  const examples = codeBlocks(page, 'console').map(({ code }) => {
-    const [first = '', ...output] = code.split('\n')
-    return { args: first.replace('$ npx cheqpoint-callback ', '').split(' '), output: output.join('\n') }
-  })
+  const examples = codeBlocks(page, 'console').flatMap(({ code }) =>
+    code
+      .split(/^\$ npx cheqpoint-callback /m)
+      .slice(1)
+      .map((each) => {
+        const [first = '', ...output] = each.split('\n')
+        return { args: first.split(' '), output: output.join('\n') }
+      }),
+  )
 
   it('print what the page shows', { timeout: 120_000 }, async () => {
     const server = await startRedis()
@@ -72,8 +98,14 @@ describeWith('redis-server', 'the examples of docs/cli.md', () => {
       await bench.close()
       await server.stop()
     })
-    const [abc123, rejected1] = [await world.submit(), await world.submit()]
-    world.simulator.decide(rejected1, { status: 'rejected' })
+    const abc123 = await world.submit()
+    // One that the receiver does not follow, so that the lists of its store do not change.
+    const fields = { action: 'a', summary: 's', details: {}, callbackUrl: world.url }
+    const headers = { 'x-api-key': secrets.key }
+    await callInside(world.simulator, '/api/webhooks/inbound', {
+      ...{ method: 'POST', headers, body: JSON.stringify(fields) },
+    })
+    const waiting1 = world.simulator.list().at(-1)?.id ?? ''
     const entries = entriesOf(store)
     await entries.parked('req_parked1', 'edit-invalid', '/amount')
     await entries.unconfirmed('Yk3vRr2mJxw5uN4aBcQ1Zf0T', ['req_found1'])
@@ -83,7 +115,7 @@ describeWith('redis-server', 'the examples of docs/cli.md', () => {
       [world.api, 'http://localhost:4010'],
       [server.url, 'redis://localhost:6379'],
       [abc123, 'req_abc123'],
-      [rejected1, 'req_rejected1'],
+      [waiting1, 'req_waiting1'],
     ])
     const toPage = (text: string): string =>
       [...names].reduce((all, [ours, shown]) => all.replaceAll(ours, shown), text)
@@ -92,16 +124,8 @@ describeWith('redis-server', 'the examples of docs/cli.md', () => {
     const env = { CHEQPOINT_BASE_URL: world.api, CHEQPOINT_CONNECTION_KEY: secrets.key, REDIS_URL: server.url }
     for (const { args, output } of examples) {
       const own = args.map(fromPage)
-      let printed: string
-      if (args[0] === 'simulator') {
-        const { lines } = startCli([...own, '--port', '0'])
-        await until(() => lines.includes('Ctrl-C ends it.'))
-        const address = /http:\/\/\S+/.exec(lines[0] ?? '')?.[0] ?? ''
-        printed = toPage(lines.join('\n').replaceAll(address, 'http://localhost:4010'))
-      } else {
-        const { stdout, stderr } = await cli(own, env)
-        printed = toPage(stdout + stderr)
-      }
+      const { stdout, stderr } = await cli(own, env)
+      const printed = toPage(stdout + stderr)
       expect(settled(printed), args.join(' ')).toBe(settled(output))
     }
   })
