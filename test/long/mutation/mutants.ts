@@ -9,6 +9,7 @@ import { pipelineMutants } from './mutants/pipeline.js'
 import { receiverMutants } from './mutants/receiver.js'
 import { redisMutants } from './mutants/redis.js'
 import { runMutants } from './mutants/runs.js'
+import { simulatorMutants } from './mutants/simulator.js'
 import { sqlMutants } from './mutants/sql.js'
 import { submitMutants } from './mutants/submit.js'
 import { telemetryMutants } from './mutants/telemetry.js'
@@ -29,5 +30,6 @@ export const mutants: readonly Mutant[] = [
   ...submitMutants,
   ...receiverMutants,
   ...sqlMutants,
+  ...simulatorMutants,
   ...telemetryMutants,
 ]

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net'
 import { request as send } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSimulator, type Simulator } from '../../../src/simulator/index.js'
+import { guarded } from '../../../src/simulator/page/guard.js'
 import type { News } from '../../../src/simulator/page/view.js'
 import { type CallbackSink, callInside, nextChange, openSink } from '../../support/simulator-sink.js'
 
@@ -198,6 +200,23 @@ describe('who may use the page', () => {
       expect((await call('GET', '/', { [header]: '203.0.113.9' })).status).toBe(403)
     },
   )
+
+  it.each([
+    ['127.0.0.1', 200],
+    ['127.8.9.1', 200],
+    ['::1', 200],
+    ['::ffff:127.0.0.1', 200],
+    ['::ffff:192.168.0.7', 403],
+    ['192.168.0.7', 403],
+    ['127.0.0.1.evil.example', 403],
+    ['fe80::1', 403],
+  ])('a peer at %s gets %i from the page', async (remoteAddress, status) => {
+    const answer = guarded(async () => new Response('the page'))
+    const request = new Request('http://localhost:4010/')
+    // The address is all that is read of the socket.
+    const socket = { remoteAddress } as Socket
+    expect((await answer({ request, path: '/', socket })).status).toBe(status)
+  })
 
   it('is neither logged as a call of the API, nor meets its faults', async () => {
     simulator.faults.api = { status: 500 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { request as send } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -9,6 +10,7 @@ import {
   type Simulator,
   type SimulatorOptions,
 } from '../../../src/simulator/index.js'
+import { misbehave } from '../../support/misbehaving-server.js'
 import { type CallbackSink, callInside, nextChange, nextSubmission, openSink } from '../../support/simulator-sink.js'
 
 // Taken before any simulator listens.
@@ -312,6 +314,28 @@ describe('callbacks', () => {
     await simulator.settled()
     const answer = simulator.deliveries()[0]?.answer
     expect(answer).toMatchObject({ status: null, error: expect.stringContaining('ECONNREFUSED') })
+  })
+
+  it.each([
+    ['50 MB', (response: ServerResponse) => void response.end(Buffer.alloc(50e6, 97))],
+    [
+      'without an end',
+      (response: ServerResponse) => {
+        const more = (): void => {
+          while (!response.destroyed && response.write(Buffer.alloc(65_536, 97)));
+        }
+        response.on('drain', more)
+        more()
+      },
+    ],
+  ])('keep 64 KiB of a response of %s, and cut it off there', async (_, respond) => {
+    const server = await misbehave((request, response) => {
+      request.resume().on('end', () => respond(response))
+    })
+    const { status, body } = await simulator.sendCallback({ to: server.url, approvalId: 'req_1' })
+    expect([status, body]).toEqual([200, 'a'.repeat(65_536)])
+    expect(simulator.deliveries().at(-1)?.answer?.body).toBe(body)
+    await server.gone(0)
   })
 
   it('wait 10 s for a response and no longer', async () => {

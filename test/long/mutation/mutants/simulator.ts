@@ -1,0 +1,75 @@
+import type { Mutant } from '../mutant.js'
+
+/** The simulator and the command line. */
+export const simulatorMutants: readonly Mutant[] = [
+  {
+    guard: 'the page of the simulator is for peers on this machine',
+    file: 'src/simulator/page/guard.ts',
+    find: "socket !== undefined && !loopbackPeer.test(socket.remoteAddress ?? '')",
+    replace: 'socket === null',
+    tests: ['unit/simulator/page-server.test.ts'],
+  },
+  {
+    guard: 'the page of the simulator refuses forwarding headers',
+    file: 'src/simulator/page/guard.ts',
+    find: 'if (forwarding.some((name) => headers.has(name)))',
+    replace: 'if (forwarding.length === 0)',
+    tests: ['unit/simulator/page-server.test.ts'],
+  },
+  {
+    guard: 'the API of the simulator refuses web sites',
+    file: 'src/simulator/calls.ts',
+    find: "return origin !== null && !loopbackHost.test(/^https?:\\/\\/(.*)$/.exec(origin)?.[1] ?? '')",
+    replace: 'return origin === undefined',
+    tests: ['unit/simulator/page-server.test.ts'],
+  },
+  {
+    guard: 'a host that begins like loopback is no host of this machine',
+    file: 'src/simulator/calls.ts',
+    find: '(?::\\d+)?$/i',
+    replace: '(?::\\d+)?/i',
+    tests: ['unit/simulator/page-server.test.ts'],
+  },
+  {
+    guard: 'the simulator reads no more of a response than it keeps',
+    file: 'src/simulator/deliveries.ts',
+    find: '    if (bytes >= maxAnswerBytes) break\n',
+    replace: '',
+    tests: ['unit/simulator/simulator.test.ts'],
+  },
+  {
+    guard: 'a decision names the requests that wait where the id is unknown',
+    file: 'src/simulator/page/page.ts',
+    find: 'if (!simulator.list().some((each) => each.id === id)) {',
+    replace: 'if (id === null) {',
+    tests: ['unit/simulator/page-server.test.ts'],
+  },
+  {
+    guard: 'the key of a GET is given the keyPrefix',
+    file: 'src/cli/redis.ts',
+    find: "name === 'GET' ? 1 : 0",
+    replace: '0',
+    tests: ['cli/store-options.test.ts'],
+  },
+  {
+    guard: 'a forged callback that is refused is the outcome that was asked for',
+    file: 'src/cli/send.ts',
+    find: 'const mayBeRefused = forged || ',
+    replace: 'const mayBeRefused = ',
+    tests: ['cli/send.test.ts'],
+  },
+  {
+    guard: 'the longest pause is capped after its jitter',
+    file: 'src/util/backoff.ts',
+    find: 'Math.min(Math.round(ms * (0.8 + 0.4 * random())), longestTimer)',
+    replace: 'Math.round(ms * (0.8 + 0.4 * random()))',
+    tests: ['unit/cheqpoint/timers.test.ts'],
+  },
+  {
+    guard: 'a cluster client that pipelines over slots is unsuitable',
+    file: 'src/stores/redis/errors.ts',
+    find: "  if (message.includes('same slots allocation group')) return 'CROSSSLOT'\n",
+    replace: '',
+    tests: ['unit/stores/redis-replies.test.ts'],
+  },
+]
