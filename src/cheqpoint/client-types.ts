@@ -72,7 +72,9 @@ export interface SubmitRequest {
 
 /**
  * The three documented endpoints. Nothing is sent twice, with two exceptions: with the next key after a 401 or 403, and a
- * GET whose reused connection was closed before any byte of the response.
+ * GET whose reused connection was closed before any byte of the response. Where undici is missing or replaced, `fetch`
+ * sends: by the same rules, a GET repeated only where the runtime does so, and over https nothing at all under
+ * `NODE_TLS_REJECT_UNAUTHORIZED=0`.
  *
  * Every call rejects with a `CheqpointError`: `api-key-refused` (401, 403), `api-not-found` (404), `api-throttled`
  * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-broken-off`, `api-timeout`,

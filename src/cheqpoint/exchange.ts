@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici'
 import { CheqpointError, type ErrorCode } from '../model/errors.js'
 import { readUtf8 } from '../util/json.js'
 
@@ -22,6 +21,39 @@ export interface ExchangeOptions {
   readonly mayBeReused: () => boolean
 }
 
+/** What is sent. The time-outs are none: the exchange ends in time by itself. */
+export interface Sending {
+  readonly origin: string
+  readonly path: string
+  readonly method: 'GET' | 'POST'
+  /** Names and values in turn. */
+  readonly headers: string[]
+  readonly body: string | null
+  readonly headersTimeout: 0
+  readonly bodyTimeout: 0
+}
+
+/** Who hears what becomes of it: as much of a handler of undici as is used here. */
+export interface Listener {
+  onRequestStart(controller: Controller): void
+  onResponseStart(controller: Controller, status: number, headers: Headers): void
+  onResponseData(controller: Controller, chunk: Buffer): void
+  onResponseEnd(): void
+  onResponseError(controller: Controller, error: unknown): void
+}
+
+/** A dispatcher of undici, or what does as much. */
+export interface Sender {
+  dispatch(request: Sending, listener: Listener): unknown
+  /** Resolves once the exchanges under way are over. */
+  close(): Promise<void>
+  /** Set where a failure does not tell whether its connection was used before. */
+  readonly hidesReuse?: true
+}
+
+type Controller = { abort(reason: Error): void }
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
 /** A connection that was open before, and gone when it was used again. */
 export class StaleConnection extends CheqpointError {}
 
@@ -31,7 +63,7 @@ const errorBodyMs = 1_000
 
 /** One exchange with the API, from its dispatch to its end. */
 export function exchange(
-  dispatch: (handler: Dispatcher.DispatchHandler) => void,
+  dispatch: (listener: Listener) => void,
   { timeoutMs, maxBytes, signal, mayBeReused }: ExchangeOptions,
 ): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
@@ -39,7 +71,7 @@ export function exchange(
     const chunks: Buffer[] = []
     let bytes = 0
     let head: Omit<ApiResponse, 'text'> | undefined
-    let controller: Dispatcher.DispatchController | undefined
+    let controller: Controller | undefined
     let isOver = false
     let errorBody: NodeJS.Timeout | undefined
     const timer = setTimeout(() => {
@@ -83,7 +115,7 @@ export function exchange(
       } else stop(code, message)
     }
 
-    const handler: Dispatcher.DispatchHandler = {
+    const listener: Listener = {
       onRequestStart(started) {
         controller = started
         // Given up while it waited for a connection: a submission must not go out after that.
@@ -94,7 +126,8 @@ export function exchange(
         const { location, date, 'retry-after': retryAfter } = headers
         head = { status, date: single(date), retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
         // Its body is for people: what is there at once is shown, and nothing waits for more.
-        if (status >= 400) errorBody = setTimeout(resolveRefusal, errorBodyMs).unref()
+        if (status >= 400)
+          errorBody = setTimeout(() => stop('api-timeout', 'the body took too long'), errorBodyMs).unref()
         // Its body says nothing that is acted on. It still flows, within the same bounds, so that the connection can be kept.
         else if (status >= 300) resolve({ text: '', ...head })
         else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
@@ -118,7 +151,7 @@ export function exchange(
       },
     }
     try {
-      dispatch(handler)
+      dispatch(listener)
     } catch (error) {
       fail(error)
     }
@@ -134,8 +167,16 @@ function isReused(error: unknown, mayBeReused: boolean): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
-/** Failures below HTTP that are no mere lack of a connection. */
-const failureCodes: ReadonlyMap<string, ErrorCode> = new Map([
+/** What failed without a connection, even where a request was said to have begun: `fetch` begins before it connects. */
+const unsent = [
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'],
+  ...['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  ...['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID'],
+] as const
+
+/** What failures below HTTP mean, where they tell more than that a connection broke off. */
+const failureCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
+  ...unsent.map((code) => [code, 'api-unreachable'] as const),
   ['HTTPParserError', 'api-unreadable'],
   ['UND_ERR_HEADERS_TIMEOUT', 'api-timeout'],
   ['UND_ERR_BODY_TIMEOUT', 'api-timeout'],

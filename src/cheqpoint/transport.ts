@@ -1,6 +1,7 @@
-import { type Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { CheqpointError } from '../model/errors.js'
-import { type ApiResponse, exchange, StaleConnection } from './exchange.js'
+import { type ApiResponse, exchange, type Sender, StaleConnection } from './exchange.js'
+import { createFetchSender } from './fetch-sender.js'
 
 /*
  * Where questions go, and one exchange at a time: what is sent, what is accepted as an answer, when we stop listening.
@@ -28,31 +29,30 @@ export interface Transport {
   close(): Promise<void>
 }
 
-/** A dispatcher that is given stays open; without one a pool is made at the first question. */
+/** A dispatcher that is given stays open; without one connections are opened at the first question. */
 export function createTransport(
   { origin, prefix }: BaseUrl,
   dispatcher: Dispatcher | undefined,
   connectTimeoutMs: number,
   maxBytes: number,
 ): Transport {
-  let pool: Pool | undefined
+  let own: Promise<Sender> | undefined
   /** Responses so far: without one no connection is a reused one. */
   let answered = 0
-  const open = (): Dispatcher => {
-    // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
-    const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }
-    pool ??= new Pool(origin, { connect, pipelining: 1 })
-    return pool
+  const connect = (): Promise<Sender> => {
+    own ??= open(origin, connectTimeoutMs)
+    return own
   }
   return {
     async send({ method, path, headers: others, body, timeoutMs }, key, signal) {
+      const sender: Sender = dispatcher ?? (await connect())
       const headers = ['x-api-key', key, ...others]
       // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
-      const options = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }
+      const options = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 } as const
       const exchangeOnce = async (): Promise<ApiResponse> => {
         if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
-        const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 }
-        return exchange((handler) => (dispatcher ?? open()).dispatch(options, handler), bounds)
+        const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 && !sender.hidesReuse }
+        return exchange((listener) => sender.dispatch(options, listener), bounds)
       }
       try {
         const response = await exchangeOnce()
@@ -64,9 +64,21 @@ export function createTransport(
       }
     },
     async close() {
-      await pool?.close()
+      await (await own)?.close()
     },
   }
+}
+
+/**
+ * A pool of undici, which is loaded no earlier: an app pays for it when it asks something. Where it cannot be loaded, or
+ * is none (Bun has a stand-in of its own, which cannot dispatch), `fetch` takes its place.
+ */
+async function open(origin: string, connectTimeoutMs: number): Promise<Sender> {
+  const undici = await import('undici').catch(() => undefined)
+  if (typeof undici?.Pool?.prototype.dispatch !== 'function') return createFetchSender()
+  // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
+  const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }
+  return new undici.Pool(origin, { connect, pipelining: 1 })
 }
 
 type BaseUrl = Readonly<{ origin: string; prefix: string }>

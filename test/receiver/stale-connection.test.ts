@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createClient, createReceiver, memoryStore } from '../../src/index.js'
 import { failure } from '../support/submit-bench.js'
+import { sendOver, transports } from '../support/transports.js'
 
 /*
  * Over real sockets: a server that closes idle connections, as servers do, in the moment at which one is used again.
@@ -62,7 +63,18 @@ describe('a connection that was used before, and is gone when it is used again',
     expect(requests).toEqual(['GET', 'GET', 'GET'])
   })
 
-  it.each(['inbound', 'request'] as const)('fails a POST of %s, which is never sent twice', async (method) => {
+  it('fails a GET over fetch, which does not tell that it was used before', async () => {
+    sendOver('fetch')
+    const { client, requests } = await server([answer, reset])
+    await client.get('req_1')
+    expect(await failure(client.get('req_2'))).toMatchObject({ code: 'api-broken-off' })
+    expect(requests).toEqual(['GET', 'GET'])
+  })
+
+  it.each(
+    transports.flatMap((transport) => (['inbound', 'request'] as const).map((method) => [method, transport] as const)),
+  )('fails a POST of %s over %s, which is never sent twice', async (method, transport) => {
+    sendOver(transport)
     const { client, requests } = await server([answer, reset])
     await client.get('req_1')
     expect(await failure(client[method](request))).toMatchObject({ code: 'api-broken-off' })

@@ -5,6 +5,7 @@ import { createClient, createReceiver, isCheqpointError } from '../../src/index.
 import { callbackRequest } from '../support/callback.js'
 import { refund } from '../support/receiver.js'
 import { listenTls, selfSigned } from '../support/tls-server.js'
+import { sendOver, transports } from '../support/transports.js'
 
 /*
  * Somebody on the way to the API who answers in its place. All that is confirmed rests on his being told from it.
@@ -25,10 +26,14 @@ afterEach(() => {
 })
 
 describe('a server in the place of the API', () => {
-  it.each([
-    ['', undefined],
-    [', even where Node.js is told to take any', '0'],
-  ])('T14: with an untrusted certificate gets no key and confirms nothing%s', async (_, lax) => {
+  it.each(
+    transports.flatMap((transport) => [
+      [transport, '', undefined] as const,
+      [transport, ', even where Node.js is told to take any', '0'] as const,
+    ]),
+  )('T14: with an untrusted certificate gets no key over %s and confirms nothing%s', async (...row) => {
+    const [transport, , lax] = row
+    sendOver(transport)
     if (lax !== undefined) vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', lax)
     const { url, seen } = await listenTls(selfSigned(), approval)
     const runs: unknown[] = []

@@ -1,0 +1,47 @@
+import type { Listener, Sender, Sending } from './exchange.js'
+
+/**
+ * Sends with the `fetch` of the runtime, where there is no undici to send with. Whether a connection was used before
+ * it does not tell, so that no GET is repeated from here.
+ */
+export function createFetchSender(): Sender {
+  const underWay = new Set<Promise<void>>()
+  return {
+    hidesReuse: true,
+    dispatch(request, listener) {
+      // Most runtimes heed this variable, and offer no other way to insist.
+      if (request.origin.startsWith('https:') && process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+        throw Object.assign(new Error('certificates are not checked'), { code: 'NODE_TLS_REJECT_UNAUTHORIZED' })
+      }
+      const work = send(request, listener)
+      underWay.add(work)
+      void work.then(() => underWay.delete(work))
+    },
+    async close() {
+      await Promise.all(underWay)
+    },
+  }
+}
+
+/** Never rejects: the listener hears of every failure. */
+async function send({ origin, path, method, headers, body }: Sending, listener: Listener): Promise<void> {
+  const stop = new AbortController()
+  const controller = { abort: (reason: Error) => stop.abort(reason) }
+  try {
+    // No later: from here on it may have been sent.
+    listener.onRequestStart(controller)
+    // A cache, as frameworks put into fetch, would answer for the API.
+    const manner = { redirect: 'manual', cache: 'no-store', signal: stop.signal } as const
+    const pairs = headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1] ?? '']] : []))
+    const response = await fetch(origin + path, { ...manner, method, headers: pairs, body })
+    listener.onResponseStart(controller, response.status, Object.fromEntries(response.headers))
+    const reader = response.body?.getReader()
+    for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+      listener.onResponseData(controller, Buffer.from(part.value))
+    }
+    listener.onResponseEnd()
+  } catch (error) {
+    // Node.js tells what happened in the cause alone.
+    listener.onResponseError(controller, error instanceof Error ? (error.cause ?? error) : error)
+  }
+}
