@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
+
+/** Tells the address of each module that is loaded, before its code runs. */
+const hooks = 'export const load = (url, context, next) => (process._rawDebug(url), next(url, context))'
+
+/** The packages of whose modules some are loaded by an import of this name, as it was built. */
+function packagesOf(specifier: string): readonly string[] {
+  const watched = `data:text/javascript,${encodeURIComponent(hooks)}`
+  const code = `import { register } from 'node:module'; register('${watched}'); await import('${specifier}')`
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
+  expect([status, stderr]).toEqual([0, expect.stringContaining('/dist/')])
+  const names = stderr.split('\n').flatMap((url) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
+  return [...new Set(names)].toSorted()
+}
+
+describe('an import', () => {
+  it.each([
+    ['', ['lru-cache', 'zod']],
+    ['/express', ['lru-cache', 'zod']],
+    ['/hono', ['lru-cache', 'zod']],
+    ['/postgres', []],
+    ['/redis', []],
+    ['/sqlite', []],
+    ['/testing', ['lru-cache', 'zod']],
+  ])('of cheqpoint-callback%s loads no undici, no framework and no client of a store', (subpath, packages) => {
+    expect(packagesOf(`cheqpoint-callback${subpath}`)).toEqual(packages)
+  })
+
+  it('of undici itself would be seen', () => {
+    expect(packagesOf('./dist/src/cli/exchange.js')).toContain('undici')
+  })
+})
