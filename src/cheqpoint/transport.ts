@@ -70,11 +70,13 @@ export function createTransport(
 }
 
 /**
- * A pool of undici, which is loaded no earlier: an app pays for it when it asks something. Where it cannot be loaded, or
- * is none (Bun has a stand-in of its own, which cannot dispatch), `fetch` takes its place.
+ * A pool of undici, which is loaded no earlier: an app pays for it when it asks something. Where it cannot be loaded or
+ * cannot dispatch, `fetch` takes its place: Bun has a stand-in without `dispatch`, and workerd may not compile its parser.
  */
 async function open(origin: string, connectTimeoutMs: number): Promise<Sender> {
-  const undici = await import('undici').catch(() => undefined)
+  // Not every runtime has a navigator.
+  const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } }
+  const undici = navigator?.userAgent === 'Cloudflare-Workers' ? null : await import('undici').catch(() => null)
   if (typeof undici?.Pool?.prototype.dispatch !== 'function') return createFetchSender()
   // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
   const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }

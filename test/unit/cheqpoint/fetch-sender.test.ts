@@ -40,6 +40,14 @@ describe('a client without a dispatcher', () => {
     expect(calls).toHaveLength(1)
   })
 
+  it('sends with fetch in workerd, where undici loads and cannot work', async () => {
+    vi.stubGlobal('navigator', { userAgent: 'Cloudflare-Workers' })
+    onTestFinished(() => void vi.unstubAllGlobals())
+    const { client, calls } = await watched()
+    expect(await client.get('req_1')).toMatchObject({ status: 'approved' })
+    expect(calls).toHaveLength(1)
+  })
+
   it('closes over fetch once the last answer is complete', async () => {
     sendOver('fetch')
     const steps: string[] = []

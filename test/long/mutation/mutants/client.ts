@@ -370,14 +370,21 @@ export const clientMutants: readonly Mutant[] = [
     guard: 'fetch takes the place of an undici that cannot dispatch',
     file: 'src/cheqpoint/transport.ts',
     find: "if (typeof undici?.Pool?.prototype.dispatch !== 'function')",
-    replace: 'if (undici === undefined)',
+    replace: 'if (undici === null)',
     tests: ['unit/cheqpoint/client-faults.test.ts', 'unit/cheqpoint/fetch-sender.test.ts'],
   },
   {
     guard: 'fetch takes the place of an undici that cannot be loaded',
     file: 'src/cheqpoint/transport.ts',
-    find: '.catch(() => undefined)',
+    find: '.catch(() => null)',
     replace: '',
+    tests: ['unit/cheqpoint/fetch-sender.test.ts'],
+  },
+  {
+    guard: 'fetch is used in workerd, where undici loads and does not work',
+    file: 'src/cheqpoint/transport.ts',
+    find: "navigator?.userAgent === 'Cloudflare-Workers'",
+    replace: 'false',
     tests: ['unit/cheqpoint/fetch-sender.test.ts'],
   },
 ]
