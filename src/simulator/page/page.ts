@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { CheqpointError } from '../../model/errors.js'
 import type { JsonObject } from '../../util/json.js'
 import { parseObject, type Rule } from '../api.js'
 import type { SimulatedRequest } from '../requests.js'
 import { type Answer, notFound } from '../server.js'
 import type { Simulator } from '../simulator.js'
+import { asset } from './assets.js'
 import { createFeed, type Feed } from './feed.js'
 import { guarded } from './guard.js'
 import { readDecision, readText, setFaults } from './input.js'
@@ -92,10 +92,10 @@ export function createPage({ simulator, apiKey, rule, closing }: PageParts): Pag
   const answer: Answer = async ({ request, path }) => {
     const name = path.replace(/^\/(ui\/)?/, '')
     if (request.method === 'POST') return act(name, await request.text())
-    if (path === '/') return file('assets', 'page.html')
+    if (path === '/') return file('page.html')
     if (name === 'events') return new Response(feed.open(), { headers: { 'content-type': 'text/event-stream' } })
     if (!/^[a-z-]+\.(css|svg|js)$/.test(name)) return notFound()
-    return file(name.endsWith('.js') ? 'client' : 'assets', name).catch(notFound)
+    return file(name)
   }
 
   return { answer: guarded(answer), feed }
@@ -111,12 +111,8 @@ export function createPage({ simulator, apiKey, rule, closing }: PageParts): Pag
   }
 }
 
-async function file(folder: string, name: string): Promise<Response> {
+function file(name: string): Response {
+  const text = asset(name)
   const type = `${types[name.split('.').at(-1) ?? '']}; charset=utf-8`
-  return new Response(await readFile(asset(`${folder}/${name}`)), { headers: { 'content-type': type } })
-}
-
-/** Files lie beside this module, in `src` as in `dist`; scripts are there once compiled. */
-function asset(path: string): URL {
-  return new URL(path, import.meta.url)
+  return text === undefined ? notFound() : new Response(text, { headers: { 'content-type': type } })
 }
