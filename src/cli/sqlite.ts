@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
-import { type SqliteHandle, sqliteError } from '../stores/sql/sqlite-handle.js'
+import { sqlError } from '../stores/sql/failures.js'
+import type { SqliteHandle } from '../stores/sql/sqlite-store.js'
 import { CliError } from './failure.js'
 import { plain } from './terminal.js'
 
@@ -29,7 +30,7 @@ export function hasTable({ handle }: SqliteConnection): boolean {
     handle.exec('PRAGMA busy_timeout = 2000')
     return handle.prepare("SELECT name FROM sqlite_master WHERE name = 'cheqpoint_entries'").all().length > 0
   } catch (error) {
-    throw sqliteError(error)
+    throw sqlError(error)
   }
 }
 

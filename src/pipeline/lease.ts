@@ -96,19 +96,15 @@ export class Lease {
     })
   }
 
-  /** What a SQL store writes in the caller's transaction. The same write each time, until something else is stored. */
+  /** What a SQL store writes in the caller's transaction. */
   transaction(result: JsonText | null): Pick<Completion, 'key' | 'step'> {
-    const step = this.#completion(result)
-    const prepare = (stored: Stored): ReturnType<Completion['step']> => {
-      const { next } = step(stored)
+    const complete = this.#completion(result)
+    const step = (stored: Stored): ReturnType<Completion['step']> => {
+      const { next } = complete(stored)
       if (stored.entry === null || next?.keepMs === undefined) return null
       return { expected: stored.entry.stamp, entry: this.#context.records.entryOf(next), keepMs: next.keepMs }
     }
-    const first = prepare(this.#storedAt(this.#context.clock.elapsed()))
-    return {
-      key: this.#key,
-      step: (stored) => (stored === undefined ? first : prepare(stored)),
-    }
+    return { key: this.#key, step }
   }
 
   #completion(result: JsonText | null): (stored: Stored) => Step<'completed' | 'lost'> {

@@ -36,3 +36,22 @@ export function parseState(text: string): JsonObject | null {
     return null
   }
 }
+
+/** JSON as ASCII, which every server and client passes on unchanged. */
+export function asciiJson(state: JsonObject): string {
+  // JSON.stringify escapes NUL and lone surrogates already.
+  return JSON.stringify(state).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * A key as ASCII: as it is where it is printable, else its UTF-16 in base64 after `=`, which no key starts with. So it
+ * fits every encoding of a server, and an index of Postgres, whose entries have at most 2,704 bytes.
+ */
+export function asciiKey(key: string): string {
+  return /^[ar]:[ -~]*$/.test(key) ? key : `=${Buffer.from(key, 'utf16le').toString('base64url')}`
+}
+
+/** The key that {@link asciiKey} wrote so. */
+export function keyOf(ascii: string): string {
+  return ascii.startsWith('=') ? Buffer.from(ascii.slice(1), 'base64url').toString('utf16le') : ascii
+}

@@ -130,9 +130,8 @@ export interface Completion {
   /** Ends the renewals of the lease. Resolves once none is in flight. */
   settle(): Promise<void>
   /**
-   * The write that completes the run. Without `stored`: over the entry that the run holds, and the same entry each
-   * time. With what is stored instead: over that one, as long as it still carries this run's token; otherwise
-   * `null`, and the lease is lost.
+   * The write that completes the run over what is stored, as long as that carries this run's token. `null`: it does not,
+   * or this run is completed already, and a transaction that is begun again must not commit its effects a second time.
    */
-  step(stored?: Stored): { readonly expected: string; readonly entry: Entry; readonly keepMs: number } | null
+  step(stored: Stored): { readonly expected: string; readonly entry: Entry; readonly keepMs: number } | null
 }

@@ -255,6 +255,8 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
             throw new Error('before the transaction')
           }
           await complete(run)
+          // As after a COMMIT whose response was lost: the effect must not be committed again.
+          await complete(run)
         },
       })
       await receiver.track(one, refund)

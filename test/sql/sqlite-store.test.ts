@@ -281,14 +281,11 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect(await nudge(store, 'a:1')).toBe(true)
     })
 
-    test('called twice it writes one completion, in one transaction and in two', async () => {
-      const { store, transaction, run } = await setUp()
-      transaction(() => {
-        store.completeIn(run)
-        store.completeIn(run)
-      })
+    test('a transaction that is begun again after it was committed commits no second effect', async () => {
+      const { store, effects, transaction, run } = await setUp()
       transaction(() => store.completeIn(run))
-      expect((await store.read('a:1')).entry?.stamp).toBe(run.stamp)
+      expect(() => transaction(() => store.completeIn(run))).toThrow(expect.objectContaining({ code: 'lease-lost' }))
+      expect([(await store.read('a:1')).entry?.stamp, effects()]).toEqual([run.stamp, 1])
     })
 
     test('writes that waited for the transaction find another stamp afterwards', async () => {
@@ -312,7 +309,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       refused(() => store.completeIn({} as never))
       refused(() => sqliteStore(database).completeIn(run))
       expect(run.settled()).toBe(false)
-      expect(() => fakeRun('a:1', 'A', 'x')).not.toThrow()
+      expect(() => fakeRun('a:1', 'A')).not.toThrow()
     })
   })
 })

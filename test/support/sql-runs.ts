@@ -11,34 +11,30 @@ export interface FakeRun extends Completable {
 const long = 3_600_000
 let drawn = 0
 
-/** A run under a key, which holds the entry with this stamp while the state names its token. */
-export function fakeRun(key: string, token: string, heldStamp: string): FakeRun {
+/** A run under a key, which may complete it while the state names its token. */
+export function fakeRun(key: string, token: string): FakeRun {
   const stamp = `done-${token}-${drawn++}`
   let settled = false
-  const complete = (result: unknown): Completion => {
-    // The tests pass JSON.
-    const entry: Entry = { stamp, dueAt: null, parkedAt: null, state: { token, done: true, result: result as null } }
-    return {
-      key,
-      settle: async () => {
-        settled = true
-      },
-      step(stored) {
-        if (stored === undefined) return { expected: heldStamp, entry, keepMs: long }
-        const now = stored.entry
-        const isOurs = now !== null && now.state['token'] === token && now.state['done'] !== true
-        return isOurs ? { expected: now.stamp, entry, keepMs: long } : null
-      },
-    }
-  }
+  const complete = (result: unknown): Completion => ({
+    key,
+    settle: async () => {
+      settled = true
+    },
+    step({ entry: stored }) {
+      if (stored?.state['token'] !== token || stored.state['done'] === true) return null
+      // The tests pass JSON.
+      const state = { token, done: true, result: result as null }
+      return { expected: stored.stamp, entry: { stamp, dueAt: null, parkedAt: null, state }, keepMs: long }
+    },
+  })
   return { stamp, settled: () => settled, [completion]: complete }
 }
 
 /** Claims a key for a token: over nothing, or over what is stored and not completed, as the state machine does. */
 export async function claim(store: Store, key: string, token: string): Promise<FakeRun> {
-  const stamp = `claim-${token}-${drawn++}`
-  await overwrite(store, key, { stamp, dueAt: long * 1e6, parkedAt: null, state: { token, done: false } })
-  return fakeRun(key, token, stamp)
+  const entry = { stamp: `claim-${token}-${drawn++}`, dueAt: long * 1e6, parkedAt: null, state: { token, done: false } }
+  await overwrite(store, key, entry)
+  return fakeRun(key, token)
 }
 
 /** Gives an entry another stamp and leaves the rest, as a nudge does. */

@@ -1,50 +1,44 @@
-/** The statements that both databases answer alike, by name. */
-export type StatementName = 'read' | 'insert' | 'update' | 'due' | 'parked' | 'count'
-/** Parts of statements: what each begins with, keys to purge, keys to take (limit), when the next one is due. */
-type PartName = 'begin' | 'over' | 'ripe' | 'next'
+/** The statements of a store, by name. */
+export type StatementName = 'read' | 'insert' | 'update' | 'remove' | 'take' | 'due' | 'parked' | 'count'
 /** A column to evaluate before a write, a condition of an update, a locking clause and columns of a read. */
 type Additions = Partial<Record<'before' | 'only' | 'lock' | 'extra', string>>
 
 /** The store's time within a statement. */
 export const now = '(SELECT now FROM clock)'
 
-/** The nth parameter, cast. */
-export function value(n: number, type: 'text' | 'float8' | 'integer' = 'text'): string {
-  return `CAST($${n} AS ${type})`
-}
-
 /**
- * The statements that SQLite and Postgres share, on a table with a quoted name; `clock` selects the store's time.
- * Parameters are cast and come in order, each once; column names are one word, since clients rename others; numbers are
- * double precision, which every client gives as a number; RETURNING tells what happened, as not every client counts rows.
+ * The statements that SQLite and Postgres share, on a table with a quoted name, in the words of Postgres; `clock` selects
+ * the store's time. Parameters have types and come in order, each once; column names are one word, since clients rename
+ * others; numbers are double precision, which every client gives as a number; RETURNING tells what happened, as not every
+ * client counts rows.
  *
  * read: key; a row in any case. insert, update: key, expected stamp, stamp, due, parked, state, keep; a row if it was
- * written, or had been: a repeated write finds its own stamp, and keeps what takeDue moved. due, parked: time and key
- * that the page starts after, limit.
+ * written, or had been: a repeated write finds its own stamp, and keeps what takeDue moved. remove: key, stamp, state.
+ * due, parked: time and key that the page starts after, limit. The last four are parts of `take`: what it begins with,
+ * keys to purge, keys that are due (limit), when the next one is due.
  */
-export function sharedStatements(
+export function statementsOf(
   table: string,
   clock: string,
   { before = '', only = '', lock = '', extra = '' }: Additions = {},
-): Readonly<Record<StatementName | PartName, string>> {
+): Readonly<Record<Exclude<StatementName, 'take'> | 'begin' | 'over' | 'ripe' | 'next', string>> {
   const begin = `WITH clock AS (${clock})`
   const over = `e.ends <= ${now}`
   const live = `(e.ends IS NULL OR e.ends > ${now})`
   const columns = 'e.stamp AS stamp, e.due AS due, e.parked AS parked, e.state AS state'
   // A damaged row is never written over: the state of an entry begins and ends with a brace.
   const readable = `e.state LIKE '{%}'`
-  const given = `v AS (SELECT ${value(1)} AS key, ${value(2)} AS expected, ${value(3)} AS stamp, ${value(4, 'float8')} AS due,
-${value(5, 'float8')} AS parked, ${value(6)} AS state, ${value(7, 'float8')} AS keep${before})`
+  const given = `v AS (SELECT $1::text AS key, $2::text AS expected, $3::text AS stamp, $4::float8 AS due,
+$5::float8 AS parked, $6::text AS state, $7::float8 AS keep${before})`
   const set = (from: string, replaced: string, ends: string) =>
     `SET stamp = ${from}.stamp, parked = ${from}.parked, state = ${from}.state,
 due = CASE WHEN ${replaced} THEN ${from}.due ELSE e.due END, ends = CASE WHEN ${replaced} THEN ${ends} ELSE e.ends END`
   const indexed = (index: string) => `FROM ${table} e WHERE e.${index} IS NOT NULL AND ${live}`
   const list = (index: string) => `${begin} SELECT e.key AS key, ${columns} ${indexed(index)}
-AND (e.${index}, e.key) > (${value(1, 'float8')}, ${value(2)}) ORDER BY e.${index}, e.key LIMIT ${value(3, 'integer')}`
+AND (e.${index}, e.key) > ($1::float8, $2::text) ORDER BY e.${index}, e.key LIMIT $3::integer`
   const count = (index: string) => `(SELECT CAST(count(*) AS float8) ${indexed(index)})`
   return {
-    begin,
-    read: `${begin}, e AS (SELECT * FROM ${table} WHERE key = ${value(1)}${lock})
+    read: `${begin}, e AS (SELECT * FROM ${table} WHERE key = $1::text${lock})
 SELECT n.now AS now, ${columns}${extra} FROM clock n LEFT JOIN e ON ${live}`,
     insert: `${begin}, ${given} INSERT INTO ${table} AS e (key, stamp, due, parked, state, ends)
 SELECT key, stamp, due, parked, state, ${now} + keep FROM v WHERE true
@@ -52,12 +46,15 @@ ON CONFLICT (key) DO UPDATE ${set('excluded', over, 'excluded.ends')}
 WHERE ${over} OR e.stamp = excluded.stamp AND ${readable} RETURNING ends`,
     update: `${begin}, ${given} UPDATE ${table} AS e ${set('v', 'e.stamp <> v.stamp', `${now} + v.keep`)} FROM v
 WHERE e.key = v.key AND e.stamp IN (v.expected, v.stamp) AND ${readable} AND ${live}${only} RETURNING ends`,
+    remove: `${begin}, v AS (SELECT $1::text AS key, $2::text AS stamp, $3::text AS state${before})
+DELETE FROM ${table} AS e WHERE (e.key, e.stamp, e.state) = (SELECT v.key, v.stamp, v.state FROM v) RETURNING ends`,
     due: list('due'),
     parked: list('parked'),
     count: `${begin} SELECT ${now} AS now, ${count('due')} AS open, ${count('parked')} AS parked,
 (SELECT min(e.due) ${indexed('due')}) AS oldest`,
+    begin,
     over: `SELECT key FROM ${table} e WHERE ${over} ORDER BY e.ends LIMIT 100`,
-    ripe: `SELECT e.key AS key, e.due AS due ${indexed('due')} AND e.due <= ${now} ORDER BY e.due, e.key LIMIT ${value(1, 'integer')}`,
+    ripe: `SELECT e.key AS key, e.due AS due ${indexed('due')} AND e.due <= ${now} ORDER BY e.due, e.key LIMIT $1::integer`,
     next: `SELECT e.due AS next ${indexed('due')}`,
   }
 }

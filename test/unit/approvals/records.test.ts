@@ -188,17 +188,16 @@ describe('a holder', () => {
     expect(lease.approval.attempts).toBe(1)
   })
 
-  it('prepares the same write for a transaction each time, and takes note of nothing', async () => {
+  it('prepares the write of a transaction over what is stored, and none once it is completed', async () => {
     const store = await tracked()
     const { lease } = await claimed(store)
-    const stamp = (await store.read(key)).entry?.stamp
     await lease.recordDecision(approved, true)
-    const recorded = (await store.read(key)).entry?.stamp
     const { step } = lease.transaction(null)
-    expect(step()).toMatchObject({ expected: recorded, keepMs: 900_000 })
-    expect(step()).toBe(step())
+    const recorded = await store.read(key)
+    expect(step(recorded)).toMatchObject({ expected: recorded.entry?.stamp, keepMs: 900_000 })
     expect(await lease.complete(null)).toBe('completed')
-    expect(recorded).not.toBe(stamp)
+    expect(step(await store.read(key))).toBeNull()
+    expect(step({ now: 0, entry: null })).toBeNull()
   })
 })
 
