@@ -53,28 +53,29 @@ async function examine(client: string, path: string, log: string): Promise<Omit<
   const database = sqliteClients[client]?.(path)
   if (database === undefined) throw new Error(`no client ${client}`)
   const store = sqliteStore(database)
-  const [last, tried, starts] = [new Map<string, string>(), new Map<string, Set<string>>(), [] as number[]]
-  for (const [word, key = '', stamp = ''] of log.split('\n').map((line) => line.split(' '))) {
+  // What each write was over, by key and stamp, and which were acknowledged. The notes of two processes interleave: one may
+  // tell of its write after another has written over it.
+  const [over, acknowledged, starts] = [new Map<string, string>(), new Map<string, Set<string>>(), [] as number[]]
+  for (const [word, key = '', stamp = '', expected = ''] of log.split('\n').map((line) => line.split(' '))) {
     if (word === 'ready') starts.push(Number(stamp))
-    // What was tried after the last acknowledged write may be stored or not.
-    if (word === 'try') tried.set(key, (tried.get(key) ?? new Set()).add(stamp))
-    if (word === 'ack') {
-      last.set(key, stamp)
-      tried.get(key)?.delete(stamp)
-    }
+    if (word === 'try') over.set(`${key} ${stamp}`, expected)
+    if (word === 'ack') acknowledged.set(key, (acknowledged.get(key) ?? new Set()).add(stamp))
   }
   const [lost, unmatched]: [string[], string[]] = [[], []]
   let completed = 0
-  for (const [key, stamp] of last) {
+  for (const [key, stamps] of acknowledged) {
     const { entry } = await store.read(key)
-    if (entry === null || (entry.stamp !== stamp && !tried.get(key)?.has(entry.stamp))) lost.push(key)
+    // All that was acknowledged is what is stored, or was written over on the way to it.
+    const missing = new Set(stamps)
+    for (let stamp = entry?.stamp; stamp; stamp = over.get(`${key} ${stamp}`)) missing.delete(stamp)
+    if (missing.size > 0) lost.push(key)
     const isDone = entry?.state['done'] === true
     if (isDone) completed++
     const effects = database.prepare('SELECT key FROM effects WHERE key = ?').all(key).length
     if (effects !== (isDone ? 1 : 0)) unmatched.push(key)
   }
   database.close()
-  return { acknowledged: last.size, lost, unmatched, completed, slowestStartMs: Math.max(...starts) }
+  return { acknowledged: acknowledged.size, lost, unmatched, completed, slowestStartMs: Math.max(...starts) }
 }
 
 function logged(log: string): string {

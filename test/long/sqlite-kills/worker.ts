@@ -63,7 +63,7 @@ async function complete(key: string, token: string): Promise<void> {
   const claimed = { ...entry, stamp: `${token}-claim`, state: { token, done: false, text: 'x'.repeat(2_000) } }
   if (!(await advance(key, claimed, entry.stamp))) return
   const run = fakeRun(key, token)
-  note(`try ${key} ${run.stamp}`)
+  note(`try ${key} ${run.stamp} ${claimed.stamp}`)
   database?.exec('BEGIN IMMEDIATE')
   try {
     database?.prepare('INSERT INTO effects (key) VALUES (?)').run(key)
@@ -78,7 +78,7 @@ async function complete(key: string, token: string): Promise<void> {
 }
 
 async function advance(key: string, entry: Entry, expected: string | null): Promise<boolean> {
-  note(`try ${key} ${entry.stamp}`)
+  note(`try ${key} ${entry.stamp} ${expected ?? ''}`)
   const written = await store.write(key, expected, entry)
   if (written) note(`ack ${key} ${entry.stamp}`)
   return written
