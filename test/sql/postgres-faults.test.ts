@@ -82,6 +82,16 @@ describeWith('postgres', 'the Postgres store', () => {
     await replica.close()
   })
 
+  test('a replica is store-unsuitable, and the message names the primary', async () => {
+    const replica = await server.replicate()
+    const reader = connect(replica.url)
+    const store = postgresStore({ query: reader.query })
+    await rejects(store.check?.() ?? Promise.resolve(), 'store-unsuitable', /primary/)
+    await rejects(store.write('a:1', null, entry), 'store-unsuitable', /primary/)
+    await reader.close()
+    await replica.stop()
+  })
+
   test('a query that returns the result object of pg is store-answer, and the message names its rows', async () => {
     const pool = new pg.Pool({ connectionString: server.url })
     // Wrong types on purpose: this is what callers without a compiler do.

@@ -13,6 +13,8 @@ export interface PostgresServer {
   readonly url: string
   /** Stops it as a crash would, and starts it again on the same data after a pause. */
   restart(pauseMs?: number): Promise<void>
+  /** Starts a replica of it, which takes no writes. */
+  replicate(): Promise<Pick<PostgresServer, 'url' | 'stop'>>
   stop(): Promise<void>
 }
 
@@ -65,6 +67,26 @@ export async function startPostgres(
       await end()
       await sleep(pauseMs)
       child = await run(start, url)
+    },
+    async replicate() {
+      const copy = join(dir, 'replica')
+      const from = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres']
+      const backup = [...as, join(bin, 'pg_basebackup'), '-D', copy, '-R', '--checkpoint=fast', '--no-sync', ...from]
+      execFileSync(backup[0] ?? '', backup.slice(1), { cwd: '/', stdio: 'ignore' })
+      const ownPort = await freePort()
+      const ownUrl = url.replace(String(port), String(ownPort))
+      const replica = await run([...as, join(bin, 'postgres'), '-D', copy, '-p', String(ownPort), ...options], ownUrl)
+      const killReplica = () => void replica.kill('SIGQUIT')
+      process.once('exit', killReplica)
+      return {
+        url: ownUrl,
+        async stop() {
+          process.off('exit', killReplica)
+          const gone = new Promise((resolve) => replica.once('exit', resolve))
+          killReplica()
+          await gone
+        },
+      }
     },
     async stop() {
       process.off('exit', kill)
