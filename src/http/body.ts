@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types'
 import type { Refusal } from '../model/outcome.js'
 import { readUtf8 } from '../util/json.js'
 import type { UnreadBodies } from './unread-bodies.js'
@@ -12,6 +13,8 @@ export type CallbackBody =
       readonly stream: Readable | ReadableStream<Uint8Array> | null
       /** Reads the same body in one piece, where the host does that better. Asked only for a declared length within the limit. */
       readonly whole?: (() => Promise<ArrayBuffer>) | undefined
+      /** Ends what would still come of it once the response is sent, where no connection is closed for that. */
+      readonly drop?: (() => void) | undefined
     }
   | { readonly parsed: unknown }
   | { readonly alreadyRead: true }
@@ -24,16 +27,16 @@ export interface BodyLimits {
 
 /**
  * The JSON value of a body, or why there is none. Reads one chunk past the limit at the most; never waits for a stream
- * that is over. `lengthKnown`: a length within the limit was declared, so the host itself ends the body there.
+ * that is over. `declared`: a length within the limit, at which the host itself ends the body.
  */
 export function readBody(
   body: CallbackBody,
   limits: BodyLimits,
-  lengthKnown = false,
+  declared?: number,
 ): Parsed | Refusal | Promise<Parsed | Refusal> {
   if ('alreadyRead' in body) return { kind: 'body-already-read' }
   if ('parsed' in body) return parse(readParsed(body.parsed), limits)
-  return readUnread(body, limits, lengthKnown).then((read) => parse(read, limits))
+  return readUnread(body, limits, declared).then((read) => parse(read, limits))
 }
 
 /** A body that was JSON. */
@@ -42,7 +45,7 @@ export interface Parsed {
 }
 
 function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): Parsed | Refusal {
-  if (!(read instanceof Uint8Array)) return read
+  if (!ArrayBuffer.isView(read)) return read
   if (read.byteLength > maxBytes) return { kind: 'body-too-large' }
   try {
     const text = readUtf8(read)
@@ -54,31 +57,38 @@ function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): P
 
 function readParsed(parsed: unknown): Uint8Array | Parsed {
   if (typeof parsed === 'string') return Buffer.from(parsed)
-  if (parsed instanceof ArrayBuffer) return Buffer.from(parsed)
-  return parsed instanceof Uint8Array ? parsed : { value: parsed }
+  // Those of another realm are no instances of ours.
+  if (isAnyArrayBuffer(parsed)) return Buffer.from(parsed)
+  return isUint8Array(parsed) ? parsed : { value: parsed }
 }
 
 function readUnread(
   body: Extract<CallbackBody, { stream: unknown }>,
   limits: BodyLimits,
-  lengthKnown: boolean,
+  declared: number | undefined,
 ): Promise<Uint8Array | Refusal> {
-  if (lengthKnown && body.whole !== undefined) return readWhole(body.whole, limits)
-  const { stream } = body
+  if (declared !== undefined && body.whole !== undefined) return readWhole(body.whole, declared, limits)
+  const { stream, drop } = body
   if (stream === null) return Promise.resolve(new Uint8Array())
-  return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits)
+  return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits, drop)
 }
 
-function readWhole(whole: () => Promise<ArrayBuffer>, { unread }: BodyLimits): Promise<Uint8Array | Refusal> {
+function readWhole(
+  whole: () => Promise<ArrayBuffer>,
+  declared: number,
+  { unread }: BodyLimits,
+): Promise<Uint8Array | Refusal> {
   return new Promise((resolve) => {
     const finish = (read: Uint8Array | Refusal): void => {
-      disarm()
+      waiting.end()
       resolve(read)
     }
     // A TypeError is the Fetch standard's word for a body that something else has read.
     const fail = (error: unknown): void =>
-      finish({ kind: error instanceof TypeError ? 'body-already-read' : 'body-aborted' })
-    const disarm = unread.start(() => finish({ kind: 'body-too-slow' }))
+      finish({ kind: nameOf(error) === 'TypeError' ? 'body-already-read' : 'body-aborted' })
+    const waiting = unread.start(() => finish({ kind: 'body-too-slow' }))
+    // What has come of it is not shown: as much as it may become is counted.
+    waiting.keep(declared)
     try {
       whole().then((bytes) => finish(Buffer.from(bytes)), fail)
     } catch (error) {
@@ -87,7 +97,11 @@ function readWhole(whole: () => Promise<ArrayBuffer>, { unread }: BodyLimits): P
   })
 }
 
-function readNode(stream: Readable, { maxBytes, unread }: BodyLimits): Promise<Uint8Array | Refusal> {
+function readNode(
+  stream: Readable,
+  { maxBytes, unread }: BodyLimits,
+  drop: (() => void) | undefined,
+): Promise<Uint8Array | Refusal> {
   if (stream.readableDidRead) return Promise.resolve({ kind: 'body-already-read' })
   // An empty body can end without having been read.
   if (stream.readableEnded) return Promise.resolve(new Uint8Array())
@@ -96,21 +110,23 @@ function readNode(stream: Readable, { maxBytes, unread }: BodyLimits): Promise<U
     const chunks: Uint8Array[] = []
     let size = 0
     const finish = (read: Uint8Array | Refusal): void => {
-      disarm()
+      waiting.end()
       stream.off('data', onData).off('end', onEnd).off('close', onAbort)
       // What comes after a refusal is nobody's: the error listener stays, so that a late reset is no crash.
       stream.pause()
+      if ('kind' in read) drop?.()
       resolve(read)
     }
     const onData = (chunk: Uint8Array | string): void => {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
       size += bytes.byteLength
-      if (size > maxBytes) finish({ kind: 'body-too-large' })
-      else chunks.push(bytes)
+      if (size > maxBytes) return finish({ kind: 'body-too-large' })
+      chunks.push(bytes)
+      waiting.keep(bytes.byteLength)
     }
     const onEnd = (): void => finish(joined(chunks, size))
     const onAbort = (): void => finish({ kind: 'body-aborted' })
-    const disarm = unread.start(() => finish({ kind: 'body-too-slow' }))
+    const waiting = unread.start(() => finish({ kind: 'body-too-slow' }))
     stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData)
   })
 }
@@ -125,7 +141,7 @@ async function readWeb(
   let size = 0
   let tooSlow = false
   const stop = (): void => void reader.cancel().catch(() => {}) // a source that fails while being cancelled is over all the same
-  const disarm = unread.start(() => {
+  const waiting = unread.start(() => {
     tooSlow = true
     stop()
   })
@@ -142,13 +158,18 @@ async function readWeb(
         return { kind: 'body-too-large' }
       }
       chunks.push(next.value)
+      waiting.keep(next.value.byteLength)
     }
     return tooSlow ? { kind: 'body-too-slow' } : joined(chunks, size)
   } catch {
     return { kind: tooSlow ? 'body-too-slow' : 'body-aborted' }
   } finally {
-    disarm()
+    waiting.end()
   }
+}
+
+function nameOf(error: unknown): unknown {
+  return Object(error).name
 }
 
 function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {

@@ -6,9 +6,17 @@ import type { Outcome, Refusal, Waiting } from '../model/outcome.js'
 import type { PipelineContext, Trigger } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { sleep } from '../util/sleep.js'
+import { Copies } from './copies.js'
 import { isRequest } from './hosts.js'
-import { type Callback, checkRequest, isCallback, type PlausibleCallback, type RequestRules } from './request-checks.js'
-import { type CallbackResponse, toResponse, withoutConnection } from './responses.js'
+import {
+  type Callback,
+  checkRequest,
+  declaresTooMuch,
+  isCallback,
+  type PlausibleCallback,
+  type RequestRules,
+} from './request-checks.js'
+import { type CallbackResponse, toResponse, withClose, withoutConnection } from './responses.js'
 
 export interface EndpointDeps {
   readonly context: PipelineContext
@@ -29,6 +37,9 @@ const refusals: ReadonlySet<string> = new Set(refusalReasons)
 /** Ids of callbacks that came before their request was registered; it is due at once when it is. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
+/** Copies of one callback may take one of so many shares of the places. */
+const shares = 16
+
 /** How much later than planned the minimum interval may end: a holder takes the store's time for later than it is. */
 const skewMs = 250
 
@@ -36,14 +47,20 @@ const skewMs = 250
 export class Endpoint {
   readonly #deps: EndpointDeps
   readonly #early: LRUCache<string, true>
+  readonly #copies: Copies
   /** Approvals that a callback waits for until their minimum interval is over. */
   readonly #waiting = new Set<string>()
   #inFlight = 0
   #tokensRefused = 0
 
   constructor(deps: EndpointDeps) {
-    const { clock } = deps.context
+    const { clock, life, callbacks } = deps.context
     this.#deps = deps
+    this.#copies = new Copies(deps.pipeline, {
+      most: Math.max(2, Math.floor(callbacks.maxInFlight / shares)),
+      maxWaiting: callbacks.maxInFlight,
+      isClosing: () => life.isClosing,
+    })
     // To lru-cache an entry stored at 0 is one without a time.
     this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => clock.elapsed() + 1 } })
   }
@@ -75,6 +92,10 @@ export class Endpoint {
       if (!isIn) this.#inFlight++
       isIn = true
     }
+    const leave = (): void => {
+      if (isIn) this.#inFlight--
+      isIn = false
+    }
     let response: CallbackResponse
     try {
       const refused = this.#refuse(callback)
@@ -87,7 +108,7 @@ export class Endpoint {
         enter()
         const storeChecked = ready()
         if (storeChecked !== undefined) await storeChecked
-        const work = this.#process(checked)
+        const work = this.#process(checked, leave)
         // Where nothing else takes care of the handler, it is waited for.
         const isLonger = options.waitUntil !== undefined || context.life.isSwept
         const outcome = await (isLonger ? this.#acknowledge(checked, work, options) : work)
@@ -97,9 +118,9 @@ export class Endpoint {
       context.emit({ type: 'store-failed', operation: 'handle', error })
       response = this.#respond({ kind: 'store-unavailable', error }, null)
     } finally {
-      if (isIn) this.#inFlight--
+      leave()
     }
-    return (callback.httpMajor ?? 1) < 2 ? response : withoutConnection(response)
+    return this.#forConnection(callback, response)
   }
 
   /** Load shedding, which what is no POST does not come to. */
@@ -110,10 +131,17 @@ export class Endpoint {
     return this.#inFlight >= callbacks.maxInFlight ? { kind: 'overloaded' } : null
   }
 
-  #process({ payload, ref }: PlausibleCallback): Promise<Outcome> {
+  /** What would still come of a body may be endless, and is not read for the sake of the next request. */
+  #forConnection(callback: Callback, response: CallbackResponse): CallbackResponse {
+    if ((callback.httpMajor ?? 1) >= 2) return withoutConnection(response)
+    const isLeft = response.status >= 400 && 'stream' in callback.body && declaresTooMuch(callback, this.#deps.rules)
+    return isLeft ? withClose(response) : response
+  }
+
+  #process({ payload, ref }: PlausibleCallback, leave: () => void): Promise<Outcome> {
     const trigger = { approvalId: payload.id, via: 'callback', ref } as const
-    return this.#deps.pipeline
-      .process(trigger)
+    return this.#copies
+      .process(trigger, leave)
       .then((outcome) => (outcome.kind === 'too-soon' ? this.#again(trigger, outcome) : outcome))
   }
 

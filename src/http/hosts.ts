@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Http2Stream } from 'node:http2'
 import type { CallbackBody } from './body.js'
 import type { Callback } from './request-checks.js'
 import type { CallbackResponse } from './responses.js'
@@ -75,11 +76,18 @@ function headerOf({ rawHeaders, headers }: IncomingMessage, name: string): reado
 }
 
 /** What was left of the body, or the stream: unread it is as good, and read by something else it is for the core to refuse. */
-function bodyOf(request: IncomingMessage & { readonly rawBody?: unknown }, parsed: unknown): CallbackBody {
+function bodyOf(request: PossibleRequest, parsed: unknown): CallbackBody {
   const left = parsed === undefined ? request.rawBody : parsed
-  if (left === undefined || (!request.readableDidRead && isEmpty(left))) return { stream: request }
-  return { parsed: left }
+  if (left !== undefined && (request.readableDidRead || !isEmpty(left))) return { parsed: left }
+  const stream = request.httpVersionMajor < 2 ? undefined : request.stream
+  return {
+    stream: request,
+    drop: stream === undefined ? undefined : () => stream.once('finish', () => stream.close()),
+  }
 }
+
+/** Platforms leave `rawBody`, and a request of `node:http2` shows its stream. */
+type PossibleRequest = IncomingMessage & { readonly rawBody?: unknown; readonly stream?: Http2Stream }
 
 /** Parsers that did not read may leave `null` or `{}` all the same. */
 function isEmpty(left: unknown): boolean {

@@ -26,6 +26,8 @@ export function isCallback(value: unknown): value is Callback {
 }
 
 export interface RequestRules extends BodyLimits {
+  /** Bounds the bodies of callbacks with a valid token, for which those without give no way and take none. */
+  readonly proven: UnreadBodies
   readonly agents: ReadonlySet<string>
   readonly isId: (id: string) => boolean
   /** Reads our reference from the token in the URL, or `null`; absent where tokens are not read. */
@@ -65,16 +67,22 @@ export function checkRequest(
   if (!isPlainJson(callback)) return { kind: 'media-type-refused' }
   const length = callback.header('content-length')
   if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
-  if (length.some((value) => Number(value) > rules.maxBytes)) return { kind: 'body-too-large' }
-  const lengthKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
+  if (declaresTooMuch(callback, rules)) return { kind: 'body-too-large' }
+  const isKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
   const read = (body: Parsed | Refusal): PlausibleCallback | Refusal => {
     if ('kind' in body) return body
     const payload = parseCallback(body.value)
     return payload === null || !rules.isId(payload.id) ? { kind: 'malformed' } : { kind: 'plausible', payload, ref }
   }
   if (ref !== undefined) onProven()
-  const body = readBody(callback.body, rules, lengthKnown)
+  const limits = { maxBytes: rules.maxBytes, unread: ref === undefined ? rules.unread : rules.proven }
+  const body = readBody(callback.body, limits, isKnown ? Number(length[0]) : undefined)
   return body instanceof Promise ? body.then(read) : read(body)
+}
+
+/** Whether a length is declared that no callback has. */
+export function declaresTooMuch(callback: Callback, { maxBytes }: Pick<BodyLimits, 'maxBytes'>): boolean {
+  return callback.header('content-length').some((value) => Number(value) > maxBytes)
 }
 
 /** JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
@@ -98,6 +106,9 @@ function single(values: readonly string[]): string | undefined {
   return values.length === 1 ? values[0] : undefined
 }
 
+/** Memory for bodies that have not come to their end. A genuine one seldom has more than a few thousand bytes. */
+const maxUnreadBytes = 32 * 1_048_576
+
 const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/
 
 /** What a callback is held against before the pipeline. */
@@ -106,13 +117,20 @@ export function requestRules(
   isId: (id: string) => boolean,
   tokens: Pick<RequestRules, 'readRef' | 'needsToken'>,
 ): RequestRules {
+  const { maxBodyBytes, maxUnreadBodies, bodyTimeoutMs } = callbacks
+  const unread = {
+    max: maxUnreadBodies,
+    maxBytes: Math.max(maxUnreadBytes, maxBodyBytes),
+    timeoutMs: bodyTimeoutMs,
+  }
   const onVersion = onceEach(16, (agent) => emit({ type: 'agent-version', agent }))
   return {
     ...tokens,
     agents,
     isId,
-    maxBytes: callbacks.maxBodyBytes,
-    unread: new UnreadBodies(callbacks.maxUnreadBodies, callbacks.bodyTimeoutMs),
+    maxBytes: maxBodyBytes,
+    unread: new UnreadBodies(unread),
+    proven: new UnreadBodies(unread),
     onOtherAgent: (agent) => {
       if (otherVersion.test(agent)) onVersion(agent)
     },

@@ -73,6 +73,11 @@ export function toResponse(
   }
 }
 
+/** For a connection that cannot be used again. */
+export function withClose({ headers, ...rest }: CallbackResponse): CallbackResponse {
+  return { ...rest, headers: { ...headers, connection: 'close' } }
+}
+
 /** For HTTP/2, which knows no `connection` header. */
 export function withoutConnection({ headers, ...rest }: CallbackResponse): CallbackResponse {
   const { connection: _, ...others } = headers

@@ -26,14 +26,19 @@ export class InFlight<Item> {
     return place
   }
 
-  /** Idempotent. */
-  remove(place: Place<Item>): void {
-    if (place.after === place) return
+  has(place: Place<Item>): boolean {
+    return place.after !== place
+  }
+
+  /** `false` where it has left before. */
+  remove(place: Place<Item>): boolean {
+    if (!this.has(place)) return false
     place.before.after = place.after
     place.after.before = place.before
     place.before = place
     place.after = place
     this.#size--
+    return true
   }
 
   *[Symbol.iterator](): Iterator<Item> {

@@ -1,5 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type BodyLimits, type CallbackBody, readBody } from '../../../src/http/body.js'
 import { UnreadBodies } from '../../../src/http/unread-bodies.js'
@@ -7,6 +8,7 @@ import { UnreadBodies } from '../../../src/http/unread-bodies.js'
 const value = { approvalId: 'req_1', status: 'approved', decisionNote: 'grüße ☕' }
 const text = JSON.stringify(value)
 const bytes = Buffer.from(text)
+const limitsOfUnread = { max: 10, maxBytes: 1_000_000, timeoutMs: 5_000 }
 
 beforeEach(() => {
   vi.useFakeTimers({
@@ -19,7 +21,7 @@ afterEach(() => {
 })
 
 function read(body: CallbackBody, maxBytes = 262_144): ReturnType<typeof readBody> {
-  return readBody(body, { maxBytes, unread: new UnreadBodies(10, 5_000) })
+  return readBody(body, { maxBytes, unread: new UnreadBodies(limitsOfUnread) })
 }
 
 /** Both kinds of stream, made of the same chunks. */
@@ -269,13 +271,57 @@ describe('a web stream', () => {
   })
 })
 
+describe('bodies of which the whole does not come', () => {
+  const limits = (maxBytes: number): BodyLimits => ({
+    maxBytes: 100,
+    unread: new UnreadBodies({ ...limitsOfUnread, maxBytes }),
+  })
+  const endless = {
+    'a stream of Node': () => new PassThrough(),
+    'a web stream': () => new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(half) }),
+  }
+  const half = Buffer.alloc(50, '{')
+
+  it.each(Object.entries(endless))('%s: what is kept of all is bounded, and the oldest gives way', async (_, open) => {
+    const unread = limits(149)
+    const bodies = ['first', 'second', 'third'].map((name) => {
+      const stream = open()
+      if ('write' in stream) stream.write(half)
+      const answers = watch(readBody({ stream }, unread))
+      return { name, answers }
+    })
+    await turn()
+    expect(bodies.map(({ answers }) => answers)).toEqual([[{ kind: 'body-too-slow' }], [], []])
+  })
+
+  it('a host that reads in one piece: what was declared is counted at once', async () => {
+    const unread = limits(149)
+    const whole = (): Promise<ArrayBuffer> => new Promise(() => {})
+    const bodies = [50, 50, 50].map((declared) => watch(readBody({ stream: null, whole }, unread, declared)))
+    await turn()
+    expect(bodies).toEqual([[{ kind: 'body-too-slow' }], [], []])
+  })
+
+  it('are dropped where the host can, and only then', async () => {
+    const drop = vi.fn()
+    await readBody({ stream: Readable.from([bytes], { objectMode: false }), drop }, limits(1_000))
+    expect(drop).not.toHaveBeenCalled()
+    const stream = new PassThrough()
+    const answers = watch(readBody({ stream, drop }, limits(1_000)))
+    stream.write(Buffer.alloc(101))
+    await turn()
+    expect(answers).toEqual([{ kind: 'body-too-large' }])
+    expect(drop).toHaveBeenCalledOnce()
+  })
+})
+
 describe('a host that reads the body in one piece', () => {
   const whole = vi.fn(async () => new Uint8Array(bytes).buffer)
-  const limits = (): BodyLimits => ({ maxBytes: bytes.length, unread: new UnreadBodies(10, 5_000) })
+  const limits = (): BodyLimits => ({ maxBytes: bytes.length, unread: new UnreadBodies(limitsOfUnread) })
 
   it('is read by the host where the length was declared, and the stream is left alone', async () => {
     const stream = webStream([])
-    expect(await readBody({ stream, whole }, limits(), true)).toEqual({ value })
+    expect(await readBody({ stream, whole }, limits(), bytes.length)).toEqual({ value })
     expect(stream.locked).toBe(false)
   })
 
@@ -287,11 +333,11 @@ describe('a host that reads the body in one piece', () => {
 
   it('is limited too', async () => {
     const longer = async (): Promise<ArrayBuffer> => new Uint8Array(bytes.length + 1).fill(0x20).buffer
-    expect(await readBody({ stream: null, whole: longer }, limits(), true)).toEqual({ kind: 'body-too-large' })
+    expect(await readBody({ stream: null, whole: longer }, limits(), bytes.length)).toEqual({ kind: 'body-too-large' })
   })
 
   it('is given up when the time is over, and not a millisecond before', async () => {
-    const answers = watch(readBody({ stream: null, whole: () => new Promise(() => {}) }, limits(), true))
+    const answers = watch(readBody({ stream: null, whole: () => new Promise(() => {}) }, limits(), bytes.length))
     await vi.advanceTimersByTimeAsync(4_999)
     expect(answers).toEqual([])
     await vi.advanceTimersByTimeAsync(1)
@@ -301,7 +347,7 @@ describe('a host that reads the body in one piece', () => {
   it('that fails later, after it was given up, harms nothing', async () => {
     const fails: ((error: Error) => void)[] = []
     const hanging = () => new Promise<ArrayBuffer>((_, reject) => fails.push(reject))
-    const answers = watch(readBody({ stream: null, whole: hanging }, limits(), true))
+    const answers = watch(readBody({ stream: null, whole: hanging }, limits(), bytes.length))
     await vi.advanceTimersByTimeAsync(5_000)
     for (const fail of fails) fail(new Error('ECONNRESET'))
     await turn()
@@ -310,9 +356,12 @@ describe('a host that reads the body in one piece', () => {
 
   it.each([
     ['drained, where something else has read it', new TypeError('Body is unusable'), 'body-already-read'],
+    ['drained, where that one is of another realm', runInNewContext('new TypeError("used")'), 'body-already-read'],
     ['aborted, where it breaks off', new Error('ECONNRESET'), 'body-aborted'],
   ])('finds it %s', async (_, error, kind) => {
-    expect(await readBody({ stream: null, whole: () => Promise.reject(error) }, limits(), true)).toEqual({ kind })
+    expect(await readBody({ stream: null, whole: () => Promise.reject(error) }, limits(), bytes.length)).toEqual({
+      kind,
+    })
   })
 })
 
@@ -320,6 +369,12 @@ describe('a body that a parser came to first', () => {
   it('may be text, a Buffer, bytes or an ArrayBuffer, and is parsed', async () => {
     const copy = new Uint8Array(bytes)
     for (const parsed of [text, bytes, copy, copy.buffer]) expect(await read({ parsed })).toEqual({ value })
+  })
+
+  it.each(['Uint8Array.from(bytes)', 'Uint8Array.from(bytes).buffer'])('may be of another realm: %s', async (made) => {
+    const parsed: unknown = runInNewContext(made, { bytes: [...bytes] })
+    expect(parsed instanceof Uint8Array || parsed instanceof ArrayBuffer).toBe(false)
+    expect(await read({ parsed })).toEqual({ value })
   })
 
   it('may be a part of a larger buffer', async () => {

@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import {
@@ -27,12 +28,15 @@ function callback(headers: Headers = {}, parts: Partial<Callback> = {}): Callbac
   }
 }
 
+const unread = { max: 10, maxBytes: 1_000_000, timeoutMs: 5_000 }
+
 const rules: RequestRules = {
   agents: new Set([agent]),
   isId: (id) => /^[A-Za-z0-9_-]{1,128}$/.test(id),
   maxBytes: 1_000,
   needsToken: false,
-  unread: new UnreadBodies(10, 5_000),
+  unread: new UnreadBodies(unread),
+  proven: new UnreadBodies(unread),
   onOtherAgent: () => {},
 }
 
@@ -275,6 +279,28 @@ describe('the shape', () => {
   it('pollutes no prototype', async () => {
     await takeBody('{"approvalId":"req_1","__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}')
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+  })
+})
+
+describe('a body that is still to come', () => {
+  it('gives no way to others where its callback has a valid token, and takes none from them', async () => {
+    const one = { ...unread, max: 1 }
+    const both = { ...rules, unread: new UnreadBodies(one), proven: new UnreadBodies(one) }
+    const readRef = (url: string): string | null => (url.includes('cq=') ? 'ref_1' : null)
+    const come = (url: string): { readonly send: () => void; readonly refused: readonly unknown[] } => {
+      const stream = new PassThrough()
+      const refused: unknown[] = []
+      const taken = checkRequest(callback({}, { url, body: { stream } }), { ...both, readRef })
+      void Promise.resolve(taken).then((each) => refused.push(each))
+      return { send: () => stream.end(JSON.stringify(body)), refused }
+    }
+    const [proven, stranger, newcomer] = ['/hook?cq=1', '/hook', '/hook'].map(come)
+    await turn()
+    expect([proven, stranger, newcomer].map((each) => each?.refused)).toEqual([[], [{ kind: 'body-too-slow' }], []])
+    for (const each of [proven, newcomer]) each?.send()
+    await turn()
+    expect(proven?.refused).toMatchObject([{ kind: 'plausible', ref: 'ref_1' }])
+    expect(newcomer?.refused).toMatchObject([{ kind: 'plausible', ref: undefined }])
   })
 })
 
