@@ -120,9 +120,11 @@ function readNode(
     const onData = (chunk: Uint8Array | string): void => {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
       size += bytes.byteLength
-      if (size > maxBytes) return finish({ kind: 'body-too-large' })
-      chunks.push(bytes)
-      waiting.keep(bytes.byteLength)
+      if (size > maxBytes) finish({ kind: 'body-too-large' })
+      else {
+        chunks.push(bytes)
+        waiting.keep(bytes.byteLength)
+      }
     }
     const onEnd = (): void => finish(joined(chunks, size))
     const onAbort = (): void => finish({ kind: 'body-aborted' })

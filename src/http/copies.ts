@@ -2,66 +2,65 @@ import type { Outcome } from '../model/outcome.js'
 import type { Trigger } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 
-export interface CopiesTerms {
-  /** Copies of one callback that are looked into at a time. */
-  readonly most: number
-  /** Copies that wait for such a look, of all callbacks together. */
+export interface CopiesDeps {
+  readonly pipeline: Pick<Pipeline, 'process'>
+  /** Copies of one callback that are processed at a time. */
+  readonly concurrency: number
+  /** Copies that wait, of all callbacks together. */
   readonly maxWaiting: number
   readonly isClosing: () => boolean
 }
 
-/** Copies that wait, and get the outcome of one look. */
+/** Copies that wait, and share the outcome of one of them. */
 interface Batch {
   readonly outcome: Promise<Outcome>
   readonly settle: (outcome: Outcome | Promise<Outcome>) => void
   size: number
 }
 
-interface Work {
-  looks: number
+interface Copied {
+  active: number
   next: Batch | null
 }
 
 /**
- * Callbacks at work, by approval and token. However many copies of one callback come, few take the places of others: the
- * rest share one look, which begins after all of them have come, and its outcome.
+ * Callbacks in progress, by approval and token. Copies of one callback, however many arrive, take few places from others:
+ * beyond `concurrency` they wait, one is processed for all that arrived before it, and they share its outcome.
  */
 export class Copies {
-  readonly #pipeline: Pick<Pipeline, 'process'>
-  readonly #terms: CopiesTerms
-  readonly #work = new Map<string, Work>()
+  readonly #deps: CopiesDeps
+  readonly #callbacks = new Map<string, Copied>()
   #waiting = 0
 
-  constructor(pipeline: Pick<Pipeline, 'process'>, terms: CopiesTerms) {
-    this.#pipeline = pipeline
-    this.#terms = terms
+  constructor(deps: CopiesDeps) {
+    this.#deps = deps
   }
 
-  /** What became of the callback. `leave` is called where it waits with its copies, for which it needs no place. */
+  /** Never rejects. `leave` is called if the callback waits with its copies, which takes no place. */
   process(trigger: Trigger, leave: () => void): Promise<Outcome> {
     const key = JSON.stringify([trigger.approvalId, trigger.ref])
-    const work = this.#work.get(key) ?? { looks: 0, next: null }
-    this.#work.set(key, work)
-    if (work.looks < this.#terms.most) return this.#look(trigger, key, work)
+    const copied = this.#callbacks.get(key) ?? { active: 0, next: null }
+    this.#callbacks.set(key, copied)
+    if (copied.active < this.#deps.concurrency) return this.#processOne(trigger, key, copied)
     leave()
-    if (this.#waiting >= this.#terms.maxWaiting) return Promise.resolve({ kind: 'overloaded' })
+    if (this.#waiting >= this.#deps.maxWaiting) return Promise.resolve({ kind: 'overloaded' })
     this.#waiting++
-    work.next ??= newBatch()
-    work.next.size++
-    return work.next.outcome
+    copied.next ??= newBatch()
+    copied.next.size++
+    return copied.next.outcome
   }
 
-  async #look(trigger: Trigger, key: string, work: Work): Promise<Outcome> {
-    work.looks++
+  async #processOne(trigger: Trigger, key: string, copied: Copied): Promise<Outcome> {
+    copied.active++
     try {
-      return await this.#pipeline.process(trigger)
+      return await this.#deps.pipeline.process(trigger)
     } finally {
-      work.looks--
-      const { next } = work
-      work.next = null
+      copied.active--
+      const { next } = copied
+      copied.next = null
       this.#waiting -= next?.size ?? 0
-      next?.settle(this.#terms.isClosing() ? { kind: 'closing' } : this.#look(trigger, key, work))
-      if (work.looks === 0) this.#work.delete(key)
+      next?.settle(this.#deps.isClosing() ? { kind: 'closing' } : this.#processOne(trigger, key, copied))
+      if (copied.active === 0) this.#callbacks.delete(key)
     }
   }
 }

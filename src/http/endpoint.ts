@@ -37,8 +37,8 @@ const refusals: ReadonlySet<string> = new Set(refusalReasons)
 /** Ids of callbacks that came before their request was registered; it is due at once when it is. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
-/** Copies of one callback may take one of so many shares of the places. */
-const shares = 16
+/** Copies of one callback take at most this share of the places. */
+const copiesShare = 1 / 16
 
 /** How much later than planned the minimum interval may end: a holder takes the store's time for later than it is. */
 const skewMs = 250
@@ -56,8 +56,9 @@ export class Endpoint {
   constructor(deps: EndpointDeps) {
     const { clock, life, callbacks } = deps.context
     this.#deps = deps
-    this.#copies = new Copies(deps.pipeline, {
-      most: Math.max(2, Math.floor(callbacks.maxInFlight / shares)),
+    this.#copies = new Copies({
+      pipeline: deps.pipeline,
+      concurrency: Math.max(2, Math.floor(callbacks.maxInFlight * copiesShare)),
       maxWaiting: callbacks.maxInFlight,
       isClosing: () => life.isClosing,
     })
@@ -131,7 +132,7 @@ export class Endpoint {
     return this.#inFlight >= callbacks.maxInFlight ? { kind: 'overloaded' } : null
   }
 
-  /** What would still come of a body may be endless, and is not read for the sake of the next request. */
+  /** Closes the connection where the rest of a body may be endless: Node.js would read it for the sake of the next request. */
   #forConnection(callback: Callback, response: CallbackResponse): CallbackResponse {
     if ((callback.httpMajor ?? 1) >= 2) return withoutConnection(response)
     const isLeft = response.status >= 400 && 'stream' in callback.body && declaresTooMuch(callback, this.#deps.rules)

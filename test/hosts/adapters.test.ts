@@ -313,5 +313,6 @@ describe.each(hosts.map((host) => [host.name, host] as const))('%s', (_, host) =
 
 afterAll(() => {
   const cases = hosts.reduce((sum, host) => sum + rowsOf(host).length, 0)
-  console.log(`conformance table: ${rows.length} rows × ${hosts.length} hosts, ${cases} cases`)
+  const sizes = hosts.map((host) => `${host.name} ${rowsOf(host).length}`)
+  console.log(`conformance table: ${rows.length} rows × ${hosts.length} hosts, ${cases} cases: ${sizes.join('; ')}`)
 })

@@ -3,8 +3,11 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import express from 'express'
+import express4 from 'express4'
+import fastify, { type FastifyInstance } from 'fastify'
 import { Hono } from 'hono'
 import { expressCallback } from '../../adapters/express.js'
+import { fastifyCallback } from '../../adapters/fastify.js'
 import { honoCallback } from '../../adapters/hono.js'
 import { fromIncoming, type Receiver } from '../../src/index.js'
 import { RawConnection, type Received, type Sent, wireOf } from './raw-http.js'
@@ -48,6 +51,10 @@ export const socketHosts: readonly SocketHost[] = [
   onSocket('Express, inside a Router', 'every method', (receiver) =>
     createServer(express().use('/webhooks', express.Router().all('/cheqpoint', expressCallback(receiver)))),
   ),
+  onSocket('Express 4, app.all', 'every method', (receiver) =>
+    createServer(express4().all(path, expressCallback(receiver))),
+  ),
+  onSocket('Fastify, app.register at a prefix', 'every method', (receiver) => fastifyServer(receiver, fastify())),
   onSocket('Hono on Node.js, app.post', 'POST', (receiver) =>
     honoServer(new Hono().post(path, honoCallback(receiver))),
   ),
@@ -76,6 +83,13 @@ const fetchHosts: readonly Host[] = [
 
 /** Every host, of which all must answer alike. */
 export const hosts: readonly Host[] = [...socketHosts, ...fetchHosts]
+
+/** A plugin that reads bodies of its own, beside the app's routes. */
+async function fastifyServer(receiver: Mounted, app: FastifyInstance): Promise<Server> {
+  app.register(fastifyCallback(receiver), { prefix: path })
+  await app.ready()
+  return app.server
+}
 
 function honoServer(app: Hono): Server {
   // The type allows for HTTP/2; without options it is a server of node:http.
@@ -117,8 +131,12 @@ export function listenToHono(app: Hono): Promise<OpenSocketHost> {
   return listenServer(honoServer(app))
 }
 
-function onSocket(name: string, takes: Host['takes'], make: (receiver: Mounted) => Server): SocketHost {
-  return { name, takes, open: (receiver) => listenServer(make(receiver)) }
+function onSocket(
+  name: string,
+  takes: Host['takes'],
+  make: (receiver: Mounted) => Server | Promise<Server>,
+): SocketHost {
+  return { name, takes, open: async (receiver) => listenServer(await make(receiver)) }
 }
 
 function inProcess(name: string, make: (receiver: Mounted) => (request: Request) => Promise<Response>): Host {

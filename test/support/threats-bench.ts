@@ -25,7 +25,7 @@ interface Openable<Open extends OpenHost> extends Pick<Host, 'name'> {
 
 /** One host for each way of reading a body from a socket. That the others answer alike, the conformance table shows. */
 export const servers: readonly SocketHost[] = socketHosts.filter(({ name }) =>
-  /app\.all|c\.req\.raw|by hand/.test(name),
+  /app\.all|at a prefix|c\.req\.raw|by hand/.test(name),
 )
 
 /** These, and `receiver.fetch` without a socket. */

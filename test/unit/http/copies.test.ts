@@ -1,104 +1,104 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
-import { Copies, type CopiesTerms } from '../../../src/http/copies.js'
+import { Copies, type CopiesDeps } from '../../../src/http/copies.js'
 import type { Outcome } from '../../../src/model/outcome.js'
 import type { Trigger } from '../../../src/pipeline/context.js'
 
 const trigger: Trigger = { approvalId: 'req_1', via: 'callback' }
 
 interface CopiesBench {
-  readonly begun: Trigger[]
-  /** Lets the look that began first end. */
+  readonly processed: Trigger[]
+  /** Ends the process call that began first. */
   readonly end: () => Promise<void>
-  /** A callback comes. Its outcomes: none yet, or one, with the number of the look that it is of. */
-  readonly come: (each?: Trigger) => { readonly outcomes: readonly Outcome[]; readonly leave: () => void }
+  /** A callback arrives. Its outcome, once it has one, names the process call that it comes from. */
+  readonly arrive: (each?: Trigger) => { readonly outcomes: readonly Outcome[]; readonly leave: () => void }
 }
 
-/** A pipeline whose looks end when the test says so. */
-function bench(terms: Partial<CopiesTerms> = {}): CopiesBench {
-  const begun: Trigger[] = []
+/** Copies over a pipeline whose calls end when the test says so. */
+function bench(deps: Partial<CopiesDeps> = {}): CopiesBench {
+  const processed: Trigger[] = []
   const ends: (() => void)[] = []
-  const process = ({ approvalId }: Trigger): Promise<Outcome> => {
-    const retryAfterMs = begun.push(trigger)
+  const process = (each: Trigger): Promise<Outcome> => {
+    const { approvalId } = each
+    const retryAfterMs = processed.push(each)
     return new Promise((resolve) => ends.push(() => resolve({ kind: 'undecided', approvalId, retryAfterMs })))
   }
-  const copies = new Copies({ process }, { most: 2, maxWaiting: 100, isClosing: () => false, ...terms })
+  const defaults = { pipeline: { process }, concurrency: 2, maxWaiting: 100, isClosing: () => false }
+  const copies = new Copies({ ...defaults, ...deps })
   return {
-    begun,
+    processed,
     async end() {
       ends.shift()?.()
       await turn()
     },
-    come(each = trigger) {
+    arrive(each = trigger) {
       const outcomes: Outcome[] = []
       const leave = vi.fn()
-      void copies.process(each, leave).then((outcome) => outcomes.push(outcome))
+      void copies.process(each, leave).then((outcome) => outcomes.push(outcome)) // it cannot reject
       return { outcomes, leave }
     },
   }
 }
 
-const ofLook = (nth: number) => [{ kind: 'undecided', approvalId: 'req_1', retryAfterMs: nth }]
+const ofCall = (nth: number): readonly Outcome[] => [{ kind: 'undecided', approvalId: 'req_1', retryAfterMs: nth }]
 
 describe('copies of one callback', () => {
-  it('are looked into, so many at a time, and keep their places', async () => {
-    const { begun, end, come } = bench()
-    const both = [come(), come()]
-    expect(begun).toHaveLength(2)
+  it('are processed up to the concurrency, and keep their places', async () => {
+    const { processed, end, arrive } = bench()
+    const both = [arrive(), arrive()]
+    expect(processed).toHaveLength(2)
     for (const _ of both) await end()
-    expect(both.map(({ outcomes }) => outcomes)).toEqual([ofLook(1), ofLook(2)])
+    expect(both.map(({ outcomes }) => outcomes)).toEqual([ofCall(1), ofCall(2)])
     for (const { leave } of both) expect(leave).not.toHaveBeenCalled()
-    come()
-    expect(begun).toHaveLength(3)
+    arrive()
+    expect(processed).toHaveLength(3)
   })
 
-  it('beyond that leave their places, and share the outcome of one look that begins after they came', async () => {
-    const { begun, end, come } = bench()
-    come()
-    come()
-    const rest = Array.from({ length: 50 }, () => come())
+  it('beyond it leave their places, and share the outcome of one that is processed after all of them arrived', async () => {
+    const { processed, end, arrive } = bench()
+    arrive()
+    arrive()
+    const rest = Array.from({ length: 50 }, () => arrive())
     for (const { leave } of rest) expect(leave).toHaveBeenCalledOnce()
-    expect(begun).toHaveLength(2)
+    expect(processed).toHaveLength(2)
     await end()
-    expect(begun).toHaveLength(3)
-    const later = come()
+    expect(processed).toHaveLength(3)
+    const later = arrive()
     await end()
     await end()
-    expect(begun).toHaveLength(4)
-    for (const { outcomes } of rest) expect(outcomes).toEqual(ofLook(3))
+    expect(processed).toHaveLength(4)
+    for (const { outcomes } of rest) expect(outcomes).toEqual(ofCall(3))
     expect(later.outcomes).toEqual([])
     await end()
-    expect(later.outcomes).toEqual(ofLook(4))
+    expect(later.outcomes).toEqual(ofCall(4))
   })
 
-  it('of another approval, or with another token, are not in their way', () => {
-    const { begun, come } = bench()
+  it('do not delay another approval, or another token', () => {
+    const { processed, arrive } = bench()
     const others: readonly Trigger[] = [trigger, { ...trigger, approvalId: 'req_2' }, { ...trigger, ref: 'ref_1' }]
-    for (const each of others) for (let at = 0; at < 5; at++) come(each)
-    expect(begun).toHaveLength(6)
+    for (const each of others) for (let at = 0; at < 5; at++) arrive(each)
+    expect(processed).toHaveLength(6)
   })
 
-  it('wait in a bounded number, whatever they are copies of', async () => {
-    const { end, come } = bench({ maxWaiting: 3 })
-    const fourOf = (approvalId: string) => Array.from({ length: 4 }, () => come({ ...trigger, approvalId }))
-    const all = [...fourOf('req_1'), ...fourOf('req_2')]
+  it('wait within one limit for all callbacks, and those beyond it are refused', async () => {
+    const { end, arrive } = bench({ maxWaiting: 3 })
+    const four = (approvalId: string) => Array.from({ length: 4 }, () => arrive({ ...trigger, approvalId }))
+    const all = [...four('req_1'), ...four('req_2')]
     await turn()
     expect(all.flatMap(({ outcomes }) => outcomes)).toEqual([{ kind: 'overloaded' }])
     await end()
-    const [late] = fourOf('req_2')
+    const late = arrive({ ...trigger, approvalId: 'req_2' })
     await turn()
-    expect(late?.outcomes).toEqual([])
+    expect(late.outcomes).toEqual([])
   })
 
-  it('that wait while the receiver closes are told so', async () => {
+  it('that wait while the receiver closes are refused', async () => {
     let isClosing = false
-    const { begun, end, come } = bench({ isClosing: () => isClosing })
-    come()
-    come()
-    const third = come()
+    const { processed, end, arrive } = bench({ isClosing: () => isClosing })
+    const [, , third] = [arrive(), arrive(), arrive()]
     isClosing = true
     await end()
     expect(third.outcomes).toEqual([{ kind: 'closing' }])
-    expect(begun).toHaveLength(2)
+    expect(processed).toHaveLength(2)
   })
 })

@@ -1,0 +1,37 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { CheqpointError, fromIncoming, type Receiver } from '../src/index.js'
+
+/**
+ * Fastify plugin that answers Cheqpoint callbacks at the prefix it is registered with. Hooks of the app run as for any
+ * route. The receiver reads the bodies of this route itself, within its own limits; the parsers of other routes do not
+ * change. Throws `argument-invalid` for something that is no receiver.
+ *
+ * @example
+ * ```ts
+ * app.register(fastifyCallback(receiver), { prefix: '/webhooks/cheqpoint' })
+ * ```
+ */
+export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPluginAsync {
+  if (typeof receiver?.handle !== 'function') {
+    const fix = 'pass what createReceiver(options) returned'
+    throw new CheqpointError('argument-invalid', `fastifyCallback() takes a receiver; ${fix}`)
+  }
+  const respond = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const answer = await receiver.handle(fromIncoming(request.raw, { url: request.originalUrl }))
+    // Something else, such as a time-out, may have answered meanwhile.
+    if (reply.sent) return reply
+    // Fastify would add a charset to the type of a text, and to HEAD it gives the length that GET would have.
+    const body = Buffer.from(request.method === 'HEAD' ? '' : answer.body)
+    return reply.code(answer.status).headers(answer.headers).send(body)
+  }
+  return async function cheqpointCallback(app): Promise<void> {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    app.all('/', {
+      handler: respond,
+      // Fastify refuses some content types before it asks a parser, and in its own words.
+      errorHandler: (error, request, reply) =>
+        error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' ? respond(request, reply) : reply.send(error),
+    })
+  }
+}
