@@ -82,7 +82,8 @@ function bodyOf(request: PossibleRequest, parsed: unknown): CallbackBody {
   const stream = request.httpVersionMajor < 2 ? undefined : request.stream
   return {
     stream: request,
-    drop: stream === undefined ? undefined : () => stream.once('finish', () => stream.close()),
+    // Destroyed, not closed: a paused stream that is closed keeps its session open for good.
+    drop: stream === undefined ? undefined : () => stream.once('finish', () => stream.destroy()),
   }
 }
 

@@ -1,0 +1,209 @@
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { afterEach, describe, expect, it } from 'vitest'
+import { fastifyCallback } from '../../adapters/fastify.js'
+import type { ReceiverOptions } from '../../src/index.js'
+import {
+  type AdapterBench,
+  adapterBench,
+  agent,
+  bodyFor,
+  callback,
+  comparable,
+  json,
+  problem,
+  taken,
+} from '../support/adapters-bench.js'
+import { listenServer, type OpenSocketHost, path } from '../support/hosts.js'
+import { headOf, RawConnection } from '../support/raw-http.js'
+
+/*
+ * What only a Fastify app has: parsers, limits and hooks of its own, beside and around the plugin.
+ */
+
+const handled = taken(200, 'handled')
+let current: AdapterBench
+let app: FastifyInstance
+let host: OpenSocketHost
+
+/** An app with the plugin and routes of its own. */
+async function open(
+  prepare: (app: FastifyInstance) => unknown = () => {},
+  options: Partial<ReceiverOptions> = {},
+  server: FastifyServerOptions = {},
+): Promise<void> {
+  current = await adapterBench(options)
+  app = fastify(server)
+  await prepare(app)
+  app.register(fastifyCallback(current.receiver), { prefix: path })
+  await app.ready()
+  host = await listenServer(app.server)
+}
+
+afterEach(async () => {
+  await host?.close()
+  await app?.close()
+  await current?.receiver.close()
+})
+
+const echo = (each: FastifyInstance): unknown => each.post('/echo', async (request) => ({ got: request.body }))
+
+describe('the other routes of the app', () => {
+  it('keep their parsers, those that are added later too', async () => {
+    await open((each) => {
+      echo(each)
+      each.addContentTypeParser('text/csv', { parseAs: 'string' }, (_, body, done) => done(null, `csv ${body}`))
+    })
+    const send = async (type: string, payload: string) =>
+      (await app.inject({ method: 'POST', url: '/echo', headers: { 'content-type': type }, payload })).body
+    expect(await send('application/json', '{"a":1}')).toBe('{"got":{"a":1}}')
+    expect(await send('text/plain', 'plain')).toBe('{"got":"plain"}')
+    expect(await send('text/csv', '1,2')).toBe('{"got":"csv 1,2"}')
+    expect(await send('application/xml', '<a/>')).toContain('FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    expect(comparable(await host.send(callback()))).toEqual(handled)
+  })
+
+  it('keep their limit, and the limit of callbacks is that of the receiver', async () => {
+    await open(echo, { callbacks: { maxBodyBytes: 2_000 } }, { bodyLimit: 100 })
+    const payload = JSON.stringify({ text: 'x'.repeat(200) })
+    const headers = { 'content-type': 'application/json' }
+    expect((await app.inject({ method: 'POST', url: '/echo', headers, payload })).statusCode).toBe(413)
+    expect(comparable(await host.send(callback({ body: bodyFor('req_1').padEnd(2_000) })))).toEqual(handled)
+    expect((await host.send(callback({ body: bodyFor('req_1').padEnd(2_001) }))).status).toBe(413)
+  })
+
+  it('that have a parser for every type do not parse callbacks', async () => {
+    const parsed: string[] = []
+    await open((each) => {
+      each.addContentTypeParser('*', (request, _, done) => {
+        parsed.push(request.url)
+        done(null)
+      })
+    })
+    expect(comparable(await host.send(callback()))).toEqual(handled)
+    expect(parsed).toEqual([])
+  })
+})
+
+describe('the app around the plugin', () => {
+  it('may add hooks, whose headers and refusals hold for callbacks too', async () => {
+    const hooks: string[] = []
+    await open((each) => {
+      for (const hook of ['onRequest', 'preValidation', 'preHandler'] as const) {
+        each.addHook(hook, async () => void hooks.push(hook))
+      }
+      each.addHook('onSend', async (_, reply) => void reply.header('x-app', 'ours'))
+      each.addHook('onRequest', async (request, reply) =>
+        request.headers['x-blocked'] === undefined ? undefined : reply.code(429).send(),
+      )
+    })
+    const { headers, status } = await host.send(callback())
+    expect([status, headers['x-app'], hooks]).toEqual([200, 'ours', ['onRequest', 'preValidation', 'preHandler']])
+    expect((await host.send(callback({ headers: [agent, json, ['X-Blocked', '1']] }))).status).toBe(429)
+    expect(current.runs).toHaveLength(1)
+  })
+
+  it('may have an error handler, which no refusal of a callback comes to', async () => {
+    await open((each) => each.setErrorHandler((_, __, reply) => reply.code(500).send('the app')))
+    const refused = problem(415, 'media-type-refused', 'Not plain JSON')
+    for (const type of ['json', '', 'text/plain', 'application/json, text/plain']) {
+      expect(comparable(await host.send(callback({ headers: [agent, ['Content-Type', type]] })))).toEqual(refused)
+    }
+  })
+
+  it('has its error handler asked where a hook of its own fails', async () => {
+    await open((each) => {
+      each.setErrorHandler((error: Error, _, reply) => reply.code(418).send(error.message))
+      each.addHook('preHandler', async () => {
+        throw new Error('no session')
+      })
+    })
+    expect(await host.send(callback())).toMatchObject({ status: 418, body: 'no session' })
+    expect(current.storeCalls).toEqual([])
+  })
+
+  it('may have a body read before: that is refused, and not waited for', async () => {
+    await open((each) => {
+      each.addHook('preParsing', async (request, _, payload) => {
+        if (request.url !== path) return payload
+        for await (const _chunk of payload);
+        return payload
+      })
+    })
+    expect(await host.send(callback())).toMatchObject({
+      status: 500,
+      body: expect.stringContaining('body-already-read'),
+    })
+  })
+
+  it('may be tried without a port', async () => {
+    await open()
+    const headers = { 'user-agent': agent[1], 'content-type': json[1] }
+    const response = await app.inject({ method: 'POST', url: path, headers, payload: bodyFor('req_1') })
+    expect([response.statusCode, response.body]).toEqual([200, handled.body])
+  })
+
+  it('may have the token in the path', async () => {
+    current = await adapterBench({
+      callbackUrl: (token) => `https://app.test/hooks/${token}`,
+      callbackSecret: 'a secret of the fastify tests',
+    })
+    const { url, ref } = current.receiver.callbackUrl()
+    await current.receiver.track('req_2', { action: 'process_refund', details: { orderId: '1', amount: 1 }, ref })
+    current.api.approve('req_2')
+    app = fastify()
+    app.register(fastifyCallback(current.receiver), { prefix: '/hooks/:token' })
+    await app.ready()
+    host = await listenServer(app.server)
+    const body = bodyFor('req_2')
+    expect((await host.send(callback({ path: '/hooks/forged', body }))).status).toBe(401)
+    expect((await host.send(callback({ path: new URL(url).pathname, body }))).status).toBe(200)
+  })
+
+  it('sees the URL that was asked for, whatever it was rewritten to', async () => {
+    current = await adapterBench({ callbackUrl: `https://app.test${path}`, callbackSecret: 'a secret of these tests' })
+    const { url, ref } = current.receiver.callbackUrl()
+    await current.receiver.track('req_2', { action: 'process_refund', details: { orderId: '1', amount: 1 }, ref })
+    current.api.approve('req_2')
+    app = fastify({ rewriteUrl: ({ url: asked = '' }) => asked.replace(/^\/outside/, '').replace(/\?.*/, '') })
+    app.register(fastifyCallback(current.receiver), { prefix: path })
+    await app.ready()
+    host = await listenServer(app.server)
+    const at = `/outside${path}${new URL(url).search}`
+    expect((await host.send(callback({ path: at, body: bodyFor('req_2') }))).status).toBe(200)
+  })
+
+  it('may answer first, as a time-out does', async () => {
+    await open((each) => {
+      each.addHook('preHandler', async (_, reply) => {
+        setImmediate(() => reply.code(504).send('too late'))
+      })
+    })
+    const asked = current.hang()
+    const answered = host.send(callback())
+    await asked
+    expect(await answered).toMatchObject({ status: 504, body: 'too late' })
+    current.letGo()
+    await current.seen('completed')
+    expect(current.runs).toHaveLength(1)
+  })
+})
+
+describe('a declared length that is not waited for', () => {
+  it('closes the connection after the response', async () => {
+    await open()
+    const connection = await RawConnection.open(host.port)
+    connection.write(headOf({ method: 'POST', path, headers: [json] }, ['Content-Length: 1000000000']))
+    expect((await connection.answer()).status).toBe(403)
+    await connection.closed
+  })
+})
+
+describe('an argument that is no receiver', () => {
+  it('is refused when the app is built', () => {
+    for (const given of [undefined, null, {}, { handle: 1 }]) {
+      // Callers without types give anything.
+      const make = (): unknown => fastifyCallback(given as unknown as AdapterBench['receiver'])
+      expect(make).toThrow('fastifyCallback() takes a receiver; pass what createReceiver(options) returned')
+    }
+  })
+})
