@@ -85,6 +85,7 @@ describe('docs/reference.md', () => {
     const modules = {
       'cheqpoint-callback': await import('../../src/index.js'),
       'cheqpoint-callback/express': await import('../../adapters/express.js'),
+      'cheqpoint-callback/fastify': await import('../../adapters/fastify.js'),
       'cheqpoint-callback/hono': await import('../../adapters/hono.js'),
       'cheqpoint-callback/redis': await import('../../src/stores/redis/redis-store.js'),
       'cheqpoint-callback/sqlite': await import('../../src/stores/sql/sqlite-store.js'),

@@ -14,6 +14,7 @@ import {
   type Run, type Store, type TypedReceiver, type VerifyOptions,
 } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
+import { fastifyCallback } from 'cheqpoint-callback/fastify'
 import { honoCallback } from 'cheqpoint-callback/hono'
 import { type PostgresStore, postgresStore } from 'cheqpoint-callback/postgres'
 import { redisStore } from 'cheqpoint-callback/redis'
@@ -22,6 +23,7 @@ import { telemetry } from 'cheqpoint-callback/opentelemetry'
 import { createSimulator } from 'cheqpoint-callback/simulator'
 import { fakeCallback, fakeDecision, fakeRun, storeContract } from 'cheqpoint-callback/testing'
 import type { Express } from 'express'
+import type { FastifyInstance } from 'fastify'
 import type { Hono } from 'hono'
 import Database from 'libsql'
 import type { Pool } from 'pg'
@@ -78,6 +80,7 @@ describe('the examples in doc comments', () => {
       'src/testing/store-contract.ts',
       'src/stores/sql/postgres-store.ts',
       'src/stores/sql/sqlite-store.ts',
+      'adapters/fastify.ts',
       'adapters/hono.ts',
     ]) {
       expect(files).toContain(main)
@@ -90,7 +93,8 @@ describe('the examples in doc comments', () => {
     const programs = examples().filter(({ code }) => !/^import /m.test(code))
     expect(programs.length).toBeGreaterThan(12)
     for (const [at, { file, code }] of programs.entries()) {
-      const app = file.includes('hono') ? 'Hono' : 'Express'
+      const apps = { hono: 'Hono', fastify: 'FastifyInstance' }
+      const [, app = 'Express'] = Object.entries(apps).find(([name]) => file.includes(name)) ?? []
       const store = file.includes('sqlite') ? 'SqliteStore' : 'PostgresStore'
       const given = `declare const app: ${app}\ndeclare const store: ${store}\n`
       const module = `${prelude}${given}export async function example() {\n${code}}\n`

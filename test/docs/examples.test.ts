@@ -73,6 +73,24 @@ describe('the example for Express', () => {
   })
 })
 
+describe('the example for Fastify', () => {
+  it('handles callbacks beside its own routes, and ends cleanly', async () => {
+    const port = await freePort()
+    const { child, line, ended } = start('examples/fastify.js', { PORT: String(port) })
+    expect(await line()).toBe(`listening on ${port}`)
+    const answer = await fetch(`http://127.0.0.1:${port}/invitations/ada`, { method: 'POST' })
+    expect(answer.status).toBe(202)
+    const { approvalId } = JSON.parse(await answer.text())
+    const to = `http://127.0.0.1:${port}/webhooks/cheqpoint`
+    expect((await simulator.sendCallback({ to, approvalId, status: 'approved' })).status).toBe(401)
+    simulator.decide(approvalId, { status: 'approved', modifiedDetails: { person: 'ada', role: 'reader' } })
+    expect(await line()).toBe(`invited ada as reader, key cheqpoint:${approvalId}`)
+    expect(await callbackAnswers()).toEqual([401, 200])
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+})
+
 describe('the example for Hono', () => {
   it('responds with the result, and takes the token from the path', async () => {
     const port = await freePort()

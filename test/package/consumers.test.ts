@@ -74,14 +74,16 @@ simulator.decide(approvalId, { status: 'approved' })
 const { result } = await receiver.wait(approvalId)
 await receiver.close()
 await simulator.close()
-const used = [expressCallback(receiver), honoCallback(receiver), redisStore, postgresStore, sqliteStore, storeContract]
-console.log(JSON.stringify(result), used.every((each) => typeof each === 'function'))
+const used = [expressCallback, fastifyCallback, honoCallback].map((adapter) => adapter(receiver))
+const others = [redisStore, postgresStore, sqliteStore, storeContract]
+console.log(JSON.stringify(result), [...used, ...others].every((each) => typeof each === 'function'))
 `
 const said = '{"refunded":120} true\n'
 
 const esmImports = `
 import { createReceiver, memoryStore } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
+import { fastifyCallback } from 'cheqpoint-callback/fastify'
 import { honoCallback } from 'cheqpoint-callback/hono'
 import { telemetry } from 'cheqpoint-callback/opentelemetry'
 import { postgresStore } from 'cheqpoint-callback/postgres'

@@ -132,6 +132,7 @@ describe('the package', () => {
   it.each([
     ['cheqpoint-callback', face.values],
     ['cheqpoint-callback/express', ['expressCallback']],
+    ['cheqpoint-callback/fastify', ['fastifyCallback']],
     ['cheqpoint-callback/hono', ['honoCallback']],
     ['cheqpoint-callback/opentelemetry', ['telemetry']],
     ['cheqpoint-callback/postgres', ['createTable', 'postgresStore', 'schemaSql']],
@@ -146,6 +147,7 @@ describe('the package', () => {
   it('has a subpath for each of these, and for no other', () => {
     const subpaths = [
       'express',
+      'fastify',
       'hono',
       'opentelemetry',
       'postgres',
