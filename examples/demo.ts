@@ -1,6 +1,6 @@
 /*
  * A tour on one machine: the simulator, an Express app and a Hono app that submit requests and receive decisions. You
- * are the reviewer. With `--auto` the demo plays the reviewer and checks the results.
+ * are the reviewer. With `--auto` the demo decides by itself and checks the results.
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -89,7 +89,7 @@ async function submitRefund(app: App, amount: number): Promise<string> {
   return approvalId
 }
 
-/** Plays a reviewer and prints what happened. Resolves with whether all of it was as promised. */
+/** Decides each request and prints what happened. Resolves with whether all of it was as promised. */
 async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): Promise<boolean> {
   let good = true
   const check = (observed: string, asPromised: boolean): void => {

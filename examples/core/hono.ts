@@ -52,7 +52,7 @@ app.post('/refunds', async (c) => {
 })
 serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, () => console.log(`listening on ${port}`))
 
-/** Stands for a payment API, which refuses refunds above 400. */
+/** In place of a payment API: refuses refunds above 400. */
 async function refund({ orderId, amount }: z.output<typeof details>, key: string): Promise<void> {
   if (amount > 400) throw new Error('the payment API refused')
   console.log(`refunded $${amount} for order ${orderId}, key ${key}`)
