@@ -41,17 +41,17 @@ describe('a trace', () => {
   })
 
   it.each([
-    [null],
-    [''],
-    [written.slice(1)],
-    [written.toUpperCase()],
-    [`${written}-`],
-    [written.replace('00-', 'ff-')],
-    [written.replace('0af7651916cd43dd8448eb211c80319c', '0'.repeat(32))],
-    [written.replace('b7ad6b7169203331', '0'.repeat(16))],
-    [`${written} a=b\nc`],
-    [`${written} a=${'x'.repeat(512)}`],
-  ])('is not read from %j', (text) => {
+    ['nothing', null],
+    ['an empty text', ''],
+    ['a text that lacks its beginning', written.slice(1)],
+    ['capitals', written.toUpperCase()],
+    ['a text that goes on', `${written}-`],
+    ['another version', written.replace('00-', 'ff-')],
+    ['a trace of zeros', written.replace('0af7651916cd43dd8448eb211c80319c', '0'.repeat(32))],
+    ['a span of zeros', written.replace('b7ad6b7169203331', '0'.repeat(16))],
+    ['several lines', `${written} a=b\nc`],
+    ['more than 512 characters', `${written} a=${'x'.repeat(512)}`],
+  ])('is not read from %s', (_, text) => {
     expect(readTrace(text)).toBeNull()
   })
 })
