@@ -23,8 +23,8 @@ export function statementsOf(
   { before = '', only = '', lock = '', extra = '' }: Additions = {},
 ): Readonly<Record<Exclude<StatementName, 'take'> | 'begin' | 'over' | 'ripe' | 'next', string>> {
   const begin = `WITH clock AS (${clock})`
-  const over = `e.ends <= ${now}`
-  const live = `(e.ends IS NULL OR e.ends > ${now})`
+  const over = `e.ends < ${now}`
+  const live = `(e.ends IS NULL OR e.ends >= ${now})`
   const columns = 'e.stamp AS stamp, e.due AS due, e.parked AS parked, e.state AS state'
   // A damaged row is never written over: the state of an entry begins and ends with a brace.
   const readable = `e.state LIKE '{%}'`
@@ -59,7 +59,7 @@ DELETE FROM ${table} AS e WHERE (e.key, e.stamp, e.state) = (SELECT v.key, v.sta
   }
 }
 
-/** What creates the table and its indexes. Times are in ms of store time; `ends` is when an entry disappears. */
+/** What creates the table and its indexes. Times are in ms of store time; `ends` is the last at which an entry is there. */
 export function schemaOf(table: string, collation: string, time: string, options = ''): readonly string[] {
   const name = table.replace(/^.*\."|"/g, '')
   const columns = `key text COLLATE ${collation} PRIMARY KEY, stamp text NOT NULL, due ${time}, parked ${time}, ends ${time}`
