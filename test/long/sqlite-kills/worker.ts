@@ -15,10 +15,12 @@ export interface WorkerPlan {
   readonly name: string
   /** Prints how late timers fired, in milliseconds, and ends. */
   readonly forMs?: number | undefined
+  /** Writes nothing: shows how late timers fire on this machine without SQLite. */
+  readonly isIdle?: boolean | undefined
 }
 
 // The plan was written by the harness.
-const { client, path, log, name, forMs } = JSON.parse(process.argv[2] ?? '') as WorkerPlan
+const { client, path, log, name, forMs, isIdle } = JSON.parse(process.argv[2] ?? '') as WorkerPlan
 const database = sqliteClients[client]?.(path)
 if (database === undefined) throw new Error(`no client ${client}`)
 // The store sets its own; the transactions of this file shall not wait synchronously either.
@@ -48,6 +50,10 @@ process.disconnect?.()
 /** Creates keys, moves them on, and completes those that are due, its own and those of dead workers. */
 async function work(lane: string): Promise<void> {
   for (let round = 0; !isOver(); round++) {
+    if (isIdle === true) {
+      await sleep(1)
+      continue
+    }
     try {
       await advance(`a:${lane}-${round}`, { stamp: `${lane}-${round}-new`, dueAt: 1, parkedAt: null, state: {} }, null)
       for (const key of (await store.takeDue(2, 200)).keys) await complete(key, `${lane}-${round}`)
