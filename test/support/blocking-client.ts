@@ -18,7 +18,8 @@ export function blockingClient(plan: ClientPlan): (ask: Ask) => unknown {
   return (ask) => {
     Atomics.store(answered, 0, 0)
     port1.postMessage(ask)
-    Atomics.wait(answered, 0, 0)
+    // A wake-up that comes late may be that of the answer before.
+    while (Atomics.load(answered, 0) === 0) Atomics.wait(answered, 0, 0)
     // The worker sends nothing else.
     const { value, failure }: Answer = Object(receiveMessageOnPort(port1)).message
     if (failure !== undefined) throw Object.assign(new Error(failure.message), failure)
