@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
+
+/*
+ * Recipes for frameworks whose packages are too large for `npm ci` of the project: each has a lock file of its own.
+ * Needs the registry of npm.
+ */
+
+function npm(folder: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync('npm', args, { cwd: `test/integration/${folder}`, encoding: 'utf8' })
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
+  return stdout
+}
+
+describe('the recipe for', () => {
+  it.each([
+    ['Next.js route handlers', 'next'],
+    ['NestJS controllers', 'nest'],
+  ])('%s compiles, handles a decision by its callback, and refuses what is no callback', (_, folder) => {
+    npm(folder, 'ci', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund')
+    expect(npm(folder, 'test')).toContain('one decision handled by its callback')
+  })
+})
