@@ -150,7 +150,6 @@ export function asJson(state: State): JsonObject {
   return state as unknown as JsonObject
 }
 
-/** The JSON text of no context. */
 const noContext = 'null'
 /** What need not be written of fields that are texts. */
 const absentTexts: Readonly<Record<string, string>> = { kind: 'open', context: noContext }
@@ -189,7 +188,6 @@ const isApproval = (state: State): state is ApprovalState => state.kind === 'ope
 
 const isText = (value: JsonValue): boolean => typeof value === 'string'
 const isNumber = (value: JsonValue): boolean => typeof value === 'number'
-
 /** What a field may hold, and what stands for it where it is left out. */
 const fieldTypes = {
   text: { is: isText, absent: undefined },
