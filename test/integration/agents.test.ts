@@ -215,30 +215,26 @@ describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example)
     expect(rig.figures()).toEqual({ requests: 1, resumes: 0, effects: 0 })
   })
 
-  it.each(crashes)(
-    'asks once, resumes once and pays once when it is killed $when',
-    async ({ when, until, payAgain }) => {
-      const rig = await createRig(resolve(compiled, `out/${example}.js`))
-      try {
-        await until(rig)
-        await rig.kill()
-        await rig.start()
-        // Only the handler goes on once it is decided.
-        if (rig.simulator.list()[0]?.status !== 'approved') await Promise.all([rig.send(text), rig.send(text)])
-        const [{ id = '', status } = {}] = rig.simulator.list()
-        if (status === 'pending') rig.simulator.decide(id, { status: 'approved' })
-        await completed(rig, id)
-        expect(await rig.send(text)).toBe(202)
-        const { calls } = rig.payments
-        lines.push(
-          `${example}, killed ${when}: ${JSON.stringify(rig.figures())}, payment service called ${calls} times`,
-        )
-        expect(rig.figures()).toEqual(once)
-        expect(calls).toBe(payAgain.includes(example) ? 2 : 1)
-        expect(rig.model.turns.at(-1)?.told).toEqual(['Refunded as requested. Receipt r-8842.'])
-      } finally {
-        await rig.close()
-      }
-    },
-  )
+  const named = crashes.map((crash) => [crash.when, crash] as const)
+  it.each(named)('asks once, resumes once and pays once when it is killed %s', async (when, { until, payAgain }) => {
+    const rig = await createRig(resolve(compiled, `out/${example}.js`))
+    try {
+      await until(rig)
+      await rig.kill()
+      await rig.start()
+      // Only the handler goes on once it is decided.
+      if (rig.simulator.list()[0]?.status !== 'approved') await Promise.all([rig.send(text), rig.send(text)])
+      const [{ id = '', status } = {}] = rig.simulator.list()
+      if (status === 'pending') rig.simulator.decide(id, { status: 'approved' })
+      await completed(rig, id)
+      expect(await rig.send(text)).toBe(202)
+      const { calls } = rig.payments
+      lines.push(`${example}, killed ${when}: ${JSON.stringify(rig.figures())}, payment service called ${calls} times`)
+      expect(rig.figures()).toEqual(once)
+      expect(calls).toBe(payAgain.includes(example) ? 2 : 1)
+      expect(rig.model.turns.at(-1)?.told).toEqual(['Refunded as requested. Receipt r-8842.'])
+    } finally {
+      await rig.close()
+    }
+  })
 })
