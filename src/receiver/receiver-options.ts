@@ -89,7 +89,8 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
 }
 
 /**
- * Types an entry of `actions` that is written apart from the receiver. Returns it unchanged.
+ * Types an entry of `actions` that is written apart from the receiver, and with TypeScript before 5.7 any entry. Returns it
+ * unchanged. The oldest supported TypeScript is 5.4.
  *
  * @example
  * ```ts
