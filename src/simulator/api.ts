@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '../util/json.js'
-import type { GateParts } from './calls.js'
+import type { GateDeps } from './calls.js'
 import type { Faults } from './faults.js'
 import type { DecisionInput, RequestBook, SimulatedRequest, Submission } from './requests.js'
 import { notFound } from './server.js'
@@ -10,7 +10,7 @@ export const longestHoldMs = 10_000
 /** Decides a request at its submission, or leaves it to a reviewer with `null`. */
 export type Rule = (request: SimulatedRequest) => DecisionInput | null
 
-export interface ApiParts {
+export interface ApiDeps {
   readonly requests: RequestBook
   readonly faults: Faults
   readonly closing: AbortSignal
@@ -26,7 +26,7 @@ export interface ApiParts {
  * never was; `callbackUrl` has no meaning for `/api/approvals/request`, whose answer is `PENDING` even where a rule
  * decided.
  */
-export function createEndpoints({ requests, faults, closing, rule, callBack }: ApiParts): GateParts['endpoints'] {
+export function createEndpoints({ requests, faults, closing, rule, callBack }: ApiDeps): GateDeps['endpoints'] {
   return async ({ request, path }, assistant) => {
     const { method, url, signal } = request
     // Ids of the simulator need no encoding.

@@ -17,7 +17,7 @@ export interface ApiCall {
   readonly at: string
 }
 
-export interface GateParts {
+export interface GateDeps {
   readonly keys: Keys
   readonly faults: Faults
   readonly clock: Clock
@@ -36,7 +36,7 @@ export interface Gate {
 /** A `Host` that only this machine can mean. */
 export const loopbackHost: RegExp = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
 
-export function createGate({ keys, faults, clock, random, closing, onChange, endpoints }: GateParts): Gate {
+export function createGate({ keys, faults, clock, random, closing, onChange, endpoints }: GateDeps): Gate {
   const log: ApiCall[] = []
 
   async function answer(asked: Asked): Promise<Response> {

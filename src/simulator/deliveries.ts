@@ -53,7 +53,7 @@ export interface Delivery {
   readonly endedAt: string | null
 }
 
-export interface DeliveriesParts {
+export interface DeliveriesDeps {
   readonly clock: Clock
   readonly closing: AbortSignal
   readonly onChange: (delivery: Delivery) => void
@@ -70,7 +70,7 @@ export class Deliveries {
   readonly #closing: AbortSignal
   readonly #onChange: (delivery: Delivery) => void
 
-  constructor({ clock, closing, onChange }: DeliveriesParts) {
+  constructor({ clock, closing, onChange }: DeliveriesDeps) {
     this.#clock = clock
     this.#closing = closing
     this.#onChange = onChange

@@ -44,7 +44,7 @@ export type Submission = Pick<
   'assistant' | 'action' | 'summary' | 'details' | 'submission' | 'callbackUrl' | 'maxWaitMs'
 >
 
-export interface RequestBookParts {
+export interface RequestBookDeps {
   readonly clock: Clock
   readonly random: Random
   readonly onChange: (request: SimulatedRequest) => void
@@ -67,7 +67,7 @@ export class RequestBook {
   readonly #random: Random
   readonly #onChange: (request: SimulatedRequest) => void
 
-  constructor({ clock, random, onChange }: RequestBookParts) {
+  constructor({ clock, random, onChange }: RequestBookDeps) {
     this.#clock = clock
     this.#random = random
     this.#onChange = onChange

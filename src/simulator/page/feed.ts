@@ -5,7 +5,7 @@ import type { SimulatedRequest } from '../requests.js'
 import type { Simulator } from '../simulator.js'
 import type { DeliveryView, News, RequestView } from './view.js'
 
-export interface FeedParts {
+export interface FeedDeps {
   readonly simulator: Pick<Simulator, 'subscribe' | 'list' | 'deliveries' | 'requests' | 'faults'>
   readonly apiKey: string
   readonly rule: () => News['rule']
@@ -31,7 +31,7 @@ const deepest = 100
 /** A page that is so many messages behind does not read. It is let go, comes back, and starts anew. */
 const longestQueue = 100
 
-export function createFeed({ simulator, apiKey, rule, closing }: FeedParts): Feed {
+export function createFeed({ simulator, apiKey, rule, closing }: FeedDeps): Feed {
   const pages = new Set<Page>()
   const requests = new Map<string, RequestView>()
   const deliveries = new Map<string, DeliveryView>()

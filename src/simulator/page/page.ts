@@ -10,7 +10,7 @@ import { guarded } from './guard.js'
 import { readDecision, readText, setFaults } from './input.js'
 import type { RuleName } from './view.js'
 
-export interface PageParts {
+export interface PageDeps {
   readonly simulator: Simulator
   /** A key to show in commands. */
   readonly apiKey: string
@@ -38,7 +38,7 @@ export interface PageServer {
   readonly feed: Feed
 }
 
-export function createPage({ simulator, apiKey, rule, closing }: PageParts): PageServer {
+export function createPage({ simulator, apiKey, rule, closing }: PageDeps): PageServer {
   const ruleName = (): RuleName => {
     const current = rule()
     if (current === null) return 'off'
