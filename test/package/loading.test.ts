@@ -21,6 +21,7 @@ describe('an import', () => {
     ['/hono', ['lru-cache', 'zod']],
     ['/postgres', []],
     ['/redis', []],
+    ['/simulator', []],
     ['/sqlite', []],
     ['/testing', ['lru-cache', 'zod']],
   ])('of cheqpoint-callback%s loads no undici, no framework and no client of a store', (subpath, packages) => {

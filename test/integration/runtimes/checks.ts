@@ -12,8 +12,8 @@ import { honoCallback } from 'cheqpoint-callback/hono'
 import { Hono } from 'hono'
 
 /*
- * What every runtime is asked to do, of whatever kind it is. They need a simulator whose reviewer approves what has the
- * summary `approve`, and the wrong APIs of wrong-api.ts.
+ * What every runtime is asked to do, of whatever kind it is. They need a simulator and the wrong APIs of
+ * wrong-api.ts.
  */
 
 export type Checks = Readonly<Record<string, () => Promise<void>>>
@@ -33,15 +33,24 @@ export interface Surroundings {
 }
 
 export const apiKey = 'cq_live_runtimes'
-export const request = { action: 'process_refund', summary: 'approve', details: { orderId: '8842', amount: 120 } }
+export const request = { action: 'process_refund', summary: 'Refund $120', details: { orderId: '8842', amount: 120 } }
 export const onDecision: ReceiverOptions['onDecision'] = ({ via, status }) => ({ via, status })
+
+/** Approves as the page of the simulator does, once the submission was answered: sooner, its callback would have no id. */
+async function approve(simulatorUrl: string | undefined, id: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ id, status: 'approved' })
+  const { ok } = await fetch(`${simulatorUrl}/ui/decide`, { method: 'POST', headers, body })
+  assert.ok(ok, 'the simulator did not approve')
+}
 
 /** Submits through a receiver, and looks that the sweep finds the decision, which has no callback. */
 export async function submitAndFind(options: Partial<ReceiverOptions>): Promise<void> {
   const receiver = createReceiver({ apiKey, store: memoryStore(), polling: { firstMs: 50 }, onDecision, ...options })
   await receiver.start()
   const { approvalId } = await receiver.submit(request)
-  const { result } = await receiver.wait(approvalId, { timeoutMs: 20_000 })
+  await approve(options.baseUrl, approvalId)
+  const { result } = await receiver.wait(approvalId, { timeoutMs: 50_000 })
   assert.deepEqual(result, { via: 'poll', status: 'approved' })
   await receiver.close()
 }
@@ -54,7 +63,7 @@ export async function roundTrip(
   // Tried with a made-up token at once, when there is no host yet.
   let origin = 'http://127.0.0.1:1'
   const receiver = createReceiver({
-    ...{ apiKey, baseUrl, onDecision },
+    ...{ apiKey, baseUrl, onDecision, polling: { firstMs: 60_000 } },
     callbackSecret: 'a secret of the runtime checks',
     callbackUrl: (token) => `${origin}/webhooks/cheqpoint?token=${token}`,
   })
@@ -63,7 +72,8 @@ export async function roundTrip(
   try {
     await receiver.start()
     const { approvalId } = await receiver.submit(request)
-    const { result } = await receiver.wait(approvalId, { timeoutMs: 20_000 })
+    await approve(baseUrl, approvalId)
+    const { result } = await receiver.wait(approvalId, { timeoutMs: 50_000 })
     assert.deepEqual(result, { via: 'callback', status: 'approved' })
     const url = `${origin}/webhooks/cheqpoint`
     const headers = { 'content-type': 'application/json', 'user-agent': 'Cheqpoint-Callback/1.0' }
