@@ -22,9 +22,9 @@ const memory = library.memoryStore()
 const store = new Proxy(memory, {
   get(target, name) {
     const value: unknown = Reflect.get(target, name)
-    if (typeof value !== 'function' || plan.storeMs === 0) return value
+    if (typeof value !== 'function') return value
     return async (...args: unknown[]) => {
-      await sleep(plan.storeMs)
+      if (plan.storeMs > 0) await sleep(plan.storeMs)
       return value.apply(target, args)
     }
   },
