@@ -54,7 +54,9 @@ export const socketHosts: readonly SocketHost[] = [
   onSocket('Express 4, app.all', 'every method', (receiver) =>
     createServer(express4().all(path, expressCallback(receiver))),
   ),
-  onSocket('Fastify, app.register at a prefix', 'every method', (receiver) => fastifyServer(receiver, fastify())),
+  onSocket('Fastify, app.register at a prefix', 'every method', (receiver) =>
+    fastifyServer(receiver, fastify().addHttpMethod('PROPFIND')),
+  ),
   onSocket('Hono on Node.js, app.post', 'POST', (receiver) =>
     honoServer(new Hono().post(path, honoCallback(receiver))),
   ),
