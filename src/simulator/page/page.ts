@@ -57,19 +57,19 @@ export function createPage({ simulator, apiKey, rule, closing }: PageDeps): Page
       return Response.json({ id, status, callbackUrl, inline })
     },
     // Neither waits for its callback, and neither rejects: what comes of it is in the log.
-    redeliver(body) {
+    redeliver(body): undefined {
       const { id, status } = called(body)
       if (status === 'pending') throw new CheqpointError('argument-invalid', 'the request is not decided')
       void simulator.redeliver(id)
     },
-    forge(body) {
+    forge(body): undefined {
       const { id, callbackUrl } = called(body)
       void simulator.sendCallback({ to: callbackUrl, approvalId: id, status: readText(body, 'status') })
     },
-    faults(body) {
+    faults(body): undefined {
       setFaults(simulator.faults, body)
     },
-    rule(body) {
+    rule(body): undefined {
       const next = rules.get(readText(body, 'rule'))
       if (next === undefined) throw new CheqpointError('argument-invalid', 'rule must be off, approve or reject')
       simulator.rule(next)
