@@ -51,7 +51,7 @@ function commentOf({ name, file }: Exported): string | null | undefined {
 
 describe('the public face', () => {
   it('is found, subpath by subpath', () => {
-    expect(entries).toHaveLength(9)
+    expect(entries).toHaveLength(10)
     expect(exportsOf('src/index.ts').map(({ name }) => name)).toEqual(
       expect.arrayContaining(['createReceiver', 'Receiver', 'Store', 'toResponse', 'memoryStore', 'CheqpointEvent']),
     )

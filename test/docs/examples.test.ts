@@ -113,12 +113,16 @@ describe('the example for Hono', () => {
 
     const second = nextRequest(simulator)
     const refused = deploy('1.4.1')
-    simulator.decide((await second).id, { status: 'rejected' })
+    const other = await second
+    // A callback that arrives before the id does gets 202.
+    expect(await line()).toBe(`asked for ${other.id}`)
+    simulator.decide(other.id, { status: 'rejected' })
     expect(await refused).toEqual({ status: 200, body: { status: 'rejected', result: null } })
 
     const third = nextRequest(simulator)
     const broken = deploy('1.4.2')
     const edited = await third
+    expect(await line()).toBe(`asked for ${edited.id}`)
     simulator.decide(edited.id, { status: 'approved', modifiedDetails: { tag: '1.4.2', region: 'moon' } })
     expect(await broken).toEqual({ status: 202, body: { approvalId: edited.id, code: 'parked' } })
     expect(await callbackAnswers()).toEqual([200, 200, 200])

@@ -46,7 +46,8 @@ describe('docs/simulator.md', () => {
   })
 
   it('shows pictures, and links to files, that exist', () => {
-    const links = [...readFileSync(file, 'utf8').matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = '']) => target)
+    const targets = [...readFileSync(file, 'utf8').matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, target = '']) => target)
+    const links = targets.map((target) => target.replace(/^https:.*\/main\/docs\//, ''))
     expect(links.filter((link) => link.endsWith('.png'))).toHaveLength(3)
     expect(links.filter((target) => !existsSync(`docs/${target}`))).toEqual([])
   })

@@ -16,14 +16,14 @@ function packagesOf(specifier: string): readonly string[] {
 
 describe('an import', () => {
   it.each([
-    ['', ['lru-cache', 'zod']],
-    ['/express', ['lru-cache', 'zod']],
-    ['/hono', ['lru-cache', 'zod']],
+    ['', ['lru-cache', 'tinyqueue', 'zod']],
+    ['/express', ['lru-cache', 'tinyqueue', 'zod']],
+    ['/hono', ['lru-cache', 'tinyqueue', 'zod']],
     ['/postgres', []],
     ['/redis', []],
     ['/simulator', []],
     ['/sqlite', []],
-    ['/testing', ['lru-cache', 'zod']],
+    ['/testing', ['lru-cache', 'tinyqueue', 'zod']],
   ])('of cheqpoint-callback%s loads no undici, no framework and no client of a store', (subpath, packages) => {
     expect(packagesOf(`cheqpoint-callback${subpath}`)).toEqual(packages)
   })

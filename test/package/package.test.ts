@@ -109,8 +109,8 @@ describe('the package', () => {
     expect(files.filter((file) => !existsSync(file))).toEqual([])
   })
 
-  it('depends on three libraries, and lists others as optional peers', () => {
-    expect(Object.keys(manifest.dependencies).sort()).toEqual(['lru-cache', 'undici', 'zod'])
+  it('depends on four libraries, and lists others as optional peers', () => {
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(['lru-cache', 'tinyqueue', 'undici', 'zod'])
     expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(Object.keys(manifest.peerDependencies).sort())
   })
 
