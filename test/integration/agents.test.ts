@@ -24,12 +24,17 @@ beforeAll(() => {
   const installed = `${home}/node_modules/.package-lock.json`
   const lock = `${home}/package-lock.json`
   if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs)
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--silent'], { cwd: home, stdio: 'inherit' })
+    execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], {
+      cwd: home,
+      stdio: 'inherit',
+    })
+  // Its only script would compile for a minute what the project has compiled, in the same version.
+  cpSync('node_modules/better-sqlite3', `${home}/node_modules/better-sqlite3`, { recursive: true })
   mkdirSync(compiled, { recursive: true })
   symlinkSync(resolve(home, 'node_modules'), `${compiled}/node_modules`)
   cpSync('examples/agents', compiled, { recursive: true })
   compileFolder(compiled)
-}, 1_800_000) // compiles better-sqlite3 where no binary can be fetched
+}, 1_800_000)
 afterAll(() => rmSync(compiled, { recursive: true, force: true }))
 
 const text = 'It arrived broken. Refund $120 for order 8842.'
