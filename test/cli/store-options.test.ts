@@ -304,7 +304,7 @@ describe('the client of a store', () => {
     cpSync('dist/src', join(folder, 'dist/src'), { recursive: true })
     cpSync('package.json', join(folder, 'package.json'))
     mkdirSync(join(folder, 'node_modules'))
-    for (const name of ['undici', 'zod', 'lru-cache', ...peers]) {
+    for (const name of ['undici', 'zod', 'lru-cache', 'tinyqueue', ...peers]) {
       symlinkSync(resolve('node_modules', name), join(folder, 'node_modules', name))
     }
     return join(folder, 'dist/src/cli/main.js')

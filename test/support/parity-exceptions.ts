@@ -12,8 +12,8 @@ export const exceptions: Exceptions = {
   'submit.test.ts': { 'because it is full': ofMemory },
   'close.test.ts': { 'is no timer and no entry in any map after': volume },
   'expiry.test.ts': {
-    'is asked by the sweep until then; the record is parked once': volume,
-    'may be mended: a person retries the parked record': volume,
+    'is polled by the sweep until then; the approval is parked once': volume,
+    'can recover: after a retry of the parked approval': volume,
   },
   'fairness.test.ts': {
     'delays the approvals of another by less than 5 s': volume,
@@ -21,12 +21,12 @@ export const exceptions: Exceptions = {
   },
   'keyed-submissions.test.ts': {
     'lasts as long as its approval is open, however long that is': volume,
-    'has an end, each key of it': volume,
+    'expires, each key of it': volume,
     'once nothing is open, nothing remains in the store': volume,
   },
   'processes.test.ts': {
     'keeps its decision from another process for as long as it works': volume,
-    'it even where the API took all of its time to answer': volume,
+    'it even if the API responded at the end of its time-out': volume,
   },
   'sweep.test.ts': { 'a fifth more or less, however old it is': volume },
   'wait.test.ts': { 'cost one read of each a round, 64 at a time': volume },

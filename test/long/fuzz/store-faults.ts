@@ -31,7 +31,7 @@ const answer: fc.Arbitrary<unknown> = fc.oneof(
       { now: 1, entry: null, unreadable: 5 },
       { now: 1, entry: {} },
     ],
-    ...[entry({}), entry({}), entry({ v: 2, kind: 'open' }), entry({ kind: 'open' }), entry([])],
+    ...[entry({}), entry({ v: 2, kind: 'open' }), entry({ kind: 'open' }), entry([])],
     ...[entry({ kind: 'completed', holder: 'x', action: '', outcome: 'approved', until: 0, result: '{' })],
     ...[entry({ kind: 'bound', id: 'req_1' }), entry({ kind: 'discarded' }), entry({ kind: 'reserved' })],
     ...[entry({ kind: 'binding', id: 5 }), entry({ kind: '__proto__' })],

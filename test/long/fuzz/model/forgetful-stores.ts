@@ -17,7 +17,7 @@ export const forgetfulStores: readonly ForgetfulStore[] = [
   ),
   showing('a parked approval looks as if it were pending', ({ parked: _, ...state }) => state),
   showing('a recorded decision is forgotten', ({ decision, ...state }) =>
-    state['kind'] === 'open' || decision === undefined ? state : { ...state, decision },
+    state['kind'] !== 'completed' || decision === undefined ? state : { ...state, decision },
   ),
   showing('attempts are forgotten', ({ attempts: _, ...state }) => state),
   showing('the minimum interval is forgotten', (state) => ('notBefore' in state ? { ...state, notBefore: 0 } : state)),
