@@ -96,10 +96,11 @@ async function bareScripts(url: string): Promise<(id: string) => Promise<void>> 
   const script = "return 'ok'"
   await client.scriptLoad(script)
   const sha = createHash('sha1').update(script).digest('hex')
-  const argument = 'x'.repeat(200)
+  const text = 'x'.repeat(500)
   return async (id) => {
-    for (const step of ['claim', 'seal', 'complete']) {
-      await client.sendCommand(['EVALSHA', sha, '2', `{b:0}:${step}`, '{b:0}:due', id, argument])
+    for (const step of ['read', 'claim', 'record', 'complete']) {
+      const args = step === 'read' ? [id] : [id, text]
+      await client.sendCommand(['EVALSHA', sha, '3', `{b:0}:${id}`, '{b:0}:due', '{b:0}:parked', ...args])
     }
   }
 }
