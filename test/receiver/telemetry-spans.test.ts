@@ -171,11 +171,12 @@ describe('the trace of a request', () => {
   })
 
   it('has a sweep for each poll, decided or not', async () => {
-    const { receiver, api, traces } = following()
+    // The first poll comes after 5 s, the second one after 10.
+    const { receiver, api, traces } = following({ random: () => 0.5 })
     await receiver.track('req_1', refund)
     api.pend('req_1')
     await receiver.start()
-    await pass(6_000)
+    await pass(8_000)
     expect(traces.tree()).toEqual(['sweep (internal)', '  confirm (client)'])
     expect(traces.started.map(({ attributes }) => attributes)).toMatchObject([
       { 'cheqpoint.outcome': 'undecided' },
