@@ -10,10 +10,13 @@ export class Tree {
 
   constructor(source: string) {
     this.root = mkdtempSync(join(tmpdir(), 'cheqpoint-mutation-'))
-    const left = ['node_modules', 'dist', '.git', '.tmp', 'coverage']
+    const left = ['dist', '.git', '.tmp', 'coverage']
     cpSync(source, this.root, {
       recursive: true,
-      filter: (path) => !left.includes(relative(source, path).split(sep)[0] ?? ''),
+      filter(path) {
+        const names = relative(source, path).split(sep)
+        return !left.includes(names[0] ?? '') && !names.includes('node_modules')
+      },
     })
     symlinkSync(resolve(source, 'node_modules'), join(this.root, 'node_modules'))
   }
@@ -44,6 +47,7 @@ export class Tree {
     } catch {
       // It writes what it could not prove all the same.
     }
+    execFileSync('npm', ['run', '--silent', 'build:page'], { cwd: this.root, stdio: 'ignore' })
   }
 
   remove(): void {
