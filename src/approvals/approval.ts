@@ -40,9 +40,9 @@ export interface ClaimCommand {
   readonly leaseMs: number
   /** The reference that the callback's token proved. Where it is given it must be the approval's. */
   readonly ref?: string | undefined
-  /** A person asks: past `notBefore`, not past a live lease. */
+  /** For a person: ignores `notBefore`, never a live lease. */
   readonly force?: boolean | undefined
-  /** A callback asks: the approval is owed quick polls. */
+  /** For a callback: the approval gets quick polls. */
   readonly nudge?: boolean | undefined
 }
 

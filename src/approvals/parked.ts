@@ -37,7 +37,7 @@ export function readParked({ key, entry }: ListedEntry): readonly ParkedApproval
   return [{ approvalId, action, assistant, ...parked, attempts, ...request, decision: readConfirmed(known.decision) }]
 }
 
-/** How many due entries one call looks through for those that cannot be read. */
+/** How many due entries one call reads to find those that are unreadable. */
 const mostDue = 1_000
 const duePage = 100
 /** In front of the cursor of a page that goes on in the due index. */
@@ -45,7 +45,7 @@ const dueMark = 'due '
 
 /**
  * One page of what waits for a person: the parked index, then the entries of the due index that cannot be read. A page may
- * be short, since one call looks through 1,000 due entries at the most.
+ * be short, because one call reads at most 1,000 due entries.
  */
 export async function listParked(records: Records, { limit, cursor }: PageQuery): Promise<Page<ParkedApproval>> {
   const items: ParkedApproval[] = []

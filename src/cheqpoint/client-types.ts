@@ -39,11 +39,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** How long and how often to look for a decision. */
+/** How long and how often to poll for a decision. */
 export interface WaitOptions extends CallOptions {
   /** Rejects with `wait-timeout` after so long. */
   readonly timeoutMs: number
-  /** Between two looks, ±20 %. Default 5,000, the pace that Cheqpoint advises. */
+  /** Between two polls, ±20 %. Default 5,000, the pace that Cheqpoint advises. */
   readonly intervalMs?: number | undefined
 }
 

@@ -23,7 +23,7 @@ export function createFetchSender(): Sender {
   }
 }
 
-/** Never rejects: the listener hears of every failure. */
+/** Never rejects: every failure goes to the listener. */
 async function send({ origin, path, method, headers, body }: Sending, listener: Listener): Promise<void> {
   const stop = new AbortController()
   const controller = { abort: (reason: Error) => stop.abort(reason) }
@@ -41,7 +41,7 @@ async function send({ origin, path, method, headers, body }: Sending, listener: 
     }
     listener.onResponseEnd()
   } catch (error) {
-    // Node.js tells what happened in the cause alone.
+    // In Node.js only the cause says what happened.
     listener.onResponseError(controller, error instanceof Error ? (error.cause ?? error) : error)
   }
 }

@@ -6,7 +6,7 @@ import { parseJson } from '../util/json.js'
 import type { ApiResponse } from './exchange.js'
 import { type ApiApproval, parseApproval } from './wire.js'
 
-/** A response about exactly the approval that was asked for. */
+/** A response about exactly the requested approval. */
 export type FetchedApproval = ApiApproval & {
   readonly id: string
   /** When the API sent it, by its own clock (ms since the epoch); `null` where it did not say. */

@@ -70,7 +70,7 @@ export function createTransport(
 }
 
 /**
- * A pool of undici, which is loaded no earlier: an app pays for it when it asks something. Where it cannot be loaded or
+ * A pool of undici, which is loaded no earlier: an app pays for it at its first call. Where it cannot be loaded or
  * cannot dispatch, `fetch` takes its place: Bun has a stand-in without `dispatch`, and workerd may not compile its parser.
  */
 async function open(origin: string, connectTimeoutMs: number): Promise<Sender> {

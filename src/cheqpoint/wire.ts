@@ -95,7 +95,7 @@ function oneId({ id, approvalId }: z.infer<z.ZodObject<typeof ids>>): string | n
   return (id ?? named) === named ? named : undefined
 }
 
-/** Whether no number in it was too large for JavaScript: such a one would be kept as `null`, which nobody said. */
+/** Whether no number in it was too large for JavaScript: such a number would become `null`. */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value)
   return typeof value !== 'object' || value === null || Object.values(value).every(isStorable)

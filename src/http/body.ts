@@ -5,7 +5,7 @@ import { readUtf8 } from '../util/json.js'
 import type { UnreadBodies } from './unread-bodies.js'
 
 /**
- * The body of a request, as the host left it: a stream that nobody read, what a parser made of it, or nothing because
+ * The body of a request, as the host left it: an unread stream, what a parser made of it, or nothing because
  * something else read it. Since nothing signs the bytes, every form is as good.
  */
 export type CallbackBody =
@@ -149,7 +149,7 @@ async function readWeb(
   })
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      // A stream that somebody made by hand may hold anything.
+      // A stream that was made by hand may hold anything.
       if (!ArrayBuffer.isView(next.value)) {
         stop()
         return { kind: 'malformed' }

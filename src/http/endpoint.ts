@@ -110,7 +110,7 @@ export class Endpoint {
         const storeChecked = ready()
         if (storeChecked !== undefined) await storeChecked
         const work = this.#process(checked, leave)
-        // Where nothing else takes care of the handler, it is waited for.
+        // Where nothing else continues the handler, the response waits for it.
         const isLonger = options.waitUntil !== undefined || context.life.isSwept
         const outcome = await (isLonger ? this.#acknowledge(checked, work, options) : work)
         response = this.#report(checked, outcome)

@@ -8,7 +8,7 @@ export interface CallbackResponse {
 }
 
 interface Row {
-  /** Status where a sweep looks after what is left open. */
+  /** Status where a sweep handles what is left open. */
   readonly swept: number
   /** Status where nothing does, so that a sender who retries is of use. */
   readonly alone: number
@@ -57,7 +57,7 @@ const rows: Readonly<Record<Outcome['kind'], Row>> = {
 const common = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 
 /**
- * The HTTP answer to an outcome. `swept`: whether something looks after what this answer leaves open. Holds no ids,
+ * The HTTP response to an outcome. `swept`: whether a sweep handles what this response leaves open. Holds no ids,
  * keys, payloads or texts of handlers; never a redirect and never 410, which some senders take as "stop sending".
  */
 export function toResponse(

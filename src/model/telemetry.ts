@@ -45,6 +45,6 @@ export interface Telemetry {
   traceContext(): string | undefined
   /** Hears each event. */
   event(event: CheqpointEvent): void
-  /** Asks how much waits, whenever somebody wants to know, until the function that it returns is called. */
+  /** Reads how much waits at each collection of metrics, until the returned function is called. */
   observe(count: () => Promise<Waiting>): () => void
 }

@@ -7,7 +7,7 @@ const decisionBuckets = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 
 /** In seconds: a callback takes milliseconds, a lost one until the next poll, a retry minutes. */
 const handlingBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60, 300, 900, 3_600]
 
-/** Figures of one receiver, made of its events where they tell enough. */
+/** Metrics of one receiver, derived from its events where these suffice. */
 export class Metrics {
   readonly #meter: Meter
   readonly #decision: Histogram

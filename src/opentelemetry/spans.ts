@@ -41,7 +41,7 @@ export class Spans {
     if (span === undefined) return call()
     if (work.kind === 'run') this.#runs.set(work.approvalId, span)
     try {
-      // A run begins a trace of its own, whoever's call brought it: nothing of theirs is its handler's.
+      // A run begins a trace of its own: its handler must not see the context of the call that started it.
       const above = work.kind === 'run' ? ROOT_CONTEXT : context.active()
       const value = await context.with(trace.setSpan(above, span), call)
       quietly(() => span.setAttributes(endOf(work, value)))

@@ -65,7 +65,7 @@ export class Admission {
     return this.#hasHandlerSlot
   }
 
-  /** The API is asked now: the token is spent. */
+  /** The GET is sent now: the token is spent. */
   spend(): void {
     this.#giveBackToken = null
   }

@@ -102,10 +102,10 @@ export class Turns {
   }
 }
 
-/** Why an assistant is not asked about for a while. */
+/** Why no GET is sent for an assistant. */
 export type PauseReason = 'api-throttled' | 'api-key-refused'
 
-/** Assistants that the API told to wait, or whose key it refused: nothing is sent for them until their time is up. */
+/** Assistants that the API throttles, or whose key it refused: nothing is sent for them until the pause ends. */
 export class Pauses {
   readonly #clock: Clock
   readonly #until = new Map<string | null, { at: number; reason: PauseReason }>()

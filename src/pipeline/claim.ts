@@ -119,7 +119,7 @@ async function awaitId(
   const { records } = context
   const kept = await records.change(reservationKey(ref), (stored) => addCandidate(stored, { id: approvalId }))
   if (kept.kind === 'kept') return { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }
-  // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is a stranger's.
+  // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is unknown.
   if (kept.kind !== 'bound' || kept.id !== approvalId) return { kind: 'unknown-approval' }
   const { entry } = await records.read(approvalKey(approvalId))
   return entry === null

@@ -90,7 +90,7 @@ export async function confirm(
 export function judge(fetched: FetchedApproval, expiry: Expiry, via: Via, ageMs: number): Judgement {
   const { status, modifiedDetails, note, decidedAt } = fetched
   if (status === 'pending' || status === 'unknown') {
-    // It was undecided at some moment since it was asked for; by now it may have been decided in time.
+    // It was undecided when the API responded; it may have been decided in time since then.
     if (!hasExpired(expiry, ageMs, fetched.servedAt))
       return { kind: 'undecided', unknownWord: status === 'unknown' ? fetched.word : null }
     const decision = { status: 'expired', modifiedDetails: null, note: null, decidedAt: null, via } as const

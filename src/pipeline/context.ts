@@ -17,7 +17,7 @@ export interface Trigger {
   readonly ref?: string | undefined
 }
 
-/** A claim that can be told to end. */
+/** A claim that can be aborted. */
 export interface Abortable {
   abort(reason: Error): void
 }
@@ -63,7 +63,7 @@ export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
   readonly handlers: Slots
   /** Claims whose handler has not ended: what `close` aborts. */
   readonly claims: InFlight<Abortable>
-  /** By approval id: its handler is at work in this process, whatever became of the lease. No `Set`: see {@link InFlight}. */
+  /** By approval id: its handler runs in this process, with or without a lease. No `Set`: see {@link InFlight}. */
   readonly running: { [approvalId: string]: true }
   /** Reports a status word that is not documented, once. */
   readonly onUnknownWord: (word: string, approvalId: string) => void

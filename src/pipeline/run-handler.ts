@@ -105,7 +105,7 @@ class HandlerRun implements Run {
     Object.defineProperty(this, completion, { value: complete, enumerable: true })
   }
 
-  /** Made when it is asked for. One description for all, or each run would get a shape of its own. */
+  /** Made at the first use. One description for all, or each run would get a shape of its own. */
   static readonly #signal = {
     enumerable: true,
     get(this: HandlerRun): AbortSignal {

@@ -190,7 +190,7 @@ export class Claim<Details = unknown, Context = unknown> {
     this.#timer = setTimeout(next, Math.min(overInMs, renewInMs)).unref()
   }
 
-  /** What hangs is told so, and has one lease to end by itself. */
+  /** Aborts the signal of a run that takes too long, which then has one lease to end by itself. */
   #timeOut(): void {
     if (this.#isTimedOut) this.end()
     this.#isTimedOut = true

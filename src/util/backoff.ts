@@ -1,7 +1,7 @@
 import { longestTimer, type Random } from './clock.js'
 
 /*
- * When to look or try again. Pure functions of what is known; durations in milliseconds.
+ * When to poll or try again. Pure functions; durations in milliseconds.
  */
 
 export interface PollSchedule {
@@ -10,9 +10,9 @@ export interface PollSchedule {
 }
 
 /**
- * Time until the next look at a request that is still undecided: as long again as it has been waiting, so looks come
- * at twice the age of the one before, between `firstMs` and `maxMs`. By age and not by count, so that nobody who
- * provokes looks can make them rarer.
+ * Time until the next poll of an undecided request: as long again as it has been waiting, between `firstMs` and
+ * `maxMs`, so that each poll comes at twice the age of the one before. By age, not by count: callbacks that provoke polls
+ * do not make later ones rarer.
  */
 export function nextPollMs(ageMs: number, schedule: PollSchedule, random: Random): number {
   return jitter(clamp(ageMs, schedule.firstMs, schedule.maxMs), random)

@@ -8,7 +8,7 @@ export interface JsonObject {
   readonly [key: string]: JsonValue
 }
 
-/** Text that holds JSON. Stores keep it as it is and never look inside. */
+/** Text that holds JSON. Stores keep it as it is and never parse it. */
 export type JsonText = string
 
 /** Deeper than this, an answer is unreadable: serializers recurse, and a decision must be stored. */

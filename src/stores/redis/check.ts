@@ -57,7 +57,7 @@ async function tryCommands(link: RedisLink, keys: RedisKeys): Promise<boolean> {
   return written && isListed && ended && removed && entry !== null
 }
 
-/** Another number of partitions would look for the same entries in other places. */
+/** Another number of partitions would read the same entries from other places. */
 async function agreeOnPartitions(link: RedisLink, keys: RedisKeys): Promise<void> {
   const { number, indexes } = keys
   const mine = indexes.length
