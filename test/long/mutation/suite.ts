@@ -43,8 +43,8 @@ export async function runTests(root: string, files: readonly string[], title?: s
   // A slow machine must not look like a test that noticed.
   const patience = ['--testTimeout=60000', '--hookTimeout=60000']
   // The list of mutants misses each text that was changed, and would kill everything.
-  // Where no file is named, the lanes of `npm test`.
-  const lanes = files.length > 0 ? [] : fastLanes(root)
+  // Where no file is named, the lanes of `npm test`. Files run once, not over each store again.
+  const lanes = files.length > 0 ? ['--project=!receiver-on-*'] : fastLanes(root)
   const options = ['run', ...lanes, '--exclude', 'test/unit/mutants.test.ts', ...patience, ...reporting]
   const code = await run(root, ['node_modules/vitest/vitest.mjs', ...options, ...named, ...paths])
   return code === null ? { kind: 'broken', why: 'the tests do not end' } : readVerdict(root, output, code === 0)
