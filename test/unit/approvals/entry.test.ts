@@ -71,9 +71,17 @@ describe('a state', () => {
     expect(readApproval(storing(compact({ ...busy, decision: bare })))).toMatchObject({ decision: bare })
   })
 
+  it('has all fields of its decision again where nothing else was left out', () => {
+    const decision = { ...approved, modifiedDetails: null, note: null, decidedAt: null }
+    const kept = { holder: 'a', ref: 'ref_1', action: 'refund', assistant: 'main', result: '1', until: start }
+    const over = { kind: 'completed', ...kept, outcome: 'approved', decision } as const
+    expect(readApproval(storing(compact(over)))).toEqual(over)
+  })
+
   it('of a newer version is unreadable', () => {
     expect(readApproval(newer)).toBe('unreadable')
     expect(readReservation(newer)).toBe('unreadable')
+    expect(readApproval(storing({ ...compact(busy), v: 2 }))).toBe('unreadable')
   })
 
   it('is nothing where nothing is stored, and unreadable where the store cannot read it', () => {
