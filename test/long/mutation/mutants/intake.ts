@@ -472,13 +472,6 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['hosts/fastify.test.ts'],
   },
   {
-    guard: 'Fastify sends nothing where something else has answered',
-    file: 'adapters/fastify.ts',
-    find: 'if (reply.sent) return reply\n',
-    replace: '\n',
-    tests: ['hosts/fastify.test.ts'],
-  },
-  {
     guard: 'an answered callback frees its place',
     file: 'src/http/endpoint.ts',
     find: 'if (isIn) this.#inFlight--',
