@@ -33,7 +33,7 @@ export interface Sending {
   readonly bodyTimeout: 0
 }
 
-/** Who hears what becomes of it: as much of a handler of undici as is used here. */
+/** Receives the response: the part of an undici handler that is used here. */
 export interface Listener {
   onRequestStart(controller: Controller): void
   onResponseStart(controller: Controller, status: number, headers: Headers): void

@@ -29,7 +29,8 @@ interface Copied {
  */
 export class Copies {
   readonly #deps: CopiesDeps
-  readonly #callbacks = new Map<string, Copied>()
+  /** No `Map`, whose old tables would keep what left it alive: see `InFlight`. */
+  readonly #callbacks: { [approvalAndRef: string]: Copied } = Object.create(null)
   #waiting = 0
 
   constructor(deps: CopiesDeps) {
@@ -38,9 +39,10 @@ export class Copies {
 
   /** Never rejects. `leave` is called if the callback waits with its copies, which takes no place. */
   process(trigger: Trigger, leave: () => void): Promise<Outcome> {
-    const key = JSON.stringify([trigger.approvalId, trigger.ref])
-    const copied = this.#callbacks.get(key) ?? { active: 0, next: null }
-    this.#callbacks.set(key, copied)
+    // Neither has a space.
+    const key = `${trigger.approvalId} ${trigger.ref ?? ''}`
+    this.#callbacks[key] ??= { active: 0, next: null }
+    const copied = this.#callbacks[key]
     if (copied.active < this.#deps.concurrency) return this.#processOne(trigger, key, copied)
     leave()
     if (this.#waiting >= this.#deps.maxWaiting) return Promise.resolve({ kind: 'overloaded' })
@@ -60,7 +62,7 @@ export class Copies {
       copied.next = null
       this.#waiting -= next?.size ?? 0
       next?.settle(this.#deps.isClosing() ? { kind: 'closing' } : this.#processOne(trigger, key, copied))
-      if (copied.active === 0) this.#callbacks.delete(key)
+      if (copied.active === 0) delete this.#callbacks[key]
     }
   }
 }

@@ -50,8 +50,9 @@ export class Pipeline {
       const handler = (actions.get(claim.decision.action) ?? fallback)?.handler
       // A claim is only made where there is a handler.
       if (handler === undefined) return { kind: 'no-handler', approvalId: claim.approvalId }
-      const run = telemetry === undefined ? runHandler : runObserved
-      return await run(claim, handler, this.#context)
+      return await (telemetry === undefined
+        ? runHandler(claim, handler, this.#context)
+        : runObserved(claim, handler, this.#context, telemetry))
     } finally {
       claim?.end()
       if (--this.#size === 0) for (const onIdle of this.#onIdle.splice(0)) onIdle()

@@ -28,7 +28,7 @@ export function notFound(): Response {
 /** Starts a server. Rejects with `argument-invalid` where the address cannot be had. */
 export async function serve(answer: Answer, port: number, host: string): Promise<Listening> {
   const server = createServer((incoming, outgoing) => {
-    // The caller went away, or the answer was destroyed on purpose: nobody is left to tell.
+    // The caller went away, or the response was destroyed on purpose: there is no one to respond to.
     exchange(answer, incoming, outgoing).catch(() => outgoing.destroy())
   })
   try {
