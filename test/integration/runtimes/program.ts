@@ -107,7 +107,7 @@ const checks: Checks = {
     await client.close()
   },
   ...(hasSqlite && { sqliteStore: () => submitAndFind({ baseUrl, store: sqliteStore(sqliteFile) }) }),
-  'a certificate that nobody vouches for is refused': async () => {
+  'an untrusted certificate is refused': async () => {
     const { NODE_EXTRA_CA_CERTS: file = '', VOUCHED_URL: vouched } = process.env
     // Deno does not heed the variable here.
     const dispatcher = Deno && new Agent({ connect: { ca: readFileSync(file) } })
