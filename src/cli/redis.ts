@@ -25,9 +25,9 @@ export async function connect(url: URL, keyPrefix = ''): Promise<Connection> {
 function withKeyPrefix(send: SendCommand, keyPrefix: string): SendCommand {
   if (keyPrefix === '') return send
   return ([name, ...operands], key) => {
-    // A script comes before the number of its keys. No other command than GET has a key here.
-    const [first, count] = name.startsWith('EVAL') ? [2, Number(operands[1])] : [0, name === 'GET' ? 1 : 0]
-    const changed = operands.map((each, at) => (at >= first && at < first + count ? keyPrefix + each : each))
+    // The operands of a script are its text, the number of its keys, and the keys. No other command here has a key.
+    const keys = name.startsWith('EVAL') ? Number(operands[1]) : 0
+    const changed = operands.map((each, at) => (at >= 2 && at < 2 + keys ? keyPrefix + each : each))
     return send([name, ...changed], keyPrefix + key)
   }
 }

@@ -45,13 +45,6 @@ export const simulatorMutants: readonly Mutant[] = [
     tests: ['unit/simulator/page-server.test.ts'],
   },
   {
-    guard: 'the key of a GET is given the keyPrefix',
-    file: 'src/cli/redis.ts',
-    find: "name === 'GET' ? 1 : 0",
-    replace: '0',
-    tests: ['cli/store-options.test.ts'],
-  },
-  {
     guard: 'a forged callback that is refused is the outcome that was asked for',
     file: 'src/cli/send.ts',
     find: 'const mayBeRefused = forged || ',
