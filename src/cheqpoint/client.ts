@@ -76,8 +76,8 @@ export function createClient(options: ClientOptions): Client {
     return read(reply)
   }
 
-  async function get(id: string, call: CallOptions = {}): Promise<FetchedApproval> {
-    if (!isId(id)) throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+  function get(id: string, call: CallOptions = {}): Promise<FetchedApproval> {
+    if (!isId(id)) return Promise.reject(new CheqpointError('id-invalid', 'the approval id does not match idPattern'))
     const question = { method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting } as const
     return ask(question, call, (reply) => readAbout(reply, id))
   }

@@ -63,10 +63,11 @@ const errorBodyMs = 1_000
 
 /** One exchange with the API, from its dispatch to its end. */
 export function exchange(
-  dispatch: (listener: Listener) => void,
+  dispatch: (listener: Listener) => unknown,
   { timeoutMs, maxBytes, signal, mayBeReused }: ExchangeOptions,
 ): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(new CheqpointError('aborted', 'the signal was aborted'))
     const tooLarge = `the answer is larger than ${maxBytes} bytes`
     const chunks: Buffer[] = []
     let bytes = 0

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { CheqpointError } from '../model/errors.js'
-import { type ApiResponse, exchange, type Sender, StaleConnection } from './exchange.js'
+import { type ApiResponse, exchange, type Listener, type Sender, StaleConnection } from './exchange.js'
 import { createFetchSender } from './fetch-sender.js'
 
 /*
@@ -49,18 +49,15 @@ export function createTransport(
       const headers = ['x-api-key', key, ...others]
       // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
       const options = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 } as const
-      const exchangeOnce = async (): Promise<ApiResponse> => {
-        if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
-        const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 && !sender.hidesReuse }
-        return exchange((listener) => sender.dispatch(options, listener), bounds)
-      }
+      const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 && !sender.hidesReuse }
+      const dispatch = (listener: Listener): unknown => sender.dispatch(options, listener)
       try {
-        const response = await exchangeOnce()
+        const response = await exchange(dispatch, bounds)
         answered++
         return response
       } catch (error) {
         if (method !== 'GET' || !(error instanceof StaleConnection)) throw error
-        return exchangeOnce()
+        return exchange(dispatch, bounds)
       }
     },
     async close() {

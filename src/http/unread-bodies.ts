@@ -55,9 +55,6 @@ export class UnreadBodies {
 
   #makeRoom(): void {
     const { max, maxBytes } = this.#limits
-    for (const oldest of this.#waiting) {
-      if (this.#waiting.size <= max && this.#bytes <= maxBytes) return
-      oldest()
-    }
+    while (this.#waiting.size > max || this.#bytes > maxBytes) this.#waiting.oldest?.()
   }
 }

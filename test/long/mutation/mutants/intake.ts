@@ -369,15 +369,15 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a bounded number of bodies is waited for',
     file: 'src/http/unread-bodies.ts',
-    find: 'this.#waiting.size <= max && ',
+    find: 'this.#waiting.size > max || ',
     replace: '',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
     guard: 'the body that gives way is the oldest',
     file: 'src/http/unread-bodies.ts',
-    find: 'for (const oldest of this.#waiting)',
-    replace: 'for (const oldest of [...this.#waiting].reverse())',
+    find: 'this.#waiting.oldest?.()',
+    replace: '[...this.#waiting].at(-1)?.()',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
@@ -397,7 +397,7 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'bodies that are received are bounded in bytes',
     file: 'src/http/unread-bodies.ts',
-    find: ' && this.#bytes <= maxBytes',
+    find: ' || this.#bytes > maxBytes',
     replace: '',
     tests: ['unit/http/unread-bodies.test.ts', 'unit/http/body.test.ts'],
   },
