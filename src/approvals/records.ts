@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { CheqpointError, isCheqpointError } from '../model/errors.js'
-import { isMemoryStore } from '../stores/memory/memory-store.js'
+import { isMemoryStore, type MemoryStore } from '../stores/memory/memory-store.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
 import type { Clock, Random } from '../util/clock.js'
 import { freezeJson, isJsonObject } from '../util/json.js'
@@ -32,14 +32,14 @@ export class Records {
   readonly #store: Store
   readonly #clock: Clock
   readonly #random: Random
-  /** The memory store is done before it returns: there is nothing to wait for, or to check. */
-  readonly #isDoneAtOnce: boolean
+  /** The memory store answers at once: there is nothing to wait for, or to check. */
+  readonly #memory: MemoryStore | null
   readonly #prefix = randomBytes(6).toString('base64url')
   #drawn = 0
 
   constructor({ store, clock, random }: { readonly store: Store; readonly clock: Clock; readonly random: Random }) {
     this.#store = store
-    this.#isDoneAtOnce = isMemoryStore(store)
+    this.#memory = isMemoryStore(store) ? store : null
     this.#clock = clock
     this.#random = random
   }
@@ -50,8 +50,8 @@ export class Records {
   }
 
   /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
-  read(key: string): Promise<Stored> {
-    if (this.#isDoneAtOnce) return this.#store.read(key)
+  read(key: string): Stored | Promise<Stored> {
+    if (this.#memory !== null) return this.#memory.get(key)
     return this.#ask('read', () => this.#store.read(key), isStored)
   }
 
@@ -67,11 +67,13 @@ export class Records {
   async begin<Result>(key: string, step: (stored: Known) => Step<Result>): Promise<Stepped<Result>> {
     for (let tries = 1; tries <= maxTries; tries++) {
       const sentAt = this.#clock.elapsed()
-      const stored = know(await this.read(key))
+      const reading = this.read(key)
+      const stored = know(reading instanceof Promise ? await reading : reading)
       const { result, next } = step(stored)
       if (next === undefined) return { result, stored, sentAt }
       const entry = this.entryOf(next)
-      if (await this.write(key, stored, entry, next))
+      const writing = this.write(key, stored, entry, next)
+      if (writing instanceof Promise ? await writing : writing)
         return { result, stored: { now: stored.now, entry, known: next.state }, sentAt }
       await sleep(this.#random() * Math.min(2 ** tries, longestPauseMs))
     }
@@ -79,16 +81,20 @@ export class Records {
   }
 
   /** Writes an entry over what was read. */
-  write(key: string, over: Stored, entry: Entry, options: Pick<Next, 'keepMs' | 'intake'>): Promise<boolean> {
+  write(
+    key: string,
+    over: Stored,
+    entry: Entry,
+    { keepMs, intake }: Pick<Next, 'keepMs' | 'intake'>,
+  ): boolean | Promise<boolean> {
     const expected = over.entry === null ? null : over.entry.stamp
-    if (this.#isDoneAtOnce) return this.#store.write(key, expected, entry, options)
-    const { keepMs, intake } = options
+    if (this.#memory !== null) return this.#memory.put(key, expected, entry, { keepMs, intake })
     return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }), isFlag)
   }
 
   /** Draws the stamp of a new entry. */
   entryOf({ state, dueAt, parkedAt }: Next): Entry {
-    const kept = this.#isDoneAtOnce ? freezeJson(asJson(state)) : compact(state)
+    const kept = this.#memory !== null ? freezeJson(asJson(state)) : compact(state)
     return { stamp: this.newToken(), dueAt, parkedAt, state: kept }
   }
 

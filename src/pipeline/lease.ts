@@ -136,9 +136,11 @@ export class Lease {
       this.#renewedAt = Math.max(this.#renewedAt, startedAt)
       return stepped.result
     }
-    return records.write(this.#key, over, entry, next).then((isWritten) => {
+    const end = (isWritten: boolean): Result | Promise<Result> => {
       if (!isWritten) return records.begin(this.#key, step).then(take)
       return take({ result, stored: { now: this.#stored.now, entry, known: next.state }, sentAt: this.#sentAt })
-    })
+    }
+    const writing = records.write(this.#key, over, entry, next)
+    return writing instanceof Promise ? writing.then(end) : Promise.resolve(end(writing))
   }
 }

@@ -93,6 +93,7 @@ class HandlerRun implements Run {
   readonly fence: number
   readonly idempotencyKey: string
   declare readonly signal: AbortSignal
+  readonly [completion]: (result: unknown) => Completion
   readonly #claim: Claim
 
   constructor(claim: Claim) {
@@ -101,8 +102,7 @@ class HandlerRun implements Run {
     this.idempotencyKey = claim.idempotencyKey
     this.#claim = claim
     Object.defineProperty(this, 'signal', HandlerRun.#signal)
-    const complete = (result: unknown): Completion => claim.transaction(result)
-    Object.defineProperty(this, completion, { value: complete, enumerable: true })
+    this[completion] = (result) => claim.transaction(result)
   }
 
   /** Made at the first use. One description for all, or each run would get a shape of its own. */

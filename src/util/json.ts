@@ -113,8 +113,16 @@ export function freezeJson<Value extends JsonValue>(value: Value): Value {
   return Object.freeze(value)
 }
 
-/** Whether nothing in a JSON value can change. */
-export function isFrozenJson(value: JsonValue): boolean {
+/** The same JSON value if nothing in it can change, otherwise a copy of which that is true. */
+export function frozenJson<Value extends JsonValue>(value: Value): Value
+export function frozenJson(value: JsonValue): JsonValue {
+  if (typeof value !== 'object' || value === null || isFrozenJson(value)) return value
+  if (Array.isArray(value)) return Object.freeze(value.map((each) => frozenJson(each)))
+  // Not by assignment, which would take a key `__proto__` for the prototype.
+  return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, each]) => [key, frozenJson(each)])))
+}
+
+function isFrozenJson(value: JsonValue): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (!Object.isFrozen(value)) return false
   const fields: Readonly<Record<string, JsonValue>> = Object(value)

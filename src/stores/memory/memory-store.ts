@@ -3,8 +3,8 @@ import TinyQueue from 'tinyqueue'
 import { CheqpointError } from '../../model/errors.js'
 import { group, invalid, number } from '../../options/option-checks.js'
 import { type Clock, systemClock } from '../../util/clock.js'
-import { isFrozenJson, type JsonValue } from '../../util/json.js'
-import type { Entry, Store } from '../store.js'
+import { frozenJson, type JsonValue } from '../../util/json.js'
+import type { Entry, Store, Stored, WriteOptions } from '../store.js'
 
 /** What {@link memoryStore} takes. */
 export interface MemoryStoreOptions {
@@ -38,7 +38,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 }
 
 /** Whether a store is one of these itself, and not wrapped. */
-export const isMemoryStore = (store: Store): boolean => MemoryStore.is(store)
+export const isMemoryStore = (store: Store): store is MemoryStore => MemoryStore.is(store)
 
 /** What is stored under a key. Changed in place: new objects that old ones point to are work for the collector. */
 type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & {
@@ -79,9 +79,10 @@ class DueQueue {
 }
 
 /** Every method does all of its work before it returns its promise, so nothing comes between. */
-class MemoryStore implements Store {
+export class MemoryStore implements Store {
   readonly #maxPending: number
   readonly #now: () => number
+  #time = Number.NEGATIVE_INFINITY
   readonly #open = new Map<string, Kept>()
   readonly #tombstones: LRUCache<string, Kept>
   readonly #due = new DueQueue()
@@ -91,25 +92,33 @@ class MemoryStore implements Store {
   constructor(maxPending: number, clock: Clock) {
     this.#maxPending = maxPending
     const offset = Math.floor(clock.now()) - Math.floor(clock.elapsed())
-    let last = Number.NEGATIVE_INFINITY
-    this.#now = () => (last = Math.max(last, offset + Math.floor(clock.elapsed())))
+    this.#now = () => (this.#time = Math.max(this.#time, offset + Math.floor(clock.elapsed())))
     this.#tombstones = new LRUCache({
       // By bytes, about: for a count, lru-cache would allocate all room at once.
       maxSize: 64 * 1024 * 1024,
       sizeCalculation: ({ key, state }) => 600 + key.length + sizeOf(state),
       dispose: (kept) => this.#due.move(kept, null),
       ttlResolution: 0,
-      // lru-cache takes an entry stored at 0 for one that never ends.
-      perf: { now: () => this.#now() + 1 },
+      // As of the call under way. lru-cache takes an entry stored at 0 for one that never ends.
+      perf: { now: () => this.#time + 1 },
     })
   }
 
-  readonly read: Store['read'] = async (key) => {
+  readonly read: Store['read'] = async (key) => this.get(key)
+
+  readonly write: Store['write'] = async (key, expected, entry, options) =>
+    this.put(key, expected, { ...entry, state: frozenJson(entry.state) }, options)
+
+  /** The same as {@link read}, without a promise. */
+  get(key: string): Stored {
+    const now = this.#now()
     const found = this.#find(key)
-    return { now: this.#now(), entry: found === undefined ? null : entryOf(found) }
+    return { now, entry: found === undefined ? null : entryOf(found) }
   }
 
-  readonly write: Store['write'] = async (key, expected, entry, { keepMs, intake } = {}) => {
+  /** The same as {@link write}, without a promise, of a state that is frozen in depth. */
+  put(key: string, expected: string | null, entry: Entry, { keepMs, intake }: WriteOptions = {}): boolean {
+    this.#now()
     const found = this.#find(key)
     if (found?.stamp === entry.stamp) return true
     if ((found?.stamp ?? null) !== expected) return false
@@ -118,7 +127,7 @@ class MemoryStore implements Store {
     const { stamp, dueAt, parkedAt, state } = entry
     const kept = found ?? { key, stamp, dueAt: null, parkedAt, state, isTombstone: false, queuedAt: null }
     if (kept.isTombstone) this.#tombstones.delete(key)
-    Object.assign(kept, { stamp, parkedAt, state: frozenCopy(state), isTombstone: keepMs !== undefined })
+    Object.assign(kept, { stamp, parkedAt, state, isTombstone: keepMs !== undefined })
     if (keepMs === undefined) this.#open.set(key, kept)
     else this.#open.delete(key)
     if (keepMs !== undefined) this.#tombstones.set(key, kept, { ttl: Math.max(1, Math.ceil(keepMs)) })
@@ -171,6 +180,7 @@ class MemoryStore implements Store {
 
   /** What is in an index, in no order. */
   #listed(index: 'due' | 'parked'): (readonly [at: number, kept: Kept])[] {
+    this.#now()
     this.#tombstones.purgeStale()
     return [...this.#open.values(), ...this.#tombstones.values()].flatMap((kept) => {
       const at = index === 'due' ? kept.dueAt : kept.parkedAt
@@ -188,12 +198,4 @@ function sizeOf(value: JsonValue): number {
   const fields: Readonly<Record<string, JsonValue>> = Object(value)
   for (const name in fields) size += name.length + sizeOf(fields[name] ?? null)
   return size
-}
-
-/** What the caller does to its object later, or a reader to what it was given, changes nothing here. */
-function frozenCopy(value: JsonValue): JsonValue {
-  if (typeof value !== 'object' || value === null || isFrozenJson(value)) return value
-  if (Array.isArray(value)) return Object.freeze(value.map(frozenCopy))
-  // Not by assignment, which would take a key `__proto__` for the prototype.
-  return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, each]) => [key, frozenCopy(each)])))
 }

@@ -104,6 +104,24 @@ describe('a change', () => {
     expect(await records.change(key, step)).toMatchObject({ kind: 'claimed', approval: { fence: 1 } })
   })
 
+  it('freezes what it stores in memory, to the last object', async () => {
+    const store = memoryStore({ clock })
+    const decision = { ...approved, modifiedDetails: { order: { items: [{ id: 1 }] } } }
+    await recordsOver(store).change(key, (stored) => add(stored, { request, beginning: { ...beginning, decision } }))
+    const { entry } = await store.read(key)
+    const edit = Object(entry?.state['decision']).modifiedDetails
+    const parts = [
+      entry,
+      entry?.state,
+      entry?.state['decision'],
+      edit,
+      edit.order,
+      edit.order.items,
+      edit.order.items[0],
+    ]
+    expect(parts.map(Object.isFrozen)).toEqual(Array(7).fill(true))
+  })
+
   it('leaves an entry of a newer version as it is', async () => {
     const store = memoryStore({ clock })
     if (newer.entry === null) throw new Error('no entry')

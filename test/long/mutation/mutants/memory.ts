@@ -38,17 +38,24 @@ export const memoryMutants: readonly Mutant[] = [
     tests: ['contract/memory-store.test.ts'],
   },
   {
+    guard: 'what is stored in memory is frozen',
+    file: 'src/approvals/records.ts',
+    find: 'freezeJson(asJson(state))',
+    replace: 'asJson(state)',
+    tests: ['unit/approvals/records.test.ts'],
+  },
+  {
     guard: 'what the memory store hands out cannot be changed',
-    file: 'src/stores/memory/memory-store.ts',
+    file: 'src/util/json.ts',
     find: 'return Object.freeze(Object.fromEntries(',
     replace: 'return (Object.fromEntries(',
     tests: ['contract/memory-store.test.ts'],
   },
   {
     guard: 'a list that the memory store hands out cannot be changed',
-    file: 'src/stores/memory/memory-store.ts',
-    find: 'return Object.freeze(value.map(frozenCopy))',
-    replace: 'return value.map(frozenCopy)',
+    file: 'src/util/json.ts',
+    find: 'return Object.freeze(value.map((each) => frozenJson(each)))',
+    replace: 'return value.map((each) => frozenJson(each))',
     tests: ['contract/memory-store.test.ts'],
   },
   {
@@ -68,8 +75,8 @@ export const memoryMutants: readonly Mutant[] = [
   {
     guard: 'store time never runs backwards',
     file: 'src/stores/memory/memory-store.ts',
-    find: 'last = Math.max(last, offset + Math.floor(clock.elapsed()))',
-    replace: 'last = offset + Math.floor(clock.elapsed())',
+    find: 'Math.max(this.#time, offset + Math.floor(clock.elapsed()))',
+    replace: '(offset + Math.floor(clock.elapsed()))',
     tests: ['contract/memory-store.test.ts'],
   },
   {

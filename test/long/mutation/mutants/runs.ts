@@ -398,9 +398,9 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a holder writes over what it holds, not over anything',
     file: 'src/pipeline/lease.ts',
-    find: 'return records.write(this.#key, over, entry, next).then((isWritten)',
+    find: 'const writing = records.write(this.#key, over, entry, next)',
     replace:
-      'return records.read(this.#key).then((now) => records.write(this.#key, now, entry, next)).then((isWritten)',
+      'const writing = Promise.resolve(records.read(this.#key)).then((now) => records.write(this.#key, now, entry, next))',
     tests: ['receiver/runs.test.ts'],
   },
   {
