@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { CheqpointError, isCheqpointError } from '../model/errors.js'
 import { isMemoryStore, type MemoryStore } from '../stores/memory/memory-store.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import type { Clock, Random } from '../util/clock.js'
 import { freezeJson, isJsonObject } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
@@ -50,7 +51,7 @@ export class Records {
   }
 
   /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
-  read(key: string): Stored | Promise<Stored> {
+  read(key: string): Eventual<Stored> {
     if (this.#memory !== null) return this.#memory.get(key)
     return this.#ask('read', () => this.#store.read(key), isStored)
   }
@@ -64,20 +65,21 @@ export class Records {
   }
 
   /** The same, and what is needed to go on from the entry. */
-  async begin<Result>(key: string, step: (stored: Known) => Step<Result>): Promise<Stepped<Result>> {
-    for (let tries = 1; tries <= maxTries; tries++) {
-      const sentAt = this.#clock.elapsed()
-      const reading = this.read(key)
-      const stored = know(reading instanceof Promise ? await reading : reading)
+  begin<Result>(key: string, step: (stored: Known) => Step<Result>, tries = 1): Eventual<Stepped<Result>> {
+    const sentAt = this.#clock.elapsed()
+    return andThen(this.read(key), (read) => {
+      const stored = know(read)
       const { result, next } = step(stored)
       if (next === undefined) return { result, stored, sentAt }
       const entry = this.entryOf(next)
-      const writing = this.write(key, stored, entry, next)
-      if (writing instanceof Promise ? await writing : writing)
-        return { result, stored: { now: stored.now, entry, known: next.state }, sentAt }
-      await sleep(this.#random() * Math.min(2 ** tries, longestPauseMs))
-    }
-    throw new CheqpointError('store-busy', `other writers changed the entry ${maxTries} times in a row`)
+      return andThen(this.write(key, stored, entry, next), (isWritten) => {
+        if (isWritten) return { result, stored: { now: stored.now, entry, known: next.state }, sentAt }
+        if (tries === maxTries)
+          throw new CheqpointError('store-busy', `other writers changed the entry ${maxTries} times in a row`)
+        const pauseMs = this.#random() * Math.min(2 ** tries, longestPauseMs)
+        return sleep(pauseMs).then(() => this.begin(key, step, tries + 1))
+      })
+    })
   }
 
   /** Writes an entry over what was read. */
@@ -86,7 +88,7 @@ export class Records {
     over: Stored,
     entry: Entry,
     { keepMs, intake }: Pick<Next, 'keepMs' | 'intake'>,
-  ): boolean | Promise<boolean> {
+  ): Eventual<boolean> {
     const expected = over.entry === null ? null : over.entry.stamp
     if (this.#memory !== null) return this.#memory.put(key, expected, entry, { keepMs, intake })
     return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }), isFlag)

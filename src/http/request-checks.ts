@@ -1,6 +1,7 @@
 import { type CallbackPayload, parseCallback } from '../cheqpoint/wire.js'
 import type { Refusal } from '../model/outcome.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import { onceEach } from '../util/once-each.js'
 import { type BodyLimits, type CallbackBody, type Parsed, readBody } from './body.js'
 import { UnreadBodies } from './unread-bodies.js'
@@ -55,7 +56,7 @@ export function checkRequest(
   callback: Callback,
   rules: RequestRules,
   onProven: () => void = () => {},
-): PlausibleCallback | Refusal | Promise<PlausibleCallback | Refusal> {
+): Eventual<PlausibleCallback | Refusal> {
   if (callback.method !== 'POST') return { kind: 'method-not-allowed' }
   const agent = single(callback.header('user-agent'))
   if (agent === undefined || !rules.agents.has(agent)) {
@@ -77,7 +78,7 @@ export function checkRequest(
   if (ref !== undefined) onProven()
   const limits = { maxBytes: rules.maxBytes, unread: ref === undefined ? rules.unread : rules.proven }
   const body = readBody(callback.body, limits, isKnown ? Number(length[0]) : undefined)
-  return body instanceof Promise ? body.then(read) : read(body)
+  return andThen(body, read)
 }
 
 /** Whether a length is declared that no callback has. */

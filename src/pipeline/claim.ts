@@ -7,6 +7,7 @@ import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import { type Admission, type Denial, nudgedWithinMs } from './admission.js'
 import type { PipelineContext, Trigger } from './context.js'
 import { Lease } from './lease.js'
@@ -23,13 +24,13 @@ type Answer =
  * Takes the lease of an approval, in one read and one write, if this process can serve it. Otherwise what became of the
  * trigger.
  */
-export function claim(trigger: Trigger, admission: Admission, context: PipelineContext): Promise<Lease | Outcome> {
+export function claim(trigger: Trigger, admission: Admission, context: PipelineContext): Eventual<Lease | Outcome> {
   const { records } = context
   const token = records.newToken()
   const begun = records.begin(approvalKey(trigger.approvalId), (stored) =>
     step(stored, token, trigger, admission, context),
   )
-  return begun.then((stepped) => leaseOf(stepped, token, trigger, admission, context))
+  return andThen(begun, (stepped) => leaseOf(stepped, token, trigger, admission, context))
 }
 
 function leaseOf(
@@ -38,7 +39,7 @@ function leaseOf(
   trigger: Trigger,
   admission: Admission,
   context: PipelineContext,
-): Lease | Outcome | Promise<Lease | Outcome> {
+): Eventual<Lease | Outcome> {
   const { result } = stepped
   const { approvalId, ref } = trigger
   const { emit } = context

@@ -4,6 +4,7 @@ import type { Stepped } from '../approvals/records.js'
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Completion, Stored } from '../stores/store.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import type { JsonText } from '../util/json.js'
 import type { PipelineContext } from './context.js'
 
@@ -57,13 +58,13 @@ export class Lease {
     return this.#context.runs.leaseMs - (elapsed - this.#renewedAt)
   }
 
-  extend(): Promise<'extended' | 'lost'> {
+  extend(): Eventual<'extended' | 'lost'> {
     const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs }
     return this.#change((stored) => steps.extend(stored, command))
   }
 
   /** See `recordDecision` of the state machine. `false` where the lease was lost. */
-  recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Promise<boolean> {
+  recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Eventual<boolean> {
     const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs, decision, countAttempt }
     return this.#change((stored) => {
       const { result, next } = steps.recordDecision(stored, command)
@@ -72,23 +73,23 @@ export class Lease {
     })
   }
 
-  release(dueInMs: number, notBeforeMs: number, giveAttemptBack = false): Promise<'released' | 'lost'> {
+  release(dueInMs: number, notBeforeMs: number, giveAttemptBack = false): Eventual<'released' | 'lost'> {
     const command = { token: this.#token, dueInMs, notBeforeMs, giveAttemptBack }
     return this.#change((stored) => steps.release(stored, command))
   }
 
-  park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
+  park(reason: ParkReason, paths: readonly string[] = []): Eventual<'parked' | 'lost'> {
     const command = { token: this.#token, reason, note: paths.join(' ') }
     return this.#change((stored) => steps.park(stored, command))
   }
 
-  complete(result: JsonText | null): Promise<'completed' | 'lost'> {
+  complete(result: JsonText | null): Eventual<'completed' | 'lost'> {
     const step = this.#completion(result)
     return this.#change(step)
   }
 
   /** What the store says became of it: `open` where it is still this lease's. */
-  check(): Promise<'completed' | 'open' | 'lost'> {
+  check(): Eventual<'completed' | 'open' | 'lost'> {
     const step = this.#completion(null)
     return this.#change((stored) => {
       const { result, next } = step(stored)
@@ -122,12 +123,12 @@ export class Lease {
   }
 
   /** Takes a step from what is held, and where another writer was faster, from what is stored. */
-  #change<Result>(step: (stored: Known) => Step<Result>): Promise<Result> {
+  #change<Result>(step: (stored: Known) => Step<Result>): Eventual<Result> {
     const { clock, records } = this.#context
     const startedAt = clock.elapsed()
     const over = this.#storedAt(startedAt)
     const { result, next } = step(over)
-    if (next === undefined) return Promise.resolve(result)
+    if (next === undefined) return result
     const entry = records.entryOf(next)
     const take = (stepped: Stepped<Result>): Result => {
       this.#stored = stepped.stored
@@ -136,11 +137,9 @@ export class Lease {
       this.#renewedAt = Math.max(this.#renewedAt, startedAt)
       return stepped.result
     }
-    const end = (isWritten: boolean): Result | Promise<Result> => {
-      if (!isWritten) return records.begin(this.#key, step).then(take)
+    return andThen(records.write(this.#key, over, entry, next), (isWritten) => {
+      if (!isWritten) return andThen(records.begin(this.#key, step), take)
       return take({ result, stored: { now: this.#stored.now, entry, known: next.state }, sentAt: this.#sentAt })
-    }
-    const writing = records.write(this.#key, over, entry, next)
-    return writing instanceof Promise ? writing.then(end) : Promise.resolve(end(writing))
+    })
   }
 }

@@ -2,6 +2,7 @@ import { type ConfirmedDecision, readConfirmed } from '../model/confirmed-decisi
 import type { Decision } from '../model/decision.js'
 import type { Outcome } from '../model/outcome.js'
 import type { ActionRules } from '../options/actions.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import { backoffMs } from '../util/backoff.js'
 import { readDate } from '../util/dates.js'
 import { type JsonObject, type JsonText, type JsonValue, readJson } from '../util/json.js'
@@ -21,7 +22,7 @@ type Prepared = Verified | Outcome
  * Makes the decision that the handler gets of what was recorded, or parks what must not run. A handler never starts with
  * less than two thirds of a lease left. Answers at once where no schema is asked and nothing is written.
  */
-export function prepare(lease: Lease, admission: Admission, context: PipelineContext): Prepared | Promise<Prepared> {
+export function prepare(lease: Lease, admission: Admission, context: PipelineContext): Eventual<Prepared> {
   const { approvalId, approval } = lease
   const confirmed = readConfirmed(approval.decision)
   const original = readKept(approval.details)
@@ -31,7 +32,7 @@ export function prepare(lease: Lease, admission: Admission, context: PipelineCon
   const rules = context.actions.get(approval.action) ?? context.fallback
   // A claim is only made where there are rules for its action.
   if (rules === null) return { kind: 'no-handler', approvalId }
-  const go = (checked: Checked): Prepared | Promise<Prepared> => {
+  const go = (checked: Checked): Eventual<Prepared> => {
     if (!checked.ok) return refuse(lease, confirmed, checked, context)
     const verify = (): Verified => {
       const decision = decisionOf(lease, confirmed, checked)
@@ -65,8 +66,8 @@ function checkRules(
   original: JsonValue,
   kept: JsonValue,
   { status, modifiedDetails }: ConfirmedDecision,
-): Checked | Promise<Checked> {
-  const judge = (checked: Validated): Checked | Promise<Checked> => {
+): Eventual<Checked> {
+  const judge = (checked: Validated): Eventual<Checked> => {
     if (!checked.ok) return { ok: false, reason: 'context-invalid', paths: checked.paths }
     const { value } = checked
     if (status !== 'approved') return { ok: true, context: value, details: null, changedPaths: [] }
@@ -76,11 +77,9 @@ function checkRules(
       return { ok: true, context: value, details, changedPaths }
     }
     // A schema gets a copy of its own: what it does to one must not show in another.
-    const judging = effectiveDetails(rules, original, copyOf(modifiedDetails))
-    return judging instanceof Promise ? judging.then(add) : add(judging)
+    return andThen(effectiveDetails(rules, original, copyOf(modifiedDetails)), add)
   }
-  const checking = validate(rules.context, kept)
-  return checking instanceof Promise ? checking.then(judge) : judge(checking)
+  return andThen(validate(rules.context, kept), judge)
 }
 
 function decisionOf(

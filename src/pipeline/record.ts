@@ -1,5 +1,6 @@
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { Outcome } from '../model/outcome.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import type { Admission } from './admission.js'
 import type { PipelineContext } from './context.js'
 import type { Lease } from './lease.js'
@@ -13,10 +14,10 @@ export function record(
   decision: ConfirmedDecision,
   admission: Admission,
   { runs, emit, life }: PipelineContext,
-): Promise<Outcome | null> {
+): Eventual<Outcome | null> {
   const { approvalId } = lease
   const mayStart = !life.isStopped && admission.takeHandlerSlot()
-  return lease.recordDecision(decision, mayStart).then((isHeld) => {
+  return andThen(lease.recordDecision(decision, mayStart), (isHeld) => {
     if (!isHeld) return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
     if (mayStart) return null
     const reason = life.isStopped ? 'closing' : 'no-free-slot'

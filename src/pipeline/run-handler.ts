@@ -3,6 +3,7 @@ import { isCheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Handler } from '../options/actions.js'
 import { type Completion, completion } from '../stores/store.js'
+import { andThen, type Eventual } from '../util/and-then.js'
 import { elapsedMs } from '../util/dates.js'
 import type { JsonText } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
@@ -20,7 +21,7 @@ const longestRetryMs = 5_000
  * Runs the handler under its claim, records the completion when it returns, and gives the decision back, or parks it,
  * when it throws. Never rejects.
  */
-export function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
+export function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Eventual<Outcome> {
   const { approvalId, attempt, fence, decision } = claim
   const { action, via } = decision
   const { emit, clock, life, running } = context
@@ -29,7 +30,7 @@ export function runHandler(claim: Claim, handler: Handler, context: PipelineCont
   const startedAt = clock.elapsed()
   emit({ type: 'run-started', approvalId, action, attempt, fence, via })
   running[approvalId] = true
-  const end = (ended: Ended): Promise<Outcome> => {
+  const end = (ended: Ended): Eventual<Outcome> => {
     delete running[approvalId]
     const durationMs = clock.elapsed() - startedAt
     // What a transaction did to the claim only the store knows, whatever the handler says.
@@ -37,8 +38,7 @@ export function runHandler(claim: Claim, handler: Handler, context: PipelineCont
     reportEnd(claim, ended, durationMs, context)
     return ended.kind === 'returned' ? complete(claim, ended.value, context) : fail(claim, context)
   }
-  const ending = start(claim, handler, context)
-  return ending instanceof Promise ? ending.then(end) : end(ending)
+  return andThen(start(claim, handler, context), end)
 }
 
 type Ended =
@@ -46,7 +46,7 @@ type Ended =
   | { readonly kind: 'threw' | 'timed-out'; readonly error: unknown }
 
 /** Calls the handler. Only one that returns a promise is waited for. */
-function start(claim: Claim, handler: Handler, context: PipelineContext): Ended | Promise<Ended> {
+function start(claim: Claim, handler: Handler, context: PipelineContext): Eventual<Ended> {
   try {
     const value = handler(claim.decision, new HandlerRun(claim))
     if (typeof Object(value).then !== 'function') return { kind: 'returned', value }
@@ -114,11 +114,11 @@ class HandlerRun implements Run {
   }
 }
 
-function complete(claim: Claim, value: unknown, context: PipelineContext): Promise<Outcome> {
+function complete(claim: Claim, value: unknown, context: PipelineContext): Eventual<Outcome> {
   const { approvalId, decision, confirmed } = claim
   const result = writeResult(value)
   if (result === undefined) context.emit({ type: 'result-dropped', approvalId, action: decision.action })
-  return writeCompletion(claim, result ?? null, 100, context).then(() => ({
+  return andThen(writeCompletion(claim, result ?? null, 100, context), () => ({
     kind: 'handled',
     approvalId,
     status: confirmed.status,
@@ -132,21 +132,21 @@ function writeCompletion(
   result: JsonText | null,
   waitMs: number,
   context: PipelineContext,
-): Promise<void> {
+): Eventual<void> {
   const { emit, life } = context
   const { approvalId, decision, fence, lease } = claim
-  return lease.complete(result).then(
-    (answer) => {
-      if (answer === 'completed') reportCompleted(claim, context)
-      else emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
-    },
-    async (error) => {
-      emit({ type: 'store-failed', operation: 'complete', error })
-      if (life.isStopped) return
-      await sleep(waitMs)
-      return writeCompletion(claim, result, Math.min(waitMs * 2, longestRetryMs), context)
-    },
-  )
+  const report = (answer: 'completed' | 'lost'): void => {
+    if (answer === 'completed') reportCompleted(claim, context)
+    else emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
+  }
+  const writing = lease.complete(result)
+  if (!(writing instanceof Promise)) return report(writing)
+  return writing.then(report, async (error) => {
+    emit({ type: 'store-failed', operation: 'complete', error })
+    if (life.isStopped) return
+    await sleep(waitMs)
+    return writeCompletion(claim, result, Math.min(waitMs * 2, longestRetryMs), context)
+  })
 }
 
 /** Ends the claim of a run that failed. */

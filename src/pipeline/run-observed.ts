@@ -15,7 +15,7 @@ export function runObserved(
   const { approvalId, attempt, fence, decision, confirmed, lease } = claim
   const { action, via } = decision
   const about = { approvalId, action, via, status: confirmed.status, attempt, fence }
-  return telemetry.during({ kind: 'run', ...about, trace: lease.approval.trace ?? null }, () =>
+  return telemetry.during({ kind: 'run', ...about, trace: lease.approval.trace ?? null }, async () =>
     runHandler(claim, handler, context),
   )
 }

@@ -335,8 +335,8 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a decision is recorded before it runs',
     file: 'src/pipeline/record.ts',
-    find: 'return lease.recordDecision(decision, mayStart).then(',
-    replace: 'return Promise.resolve(true).then(',
+    find: 'return andThen(lease.recordDecision(decision, mayStart), ',
+    replace: 'return andThen(Promise.resolve(true), ',
     tests: ['receiver/runs.test.ts', 'receiver/processes.test.ts', 'receiver/callbacks.test.ts'],
   },
   {

@@ -258,15 +258,15 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a completion is sent until the store takes it',
     file: 'src/pipeline/run-handler.ts',
-    find: '      if (life.isStopped) return\n      await sleep',
-    replace: '      return\n      await sleep',
+    find: '    if (life.isStopped) return\n    await sleep',
+    replace: '    return\n    await sleep',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a completion is given up when the receiver stops',
     file: 'src/pipeline/run-handler.ts',
-    find: '      if (life.isStopped) return\n      await sleep',
-    replace: '      await sleep',
+    find: '    if (life.isStopped) return\n    await sleep',
+    replace: '    await sleep',
     tests: ['receiver/close.test.ts'],
   },
   {
@@ -286,8 +286,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'only a recorded completion is told as completed',
     file: 'src/pipeline/run-handler.ts',
-    find: "if (answer === 'completed') reportCompleted(claim, context)\n      else emit({",
-    replace: 'reportCompleted(claim, context)\n      emit({',
+    find: "if (answer === 'completed') reportCompleted(claim, context)\n    else emit({",
+    replace: 'reportCompleted(claim, context)\n    emit({',
     tests: ['receiver/lease-over.test.ts', 'receiver/runs.test.ts'],
   },
   {
@@ -398,9 +398,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a holder writes over what it holds, not over anything',
     file: 'src/pipeline/lease.ts',
-    find: 'const writing = records.write(this.#key, over, entry, next)',
-    replace:
-      'const writing = Promise.resolve(records.read(this.#key)).then((now) => records.write(this.#key, now, entry, next))',
+    find: 'return andThen(records.write(this.#key, over, entry, next), ',
+    replace: 'return andThen(andThen(records.read(this.#key), (now) => records.write(this.#key, now, entry, next)), ',
     tests: ['receiver/runs.test.ts'],
   },
   {
