@@ -30,9 +30,12 @@ const store = sqliteStore(database)
 const note = (text: string) => {
   appendFileSync(log, `${text}\n`)
   // Tells the harness how far this is; those who measure have no use for it.
-  if (forMs === undefined) process.send?.('noted')
+  if (forMs === undefined) tell('noted')
 }
-process.once('disconnect', () => process.exit(1))
+// A harness that is gone ends the worker, whichever tells of it first: the channel or a message that fails.
+const leave = () => process.exit(1)
+const tell = (message: unknown) => process.send?.(message, undefined, undefined, (error) => error && leave())
+process.once('disconnect', leave)
 
 const started = performance.now()
 // The other process may write for longer than the store tries.
@@ -44,8 +47,8 @@ delay.enable()
 
 const isOver = () => forMs !== undefined && performance.now() - started > forMs
 await Promise.all(Array.from({ length: 4 }, (_, lane) => work(`${name}-${lane}`)))
-process.send?.({ name, percentiles: [50, 90, 99, 99.9, 100].map((of) => delay.percentile(of) / 1e6) })
-process.disconnect?.()
+tell({ name, percentiles: [50, 90, 99, 99.9, 100].map((of) => delay.percentile(of) / 1e6) })
+process.off('disconnect', leave).disconnect?.()
 
 /** Creates keys, moves them on, and completes those that are due, its own and those of dead workers. */
 async function work(lane: string): Promise<void> {
@@ -74,7 +77,7 @@ async function complete(key: string, token: string): Promise<void> {
   note(`try ${key} ${run.stamp} ${claimed.stamp}`)
   database?.exec('BEGIN IMMEDIATE')
   try {
-    database?.prepare('INSERT INTO effects (key) VALUES (?)').run(key)
+    database?.prepare('INSERT INTO effects (key) VALUES (?) RETURNING key').all(key)
     store.completeIn(run)
     database?.exec('COMMIT')
   } catch (error) {
