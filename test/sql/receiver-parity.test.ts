@@ -65,7 +65,7 @@ async function sqlite(name: string): Promise<Kind> {
         complete(run) {
           database.exec('BEGIN IMMEDIATE')
           try {
-            database.prepare("INSERT INTO effects (key) VALUES ('one')").run()
+            database.exec("INSERT INTO effects (key) VALUES ('one')")
             store.completeIn(run, { refunded: 120 })
             database.exec('COMMIT')
           } catch (error) {

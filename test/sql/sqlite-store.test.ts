@@ -71,7 +71,10 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
     test('with a table of that name that is not ours is store-unsuitable', async () => {
       const database = handle()
       database.exec('CREATE TABLE cheqpoint_entries (id INTEGER PRIMARY KEY)')
-      await rejects(sqliteStore(database).read('a:1'), 'store-unsuitable', /cheqpoint_entries/)
+      const store = sqliteStore(database)
+      // Again too: the failed call left no transaction open.
+      for (let call = 0; call < 2; call++) await rejects(store.read('a:1'), 'store-unsuitable', /cheqpoint_entries/)
+      database.exec('BEGIN; ROLLBACK')
     })
 
     test('that has no room is store-full, and what it holds can still be read', async () => {
@@ -148,6 +151,40 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       other.exec('COMMIT')
       expect(await written).toBe(true)
       clearInterval(ticking)
+    })
+
+    test('calls at once that wait for the disk let timers fire in between', async () => {
+      const database = handle()
+      const { exec } = database
+      vi.spyOn(database, 'exec').mockImplementation((sql) => {
+        // A slow disk.
+        for (const end = performance.now() + 10; sql === 'COMMIT' && performance.now() < end; );
+        return exec.call(database, sql)
+      })
+      const store = sqliteStore(database)
+      await store.read('a:1')
+      let ticks = 0
+      const ticking = setInterval(() => ticks++, 1)
+      const seen = Array.from({ length: 8 }, async (_, n) => {
+        await store.write(`a:${n}`, null, entry)
+        return ticks
+      })
+      // Most writes found that a timer had fired since the one before.
+      expect(new Set(await Promise.all(seen)).size).toBeGreaterThan(4)
+      clearInterval(ticking)
+    })
+
+    test('what changes nothing writes nothing: a lost compare-and-set, and a look for what is due', async () => {
+      const store = sqliteStore(handle())
+      await store.write('a:1', null, { ...entry, dueAt: null })
+      const other = handle()
+      const before = pragma(other, 'data_version')
+      expect(await store.write('a:1', 'another', { ...entry, stamp: 'lost' })).toBe(false)
+      expect(await store.write('a:1', null, { ...entry, stamp: 'lost' })).toBe(false)
+      expect((await store.takeDue(10, 1_000)).keys).toEqual([])
+      expect(pragma(other, 'data_version')).toBe(before)
+      await store.write('a:2', null, entry)
+      expect(pragma(other, 'data_version')).not.toBe(before)
     })
 
     test('the busy_timeout of the caller is as it was after each call, failed ones too', async () => {

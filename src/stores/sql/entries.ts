@@ -5,29 +5,25 @@ import * as values from '../entry-values.js'
 import type { Completion, Entry, Store, Stored } from '../store.js'
 import type { StatementName } from './statements.js'
 
-const { asciiJson, asciiKey, checkedDuration, checkedTime, keyOf } = values
-/** What a statement takes in the place of a parameter. */
+/** The value of a parameter. */
 export type SqlValue = string | number | null
 /** One row: an object with a property for each column. */
 export type Row = Readonly<Record<string, unknown>>
 
-/**
- * The methods of a store. `ask` runs a statement as an atomic step, and rejects with a coded error. `take` takes limit and
- * hideMs; its first row has `now` and `next`, when the next key is due.
- */
-export function entryMethods(
-  ask: (statement: StatementName, values: SqlValue[]) => Promise<readonly Row[]>,
-): Omit<Store, 'check' | 'close'> {
+type Ask = (statement: StatementName, values: SqlValue[]) => Promise<readonly Row[]>
+
+/** The methods of a store. `ask` runs a statement as an atomic step, and rejects with a coded error. */
+export function entryMethods(ask: Ask): Omit<Store, 'check' | 'close'> {
   return {
-    read: async (key) => readStored((await ask('read', [asciiKey(key)]))[0]),
+    read: async (key) => readStored((await ask('read', [values.asciiKey(key)]))[0]),
     async write(key, expected, entry, { keepMs } = {}) {
-      const written = writeValues(key, expected, entry, keepMs)
-      return (await ask(expected === null ? 'insert' : 'update', written)).length > 0
+      const written = await ask(expected === null ? 'insert' : 'update', writeValues(key, expected, entry, keepMs))
+      return written.length > 0
     },
     async takeDue(limit, hideMs) {
-      const rows = await ask('take', [limit, checkedDuration(hideMs)])
+      const rows = await ask('take', [limit, values.checkedDuration(hideMs)])
       const [now, next] = [number(rows[0], 'now'), rows[0]?.['next']]
-      const keys = rows.flatMap((row) => (row['key'] === null ? [] : [keyOf(text(row, 'key'))]))
+      const keys = rows.flatMap((row) => (row['key'] === null ? [] : [values.keyOf(text(row, 'key'))]))
       // What is due and was not taken is locked by a transaction: asking again at once would not get it.
       const least = keys.length < limit && Number(next) <= now ? 50 : 0
       return { keys, nextDueInMs: typeof next === 'number' ? Math.max(next - now, least) : null }
@@ -37,19 +33,18 @@ export function entryMethods(
       if (cursor !== undefined && of !== index)
         throw values.invalidArgument(`no page of the ${index} index gave this cursor`)
       const rows = await ask(index, [Number(time ?? -Number.MAX_VALUE), after, limit + 1])
-      const items = rows.slice(0, limit).map((row) => ({ key: keyOf(text(row, 'key')), entry: readEntry(row) }))
+      const items = rows.slice(0, limit).map((row) => ({ key: values.keyOf(text(row, 'key')), entry: readEntry(row) }))
       const last = rows[limit - 1]
       return { items, cursor: rows.length > limit ? `${index} ${number(last, index)} ${last?.['key']}` : null }
     },
     async count() {
       const [row] = await ask('count', [])
-      const overdueMs = row?.['oldest'] === null ? 0 : Math.max(0, number(row, 'now') - number(row, 'oldest'))
-      return { open: number(row, 'open'), parked: number(row, 'parked'), overdueMs }
+      return { open: number(row, 'open'), parked: number(row, 'parked'), overdueMs: number(row, 'overdue') }
     },
     async remove(key, unreadable) {
-      const [row] = await ask('read', [asciiKey(key)])
+      const [row] = await ask('read', [values.asciiKey(key)])
       if (readStored(row).unreadable !== unreadable) return false
-      return (await ask('remove', [asciiKey(key), text(row, 'stamp'), text(row, 'state')])).length > 0
+      return (await ask('remove', [values.asciiKey(key), text(row, 'stamp'), text(row, 'state')])).length > 0
     },
   }
 }
@@ -62,9 +57,10 @@ export function completing(work: Completion, row: Row | undefined): SqlValue[] {
 
 /** The parameters of a write. Throws `argument-invalid` for what would not come back unchanged. */
 function writeValues(key: string, expected: string | null, entry: Entry, keepMs: number | undefined): SqlValue[] {
-  const [due, parked] = [checkedTime(entry.dueAt), checkedTime(entry.parkedAt)]
-  const keep = keepMs === undefined ? null : checkedDuration(keepMs)
-  return [asciiKey(key), expected, values.checkedStamp(entry.stamp), due, parked, asciiJson(entry.state), keep]
+  const [stamp, state] = [values.checkedStamp(entry.stamp), values.asciiJson(entry.state)]
+  const [due, parked] = [values.checkedTime(entry.dueAt), values.checkedTime(entry.parkedAt)]
+  const keep = keepMs === undefined ? null : values.checkedDuration(keepMs)
+  return [values.asciiKey(key), expected, stamp, due, parked, state, keep]
 }
 
 /** What a row says that has `now` and the columns of an entry, which are null where nothing is stored. */
@@ -92,6 +88,6 @@ export const text = (row: Row | undefined, column: string): string => String(rea
 function read(row: Row | undefined, column: string, type: 'number' | 'string'): unknown {
   const value = row?.[column]
   if (typeof value === type) return value
-  const problem = `column ${column} must be a ${type}; it was of type ${value === null ? 'null' : typeof value}`
+  const problem = `column ${column} must be a ${type}, not ${value === null ? 'null' : typeof value}`
   throw new CheqpointError('store-answer', `${problem}; return the rows as objects, with float8 as the client gives it`)
 }

@@ -1,14 +1,15 @@
 import type { Run } from '../../model/decision.js'
 import { CheqpointError } from '../../model/errors.js'
 import { group, invalid } from '../../options/option-checks.js'
+import { repeated } from '../../util/repeated.js'
 import { completionOf } from '../completion.js'
 import { asciiKey, invalidArgument } from '../entry-values.js'
 import type { Completable, Store } from '../store.js'
 import { completing, entryMethods, type Row, type SqlValue, text } from './entries.js'
-import { isRetryable, retried, sqlError } from './failures.js'
+import { isRetryable, sqlError } from './failures.js'
 import { now, schemaOf, statementsOf } from './statements.js'
 
-/** Sends a statement with its values for $1, $2, … and resolves with its rows: objects with a property for each column. */
+/** Sends a statement with its values for $1, $2, … and resolves with its rows: objects with a property per column. */
 export type PostgresQuery = (text: string, values: SqlValue[]) => Promise<readonly object[]>
 
 /** What {@link postgresStore} takes. */
@@ -25,9 +26,9 @@ export interface PostgresStore extends Store {
    * Completes a run inside your transaction: its effects and the completion are committed together, or not at all.
    * `query` sends statements of that transaction. Under REPEATABLE READ and above, call it first. A transaction that was
    * rolled back may be begun again, with this call in it. Waits for the row as long as another transaction holds it.
-   * Rejects with `lease-lost` where another worker took over or this run is completed already, and makes the transaction
-   * fail; with `query-not-a-transaction`, before anything is written, where `query` is outside of one; with the client's
-   * own error for a serialization failure or a deadlock.
+   * Rejects with `lease-lost`, and makes the transaction fail, where another worker took over or this run is completed;
+   * with `query-not-a-transaction`, before it writes, where `query` is outside of one; with the client's own error for a
+   * serialization failure or a deadlock.
    */
   completeIn(run: Run | Completable, query: PostgresQuery, result?: unknown): Promise<void>
 }
@@ -52,8 +53,7 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   if (typeof query !== 'function') throw invalid('query', query, 'a function')
   const name = quotedTable(table)
   const texts = postgresStatements(name)
-  const run = (of: keyof typeof texts, values: SqlValue[], explain = '') =>
-    retried(() => send(query, explain + texts[of], values))
+  const run = (of: keyof typeof texts, values: SqlValue[], explain = '') => ask(query, explain + texts[of], values)
   return {
     ...entryMethods(run),
     async check() {
@@ -68,16 +68,14 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
       return off.map((setting) => `${setting} is off: acknowledged decisions may be lost when Postgres crashes`)
     },
     async completeIn(run, inside, result) {
-      if (typeof inside !== 'function')
-        throw invalidArgument('completeIn(run, query, result): query must be a function')
+      if (typeof inside !== 'function') throw invalidArgument('query of completeIn(run, query) must be a function')
       const work = completionOf(run, result)
       await work.settle()
       try {
         const [row] = await send(inside, texts.lock, [asciiKey(work.key)])
         const written = await send(inside, texts.complete, [...completing(work, row), text(row, 'xact')])
-        const fix = 'pass one that is bound to the connection or object of your transaction'
-        if (written.length === 0)
-          throw new CheqpointError('query-not-a-transaction', `query used several transactions; ${fix}`)
+        const problem = 'query used several transactions; pass one that is bound to your transaction'
+        if (written.length === 0) throw new CheqpointError('query-not-a-transaction', problem)
       } catch (error) {
         // A caller who retries transactions needs the client's own error.
         if (isRetryable(error)) throw error
@@ -98,29 +96,24 @@ export function schemaSql(table?: string): string {
 
 /** Creates the table and its indexes where they do not exist, which needs CREATE on the schema. Rejects like the store. */
 export async function createTable(query: PostgresQuery, table?: string): Promise<void> {
-  for (const statement of schemaSql(table).split(';\n').slice(0, -1)) {
-    const create = () => retried(() => send(query, statement, []))
-    // Processes that create the same table at once collide, and then it exists.
-    await create().catch(create)
-  }
+  // Processes that create the same table at once collide, and then it exists.
+  for (const statement of schemaSql(table).split(';\n').slice(0, -1))
+    await ask(query, statement, []).catch(() => ask(query, statement, []))
 }
 
-/** The statements of the store, by name. */
 function postgresStatements(table: string) {
   const clock = 'SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS float8) AS now'
   // In the statement itself, since a pool gives each statement another session; it ends with the statement's transaction.
-  const before = `, set_config('lock_timeout', '1000ms', true) AS lock`
-  const { begin, over, ripe, next, ...shared } = statementsOf(table, clock, { before })
-  // Within the transaction of the caller, and without a limit for locks, since it is the caller's.
-  const xact = 'CAST(txid_current() AS text)'
-  const additions = { only: ` AND ${xact} = $8::text`, lock: ' FOR UPDATE', extra: `, ${xact} AS xact` }
-  const { read, update } = statementsOf(table, clock, additions)
+  const limit = `, set_config('lock_timeout', '1000ms', true) AS lock`
+  const { begin, over, ripe, next, ...shared } = statementsOf(table, clock, limit)
+  // Within the caller's transaction, and so without that limit.
+  const inside = statementsOf(table, clock, '', 'CAST(txid_current() AS text)')
   return {
     ...shared,
-    lock: read,
-    complete: update,
+    lock: inside.read,
+    complete: inside.update,
     fail: `SELECT CAST('the lease was lost' AS integer) AS lost`,
-    // Parameters: limit, hideMs. SKIP LOCKED never waits, and no two takers get the same key. Deletes what disappeared.
+    // SKIP LOCKED never waits, and no two takers get the same key. Deletes what disappeared.
     take: `${begin}, old AS MATERIALIZED (${over} FOR UPDATE SKIP LOCKED),
 gone AS (DELETE FROM ${table} AS e USING old WHERE e.key = old.key),
 ripe AS MATERIALIZED (${ripe} FOR UPDATE SKIP LOCKED),
@@ -129,8 +122,8 @@ RETURNING e.key AS key, ripe.due AS was, e.due AS due)
 SELECT t.key AS key, n.now AS now, least((SELECT min(due) FROM taken),
 (${next} AND e.key <> ALL (ARRAY(SELECT key FROM ripe)) ORDER BY e.due, e.key LIMIT 1)) AS next
 FROM clock n LEFT JOIN taken t ON true ORDER BY t.was, t.key`,
-    // Parameters: the table.
-    server: `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, (SELECT CAST(relpersistence AS text) FROM pg_class WHERE oid = to_regclass($1::text)) AS kind`,
+    server: `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
+(SELECT CAST(relpersistence AS text) FROM pg_class WHERE oid = to_regclass($1::text)) AS kind`,
   }
 }
 
@@ -140,6 +133,10 @@ function quotedTable(table: unknown = 'cheqpoint_entries'): string {
   if (typeof table === 'string' && pattern.test(table)) return `"${table.replace('.', '"."')}"`
   throw invalid('table', table, 'name or schema.name, each of up to 50 ASCII letters, digits and _, no digit first')
 }
+
+/** Sends a statement, again while the database asks for that. Rejects with a coded error. */
+const ask = (query: PostgresQuery, text: string, values: SqlValue[]) =>
+  repeated(() => send(query, text, values), isRetryable, sqlError)
 
 /** Sends a statement once. Rejects with the client's error, or with `store-answer` where no rows are returned. */
 async function send(query: PostgresQuery, text: string, values: SqlValue[]): Promise<readonly Row[]> {

@@ -1,22 +1,19 @@
 import type { Run } from '../../model/decision.js'
 import { CheqpointError } from '../../model/errors.js'
 import { invalid } from '../../options/option-checks.js'
+import { paced } from '../../util/paced.js'
+import { repeated } from '../../util/repeated.js'
 import { completionOf } from '../completion.js'
 import { asciiKey, invalidArgument } from '../entry-values.js'
 import type { Completable, Store } from '../store.js'
 import { completing, entryMethods, type Row, type SqlValue } from './entries.js'
-import { retried, sqlError } from './failures.js'
+import { isRetryable, sqlError } from './failures.js'
 import { type StatementName, schemaOf, statementsOf, now as time } from './statements.js'
 
 /** An open database of node:sqlite, better-sqlite3 or libsql. */
 export interface SqliteHandle {
-  /** A statement, to be run with values. */
-  prepare(sql: string): {
-    /** Every row. */
-    all(...values: unknown[]): readonly unknown[]
-    /** For what returns no rows. */
-    run(...values: unknown[]): unknown
-  }
+  /** A statement; `all` runs it with values and returns its rows. */
+  prepare(sql: string): { all(...values: unknown[]): readonly unknown[] }
   /** Runs statements without values. */
   exec(sql: string): unknown
   /** Closes the database. */
@@ -28,9 +25,9 @@ export interface SqliteStore extends Store {
   /**
    * Completes a run inside your transaction: between `BEGIN IMMEDIATE` and `COMMIT` on the handle that the store was
    * given, with nothing awaited in between. Its effects and the completion are committed together, or not at all. A
-   * transaction that was rolled back may be begun again. Throws `lease-lost` where another worker took over or this run is
-   * completed already, and then the transaction must be rolled back; `query-not-a-transaction` where none is open, before
-   * anything is written.
+   * transaction that was rolled back may be begun again. Throws `lease-lost` where another worker took over or this run
+   * is completed already, and then the transaction must be rolled back; `query-not-a-transaction` where none is open,
+   * before anything is written.
    */
   completeIn(run: Run | Completable, result?: unknown): void
 }
@@ -48,6 +45,7 @@ const statements = {
 const schema = `${schemaOf(table, 'BINARY', 'REAL', ' STRICT').join(';')};
 CREATE TABLE IF NOT EXISTS cheqpoint_clock (one INTEGER PRIMARY KEY, latest REAL NOT NULL, ahead REAL NOT NULL) STRICT;
 INSERT INTO cheqpoint_clock (one, latest, ahead) SELECT 1, 0, 0 WHERE NOT EXISTS (SELECT * FROM cheqpoint_clock)`
+const keeping = `UPDATE cheqpoint_clock SET latest = $1::float8, ahead = $2::float8 WHERE changes() > 0 RETURNING one`
 
 /**
  * A durable store in one file, without a server, for the processes of one machine and a local disk. `database` is the
@@ -66,6 +64,7 @@ INSERT INTO cheqpoint_clock (one, latest, ahead) SELECT 1, 0, 0 WHERE NOT EXISTS
 export function sqliteStore(database: SqliteHandle | string): SqliteStore {
   const open = openerOf(database)
   const prepared = new Map<string, ReturnType<SqliteHandle['prepare']>>()
+  const inTurn = paced(5)
   let handle: SqliteHandle | undefined
   let [isReady, isClosed, latest, ahead] = [false, false, 0, 0]
 
@@ -75,11 +74,6 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
     return handle
   }
 
-  // Prepared each time, since that is when SQLite carries such a statement out.
-  const pragma = (text: string): unknown => Object.values(Object(db().prepare(`PRAGMA ${text}`).all()[0]))[0]
-  /** Runs a statement of the store in the open transaction, by its time. */
-  const rows = (name: keyof typeof statements, ...values: SqlValue[]) => all(statements[name], latest, ...values)
-
   function all(text: string, ...values: SqlValue[]): readonly Row[] {
     const made = prepared.get(text) ?? db().prepare(text.replaceAll(/\$\d::(\w+)/g, 'CAST(? AS $1)'))
     prepared.set(text, made)
@@ -87,65 +81,76 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
     return made.all(...values) as readonly Row[]
   }
 
-  function run(name: StatementName, values: SqlValue[]): readonly Row[] {
-    if (name !== 'take') return rows(name, ...values)
-    const [limit = null, hideMs = null] = values
+  /** Runs a statement of the store in the open transaction, by its time. */
+  const rows = (name: keyof typeof statements, ...values: SqlValue[]) => all(statements[name], latest, ...values)
+  // Prepared each time, since that is when SQLite carries such a statement out.
+  const pragma = (text: string) => Object.values(Object(db().prepare(`PRAGMA ${text}`).all()[0]))[0]
+
+  function take(limit: SqlValue = null, hideMs: SqlValue = null): readonly Row[] {
     rows('purge')
     const due = rows('ripe', limit)
     for (const { key } of due) rows('hide', hideMs, String(key))
     return [{ key: null, now: latest, next: rows('next')[0]?.['next'] }, ...due]
   }
 
-  /** Runs `work` in a transaction of its own, as soon as nothing else uses the file or the handle. */
-  function step<Result>(work: () => Result, begin = 'BEGIN IMMEDIATE'): Promise<Result> {
-    const attempt = (): Result => {
-      const reset = `PRAGMA busy_timeout = ${Number(pragma('busy_timeout'))}`
-      let end = ''
+  /** Runs a statement in a transaction of its own, as soon as nothing else uses the file or the handle. */
+  function step(name: StatementName, values: SqlValue[]): Promise<readonly Row[]> {
+    const isRead = /^(read|due|parked|count)$/.test(name)
+    const attempt = () => {
+      let end = `PRAGMA busy_timeout = ${Number(pragma('busy_timeout'))}`
       // Zero makes a busy file fail at once; a synchronous wait would stop the whole process.
       db().exec('PRAGMA busy_timeout = 0')
       try {
-        if (!isReady) setUp()
-        db().exec(begin)
-        end = 'ROLLBACK; '
-        setTime(begin !== 'BEGIN')
-        const result = work()
+        if (!isReady) useWal()
+        db().exec(isRead && isReady ? 'BEGIN' : 'BEGIN IMMEDIATE')
+        // A failure may have ended the transaction already, and ROLLBACK needs one.
+        end += '; SAVEPOINT any; ROLLBACK'
+        if (!isReady) db().exec(schema)
+        setTime()
+        const result = name === 'take' ? take(...values) : rows(name, ...values)
+        if (!isRead) keepTime()
         db().exec('COMMIT')
-        end = ''
+        isReady = true
         return result
       } finally {
-        db().exec(end + reset)
+        db().exec(end)
       }
     }
-    return retried(attempt)
+    // Each commit waits for the disk in this thread: many at once would hold up everything else.
+    return repeated(() => inTurn(attempt), isRetryable, sqlError)
   }
 
-  function setUp(): void {
+  function useWal(): void {
     const mode = pragma('journal_mode = WAL')
-    const fix = 'use a file on a local disk, or memoryStore()'
-    if (mode !== 'wal') throw new CheqpointError('store-unsuitable', `SQLite refuses WAL (it has ${mode}); ${fix}`)
+    const problem = `SQLite refuses WAL (it has ${mode}); use a file on a local disk, or memoryStore()`
+    if (mode !== 'wal') throw new CheqpointError('store-unsuitable', problem)
     // Set in any case: better-sqlite3 has a lower default for WAL, which comes into force later.
-    db().exec(`PRAGMA synchronous = ${Math.max(2, Number(pragma('synchronous')))}; BEGIN IMMEDIATE; ${schema}; COMMIT`)
-    isReady = true
+    db().exec(`PRAGMA synchronous = ${Math.max(2, Number(pragma('synchronous')))}`)
   }
 
   /**
    * Sets `latest` to the machine's time, but never to less than it was, here and for the last writer. After the machine's
    * time was set back, store time runs ahead of it, until the machine's time has caught up.
    */
-  function setTime(isWrite: boolean): void {
+  function setTime(): void {
     const [kept] = all('SELECT latest, ahead FROM cheqpoint_clock')
     const wall = Math.floor(Date.now())
     latest = Math.max(Number(kept?.['latest']), latest)
     ahead = wall >= latest ? 0 : Math.max(ahead, Number(kept?.['ahead']), latest - wall)
     latest = wall + ahead
-    if (isWrite) all('UPDATE cheqpoint_clock SET latest = $1::float8, ahead = $2::float8 RETURNING one', latest, ahead)
   }
 
+  /** Stores the time with what was written. Where nothing was, the commit does not wait for the disk. */
+  const keepTime = () => all(keeping, latest, ahead)
+
   const warning = 'synchronous was set below FULL: a power failure can lose acknowledged decisions'
-  const begins = (name: StatementName) => (/^(read|due|parked|count)$/.test(name) ? 'BEGIN' : 'BEGIN IMMEDIATE')
   return {
-    ...entryMethods((name, values) => step(() => run(name, values), begins(name))),
-    check: async () => ((await step(() => Number(pragma('synchronous')))) < 2 ? [warning] : []),
+    ...entryMethods(step),
+    async check() {
+      // Takes nothing, but needs a file that can be written.
+      await step('take', [0, 0])
+      return Number(pragma('synchronous')) < 2 ? [warning] : []
+    },
     async close() {
       if (typeof database === 'string' && !isClosed) handle?.close()
       isClosed = true
@@ -158,8 +163,9 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
         if (isIdle(db())) throw new CheqpointError('query-not-a-transaction', `no transaction is open; ${fix}`)
         // It ends the renewals at once; one in flight waits for this transaction, and finds another stamp after it.
         work.settle().catch(() => {})
-        setTime(true)
+        setTime()
         rows('update', ...completing(work, rows('read', asciiKey(work.key))[0]))
+        keepTime()
       } catch (error) {
         throw sqlError(error)
       }
@@ -167,21 +173,20 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
   }
 }
 
-/** What opens the database: for a handle, nothing. Throws `option-missing`, `option-invalid` and `peer-missing`. */
-function openerOf(database: unknown): () => SqliteHandle {
-  const missing = 'sqliteStore(database): give it an open database, or the path of a file'
-  if (database === undefined) throw new CheqpointError('option-missing', missing)
+/** What opens the database. Throws `option-missing`, `option-invalid` and `peer-missing`. */
+function openerOf(database: SqliteHandle | string): () => SqliteHandle {
+  const allowed = 'a path, or a handle of node:sqlite, better-sqlite3 or libsql'
+  if (database === undefined) throw new CheqpointError('option-missing', `sqliteStore(database) needs ${allowed}`)
   const { prepare, exec }: Partial<SqliteHandle> = Object(database)
   // It has the functions of a handle, and they are alike in the three clients.
   if (typeof prepare === 'function' && typeof exec === 'function') return () => database as SqliteHandle
-  const allowed = 'a path, or a handle of node:sqlite, better-sqlite3 or libsql'
   if (typeof database !== 'string' || database === '') throw invalid('database', database, allowed)
   // The types of Node 20 do not have this module; its constructor takes a path.
   type Sqlite = { readonly DatabaseSync: new (path: string) => SqliteHandle }
   const sqlite = process.getBuiltinModule('node:sqlite') as Sqlite | undefined
-  const fix = 'npm install libsql or better-sqlite3, and pass sqliteStore(new Database(path))'
-  const without = `Node ${process.version} has no node:sqlite (22.13 and newer have); ${fix}`
-  if (sqlite === undefined) throw new CheqpointError('peer-missing', without)
+  const fix = 'use 22.13 or newer, or pass sqliteStore(new Database(path)) of libsql or better-sqlite3'
+  if (sqlite === undefined)
+    throw new CheqpointError('peer-missing', `Node ${process.version} has no node:sqlite; ${fix}`)
   return () => new sqlite.DatabaseSync(database)
 }
 

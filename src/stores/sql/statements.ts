@@ -1,7 +1,6 @@
 /** The statements of a store, by name. */
 export type StatementName = 'read' | 'insert' | 'update' | 'remove' | 'take' | 'due' | 'parked' | 'count'
-/** A column to evaluate before a write, a condition of an update, a locking clause and columns of a read. */
-type Additions = Partial<Record<'before' | 'only' | 'lock' | 'extra', string>>
+type Shared = Exclude<StatementName, 'take'> | 'begin' | 'over' | 'ripe' | 'next'
 
 /** The store's time within a statement. */
 export const now = '(SELECT now FROM clock)'
@@ -10,24 +9,22 @@ export const now = '(SELECT now FROM clock)'
  * The statements that SQLite and Postgres share, on a table with a quoted name, in the words of Postgres; `clock` selects
  * the store's time. Parameters have types and come in order, each once; column names are one word, since clients rename
  * others; numbers are double precision, which every client gives as a number; RETURNING tells what happened, as not every
- * client counts rows.
+ * client counts rows. `before`: a column to evaluate before a write. `xact`: the transaction, for statements within one.
  *
  * read: key; a row in any case. insert, update: key, expected stamp, stamp, due, parked, state, keep; a row if it was
  * written, or had been: a repeated write finds its own stamp, and keeps what takeDue moved. remove: key, stamp, state.
- * due, parked: time and key that the page starts after, limit. The last four are parts of `take`: what it begins with,
- * keys to purge, keys that are due (limit), when the next one is due.
+ * due, parked: time and key that the page starts after, limit. The last four are parts of take (limit, hideMs), whose
+ * first row has `now` and `next`, when the next key is due: what it begins with, keys to purge, due keys (limit), `next`.
  */
-export function statementsOf(
-  table: string,
-  clock: string,
-  { before = '', only = '', lock = '', extra = '' }: Additions = {},
-): Readonly<Record<Exclude<StatementName, 'take'> | 'begin' | 'over' | 'ripe' | 'next', string>> {
+export function statementsOf(table: string, clock: string, before = '', xact = ''): Readonly<Record<Shared, string>> {
   const begin = `WITH clock AS (${clock})`
   const over = `e.ends < ${now}`
   const live = `(e.ends IS NULL OR e.ends >= ${now})`
   const columns = 'e.stamp AS stamp, e.due AS due, e.parked AS parked, e.state AS state'
   // A damaged row is never written over: the state of an entry begins and ends with a brace.
   const readable = `e.state LIKE '{%}'`
+  const [lock, extra, only] =
+    xact === '' ? ['', '', ''] : [' FOR UPDATE', `, ${xact} AS xact`, ` AND ${xact} = $8::text`]
   const given = `v AS (SELECT $1::text AS key, $2::text AS expected, $3::text AS stamp, $4::float8 AS due,
 $5::float8 AS parked, $6::text AS state, $7::float8 AS keep${before})`
   const set = (from: string, replaced: string, ends: string) =>
@@ -50,8 +47,8 @@ WHERE e.key = v.key AND e.stamp IN (v.expected, v.stamp) AND ${readable} AND ${l
 DELETE FROM ${table} AS e WHERE (e.key, e.stamp, e.state) = (SELECT v.key, v.stamp, v.state FROM v) RETURNING ends`,
     due: list('due'),
     parked: list('parked'),
-    count: `${begin} SELECT ${now} AS now, ${count('due')} AS open, ${count('parked')} AS parked,
-(SELECT min(e.due) ${indexed('due')}) AS oldest`,
+    count: `${begin} SELECT ${count('due')} AS open, ${count('parked')} AS parked,
+coalesce(${now} - (SELECT min(e.due) ${indexed('due')} AND e.due <= ${now}), 0.0) AS overdue`,
     begin,
     over: `SELECT key FROM ${table} e WHERE ${over} ORDER BY e.ends LIMIT 100`,
     ripe: `SELECT e.key AS key, e.due AS due ${indexed('due')} AND e.due <= ${now} ORDER BY e.due, e.key LIMIT $1::integer`,
@@ -62,9 +59,11 @@ DELETE FROM ${table} AS e WHERE (e.key, e.stamp, e.state) = (SELECT v.key, v.sta
 /** What creates the table and its indexes. Times are in ms of store time; `ends` is the last at which an entry is there. */
 export function schemaOf(table: string, collation: string, time: string, options = ''): readonly string[] {
   const name = table.replace(/^.*\."|"/g, '')
-  const columns = `key text COLLATE ${collation} PRIMARY KEY, stamp text NOT NULL, due ${time}, parked ${time}, ends ${time}`
-  const indexes = Object.entries({ due: 'due, key', parked: 'parked, key', ends: 'ends' }).map(
-    ([of, on]) => `CREATE INDEX IF NOT EXISTS "${name}_${of}" ON ${table} (${on}) WHERE ${of} IS NOT NULL`,
-  )
-  return [`CREATE TABLE IF NOT EXISTS ${table} (${columns}, state text NOT NULL)${options}`, ...indexes]
+  const index = (of: string, columns = of) =>
+    `CREATE INDEX IF NOT EXISTS "${name}_${of}" ON ${table} (${columns}) WHERE ${of} IS NOT NULL`
+  return [
+    `CREATE TABLE IF NOT EXISTS ${table} (key text COLLATE ${collation} PRIMARY KEY, stamp text NOT NULL, due ${time},
+parked ${time}, ends ${time}, state text NOT NULL)${options}`,
+    ...[index('due', 'due, key'), index('parked', 'parked, key'), index('ends')],
+  ]
 }

@@ -109,10 +109,7 @@ function onSqlite(): Contender {
       const statement = database.prepare(text)
       // What keeps the time of the store is counted with the statement that it belongs to.
       const counts = text.includes('cheqpoint_entries') ? 1 : 0
-      return {
-        all: (...values) => timed(() => statement.all(...values), counts),
-        run: (...values) => timed(() => statement.run(...values), counts),
-      }
+      return { all: (...values) => timed(() => statement.all(...values), counts) }
     },
   }
   return {

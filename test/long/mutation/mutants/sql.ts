@@ -40,8 +40,8 @@ export const sqlMutants: readonly Mutant[] = [
   {
     guard: 'completeIn refuses a query that is not in a transaction, before it writes',
     file: 'src/stores/sql/postgres-store.ts',
-    find: "const xact = 'CAST(txid_current() AS text)'",
-    replace: "const xact = 'CAST(1 AS text)'",
+    find: "statementsOf(table, clock, '', 'CAST(txid_current() AS text)')",
+    replace: "statementsOf(table, clock, '', 'CAST(1 AS text)')",
     tests: ['sql/postgres-complete-in.test.ts'],
   },
   {
@@ -63,6 +63,20 @@ export const sqlMutants: readonly Mutant[] = [
     file: 'src/stores/sql/sqlite-store.ts',
     find: "db().exec('PRAGMA busy_timeout = 0')",
     replace: '',
+    tests: ['sql/sqlite-store.test.ts'],
+  },
+  {
+    guard: 'calls of SQLite that wait for the disk let the event loop turn in between',
+    file: 'src/stores/sql/sqlite-store.ts',
+    find: 'repeated(() => inTurn(attempt), ',
+    replace: 'repeated(attempt, ',
+    tests: ['sql/sqlite-store.test.ts'],
+  },
+  {
+    guard: 'a call of SQLite that changes nothing writes nothing',
+    file: 'src/stores/sql/sqlite-store.ts',
+    find: ' WHERE changes() > 0 RETURNING one',
+    replace: ' RETURNING one',
     tests: ['sql/sqlite-store.test.ts'],
   },
   {
@@ -124,8 +138,8 @@ export const sqlMutants: readonly Mutant[] = [
   {
     guard: 'a step that fails in SQLite leaves no transaction open',
     file: 'src/stores/sql/sqlite-store.ts',
-    find: "end = 'ROLLBACK; '",
-    replace: "end = ''",
+    find: "end += '; SAVEPOINT any; ROLLBACK'\n",
+    replace: '\n',
     tests: ['sql/sqlite-store.test.ts'],
   },
   {
