@@ -41,11 +41,12 @@ const statements = {
   ripe: `${begin} ${ripe}`,
   hide: `${begin} UPDATE ${table} SET due = ${time} + $1::float8 WHERE key = $2::text RETURNING key`,
   next: `${begin} ${next} ORDER BY e.due LIMIT 1`,
+  // Keeps the time with what was written. Where nothing was, the commit does not wait for the disk.
+  keep: 'UPDATE cheqpoint_clock SET latest = $0::float8, ahead = $1::float8 WHERE changes() > 0 RETURNING one',
 }
 const schema = `${schemaOf(table, 'BINARY', 'REAL', ' STRICT').join(';')};
 CREATE TABLE IF NOT EXISTS cheqpoint_clock (one INTEGER PRIMARY KEY, latest REAL NOT NULL, ahead REAL NOT NULL) STRICT;
 INSERT INTO cheqpoint_clock (one, latest, ahead) SELECT 1, 0, 0 WHERE NOT EXISTS (SELECT * FROM cheqpoint_clock)`
-const keeping = `UPDATE cheqpoint_clock SET latest = $1::float8, ahead = $2::float8 WHERE changes() > 0 RETURNING one`
 
 /**
  * A durable store in one file, without a server, for the processes of one machine and a local disk. `database` is the
@@ -108,7 +109,7 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
         if (!isReady) db().exec(schema)
         setTime()
         const result = name === 'take' ? take(...values) : rows(name, ...values)
-        if (!isRead) keepTime()
+        if (!isRead) rows('keep', ahead)
         db().exec('COMMIT')
         isReady = true
         return result
@@ -140,9 +141,6 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
     latest = wall + ahead
   }
 
-  /** Stores the time with what was written. Where nothing was, the commit does not wait for the disk. */
-  const keepTime = () => all(keeping, latest, ahead)
-
   const warning = 'synchronous was set below FULL: a power failure can lose acknowledged decisions'
   return {
     ...entryMethods(step),
@@ -165,7 +163,7 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
         work.settle().catch(() => {})
         setTime()
         rows('update', ...completing(work, rows('read', asciiKey(work.key))[0]))
-        keepTime()
+        rows('keep', ahead)
       } catch (error) {
         throw sqlError(error)
       }
