@@ -32,11 +32,13 @@ export class Tree {
     return () => writeFileSync(path, text)
   }
 
-  /** Whether these tests import the package as its users do, from what was built. */
+  /** Whether these tests, or what they import from `test/support`, use what was built. */
   needBuild(tests: readonly string[]): boolean {
-    return tests.some((file) =>
-      /from 'cheqpoint-callback|dist\//.test(readFileSync(join(this.root, 'test', file), 'utf8')),
-    )
+    return tests.some((file) => {
+      const text = readFileSync(join(this.root, 'test', file), 'utf8')
+      const support = [...text.matchAll(/from '(?:\.\.?\/)+(support\/[\w-]+)\.js'/g)].map(([, name]) => `${name}.ts`)
+      return /from 'cheqpoint-callback|dist\//.test(text) || this.needBuild(support)
+    })
   }
 
   /** Builds what stands there, types right or wrong: the compiler is no test. */
