@@ -2,9 +2,9 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { CheqpointError, fromIncoming, type Receiver } from '../src/index.js'
 
 /**
- * Fastify plugin that answers Cheqpoint callbacks at the prefix it is registered with. Hooks of the app run as for any
- * route. The receiver reads the bodies of this route itself, within its own limits; the parsers of other routes do not
- * change. Throws `argument-invalid` for something that is no receiver.
+ * Fastify plugin that responds to Cheqpoint callbacks at the prefix it is registered with. Hooks of the app run as for
+ * any route. The receiver reads the bodies of this route itself, within its own limits; other routes keep their
+ * parsers. Throws `argument-invalid` if `receiver` is not a receiver.
  *
  * @example
  * ```ts
@@ -18,9 +18,9 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
   }
   const respond = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const answer = await receiver.handle(fromIncoming(request.raw, { url: request.originalUrl }))
-    // Something else, such as a time-out, may have answered meanwhile.
+    // Another hook, such as a time-out, may have responded meanwhile.
     if (reply.sent) return reply
-    // Fastify would add a charset to the type of a text, and to HEAD it gives the length that GET would have.
+    // For a text, Fastify would add a charset to the content type; for HEAD it sends the length of the body.
     const body = Buffer.from(request.method === 'HEAD' ? '' : answer.body)
     return reply.code(answer.status).headers(answer.headers).send(body)
   }
@@ -29,7 +29,7 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
     app.addContentTypeParser('*', (_request, _payload, done) => done(null))
     app.all('/', {
       handler: respond,
-      // Fastify refuses some content types before it asks a parser, and in its own words.
+      // Fastify refuses some content types before it calls a parser, with a response of its own.
       errorHandler: (error, request, reply) =>
         error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' ? respond(request, reply) : reply.send(error),
     })

@@ -2,10 +2,9 @@ import type { Context, Handler, HonoRequest } from 'hono'
 import { type Callback, CheqpointError, fromRequest, type Receiver, toWebResponse } from '../src/index.js'
 
 /**
- * Hono handler that answers Cheqpoint callbacks, on Node.js and wherever else Hono runs on it. A body that earlier
- * middleware read through `c.req` is used as it was read; a body of declared length may be read there again later.
- * Hands its work to `waitUntil` where the host has one. Never rejects. Throws `argument-invalid` for something that is no
- * receiver.
+ * Hono handler that responds to Cheqpoint callbacks, on Node.js and other hosts of Hono. Uses a body that earlier
+ * middleware read through `c.req`; later middleware can read a body of declared length again. Passes its work to
+ * `waitUntil` if the host has one. Never rejects. Throws `argument-invalid` if `receiver` is not a receiver.
  *
  * @example
  * ```ts
@@ -20,9 +19,9 @@ export function honoCallback(receiver: Pick<Receiver, 'handle'>): Handler {
   return async function cheqpointCallback(context: Context): Promise<Response> {
     const { req } = context
     const wasRead = Object.keys(req.bodyCache).length > 0
-    // Hono keeps what is read through it.
+    // Hono caches a body that is read through `c.req`.
     const callback = wasRead ? await readAgain(req) : fromRequest(req.raw, { whole: () => req.arrayBuffer() })
-    // A server of Node.js shows its own request; HTTP/2 has rules of its own for headers.
+    // On a Node.js server `env.incoming` is its request; HTTP/2 has other rules for headers.
     const httpMajor: unknown = context.env?.incoming?.httpVersionMajor
     const versioned = typeof httpMajor === 'number' ? { ...callback, httpMajor } : callback
     return toWebResponse(await receiver.handle(versioned, { waitUntil: waitUntilOf(context) }))
@@ -34,7 +33,7 @@ async function readAgain(req: HonoRequest): Promise<Callback> {
   return { ...fromRequest(req.raw), body: parsed === null ? { alreadyRead: true } : { parsed } }
 }
 
-/** `executionCtx` throws where the host has none; a server of Node.js, which gives `incoming` instead, never has. */
+/** `executionCtx` throws if the host has none; a Node.js server, which has `incoming`, never has one. */
 function waitUntilOf(context: Context): ((work: Promise<unknown>) => void) | undefined {
   if (context.env?.incoming !== undefined) return undefined
   try {

@@ -34,15 +34,15 @@ export type ReleaseReason =
   | 'closing'
 
 /**
- * What happened, for logs and metrics. A closed union: switch over `type`. No event contains a key, a token, details,
- * a note or a payload.
+ * An event, for logs and metrics. A closed union: switch over `type`. No event contains a key, a token, details, a note
+ * or a payload.
  *
- * `error` is what your handler or store threw, with its text, causes and properties; JSON of an event has its name,
- * code, message and stack. Ids, names of actions and assistants, and names of keys in `paths` are shown.
+ * `error` is the value that your handler or store threw, unchanged; JSON of an event has its name, code, message and
+ * stack. Events contain ids, names of actions and assistants, and in `paths` names of keys.
  */
 export type CheqpointEvent = Readonly<
   | { type: 'refused'; reason: RefusalReason; approvalId: string | null }
-  /** Another version of the agent header; once per version. */
+  /** The agent header names another version; once per version. */
   | { type: 'agent-version'; agent: string }
   /** `decidedAfterMs`: from its submission to its decision; `null` where the API gave no date. */
   | {
@@ -56,8 +56,8 @@ export type CheqpointEvent = Readonly<
   /** A callback contradicts the API, whose response counts. `fields` are the names of the fields. */
   | { type: 'mismatch'; approvalId: string; fields: readonly string[] }
   /**
-   * The API used an undocumented status word, which decides nothing; once per word. `word` has at most 64 characters of
-   * it, with control characters as escapes.
+   * The API used an undocumented status word, which decides nothing; once per word. `word` is cut to 64 characters,
+   * with control characters escaped.
    */
   | { type: 'unknown-status'; approvalId: string; word: string }
   | { type: 'run-started'; approvalId: string; action: string; attempt: number; fence: number; via: Via }
@@ -86,7 +86,7 @@ export type CheqpointEvent = Readonly<
   /** A callback for a decision that is already completed. */
   | { type: 'duplicate'; approvalId: string }
   | { type: 'released'; approvalId: string; reason: ReleaseReason; dueInMs: number; code: ErrorCode | null }
-  /** `paths` are JSON Pointers of what is wrong, never values. */
+  /** `paths` are JSON Pointers to the invalid values, never the values. */
   | { type: 'parked'; approvalId: string; action: string; reason: ParkReason; paths: readonly string[] }
   /** Approved after `expiresAt`; the handler gets `expired`. */
   | { type: 'late'; approvalId: string; action: string }
@@ -94,9 +94,9 @@ export type CheqpointEvent = Readonly<
   | { type: 'submission-unknown'; ref: string }
   /** The API refused our key: nothing of this assistant can be confirmed until it is fixed. */
   | { type: 'api-key-refused'; assistant: string | null }
-  /** This process has no handler for an action, and leaves its approvals to others; once per action. */
+  /** This process has no handler for an action, and leaves its approvals to other processes; once per action. */
   | { type: 'no-handler'; approvalId: string; action: string }
-  /** This process has no key for an assistant, and leaves its approvals to others; once per assistant. */
+  /** This process has no key for an assistant, and leaves its approvals to other processes; once per assistant. */
   | { type: 'assistant-unknown'; approvalId: string; assistant: string | null }
   /** No GETs are sent for this assistant for `forMs`. */
   | { type: 'paused'; assistant: string | null; forMs: number }
@@ -123,7 +123,7 @@ export function printable(word: string, most = 64): string {
   return word.slice(0, most).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)
 }
 
-/** `toJSON` of an event: an Error would become `{}`, and other thrown values may not be JSON. */
+/** `toJSON` of an event: by default an Error becomes `{}`, and other thrown values may not be JSON. */
 function toJSON(this: { readonly error?: unknown }): unknown {
   return { ...this, error: readError(this.error) }
 }
@@ -140,8 +140,8 @@ function readError(error: unknown): unknown {
 }
 
 /**
- * Calls a listener and the log, whose errors and rejections do not reach the caller. JSON of an event shows the message
- * and stack of its `error`.
+ * Calls a listener and the log, and swallows their errors and rejections. JSON of an event shows the message and stack
+ * of its `error`.
  */
 export function guardListener(listener: EventListener | undefined, log: EventListener | null = null): EventListener {
   if (listener === undefined && log === null) return () => {}
@@ -150,7 +150,7 @@ export function guardListener(listener: EventListener | undefined, log: EventLis
     for (const each of [listener, log]) {
       try {
         const returned: unknown = each?.(event)
-        // A promise of any realm or library: its unhandled rejection would end the process.
+        // Any thenable, since an unhandled rejection would end the process.
         if (returned !== undefined && returned !== null) Promise.resolve(returned).catch(() => {})
       } catch {
         // A listener that throws must not change what happens to a decision.

@@ -10,16 +10,16 @@ export interface Refusal {
 }
 
 /**
- * What a trigger came to. A closed union: each kind has one row in the table of responses. Do not log it as a whole:
- * `confirmed` has the reviewer's edit and note, `error` what the store threw. {@link toResponse} shows neither.
+ * The result of a trigger. A closed union: each kind has one row in the table of responses. Do not log it as a whole:
+ * `confirmed` has the reviewer's edit and note, `error` is the store's error. {@link toResponse} shows neither.
  */
 export type Outcome = Readonly<
   | Refusal
   /** The handler finished now. */
   | { kind: 'handled'; approvalId: string; status: DecisionStatus; confirmed: ConfirmedDecision }
-  /** It finished before. `confirmed` is `null` if only the outcome was kept, or the approval was cancelled. */
+  /** The handler finished before. `confirmed` is `null` if only the outcome was kept, or the approval was cancelled. */
   | { kind: 'completed'; approvalId: string; confirmed: ConfirmedDecision | null }
-  /** Confirmed, and parked because of the reviewer's edit. */
+  /** Confirmed, but parked because of the reviewer's edit. */
   | { kind: 'edit-refused'; approvalId: string; reason: ParkReason; confirmed: ConfirmedDecision }
   /** The approval waits for a person. */
   | { kind: 'parked'; approvalId: string; reason: ParkReason | null }
@@ -37,10 +37,10 @@ export interface Waiting {
   readonly kind:
     | 'in-progress'
     | 'over-budget'
-    /** Every slot for polls, or for handlers, is in use. */
+    /** All slots for polls or handlers are in use. */
     | 'no-free-slot'
     | 'too-soon'
-    /** A valid token whose submission has no id yet. */
+    /** The token is valid, but its submission has no id yet. */
     | 'awaiting-id'
     | 'undecided'
     | 'api-throttled'

@@ -4,7 +4,7 @@ export type ParkReason =
   | 'edit-invalid'
   /** A reviewer's edit lacks keys of the original, and `modifications` is not set. */
   | 'edit-ambiguous'
-  /** The action refuses edits, and there is one. */
+  /** The reviewer edited the details, and the action refuses edits. */
   | 'edit-refused'
   /** The submitted details fail the action's schema. */
   | 'details-invalid'
@@ -12,11 +12,11 @@ export type ParkReason =
   | 'context-invalid'
   /** `runs.maxAttempts` attempts without a completion. */
   | 'too-many-attempts'
-  /** At-most-once: an attempt was counted, and its end is unknown. */
+  /** At-most-once: an attempt was counted, and its result is unknown. */
   | 'attempt-unfinished'
   /** At-most-once: the handler threw or timed out. */
   | 'handler-failed'
-  /** No readable response of the API for 24 hours after `expiresAt`. */
+  /** The API gave no readable response for 24 hours after `expiresAt`. */
   | 'unconfirmed'
   /** A callback identified an orphaned submission. */
   | 'adopted'

@@ -1,6 +1,6 @@
 /**
  * The part of the Standard Schema interface (version 1) that this library uses, so that zod, valibot, arktype and
- * others fit without being a dependency. Source: the specification at standardschema.dev.
+ * others work without being a dependency. Source: the specification at standardschema.dev.
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -28,12 +28,12 @@ export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema['~st
 /** The type that a schema yields. */
 export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output']
 
-/** JSON Pointers of the places that are wrong, never their values. */
+/** Returns JSON Pointers to the invalid values, never the values. */
 export function issuePaths(issues: readonly SchemaIssue[]): readonly string[] {
   return issues.map(({ path }) => pointer((path ?? []).map((step) => (typeof step === 'object' ? step.key : step))))
 }
 
-/** A JSON Pointer (RFC 6901) of these steps. */
+/** Writes a JSON Pointer (RFC 6901). */
 export function pointer(steps: readonly PropertyKey[]): string {
   return steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }

@@ -1,10 +1,10 @@
 import { isCheqpointError } from '../model/errors.js'
 
-/** A word for what was thrown: the code of an error of this library, the name of another one. Nothing else of it. */
+/** Returns a word for a thrown value: the code of an error of this library, or the name of another error. */
 export function errorType(error: unknown): string {
   if (isCheqpointError(error)) return error.code
   try {
-    // A name that is more than a name may be anything.
+    // Any other name could hold a payload.
     return error instanceof Error && /^[A-Z]\w{0,63}$/.test(error.name) ? error.name : '_OTHER'
   } catch {
     return '_OTHER'

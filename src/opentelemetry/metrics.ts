@@ -2,12 +2,12 @@ import type { Attributes, Counter, Histogram, Meter } from '@opentelemetry/api'
 import type { CheqpointEvent } from '../model/events.js'
 import type { Waiting } from '../model/telemetry.js'
 
-/** In seconds: a rule decides at once, a person takes minutes or days. */
+/** In seconds: a rule decides at once, a reviewer takes minutes or days. */
 const decisionBuckets = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800]
-/** In seconds: a callback takes milliseconds, a lost one until the next poll, a retry minutes. */
+/** In seconds: a callback takes milliseconds, a lost one takes until the next poll, a retry takes minutes. */
 const handlingBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60, 300, 900, 3_600]
 
-/** Metrics of one receiver, derived from its events where these suffice. */
+/** Metrics of one receiver, derived from its events where possible. */
 export class Metrics {
   readonly #meter: Meter
   readonly #decision: Histogram
@@ -61,12 +61,12 @@ export class Metrics {
     }
   }
 
-  /** One call of the API. `error` is why it failed. */
+  /** Counts one API call. `error` is the reason of a failure. */
   call(call: 'confirm' | 'submit', error?: string): void {
     this.#calls.add(1, { 'cheqpoint.call': call, ...(error === undefined ? {} : { 'error.type': error }) })
   }
 
-  /** Shows what waits, as often as a reader collects, until the function that is returned is called. */
+  /** Reports the counts at each collection, until the returned function is called. */
   observe(count: () => Promise<Waiting>): () => void {
     const gauge = (name: string, unit: string, description: string) =>
       this.#meter.createObservableGauge(`cheqpoint.store.${name}`, { unit, description })
@@ -74,7 +74,7 @@ export class Metrics {
     const parked = gauge('parked', '{approval}', 'Approvals that wait for a person')
     const overdue = gauge('overdue', 's', 'How long the oldest due entry has been waiting')
     const callback: Parameters<Meter['addBatchObservableCallback']>[0] = async (result) => {
-      // Where the store does not answer there is no figure, which is one as well.
+      // If the store fails, no value is reported: a gap shows the outage.
       const found = await count().catch(() => null)
       if (found === null) return
       result.observe(open, found.open)

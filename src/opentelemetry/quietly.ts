@@ -1,4 +1,4 @@
-/** What it returns, or `undefined` where it throws: what only shows a decision must not change what happens to it. */
+/** Returns the result, or `undefined` if it throws: telemetry must not change what happens to a decision. */
 export function quietly<Value>(work: () => Value): Value | undefined {
   try {
     return work()

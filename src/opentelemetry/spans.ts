@@ -15,7 +15,7 @@ import { errorType } from './error-type.js'
 import { quietly } from './quietly.js'
 import { readTrace } from './trace-context.js'
 
-/** Work that has a span. */
+/** Work with a span. */
 export type Shown = Exclude<Work, { kind: 'send' }>
 
 const kinds = {
@@ -29,7 +29,7 @@ const kinds = {
 /** Spans of the work of one receiver. */
 export class Spans {
   readonly #tracer: Tracer
-  /** Runs that are under way in this process, by approval. */
+  /** Runs in progress in this process, by approval. */
   readonly #runs = new Map<string, Span>()
 
   constructor(tracer: Tracer) {
@@ -41,7 +41,7 @@ export class Spans {
     if (span === undefined) return call()
     if (work.kind === 'run') this.#runs.set(work.approvalId, span)
     try {
-      // A run begins a trace of its own: its handler must not see the context of the call that started it.
+      // A run starts its own trace: its handler must not see the context of the call that started it.
       const above = work.kind === 'run' ? ROOT_CONTEXT : context.active()
       const value = await context.with(trace.setSpan(above, span), call)
       quietly(() => span.setAttributes(endOf(work, value)))
@@ -50,13 +50,13 @@ export class Spans {
       quietly(() => fail(span, errorType(error)))
       throw error
     } finally {
-      // A run that was given up may have been followed by another.
+      // Another run may have followed a run that was given up.
       if (work.kind === 'run' && this.#runs.get(work.approvalId) === span) this.#runs.delete(work.approvalId)
       quietly(() => span.end())
     }
   }
 
-  /** What an event says of a run that is under way. */
+  /** Adds an event to the span of its run. */
   event(event: CheqpointEvent): void {
     const span = 'approvalId' in event && event.approvalId !== null ? this.#runs.get(event.approvalId) : undefined
     if (span === undefined) return
@@ -103,7 +103,7 @@ function endOf({ kind }: Shown, { kind: outcome, status, approvalId }: Ended): A
   return { 'cheqpoint.status': status, 'cheqpoint.approval_id': approvalId, 'messaging.message.id': approvalId }
 }
 
-/** To the submission, and to the callback, the sweep or the call that brought the decision. */
+/** Links to the submission, and to the callback, sweep or call that found the decision. */
 function linksOf(submitted: string | null): Link[] {
   const submission = readTrace(submitted)
   const trigger = trace.getSpanContext(context.active())
@@ -114,7 +114,7 @@ function linksOf(submitted: string | null): Link[] {
   return links
 }
 
-/** Without a message: what was thrown may quote a payload. */
+/** Sets no message: the error may quote a payload. */
 function fail(span: Span, type: string): void {
   span.setStatus({ code: SpanStatusCode.ERROR })
   span.setAttribute('error.type', type)

@@ -7,19 +7,19 @@ import { quietly } from './quietly.js'
 import { Spans } from './spans.js'
 import { writeTrace } from './trace-context.js'
 
-/** Where traces and metrics go. */
+/** Options of {@link telemetry}. */
 export interface TelemetryOptions {
-  /** Default: the global one, whenever it is registered. */
+  /** Default: the global one, which may be registered later. */
   readonly tracerProvider?: TracerProvider | undefined
-  /** Default: the global one, which must be registered before. */
+  /** Default: the global one, which must be registered before this call. */
   readonly meterProvider?: MeterProvider | undefined
 }
 
 const scope = 'cheqpoint-callback'
 
 /**
- * Traces and metrics of a receiver through OpenTelemetry: the option `telemetry` of `createReceiver`. One for each
- * receiver. Never details, context, notes, keys, tokens, or messages of errors.
+ * Creates the option `telemetry` of `createReceiver`: traces and metrics through OpenTelemetry, for one receiver. Never
+ * exports details, context, notes, keys, tokens or error messages.
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ export function telemetry({ tracerProvider, meterProvider }: TelemetryOptions = 
   const spans = new Spans((tracerProvider ?? trace).getTracer(scope))
   const figures = new Metrics((meterProvider ?? metrics).getMeter(scope))
 
-  /** Counts a call of the API by how it ended. */
+  /** Counts an API call by its result. */
   async function counted<Value>(call: 'confirm' | 'submit', work: () => Promise<Value>): Promise<Value> {
     try {
       const value = await work()

@@ -1,11 +1,11 @@
 import { createTraceState, isSpanContextValid, type SpanContext } from '@opentelemetry/api'
 
-/** What is kept with a request is never longer: what vendors add to a trace is left out where it would be. */
+/** Maximum length. If `tracestate` would exceed it, it is left out. */
 const longest = 512
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?: ([\x20-\x7e]*))?$/
 
-/** A trace as W3C Trace Context writes it: `traceparent`, and `tracestate` behind a space. `undefined` for none. */
+/** Writes a trace as W3C Trace Context: `traceparent`, a space, `tracestate`. `undefined` for none. */
 export function writeTrace(span: SpanContext | undefined): string | undefined {
   if (span === undefined || !isSpanContextValid(span)) return undefined
   const flags = (span.traceFlags & 0xff).toString(16).padStart(2, '0')
@@ -15,7 +15,7 @@ export function writeTrace(span: SpanContext | undefined): string | undefined {
   return state !== '' && whole.length <= longest ? whole : parent
 }
 
-/** The same read again; `null` for what is no trace. */
+/** Reads what {@link writeTrace} wrote; `null` if it is not a trace. */
 export function readTrace(text: string | null): SpanContext | null {
   if (text === null || text.length > longest) return null
   const [, traceId = '', spanId = '', flags = '', state] = pattern.exec(text) ?? []

@@ -7,29 +7,28 @@ import { notFound } from './server.js'
 /** The longest that Cheqpoint holds a submission open, whatever its `maxWaitMs`. */
 export const longestHoldMs = 10_000
 
-/** Decides a request at its submission, or leaves it to a reviewer with `null`. */
+/** Decides a request at its submission; `null` leaves it to a reviewer. */
 export type Rule = (request: SimulatedRequest) => DecisionInput | null
 
 export interface ApiDeps {
   readonly requests: RequestBook
   readonly faults: Faults
   readonly closing: AbortSignal
-  /** The rule of the moment. */
+  /** The current rule. */
   readonly rule: Rule
   /** Sends the callback of a decided request. */
   readonly callBack: (request: SimulatedRequest) => Promise<void>
 }
 
 /**
- * The three documented endpoints. What Cheqpoint does not document is chosen here: errors are `{ "error": "…" }`; a
- * pending GET has the fields of a decided one, each `null`; a request of another assistant is as unknown as one that
- * never was; `callbackUrl` has no meaning for `/api/approvals/request`, whose answer is `PENDING` even where a rule
- * decided.
+ * The three documented endpoints. Choices where Cheqpoint documents nothing: errors are `{ "error": "…" }`; a pending
+ * GET has the fields of a decided one, each `null`; a request of another assistant is unknown; `/api/approvals/request`
+ * ignores `callbackUrl` and responds `PENDING` even if a rule decided.
  */
 export function createEndpoints({ requests, faults, closing, rule, callBack }: ApiDeps): GateDeps['endpoints'] {
   return async ({ request, path }, assistant) => {
     const { method, url, signal } = request
-    // Ids of the simulator need no encoding.
+    // The simulator's ids need no decoding.
     const [, id] = /^\/api\/approvals\/([^/]+)$/.exec(path) ?? []
     if (id !== undefined && /^(GET|HEAD)$/.test(method)) return read(id, assistant)
     if (method !== 'POST') return notFound()
@@ -59,7 +58,7 @@ export function createEndpoints({ requests, faults, closing, rule, callBack }: A
     return { status: 'pending', approvalId: id, reviewUrl: new URL(`/#${id}`, url).href }
   }
 
-  /** Keeps the submission and lets the rule decide it. Not `inline`: the callback comes before the answer. */
+  /** Stores the submission and lets the rule decide it. If not `inline`, the callback is sent before the response. */
   async function submit(submission: Submission, inline: boolean): Promise<SimulatedRequest> {
     const added = requests.add(submission)
     const decision = rule(added)
@@ -78,14 +77,14 @@ function readSubmission(text: string, assistant: string | null): Submission | { 
   if (!isText(summary)) return { error: 'summary is required' }
   if (!isJsonObject(details)) return { error: 'details is required and must be an object' }
   if (typeof maxWaitMs !== 'number' || maxWaitMs < 0) return { error: 'maxWaitMs must be a number of milliseconds' }
-  // The older pages call it webhookUrl.
+  // Older Cheqpoint pages call it webhookUrl.
   const callbackUrl = body['callbackUrl'] ?? body['webhookUrl'] ?? null
   if (callbackUrl !== null && !isHttpUrl(callbackUrl)) return { error: 'callbackUrl must be an http or https URL' }
   const holdMs = Math.min(maxWaitMs, longestHoldMs)
   return { assistant, action, summary, details, submission: body, callbackUrl, maxWaitMs: holdMs }
 }
 
-/** The JSON object in a text, or `null` where it is none. */
+/** Parses a JSON object; `null` for anything else. */
 export function parseObject(text: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(text)

@@ -4,14 +4,14 @@ import type { Keys } from './keys.js'
 import { pause } from './pause.js'
 import type { Answer, Asked } from './server.js'
 
-/** One API call as it came in. Never its key. A moment's view: it does not change. */
+/** One API call, without its key. An immutable snapshot. */
 export interface ApiCall {
   readonly method: string
-  /** Without the query. */
+  /** The path without the query. */
   readonly path: string
-  /** Name of the assistant whose key was sent; `null` where there is one only, or the key is not known. */
+  /** Name of the assistant whose key was sent; `null` if there is only one, or if the key is unknown. */
   readonly assistant: string | null
-  /** `null` until answered, and where the answer was lost on purpose. */
+  /** `null` before the response, and if a fault dropped the response. */
   readonly status: number | null
   /** ISO 8601. */
   readonly at: string
@@ -27,13 +27,13 @@ export interface GateDeps {
   readonly endpoints: (asked: Asked, assistant: string | null) => Promise<Response>
 }
 
-/** What stands between a caller and the endpoints: the log of calls, the faults of the API, the key. */
+/** Logs calls, applies API faults and checks the key before a call reaches an endpoint. */
 export interface Gate {
   readonly answer: Answer
   calls(): readonly ApiCall[]
 }
 
-/** A `Host` that only this machine can mean. */
+/** A `Host` that always means this machine. */
 export const loopbackHost: RegExp = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
 
 export function createGate({ keys, faults, clock, random, closing, onChange, endpoints }: GateDeps): Gate {
@@ -57,7 +57,7 @@ export function createGate({ keys, faults, clock, random, closing, onChange, end
     onChange(answered)
     if (!lost) return response
     socket?.destroy()
-    // Only a caller without a socket sees this: what a proxy says when the answer behind it is lost.
+    // Only a caller without a socket gets this; it is what a proxy sends if the upstream response is lost.
     return refusal(502, 'The answer was lost')
   }
 
@@ -74,7 +74,7 @@ export function createGate({ keys, faults, clock, random, closing, onChange, end
   return {
     async answer(asked) {
       const response = await answer(asked)
-      // Receivers judge by it what has expired.
+      // Receivers use it to check expiry.
       response.headers.set('date', new Date(clock.now()).toUTCString())
       return response
     },
@@ -82,7 +82,7 @@ export function createGate({ keys, faults, clock, random, closing, onChange, end
   }
 }
 
-/** Web sites that a browser has open name their `Origin`; agents name none. */
+/** Requests of web sites in a browser have an `Origin`; requests of agents have none. */
 function isWebSite({ headers }: Request): boolean {
   const origin = headers.get('origin')
   return origin !== null && !loopbackHost.test(/^https?:\/\/(.*)$/.exec(origin)?.[1] ?? '')

@@ -5,13 +5,13 @@ import type { JsonObject } from '../util/json.js'
 import type { Faults } from './faults.js'
 import { pause } from './pause.js'
 
-/** The header by which Cheqpoint's callbacks can be told, and that anybody can send. */
+/** The `User-Agent` of Cheqpoint's callbacks. Any sender can forge it. */
 export const callbackAgent = 'Cheqpoint-Callback/1.0'
 
-/** How long a receiver may take to answer a callback. Cheqpoint documents no such time. */
+/** Time-out of a callback's response. Cheqpoint documents none. */
 export const callbackTimeoutMs = 10_000
 
-/** How much of a response is kept. */
+/** Maximum bytes of a response that are kept. */
 const maxAnswerBytes = 65_536
 
 /** A callback, genuine or not. */
@@ -21,30 +21,30 @@ export interface Callback {
   readonly status?: string | undefined
   readonly modifiedDetails?: JsonObject | null | undefined
   readonly decisionNote?: string | null | undefined
-  /** The `User-Agent`; `Cheqpoint-Callback/1.0` by default. */
+  /** The `User-Agent`. Default `Cheqpoint-Callback/1.0`. */
   readonly agent?: string | undefined
 }
 
-/** How a callback was answered. */
+/** The response to a callback. */
 export interface CallbackAnswer {
-  /** `null` where there was no answer. */
+  /** `null` if there was no response. */
   readonly status: number | null
   readonly body: string
-  /** Why there was no answer, or `null`. */
+  /** Why there was no response, or `null`. */
   readonly error: string | null
 }
 
-/** One attempt to deliver one callback. A moment's view: it does not change. */
+/** One attempt to deliver a callback. An immutable snapshot. */
 export interface Delivery {
   readonly id: string
   readonly approvalId: string
-  /** Such a URL may hold the receiver's token. */
+  /** May contain the receiver's token. */
   readonly url: string
   readonly cause: 'decision' | 'duplicate' | 'retry' | 'redelivery' | 'by-hand'
   readonly headers: Readonly<Record<string, string>>
   /** As it was sent. */
   readonly body: string
-  /** `ended` has an answer; `dropped` was never sent. */
+  /** `ended` has an answer or an error; `dropped` was never sent. */
   readonly state: 'waiting' | 'sending' | 'ended' | 'dropped'
   readonly answer: CallbackAnswer | null
   /** ISO 8601, as are the other times. */
@@ -63,7 +63,7 @@ export interface DeliveriesDeps {
 export class Deliveries {
   readonly #log = new Map<string, Delivery>()
   readonly #underWay = new Set<Promise<unknown>>()
-  // Their own: destroying them ends what is under way here and nothing of anybody else.
+  // Own agents, so that destroying them ends only these deliveries.
   readonly #plain = new http.Agent({ keepAlive: true })
   readonly #secure = new https.Agent({ keepAlive: true })
   readonly #clock: Clock
@@ -80,7 +80,7 @@ export class Deliveries {
     return [...this.#log.values()]
   }
 
-  /** Sends the callback of a decision with all that the faults do to it. Resolves when the last attempt ended. */
+  /** Sends the callback of a decision and applies the faults. Resolves after the last attempt. */
   async decided(callback: Callback, { drop, duplicate, delayMs, retries, retryDelayMs }: Faults): Promise<void> {
     if (drop) {
       this.#write({ ...this.#create(callback, 'decision'), state: 'dropped' })
@@ -97,12 +97,12 @@ export class Deliveries {
     await this.#track(Promise.all(causes.map(deliver)))
   }
 
-  /** Sends one callback once, `delayMs` from now. Never rejects: without an answer the result says why. */
+  /** Sends one callback once, after `delayMs`. Never rejects: without a response, the result says why. */
   send(callback: Callback, cause: Delivery['cause'], delayMs = 0): Promise<CallbackAnswer> {
     return this.#track(this.#attempt(this.#create(callback, cause), delayMs))
   }
 
-  /** Resolves when no callback is under way. */
+  /** Resolves when no callback is in progress. */
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
@@ -127,7 +127,7 @@ export class Deliveries {
     try {
       if (this.#closing.aborted) throw new Error('closed')
       const incoming = await this.#post(url, headers, body, timeout.signal)
-      // It always is there in a response.
+      // A response always has a status.
       return { status: incoming.statusCode ?? null, body: await readStart(incoming), error: null }
     } catch (error) {
       return { status: null, body: '', error: this.#reason(error, timeout.signal.aborted) }
@@ -192,7 +192,7 @@ export class Deliveries {
   }
 }
 
-/** The first 64 KiB of a body as text. Nothing is waited for after that. */
+/** Reads the first 64 KiB of a body as text, and ignores the rest. */
 async function readStart(body: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0

@@ -1,46 +1,46 @@
 import type { Random } from '../util/clock.js'
 
 /**
- * What goes wrong on purpose. Set a field, and what happens from then on is so; set it back, and it is over.
- * Faults of callbacks are read at the moment of the decision, so each decision can have its own.
+ * Simulated faults. A field applies from the moment it is set until it is set back. Faults of callbacks are read at the
+ * decision, so each decision can have its own.
  */
 export interface Faults {
-  /** Callbacks are logged as dropped and never sent. */
+  /** Logs callbacks as dropped and never sends them. */
   drop: boolean
-  /** So many copies of each callback more, all sent at the same time. */
+  /** Number of extra copies of each callback, all sent at the same time. */
   duplicate: number
   /** Time from the decision to its callback. */
   delayMs: number
-  /** The callback of a decision made by the rule is sent, and answered, before its submission is answered `pending`. */
+  /** Sends the callback of a rule's decision, and awaits its response, before the submission is answered `pending`. */
   early: boolean
-  /** So many tries more for a callback that was not answered with a 2xx. Cheqpoint documents none. */
+  /** Number of retries of a callback without a 2xx response. Cheqpoint documents no retries. */
   retries: number
   retryDelayMs: number
-  /** API calls are answered like this and have no effect. */
+  /** Response to API calls, which then have no effect. */
   api: ApiFault | null
-  /** API answers are held back so long after they were made up: what they say may be old on arrival. */
+  /** Delay of API responses after they were built, so that their data may be stale on arrival. */
   slowMs: number
-  /** The first so many reads of a decided request still say `PENDING`. */
+  /** Number of first reads of a decided request that still say `PENDING`. */
   staleReads: number
-  /** For so long after the decision each read still says `PENDING`. */
+  /** Time after a decision during which reads still say `PENDING`. */
   staleMs: number
-  /** Submissions are accepted, and the connection is destroyed in place of an answer. */
+  /** Accepts submissions, and destroys the connection instead of responding. */
   loseSubmitAnswer: boolean
 }
 
-/** How calls of the API fail: all of them, the next `count`, or the share `rate`. */
+/** How API calls fail: all, the next `count`, or a share `rate`. */
 export interface ApiFault {
-  /** A status from 200 to 599 that may have a body. */
+  /** A status from 200 to 599 whose response may have a body. */
   readonly status: number
   /** Sent as `Retry-After`: seconds, or a date. */
   readonly retryAfter?: number | string | undefined
-  /** Only the next so many calls; `faults.api` counts down and ends as `null`. */
+  /** Limits the fault to the next calls; `faults.api` counts down and ends as `null`. */
   readonly count?: number | undefined
-  /** Only this share of the calls, from 0 to 1. */
+  /** Limits the fault to this share of the calls, from 0 to 1. */
   readonly rate?: number | undefined
 }
 
-/** Faults that are none. Sealed: a misspelt field throws instead of doing nothing. */
+/** No faults. The object is sealed, so that a misspelt field throws. */
 export function noFaults(): Faults {
   return Object.seal<Faults>({
     drop: false,
@@ -57,7 +57,7 @@ export function noFaults(): Faults {
   })
 }
 
-/** The same faults, and a word at each change of them. */
+/** Wraps faults and calls `onChange` at each change. */
 export function watchFaults(faults: Faults, onChange: () => void): Faults {
   return new Proxy(faults, {
     set(target, name, value) {
@@ -68,12 +68,12 @@ export function watchFaults(faults: Faults, onChange: () => void): Faults {
   })
 }
 
-/** The fault that this API call meets, or `null`. A limited one is counted down. */
+/** Returns the fault of this API call, or `null`. Counts down a limited one. */
 export function takeApiFault(faults: Faults, random: Random): ApiFault | null {
   const fault = faults.api
   if (fault === null || random() >= (fault.rate ?? 1)) return null
   if (fault.count === undefined) return fault
-  // A new object: the one in place was given by the caller.
+  // A new object: the caller owns the present one.
   faults.api = fault.count > 1 ? { ...fault, count: fault.count - 1 } : null
   return fault.count > 0 ? fault : null
 }

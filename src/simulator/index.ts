@@ -21,7 +21,7 @@ export type { Change, Simulator, SimulatorOptions } from './simulator.js'
 
 /**
  * Creates a local Cheqpoint: the three documented endpoints, callbacks with the documented header and body, faults to
- * try a receiver with, and a page for people at `/`. It shares no code with the library that reads its answers.
+ * test a receiver with, and a page at `/`. It shares no code with the part of the library that reads its responses.
  *
  * Rejects with `option-missing`, `option-invalid` or `option-unknown`.
  *
@@ -41,7 +41,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const keys = readKeys({ apiKey, apiKeys })
 
   const closing = new AbortController()
-  // Any number of callbacks and held submissions wait for it at once.
+  // Any number of callbacks and held submissions listen to it.
   setMaxListeners(0, closing.signal)
   const faults = watchFaults(noFaults(), () => page.feed.touch())
   const listeners = new Set<(change: Change) => void>()
@@ -63,7 +63,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
       try {
         listener(change)
       } catch {
-        // A broken listener must not change what the simulator does.
+        // A listener that throws must not affect the simulator.
       }
     }
   }
@@ -83,14 +83,14 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
         const { url, port: actual } = await listening
         return { url, port: actual }
       } catch (error) {
-        // The port was taken, say: another may be tried.
+        // For example, the port is taken: the caller may try another.
         listening = undefined
         throw error
       }
     },
     decide(id, decision) {
       const request = requests.decide(id, decision)
-      // Its end is in the log of deliveries, and `settled` waits for it; it never rejects.
+      // Never rejects. The log of deliveries has its result, and `settled` waits for it.
       void callBack(request)
       return request
     },

@@ -1,17 +1,17 @@
 import { CheqpointError } from '../model/errors.js'
 
-/** Which keys the simulator accepts. Exactly one of the two. */
+/** The keys that the simulator accepts. Give exactly one option. */
 export interface KeyOptions {
   /** The key, or several, of the only assistant. */
   readonly apiKey?: string | readonly string[] | undefined
-  /** The keys of several assistants by the assistants' names. One cannot see the requests of another. */
+  /** Keys by the name of their assistant. An assistant cannot see the requests of another. */
   readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
 }
 
-/** Each accepted key with the name of its assistant, `null` for the only one. */
+/** Each accepted key with the name of its assistant; `null` if there is only one. */
 export type Keys = ReadonlyMap<string, string | null>
 
-/** Reads the keys out of the options. Throws `option-missing` or `option-invalid`, never naming a key. */
+/** Reads the keys from the options. Throws `option-missing` or `option-invalid`, without showing a key. */
 export function readKeys({ apiKey, apiKeys }: KeyOptions): Keys {
   if (apiKey === undefined && apiKeys === undefined) {
     throw new CheqpointError(

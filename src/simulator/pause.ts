@@ -1,4 +1,4 @@
-/** Resolves after `ms`, or as soon as one of the signals aborts. Never rejects; 0 or less takes no time at all. */
+/** Resolves after `ms`, or as soon as one of the signals aborts. Never rejects; at once if `ms` is 0 or less. */
 export async function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
   if (ms <= 0 || signals.some((signal) => signal.aborted)) return
   await new Promise<void>((resolve) => {

@@ -4,28 +4,28 @@ import { isJsonObject, type JsonObject } from '../util/json.js'
 import type { Faults } from './faults.js'
 import { pause } from './pause.js'
 
-/** How a reviewer, or a rule, decides. */
+/** A decision of a reviewer or a rule. */
 export interface DecisionInput {
-  /** Any word but `pending`. Callbacks and inline answers say it in lower case, GET in upper case. */
+  /** Any word but `pending`. Callbacks and inline responses use lower case, GET uses upper case. */
   readonly status: 'approved' | 'rejected' | 'expired' | 'cancelled' | (string & Record<never, never>)
   readonly note?: string | null | undefined
   /** The edited details. */
   readonly modifiedDetails?: JsonObject | null | undefined
 }
 
-/** A request with everything that is known of it. A moment's view: it does not change. */
+/** A request with all its data. An immutable snapshot. */
 export interface SimulatedRequest {
   readonly id: string
-  /** Name of the assistant whose key submitted it; `null` where there is one only. */
+  /** Name of the assistant whose key submitted it; `null` if there is only one. */
   readonly assistant: string | null
   readonly action: string
   readonly summary: string
   readonly details: JsonObject
-  /** The whole body as it was submitted, with the fields above. */
+  /** The whole submitted body, including the fields above. */
   readonly submission: JsonObject
-  /** Where a callback will go. Such a URL may hold the receiver's token. */
+  /** Where the callback is sent. The URL may contain the receiver's token. */
   readonly callbackUrl: string | null
-  /** How long the submission is held open for its decision; 0 where it is not. */
+  /** How long the submission is held open for its decision; 0 if it is not. */
   readonly maxWaitMs: number
   /** ISO 8601, as is `decidedAt`. */
   readonly submittedAt: string
@@ -34,11 +34,11 @@ export interface SimulatedRequest {
   readonly modifiedDetails: JsonObject | null
   readonly note: string | null
   readonly decidedAt: string | null
-  /** The answer to the submission held the decision, so no callback is due. */
+  /** The response to the submission contained the decision, so no callback is due. */
   readonly inline: boolean
 }
 
-/** What a submission says, checked. */
+/** The checked fields of a submission. */
 export type Submission = Pick<
   SimulatedRequest,
   'assistant' | 'action' | 'summary' | 'details' | 'submission' | 'callbackUrl' | 'maxWaitMs'
@@ -52,7 +52,7 @@ export interface RequestBookDeps {
 
 interface Entry {
   request: SimulatedRequest
-  /** Wakes the submission while it is held open: from the first moment, so that no decision falls in between. */
+  /** Wakes the submission while it is held open. Exists from the start, so that no decision is missed. */
   held: AbortController | null
   decidedElapsed: number
   staleReads: number
@@ -60,7 +60,7 @@ interface Entry {
 
 const undecided = { status: 'pending', modifiedDetails: null, note: null, decidedAt: null, inline: false } as const
 
-/** What was submitted and how it was decided. */
+/** Requests and their decisions. */
 export class RequestBook {
   readonly #entries = new Map<string, Entry>()
   readonly #clock: Clock
@@ -89,7 +89,7 @@ export class RequestBook {
     return Array.from(this.#entries.values(), ({ request }) => request)
   }
 
-  /** Records the decision. The first one stands: throws `argument-invalid` on another, as on an unknown id. */
+  /** Records the first decision. Throws `argument-invalid` on another one or an unknown id. */
   decide(id: string, input: DecisionInput, inline?: boolean): SimulatedRequest {
     const entry = this.#entries.get(id)
     if (entry === undefined) throw new CheqpointError('argument-invalid', 'no request has this id', { approvalId: id })
@@ -111,7 +111,7 @@ export class RequestBook {
     return request
   }
 
-  /** The request as a read sees it, which is the past where the faults say so. */
+  /** The request as a read returns it; faults can make it stale. */
   read(request: SimulatedRequest, { staleReads, staleMs }: Pick<Faults, 'staleReads' | 'staleMs'>): SimulatedRequest {
     const entry = this.#entries.get(request.id)
     if (entry === undefined || request.status === 'pending') return request
@@ -121,12 +121,12 @@ export class RequestBook {
     return { ...request, ...undecided }
   }
 
-  /** Holds a request for as long as it asks, until its decision or a signal. Resolves with the request as it is then. */
+  /** Waits for the decision, at most `maxWaitMs` or until a signal aborts. Resolves with the request as it is then. */
   async hold(request: SimulatedRequest, signals: readonly AbortSignal[]): Promise<SimulatedRequest> {
     const entry = this.#entries.get(request.id)
     if (entry === undefined || entry.held === null) return request
     await pause(request.maxWaitMs, [entry.held.signal, ...signals])
-    // In one step with reading the answer, so that a decision is told exactly once: inline or by callback.
+    // Synchronous with reading the request, so that a decision is sent exactly once: inline or by callback.
     entry.held = null
     return entry.request
   }
@@ -135,7 +135,7 @@ export class RequestBook {
     return new Date(this.#clock.now()).toISOString()
   }
 
-  /** Ends with a count, so that ids differ whatever `random` yields. */
+  /** Ends with a counter, so that ids are unique whatever `random` returns. */
   #newId(): string {
     const letters = Array.from({ length: 16 }, () => Math.floor(this.#random() * 36).toString(36))
     return `req_${letters.join('')}${this.#entries.size.toString(36)}`
@@ -151,7 +151,7 @@ function readDecision({
   if (word === '' || word === 'pending') {
     throw new CheqpointError('argument-invalid', 'status must be a word that decides, such as approved or rejected')
   }
-  // Copied, so that what the caller does to the object later is no second decision.
+  // Copied, so that the caller cannot change the decision later.
   const edit: unknown = JSON.parse(JSON.stringify(modifiedDetails ?? null))
   if (edit !== null && !isJsonObject(edit)) {
     throw new CheqpointError('argument-invalid', 'modifiedDetails must be a JSON object or null')

@@ -4,10 +4,10 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CheqpointError } from '../model/errors.js'
 
-/** A request, with the socket that it came over where a server listens. */
+/** A request, with its socket if it came through the server. */
 export interface Asked {
   readonly request: Request
-  /** As it was sent: not decoded, without the query. */
+  /** The path as sent: not decoded, without the query. */
   readonly path: string
   readonly socket: Socket | undefined
 }
@@ -25,10 +25,10 @@ export function notFound(): Response {
   return Response.json({ error: 'Not found' }, { status: 404 })
 }
 
-/** Starts a server. Rejects with `argument-invalid` where the address cannot be had. */
+/** Starts a server. Rejects with `argument-invalid` if it cannot listen on the address. */
 export async function serve(answer: Answer, port: number, host: string): Promise<Listening> {
   const server = createServer((incoming, outgoing) => {
-    // The caller went away, or the response was destroyed on purpose: there is no one to respond to.
+    // The client disconnected, or a fault destroyed the response: there is nothing to respond to.
     exchange(answer, incoming, outgoing).catch(() => outgoing.destroy())
   })
   try {
@@ -39,7 +39,7 @@ export async function serve(answer: Answer, port: number, host: string): Promise
   } catch (cause) {
     throw new CheqpointError('argument-invalid', `cannot listen on port ${port} of ${host}`, { cause })
   }
-  // A server that listens on a TCP port has such an address.
+  // On a TCP port, the address is an object.
   const address = server.address() as AddressInfo
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return { url: `http://${name}:${address.port}`, port: address.port, server }
@@ -63,7 +63,7 @@ async function exchange(answer: Answer, incoming: IncomingMessage, outgoing: Ser
   else await pipeline(Readable.fromWeb(response.body), outgoing)
 }
 
-/** `null` where host and path make no URL, or the method is one that no `Request` has. */
+/** Returns `null` if host and path are not a URL, or if `Request` does not support the method. */
 function read(incoming: IncomingMessage, signal: AbortSignal): Asked | null {
   const { method = '', url = '', headers, socket } = incoming
   const body = method === 'GET' || method === 'HEAD' ? null : Readable.toWeb(incoming)

@@ -6,62 +6,61 @@ import type { Faults } from './faults.js'
 import type { KeyOptions } from './keys.js'
 import type { DecisionInput, SimulatedRequest } from './requests.js'
 
-/** What `createSimulator` takes. */
+/** Options of `createSimulator`. */
 export interface SimulatorOptions extends KeyOptions {
-  /** Where dates come from, and the age of decisions. Timers are the process's own. */
+  /** Source of dates and of the age of decisions. Timers are the process's own. */
   readonly clock?: Clock | undefined
-  /** Where ids and the rate of faults come from. */
+  /** Source of ids and of the share of faults. */
   readonly random?: Random | undefined
 }
 
-/** What changed, with the new view of it. */
+/** A change, with a new snapshot of the changed item. */
 export type Change =
   | { readonly type: 'request'; readonly request: SimulatedRequest }
   | { readonly type: 'delivery'; readonly delivery: Delivery }
   | { readonly type: 'call'; readonly call: ApiCall }
 
-/** A local Cheqpoint. All it knows is in memory and grows until it is let go. */
+/** A local Cheqpoint. It keeps all data in memory and never discards any. */
 export interface Simulator {
-  /** What goes wrong on purpose. */
+  /** Simulated faults. */
   readonly faults: Faults
 
-  /** Responds to one request without a server, to ask it in a test or to mount it elsewhere. */
+  /** Responds to one request without a server, for tests or to mount it in another server. */
   fetch(request: Request): Promise<Response>
 
-  /** Starts a server, once; on a free port and for this machine only unless told otherwise. */
+  /** Starts a server, once. Default: a free port, on the loopback interface. */
   listen(port?: number, host?: string): Promise<{ readonly url: string; readonly port: number }>
 
   /**
-   * Decides a request as a reviewer would, and sends the callback where one is due: the request named a URL, and is
-   * not held open for an inline answer. The first decision stands; throws `argument-invalid` on a second, on an
-   * unknown id, and on a decision that is none.
+   * Decides a request as a reviewer would. Sends the callback if the request named a URL and is not held open for an
+   * inline response. Throws `argument-invalid` on a second decision, an unknown id or an invalid decision.
    */
   decide(id: string, decision: DecisionInput): SimulatedRequest
 
-  /** Decides requests at their submission from now on; `null` leaves all to reviewers again. */
+  /** Decides new requests at their submission; `null` leaves them to reviewers again. */
   rule(rule: Rule | null): void
 
-  /** Requests in the order of their submission, only those of one status where it is named. */
+  /** Returns requests in the order of submission, all or those of one status. */
   list(filter?: { readonly status?: string | undefined }): readonly SimulatedRequest[]
 
-  /** Every attempt to deliver a callback, oldest first. */
+  /** Returns every attempt to deliver a callback, oldest first. */
   deliveries(): readonly Delivery[]
 
-  /** Every API call, oldest first. */
+  /** Returns every API call, oldest first. */
   requests(): readonly ApiCall[]
 
-  /** Sends the callback of a decided request once more, past all faults. Rejects with `argument-invalid` where there is none. */
+  /** Sends the callback of a decided request again, without faults. Rejects with `argument-invalid` if there is none. */
   redeliver(id: string): Promise<CallbackAnswer>
 
-  /** Sends any callback to anywhere, past all faults: a forged one, an old one, one for an id that never was. */
+  /** Sends any callback to any URL, without faults: a forged one, an old one, or one for an unknown id. */
   sendCallback(callback: Callback): Promise<CallbackAnswer>
 
-  /** Resolves when no callback is under way or waits for its time. */
+  /** Resolves when no callback is in progress or scheduled. */
   settled(): Promise<void>
 
-  /** Calls the listener at each change, until the returned function is called. What it throws harms nothing. */
+  /** Calls the listener at each change, until the returned function is called. Errors of the listener are ignored. */
   subscribe(listener: (change: Change) => void): () => void
 
-  /** Ends held submissions, callbacks and sockets. What is known stays readable. Idempotent. */
+  /** Ends held submissions, callbacks and sockets. The data stays readable. Idempotent. */
   close(): Promise<void>
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Entry, JsonObject, ListedEntry, Store } from '../index.js'
 
-/** A store to test, empty and apart from every other. */
+/** A store to test: empty and independent of every other. */
 export interface StoreUnderTest {
   readonly store: Store
-  /** Moves the store's clock, which nothing else moves: time limits are then tested to the millisecond, without waiting. */
+  /** Advances the store's clock, which must not move otherwise. Cases then test times exactly and without waiting. */
   readonly advance?: ((ms: number) => Promise<void>) | undefined
-  /** Makes what is under a key unreadable, in both indexes if it can. Without it the cases about that check nothing. */
+  /** Makes the entry under a key unreadable, in both indexes if possible. Without it, these cases check nothing. */
   readonly damage?: ((key: string) => Promise<void>) | undefined
   /** Frees what the harness opened. Called after each case. */
   readonly close?: (() => Promise<void>) | undefined
@@ -19,10 +19,10 @@ export interface StoreHarness {
   create(): Promise<StoreUnderTest>
 }
 
-/** Rules by their sentence, and how to see whether a store keeps them. */
+/** Each rule as a sentence, with the case that tests it. */
 export type Rules = Readonly<Record<string, (bench: Bench) => Promise<void>>>
 
-/** A duration that ends during no case. */
+/** A duration that no case outlasts. */
 export const long = 3_600_000
 
 /** Runs a case on a store of its own. */
@@ -32,12 +32,12 @@ export async function runCase(harness: StoreHarness, body: (bench: Bench) => Pro
     (): unknown[] => [],
     (error: unknown) => [error],
   )
-  // The failure of the case is the one to report.
+  // If the case failed too, its own error comes first.
   await tested.close?.().catch((error: unknown) => failed.push(error))
   for (const error of failed) throw error
 }
 
-/** The store of a case, its time, and the usual steps. Nothing here depends on how fast the store is. */
+/** The store of a case, with common steps. None depends on the speed of the store. */
 export class Bench {
   readonly store: Store
   readonly damage: StoreUnderTest['damage']
@@ -50,7 +50,7 @@ export class Bench {
     this.#advance = advance
   }
 
-  /** Whether nothing but the case moves the store's clock. */
+  /** Whether only the case moves the store's clock. */
   get exact(): boolean {
     return this.#advance !== undefined
   }
@@ -71,7 +71,7 @@ export class Bench {
       return
     }
     for (let before = first; before < time; ) {
-      // Not unref'd: nothing else may keep the process alive while a case waits.
+      // Not unref'd: perhaps nothing else keeps the process alive while a case waits.
       await sleep(Math.min(time - before + 1, 2_000))
       const now = await this.now()
       assert.ok(now > before, `the store's time stands still at ${now}`)
@@ -83,7 +83,7 @@ export class Bench {
     await this.until((await this.now()) + ms)
   }
 
-  /** An entry that no other equals. In no index unless said otherwise. */
+  /** A unique entry, in no index by default. */
   entry(change: Partial<Entry> = {}): Entry {
     const stamp = `stamp-${++this.#written}`
     const state: JsonObject = { of: stamp, list: [1, 'two', null] }
@@ -97,30 +97,30 @@ export class Bench {
     return entry
   }
 
-  /** Writes over what is stored. */
+  /** Overwrites the stored entry. */
   async replace(key: string, stored: Entry, change: Partial<Entry> = {}): Promise<Entry> {
     const entry = this.entry(change)
     assert.equal(await this.store.write(key, stored.stamp, entry), true, `write(${key}) over the stored stamp`)
     return entry
   }
 
-  /** What is stored, which must be there. */
+  /** Returns the stored entry. Fails if there is none. */
   async stored(key: string): Promise<Entry> {
     const { entry } = await this.store.read(key)
     assert.ok(entry !== null, `read(${key}) finds the entry`)
     return entry
   }
 
-  /** Asserts that exactly this is stored; `null`: nothing is. */
+  /** Asserts that exactly this entry is stored; `null`: none. */
   async shows(key: string, expected: Entry | null): Promise<void> {
     const { entry, unreadable } = await this.store.read(key)
     assert.equal(unreadable, undefined, `read(${key}): nothing is unreadable`)
     assert.deepEqual(entry, expected, `read(${key})`)
-    // What deepEqual does not tell apart, and a state must keep: the order of keys.
+    // deepEqual ignores the order of keys, which a state must keep.
     assert.equal(JSON.stringify(entry?.state), JSON.stringify(expected?.state), `read(${key}): the text of state`)
   }
 
-  /** Takes everything that is due, in the order of the store, a few keys at a time. */
+  /** Takes all due keys, in the store's order, `limit` at a time. */
   async takeAll(hideMs: number = long, limit = 10): Promise<string[]> {
     const all: string[] = []
     for (;;) {
@@ -132,7 +132,7 @@ export class Bench {
     }
   }
 
-  /** Everything in an index, page by page, with `between` after each of them. */
+  /** Reads a whole index page by page, and calls `between` after each page. */
   async pages(
     index: 'due' | 'parked',
     limit = 100,
@@ -156,13 +156,13 @@ export class Bench {
   }
 }
 
-/** Asserts a duration or a time of the store that was measured between two moments. */
+/** Asserts that a time or a duration of the store is within two bounds. */
 export function assertBetween(actual: number | null, least: number, most: number, what: string): void {
   const within = actual !== null && Number.isSafeInteger(actual) && actual >= least && actual <= most
   assert.ok(within, `${what} is a whole number from ${least} to ${most}, not ${actual}`)
 }
 
-/** `count` keys with a common start. */
+/** `count` keys with a common prefix. */
 export function keysOf(count: number, start = 'a:apr-'): string[] {
   return Array.from({ length: count }, (_, index) => `${start}${index}`)
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { assertBetween, type Bench, keysOf, long, type Rules } from './contract-bench.js'
 
-/** A duration that cases wait for. */
+/** A duration that cases wait out. */
 const short = 30
 
-/** The due index: what is handed out, to whom, when and in which order. */
+/** Rules of the due index: which keys are taken, by whom, when, and in which order. */
 export const dueCases: Rules = {
   async 'takeDue gives nothing, and null, where nothing is in the due index'(bench) {
     await bench.put('a:apr-1')
@@ -137,11 +137,11 @@ export const dueCases: Rules = {
   },
 }
 
-/** Takes the key at `time`, when it must be handed out, and before `earliest`, when it must not be. */
+/** Asserts that the key is not taken before `earliest`, and is taken at `time`. */
 async function notBefore(bench: Bench, time: number, key: string, earliest = time): Promise<void> {
   if (bench.exact) await bench.until(earliest - 1)
   const { keys } = await bench.store.takeDue(10, long)
-  // The take was before this read, so that it came early however slow the store is.
+  // The take ended before this read, so it was early, however slow the store is.
   if ((await bench.now(key)) < earliest) assert.deepEqual(keys, [], 'handed out before it is due')
   await bench.until(time)
   if (keys.length === 0) assert.deepEqual((await bench.store.takeDue(10, long)).keys, [key])

@@ -26,7 +26,7 @@ const keys: readonly string[] = [
 
 const stamps: readonly string[] = [...'0|00|a|A| a|a |!"#$%&\'()*+,-./:;<=>?@[\\]^_`{}~'.split('|'), 'x'.repeat(64)]
 
-/** Entries, keys, stamps and times come back as they were given. */
+/** Entries, keys, stamps and times are returned unchanged. */
 export const fidelityCases: Rules = {
   ...Object.fromEntries(states.map(([what, state]) => [`an entry comes back exactly: ${what}`, comesBack(state)])),
   async 'keys are opaque text: each has an entry of its own, and comes back as it was given'(bench) {
@@ -71,7 +71,7 @@ export const fidelityCases: Rules = {
     const listed = (await bench.pages('due')).at(0)?.entry
     for (const got of [await bench.stored('a:apr-1'), listed]) {
       assert.ok(got)
-      // Reflect.set is false where the entry is frozen, which is as good as a copy.
+      // If the entry is frozen, Reflect.set returns false: as good as a copy.
       Reflect.set(got, 'stamp', 'changed')
       Reflect.set(Object(got.state['object']), 'amount', 1_000_000)
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Entry, Store } from '../index.js'
 import { type Bench, keysOf, long, type Rules } from './contract-bench.js'
 
-/** What is kept and for how long, store time, and the shape of a store. */
+/** Rules of retention and of store time, and the shape of a store. */
 export const keepingCases: Rules = {
   async 'an entry is there until keepMs is over, and then disappears'(bench) {
     await bench.put('a:long', {}, { keepMs: long })
@@ -65,7 +65,7 @@ export const keepingCases: Rules = {
       const tombstone = await bench.put(key, {}, { keepMs })
       const open = bench.entry({ dueAt: end + long })
       const written = await bench.store.write(key, tombstone.stamp, open)
-      // A store so slow that the tombstone was gone gets more time.
+      // On a slow store the tombstone may have expired: try again with more time.
       if (!written && keepMs < long && (await bench.store.read(key)).entry === null) continue
       assert.equal(written, true)
       await bench.until((await bench.now()) + keepMs + 1)
@@ -128,7 +128,7 @@ export const keepingCases: Rules = {
   },
 }
 
-/** Asserts that an entry that was just written disappears in time. */
+/** Asserts that an entry that was just written expires on time. */
 async function gone(bench: Bench, key: string, keepMs: number): Promise<void> {
   await bench.until((await bench.now()) + keepMs + 1)
   await bench.shows(key, null)

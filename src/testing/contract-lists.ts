@@ -4,7 +4,7 @@ import { assertBetween, type Bench, keysOf, long, type Rules } from './contract-
 
 const indexes = ['due', 'parked'] as const
 
-/** What operators see: the pages of both indexes, counts, and entries that cannot be read. */
+/** Rules of the operators' view: pages of both indexes, counts, and unreadable entries. */
 export const listCases: Rules = {
   ...indexRules('due', 'dueAt', 'parkedAt'),
   ...indexRules('parked', 'parkedAt', 'dueAt'),
@@ -92,7 +92,7 @@ function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other:
       for (const limit of [1, 3, 10, 500]) assert.deepEqual(await bench.pages(index, limit), expected, `limit ${limit}`)
     },
     async [`each entry that stays in the ${index} index is listed once, while others come, leave and move`](bench) {
-      // Many share a time, so that a page may end among equals.
+      // Several entries share a time, so that a page may end between equal times.
       const at = (position: number): number => Math.floor(position / 6) * 1_000
       const keys = keysOf(24)
       const entries = new Map<string, Entry>()
@@ -105,7 +105,7 @@ function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other:
       }
       let page = 0
       const listed = await bench.pages(index, 4, async (seen) => {
-        // What was shown leaves, the last one of the page included, and so does one that is still to come.
+        // Removes entries that were listed, the last of the page included, and one that was not listed yet.
         await leave(seen.at(-1))
         await leave(seen.at(0))
         await leave(keys.at(-1 - page))
@@ -127,7 +127,7 @@ function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other:
   }
 }
 
-/** Damages what is stored under a key. The digest that `read` shows of it; `null` where the harness cannot do this. */
+/** Damages the entry under a key. Returns the digest that `read` gives; `null` if the harness cannot damage entries. */
 async function damaged(bench: Bench, key: string): Promise<string | null> {
   if (bench.damage === undefined) return null
   await bench.damage(key)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Entry } from '../index.js'
 import { type Bench, long, type Rules } from './contract-bench.js'
 
-/** Compare-and-set: who may write, and what a repeated write does. */
+/** Rules of compare-and-set: which write wins, and what a repeated write does. */
 export const writeCases: Rules = {
   'read finds nothing under a key that was never written': (bench) => bench.shows('a:apr-1', null),
   'write with expected null stores an entry where nothing is stored': async (bench) =>
@@ -99,7 +99,7 @@ async function race(bench: Bench, expected: string | null): Promise<void> {
   await shows(bench, winners[0] ?? null, ['a:apr-1'])
 }
 
-/** Asserts what is stored, and that the due index has these keys and the parked index none. */
+/** Asserts which entry is stored, that the due index has these keys, and that the parked index is empty. */
 async function shows(bench: Bench, entry: Entry | null, due: readonly string[]): Promise<void> {
   await bench.shows('a:apr-1', entry)
   assert.deepEqual([await bench.keys('due'), await bench.keys('parked')], [due, []], 'the indexes')

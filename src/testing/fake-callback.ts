@@ -1,20 +1,20 @@
 import { CheqpointError, type JsonObject } from '../index.js'
 
-/** What {@link fakeCallback} claims, and where and how it is sent. */
+/** Options of {@link fakeCallback}. */
 export interface FakeCallbackOptions {
-  /** The status that it claims, which no receiver trusts. Default `'approved'`. */
+  /** The claimed status, which no receiver trusts. Default `'approved'`. */
   readonly status?: string | undefined
   readonly modifiedDetails?: JsonObject | null | undefined
   readonly decisionNote?: string | null | undefined
-  /** Where tokens are required: the URL that was submitted. Default `'https://app.test/webhooks/cheqpoint'`. */
+  /** If tokens are required, the submitted URL. Default `'https://app.test/webhooks/cheqpoint'`. */
   readonly url?: string | undefined
   /** The `User-Agent`. Default `'Cheqpoint-Callback/1.0'`. */
   readonly agent?: string | undefined
 }
 
 /**
- * A callback as Cheqpoint sends it, to pass to `receiver.fetch`. A body is read once: make a new one for each delivery.
- * Throws `option-unknown` for an unknown option.
+ * Creates a callback as Cheqpoint sends it, for `receiver.fetch`. A body can be read once: create one for each
+ * delivery. Throws `option-unknown` for an unknown option.
  *
  * @example
  * ```ts

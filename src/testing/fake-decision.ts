@@ -1,16 +1,16 @@
 import type { ApprovedDecision, RefusedDecision, Run } from '../index.js'
 
-/** What {@link fakeDecision} takes for an approval: its details, and whatever else the test depends on. */
+/** What {@link fakeDecision} takes for an approval: the details, and any other field that the test depends on. */
 export type FakeApproval<Details, Context> = Pick<ApprovedDecision<Details>, 'details'> &
   Partial<ApprovedDecision<Details, Context>>
 
-/** What {@link fakeDecision} takes for a decision that must not be acted on: its status, and what the test depends on. */
+/** What {@link fakeDecision} takes for a refusal: the status, and any other field that the test depends on. */
 export type FakeRefusal<Context> = Pick<RefusedDecision, 'status'> & Partial<RefusedDecision<Context>>
 
 /**
- * A decision to call a handler with, no receiver needed. With `details` it is approved; rejected or expired with that
- * `status`. Its types come from the handler that it is passed to. Defaults: approval `req_1` of the action `test`,
- * details as submitted, no edit, note or context, decided now, found by callback.
+ * Creates a decision to test a handler without a receiver. With `details` it is approved; with a `status` it is
+ * rejected or expired. Types are inferred from the handler that it is passed to. Defaults: approval `req_1` of the
+ * action `test`, details as submitted, no edit, note or context, decided now, found by callback.
  *
  * @example
  * ```ts
@@ -28,8 +28,8 @@ export function fakeDecision(given: FakeApproval<unknown, unknown> | FakeRefusal
 }
 
 /**
- * The second argument of a handler: the first attempt at approval `req_1`, with a signal that does not abort. `given`
- * replaces any of it. No store completes it: `completeIn` rejects with `argument-invalid`.
+ * Creates the second argument of a handler: the first attempt of approval `req_1`, with a signal that never aborts.
+ * `given` overrides any field. `completeIn` rejects with `argument-invalid`, since no store has this run.
  */
 export function fakeRun(given: Partial<Run> = {}): Run {
   return { attempt: 1, fence: 1, idempotencyKey: 'cheqpoint:req_1', signal: new AbortController().signal, ...given }

@@ -11,15 +11,15 @@ export type { StoreHarness, StoreUnderTest } from './contract-bench.js'
 export interface ContractCase {
   /** The rule, as a sentence. */
   readonly name: string
-  /** Resolves where the store keeps the rule. Rejects with an `AssertionError` where it does not, or with the store's own error. */
+  /** Resolves if the store keeps the rule. Rejects with an `AssertionError`, or with the store's own error. */
   run(): Promise<void>
 }
 
 const rules: Rules = { ...writeCases, ...fidelityCases, ...dueCases, ...listCases, ...keepingCases }
 
 /**
- * The contract of `Store` as a list of tests for any test runner. Each creates its own store, so they may run at the same
- * time, and none fails because a store is slow. Persistence and failover are not tested: they differ from store to store.
+ * The contract of `Store` as test cases for any test runner. Each creates its own store, so they can run in parallel,
+ * and none fails because a store is slow. Persistence and failover are not tested, since they differ between stores.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-// Not the global: whoever fakes the time of a test still wants to see the page.
+// Not the global, so that the page works in tests that fake timers.
 import { setTimeout } from 'node:timers'
 import type { JsonValue } from '../../util/json.js'
 import type { SimulatedRequest } from '../requests.js'
@@ -14,21 +14,21 @@ export interface FeedDeps {
 
 /** Keeps open pages up to date, by server-sent events. */
 export interface Feed {
-  /** A stream for one more page. */
+  /** Opens the stream of one page. */
   open(): ReadableStream<Uint8Array>
-  /** Tells the pages that the faults or the rule may have changed. */
+  /** Sends the faults and the rule to the pages if they changed. */
   touch(): void
 }
 
 type Page = ReadableStreamDefaultController<Uint8Array>
 
-/** So many of each kind are shown. */
+/** Number of items of each kind to show. */
 const keep = 200
 
-/** So many levels of details are shown. */
+/** Number of levels of details to show. */
 const deepest = 100
 
-/** A page that is so many messages behind does not read. It is let go, comes back, and starts anew. */
+/** A page with more unread messages than this is disconnected. It reconnects and starts afresh. */
 const longestQueue = 100
 
 export function createFeed({ simulator, apiKey, rule, closing }: FeedDeps): Feed {
@@ -42,7 +42,7 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedDeps): Feed
     const common = { fresh, keep, apiKey, calls, faults: simulator.faults, rule: rule() }
     if (!fresh) return { ...common, requests: [...requests.values()], deliveries: [...deliveries.values()] }
     const all = simulator.list()
-    // What waits must not be pushed out of sight by what is decided.
+    // Decided requests must not push pending ones out of the list.
     const open = all.filter(({ status }) => status === 'pending').slice(-keep)
     const decided = all.filter(({ status }) => status !== 'pending').slice(-keep)
     return { ...common, requests: [...open, ...decided].map(view), deliveries: simulator.deliveries().slice(-keep) }
@@ -55,7 +55,7 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedDeps): Feed
     page.close()
   }
 
-  /** All that changes within a moment goes into one message. */
+  /** Sends changes that come close together in one message. */
   function touch(): void {
     if (due || pages.size === 0) return
     due = true
@@ -98,7 +98,7 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedDeps): Feed
   }
 }
 
-/** As it is, but for details so deep that writing them as JSON would exhaust the stack, here or in the browser. */
+/** Cuts details that are nested too deeply: writing them as JSON would exhaust the stack, here or in the browser. */
 function view(request: SimulatedRequest): RequestView {
   const { submission, modifiedDetails } = request
   if (!isDeeper(submission, deepest) && !isDeeper(modifiedDetails, deepest)) return request

@@ -1,7 +1,7 @@
 import { loopbackHost } from '../calls.js'
 import type { Answer, Asked } from '../server.js'
 
-/** Nothing but the page's own files; no text becomes markup or script; nobody frames it. */
+/** Allows only the page's own files, no inline markup or script, and no framing. */
 const headers = {
   'content-security-policy': [
     "default-src 'none'",
@@ -20,22 +20,22 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
-/** What a proxy or a tunnel adds: behind one, the peer on this machine stands for others. */
+/** Headers of proxies and tunnels: behind one, a peer on this machine may forward for another. */
 const forwarding = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
 
 const loopbackPeer = /^(?:127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3})$/
 
 /**
- * Lets the page be used by nobody but the person at this machine. The page asks for no password, shows a key and
- * decides approvals, so a web site open in the same browser must not reach it:
+ * Restricts the page to the user of this machine. The page needs no password, shows a key and decides approvals, so a
+ * web site in the same browser must not reach it:
  *
  * - The peer must be this machine, without a proxy or a tunnel in between.
- * - `Host` must name this machine. A site that has its own name resolve to 127.0.0.1 still sends its own name.
- * - `Origin`, where there is one, must be the page's own. Nothing here allows another by CORS, so none can read either.
- * - What changes something must be declared as JSON. A form cannot do that, and a script of another site has to ask
- *   before it may, which is not answered.
+ * - `Host` must name this machine. A site whose name resolves to 127.0.0.1 still sends its own name.
+ * - `Origin`, if present, must be the page's own. CORS allows no other origin, so no other site can read responses.
+ * - A request that changes something must be declared as JSON. A form cannot do that, and a script of another site
+ *   needs a preflight, which is not answered.
  *
- * Cheqpoint's own endpoints are not concerned: they ask for a key, and a browser adds none by itself.
+ * Cheqpoint's own endpoints are exempt: they require a key, and a browser adds none by itself.
  */
 export function guarded(answer: Answer): Answer {
   return async (asked) => {
@@ -50,7 +50,7 @@ function refusalOf({ request, socket }: Asked): readonly [status: number, why: s
   const { method, url, headers } = request
   const host = headers.get('host') ?? new URL(url).host
   const origin = headers.get('origin')
-  // Without a socket the caller is in this process.
+  // Without a socket, the caller is in this process.
   if (socket !== undefined && !loopbackPeer.test(socket.remoteAddress ?? '')) {
     return [403, 'The page answers to this machine only.']
   }

@@ -5,7 +5,7 @@ import type { DecisionInput } from '../requests.js'
 
 const day = 86_400_000
 
-/** The most that the page may ask for, so that a slip of the finger does not hang the process. */
+/** Maximum values, so that a typing error does not hang the process. */
 const most: Readonly<Record<string, number>> = {
   duplicate: 100,
   retries: 100,
@@ -16,14 +16,14 @@ const most: Readonly<Record<string, number>> = {
   staleMs: day,
 }
 
-/** Reads a field that must be text. */
+/** Reads a text field. Throws if it is not text. */
 export function readText(body: JsonObject, name: string): string {
   const value = body[name]
   if (typeof value !== 'string') throw refused(`${name} must be text`)
   return value
 }
 
-/** Reads a decision; whether it is one, and of what, the simulator checks. */
+/** Reads the fields of a decision. The simulator checks the status and the id. */
 export function readDecision(body: JsonObject): DecisionInput {
   const { note = null, modifiedDetails = null } = body
   if (note !== null && typeof note !== 'string') throw refused('note must be text or null')
@@ -32,7 +32,7 @@ export function readDecision(body: JsonObject): DecisionInput {
   return { status: readText(body, 'status'), note, modifiedDetails }
 }
 
-/** Sets the named faults, all or none of them. */
+/** Sets the named faults, or none if one is invalid. */
 export function setFaults(faults: Faults, body: JsonObject): void {
   const samples: Readonly<Record<string, unknown>> = { ...noFaults() }
   for (const [name, value] of Object.entries(body)) {
@@ -53,7 +53,7 @@ function isApiFault(value: JsonValue): boolean {
   return (
     Object.keys(unknown).length === 0 &&
     isCount(status, 200, 599) &&
-    // Answers that can have no body.
+    // Responses with these statuses have no body.
     ![204, 205, 304].includes(Number(status)) &&
     /^[\x20-\x7e]*$/.test(String(retryAfter)) &&
     isCount(count, 1, 1_000_000) &&

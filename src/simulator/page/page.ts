@@ -14,7 +14,7 @@ export interface PageDeps {
   readonly simulator: Simulator
   /** A key to show in commands. */
   readonly apiKey: string
-  /** The rule of the moment. */
+  /** Returns the current rule. */
   readonly rule: () => Rule | null
   readonly closing: AbortSignal
 }
@@ -32,7 +32,7 @@ const rules: ReadonlyMap<string, Rule | null> = new Map<string, Rule | null>([
   ['reject', () => ({ status: 'rejected' })],
 ])
 
-/** The page for people, at `/`, and what it needs below `/ui/`: none of it is part of Cheqpoint's API. */
+/** Serves the page at `/`, and its files and actions below `/ui/`. None is part of Cheqpoint's API. */
 export interface PageServer {
   readonly answer: Answer
   readonly feed: Feed
@@ -56,7 +56,7 @@ export function createPage({ simulator, apiKey, rule, closing }: PageDeps): Page
       const { status, callbackUrl, inline } = simulator.decide(id, readDecision(body))
       return Response.json({ id, status, callbackUrl, inline })
     },
-    // Neither waits for its callback, and neither rejects: what comes of it is in the log.
+    // Neither waits for its callback nor rejects: the log shows the result.
     redeliver(body): undefined {
       const { id, status } = called(body)
       if (status === 'pending') throw new CheqpointError('argument-invalid', 'the request is not decided')
@@ -100,7 +100,7 @@ export function createPage({ simulator, apiKey, rule, closing }: PageDeps): Page
 
   return { answer: guarded(answer), feed }
 
-  /** The named request, which must have a callback URL. */
+  /** Returns the named request. Throws if it has no callback URL. */
   function called(body: JsonObject): SimulatedRequest & { readonly callbackUrl: string } {
     const id = readText(body, 'id')
     const request = simulator.list().find((each) => each.id === id)

@@ -1,6 +1,6 @@
 /*
- * What the page is told, in the page's own words: the browser's part is compiled without Node's types, and so knows
- * none of the simulator's modules. Where these shapes and the simulator's differ, the feed does not compile.
+ * Types of the messages to the page. The client is compiled without Node's types, so it cannot import the simulator's.
+ * The feed does not compile if these types and the simulator's differ.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonMap
@@ -63,18 +63,18 @@ export interface FaultsView {
   readonly loseSubmitAnswer: boolean
 }
 
-/** Who decides at the submission: nobody, everything one way, or a rule that code has set. */
+/** How submissions are decided: not at all, all alike, or by a rule that code has set. */
 export type RuleName = 'off' | 'approve' | 'reject' | 'code'
 
-/** One message. The first to a page is `fresh` and holds everything that is shown; the others hold what changed. */
+/** One message. The first to a page is `fresh` and complete; later ones hold the changes. */
 export interface News {
   readonly fresh: boolean
-  /** So many of each kind are shown, the newest. */
+  /** Number of items of each kind to show, the newest. */
   readonly keep: number
   readonly apiKey: string
   readonly requests: readonly RequestView[]
   readonly deliveries: readonly DeliveryView[]
-  /** The latest, whole each time: calls have no ids. */
+  /** The latest calls, complete each time, since calls have no ids. */
   readonly calls: readonly CallView[]
   readonly faults: FaultsView
   readonly rule: RuleName

@@ -6,18 +6,18 @@ import { type Clock, systemClock } from '../../util/clock.js'
 import { frozenJson, type JsonValue } from '../../util/json.js'
 import type { Entry, Store, Stored, WriteOptions } from '../store.js'
 
-/** What {@link memoryStore} takes. */
+/** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
-  /** Open entries, parked ones included, that the store holds at most. Default 100,000. */
+  /** Maximum number of open entries, parked ones included. Default 100,000. */
   readonly maxPending?: number | undefined
-  /** Store time advances with `elapsed()`; `now()` says once where it starts. Default: the clocks of the process. */
+  /** Store time starts at `now()` and advances with `elapsed()`. Default: the clocks of the process. */
   readonly clock?: Clock | undefined
 }
 
 /**
- * A store in this process's memory, for development, tests and apps that may forget their approvals in a restart. Open
- * entries are never evicted: beyond `maxPending`, new work is refused with `store-full`. Tombstones take 64 MB or so, the
- * least recently used leave first. Warns under `NODE_ENV=production`. Throws `option-invalid` and `option-unknown`.
+ * A store in this process's memory, for development, tests and apps that may lose their approvals in a restart. Open
+ * entries are never evicted: beyond `maxPending`, new work is refused with `store-full`. Tombstones take about 64 MB;
+ * the least recently used are evicted. Warns under `NODE_ENV=production`. Throws `option-invalid` and `option-unknown`.
  *
  * @example
  * ```ts
@@ -37,22 +37,22 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   return new MemoryStore(most, clock as Clock) // checked above
 }
 
-/** Whether a store is one of these itself, and not wrapped. */
+/** Whether a store is a memory store itself, not a wrapper around one. */
 export const isMemoryStore = (store: Store): store is MemoryStore => MemoryStore.is(store)
 
-/** What is stored under a key. Changed in place: new objects that old ones point to are work for the collector. */
+/** A stored entry. Changed in place, because new objects that old ones point to cost garbage collection. */
 type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & {
   readonly key: string
   isTombstone: boolean
-  /** Its earliest place in the due queue. */
+  /** Time of its earliest place in the due queue. */
   queuedAt: number | null
 }
 
 type Place = Readonly<{ at: number; kept: Kept }>
 
 /**
- * What is due, oldest first. A key that becomes due later, or not at all, keeps its place until that comes up: most are
- * claimed and completed long before.
+ * Due keys, oldest first. Places are removed lazily: a key whose due time moves later or is cleared keeps its old place
+ * until that comes up.
  */
 class DueQueue {
   readonly #places = new TinyQueue<Place>([], (a, b) => a.at - b.at || (a.kept.key < b.kept.key ? -1 : 1))
@@ -69,7 +69,7 @@ class DueQueue {
     return undefined
   }
 
-  /** Sets when a key is due; `null`: it is not any more. */
+  /** Sets when a key is due; `null` clears it. */
   move(kept: Kept, dueAt: number | null): void {
     kept.dueAt = dueAt
     if (dueAt === null || (kept.queuedAt !== null && kept.queuedAt <= dueAt)) return
@@ -78,7 +78,7 @@ class DueQueue {
   }
 }
 
-/** Every method does all of its work before it returns its promise, so nothing comes between. */
+/** Each method does its work before it returns its promise, so it is atomic. */
 export class MemoryStore implements Store {
   readonly #maxPending: number
   readonly #now: () => number
@@ -94,12 +94,12 @@ export class MemoryStore implements Store {
     const offset = Math.floor(clock.now()) - Math.floor(clock.elapsed())
     this.#now = () => (this.#time = Math.max(this.#time, offset + Math.floor(clock.elapsed())))
     this.#tombstones = new LRUCache({
-      // By bytes, about: for a count, lru-cache would allocate all room at once.
+      // Limits the approximate bytes: for a maximum count, lru-cache would allocate all its memory at once.
       maxSize: 64 * 1024 * 1024,
       sizeCalculation: ({ key, state }) => 600 + key.length + sizeOf(state),
       dispose: (kept) => this.#due.move(kept, null),
       ttlResolution: 0,
-      // As of the call under way. lru-cache takes an entry stored at 0 for one that never ends.
+      // The time of the current call. lru-cache treats an entry stored at 0 as one that never expires.
       perf: { now: () => this.#time + 1 },
     })
   }
@@ -116,7 +116,7 @@ export class MemoryStore implements Store {
     return { now, entry: found === undefined ? null : entryOf(found) }
   }
 
-  /** The same as {@link write}, without a promise, of a state that is frozen in depth. */
+  /** The same as {@link write}, without a promise, for a deeply frozen state. */
   put(key: string, expected: string | null, entry: Entry, { keepMs, intake }: WriteOptions = {}): boolean {
     this.#now()
     const found = this.#find(key)
@@ -169,7 +169,7 @@ export class MemoryStore implements Store {
 
   readonly #find = (key: string): Kept | undefined => this.#open.get(key) ?? this.#tombstones.get(key)
 
-  /** The first of the due index that is no expired tombstone. */
+  /** The oldest due entry that is not an expired tombstone. */
   #first(): Kept | null {
     for (let { first } = this.#due; first !== undefined; first = this.#due.first) {
       if (!first.isTombstone || this.#find(first.key) !== undefined) return first
@@ -178,7 +178,7 @@ export class MemoryStore implements Store {
     return null
   }
 
-  /** What is in an index, in no order. */
+  /** The entries of an index, unsorted. */
   #listed(index: 'due' | 'parked'): (readonly [at: number, kept: Kept])[] {
     this.#now()
     this.#tombstones.purgeStale()
@@ -191,7 +191,7 @@ export class MemoryStore implements Store {
 
 const entryOf = ({ stamp, dueAt, parkedAt, state }: Kept): Entry => Object.freeze({ stamp, dueAt, parkedAt, state })
 
-/** Characters of a JSON value, about. */
+/** Approximate length of a JSON value, in characters. */
 function sizeOf(value: JsonValue): number {
   if (typeof value === 'string') return value.length
   let size = 8

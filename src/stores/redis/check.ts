@@ -5,17 +5,17 @@ import { RedisKeys } from './keys.js'
 import { asArray, asInteger, asText, type RedisLink, wrongReply } from './link.js'
 import * as scripts from './scripts.js'
 
-/** What the options ask of a server. */
+/** Options that the server's setup must meet. */
 type ServerRules = { readonly minReplicas: number; readonly allowEviction: boolean }
 
-/** `Store.check` for Redis: tries every command on the node of each partition, and judges how the server is set up. */
+/** `Store.check` for Redis: tries every command on the node of each partition and checks the server's settings. */
 export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: ServerRules): Promise<readonly string[]> {
   const checkNode = async (key: string, partition: number): Promise<readonly string[]> => {
     const info = await probe(link, key)
     const warnings = await judgeServer(link, key, info, rules)
     if (rules.minReplicas > 0 && info !== null) await demandRouting(link, key, info)
     if (await tryCommands(link, keys.trial(partition, randomUUID()))) return warnings
-    // A full server with a volatile policy evicts the trial's keys at once, since they expire.
+    // A full server with a `volatile-*` policy evicts the trial keys at once, because they have a time to live.
     if (info?.includes('maxmemory_policy:noeviction')) throw notKept()
     const dropped = 'Redis dropped what check() wrote, as a full one with a volatile policy does; raise maxmemory'
     return [...warnings, dropped]
@@ -25,9 +25,9 @@ export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: Server
   return [...new Set(found.flat())]
 }
 
-/** What INFO says, or `null` where it is refused. Rejects where keys or replies arrive changed. */
+/** Returns the text of INFO, or `null` if it is not permitted. Rejects if the client changes keys or replies. */
 async function probe(link: RedisLink, key: string): Promise<string | null> {
-  // EVALSHA would not show that EVAL is refused.
+  // Not EVALSHA, which would not show that EVAL is refused.
   const [name, seven, nil, empty, info] = asArray(await link.send(['EVAL', scripts.probe.source, '1', key], key))
   if (asText(name) !== key) {
     const fix = 'an update of it can move every key; leave keyPrefix out, and use the option prefix of redisStore'
@@ -39,7 +39,7 @@ async function probe(link: RedisLink, key: string): Promise<string | null> {
   return info === null ? null : asText(info)
 }
 
-/** Sends every command that the store needs, on keys of its own that end by themselves. `false`: one was not kept. */
+/** Sends every command that the store needs, on trial keys that expire. `false`: a trial key was not kept. */
 async function tryCommands(link: RedisLink, keys: RedisKeys): Promise<boolean> {
   const [key, { read, write, takeDue, list, count, remove }] = ['a:check', redisEntries(link, keys)]
   const [, due, parked] = keys.of(key)
@@ -49,7 +49,7 @@ async function tryCommands(link: RedisLink, keys: RedisKeys): Promise<boolean> {
   const [taken, { entry, unreadable }] = [await takeDue(1, 0), await read(key)]
   if (unreadable !== undefined || (entry ?? first).state['text'] !== first.state.text) throw notKept()
   const [listed, { open }] = [await list('due', { limit: 1 }), await count()]
-  // Of a sorted set, the script compares a dump.
+  // For a sorted set in place of an entry, the script also uses DUMP.
   await link.run(scripts.inspect, [due, due, parked], [key, ''])
   const ended = await write(key, 'one', last, { keepMs: 60_000 })
   const removed = await remove(key, createHash('sha1').update(writeEntry(last)).digest('hex'))
@@ -57,7 +57,7 @@ async function tryCommands(link: RedisLink, keys: RedisKeys): Promise<boolean> {
   return written && isListed && ended && removed && entry !== null
 }
 
-/** Another number of partitions would read the same entries from other places. */
+/** Agrees on the number of partitions: processes with different numbers would not find each other's entries. */
 async function agreeOnPartitions(link: RedisLink, keys: RedisKeys): Promise<void> {
   const { number, indexes } = keys
   const mine = indexes.length
@@ -78,7 +78,7 @@ const fileWarnings: Readonly<Record<string, string | undefined>> = {
   'no file': 'Redis keeps no append-only file: a crash loses all since the last snapshot; set appendonly yes',
 }
 
-/** Judges how the node of a key is set up, by INFO (`null`: refused) and CONFIG GET. Resolves with warnings. */
+/** Checks the settings of a key's node, by INFO (`null`: not permitted) and CONFIG GET. Resolves with warnings. */
 async function judgeServer(link: RedisLink, key: string, infoText: string | null, rules: ServerRules) {
   const { minReplicas, allowEviction } = rules
   const info = parseInfo(infoText ?? '')
@@ -104,9 +104,9 @@ async function judgeServer(link: RedisLink, key: string, infoText: string | null
   return [...warnings, ...[fileWarnings[sync]].filter((each) => each !== undefined)]
 }
 
-/** WAIT counts for the connection that it arrives on: on another one it would confirm nothing about the write. */
+/** Requires that commands follow the key: WAIT only covers writes of its own connection. */
 async function demandRouting(link: RedisLink, key: string, infoText: string): Promise<void> {
-  // A client that ignores the key picks any node each time, so it is asked more than once.
+  // A client that ignores the key picks a random node each time, so one try is not enough.
   for (let round = 0; round < 8; round++) {
     const info = parseInfo(asText(await link.send(['INFO', 'server'], key)))
     if (info.get('run_id') === parseInfo(infoText).get('run_id')) continue
@@ -119,13 +119,13 @@ function parseInfo(text: string): ReadonlyMap<string, string> {
   return new Map([...text.matchAll(/^([a-z_]+):(.*?)\r?$/gm)].map(([, name = '', value = '']) => [name, value]))
 }
 
-/** One setting of the server, or `null` where it may not be asked. */
+/** Returns one server setting, or `null` if CONFIG GET is not permitted. */
 async function setting(link: RedisLink, key: string, name: string): Promise<string | null> {
   const reply = await link.send(['CONFIG', 'GET', name], key).catch((error: unknown) => {
     if (isCheqpointError(error, 'store-unavailable')) throw error
     return null
   })
-  // By client: [name, value], [{ key, value }] (GLIDE), a Map, or an object.
+  // Depends on the client: [name, value], [{ key, value }] (GLIDE), a Map, or an object.
   const [first, second]: readonly unknown[] = Array.isArray(reply) ? reply : [reply]
   const asObject: Readonly<Record<string, unknown>> = Object(first instanceof Map ? Object.fromEntries(first) : first)
   const value = typeof first === 'string' ? second : (asObject[name] ?? asObject['value'])
@@ -136,7 +136,7 @@ function notKept(): CheqpointError {
   return new CheqpointError('store-answer', 'Redis did not give back what was written; sendCommand must use UTF-8')
 }
 
-/** The error for a server or a client that the store cannot work with. */
+/** The error for an unsuitable server or client. */
 function unsuitable(reason: string): CheqpointError {
   return new CheqpointError('store-unsuitable', `Redis must not be used as it is set up: ${reason}`)
 }

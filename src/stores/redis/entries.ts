@@ -5,7 +5,7 @@ import type { RedisKeys } from './keys.js'
 import { asArray, asInteger, asText, type RedisLink, wrongReply } from './link.js'
 import * as scripts from './scripts.js'
 
-/** The six methods of a store, over one script each, on keys of one prefix. */
+/** The six methods of a store, one script each, for the keys of one prefix. */
 export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'check' | 'close'> {
   const { indexes } = keys
 
@@ -26,38 +26,38 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
     return entry === null ? { now, entry, unreadable: asText(extra) } : { now, entry: { ...entry, dueAt } }
   }
 
-  /** A change waits for the replicas. A repeated one as well: they may lack what was written before its response was lost. */
+  /** Waits for the replicas after a change, even a repeated one: they may lack a write whose response was lost. */
   const changed = async (key: string, done: boolean): Promise<boolean> => {
     if (done) await link.replicate(keys.of(key)[0])
     return done
   }
 
-  /** The next `count` keys or more of an index, with their times. */
+  /** Reads the next `count` or more keys of an index, with their times. */
   async function next(index: 'due' | 'parked', partition: number, count: number, [seen, last]: Position) {
     const name = indexes[partition]?.[index] ?? ''
     const found = pairs(partition, asArray(await link.run(scripts.page, [name], [String(count), seen])))
-    // Redis orders members of one time by their bytes.
+    // Redis sorts members with equal scores by their bytes.
     return found.filter(({ key, at }) => at !== seen || Buffer.compare(Buffer.from(key), Buffer.from(last)) > 0)
   }
 
   return {
     read: (key) => ask(key),
     async write(key, expected, entry, { keepMs, intake } = {}) {
-      // What is written over itself is there already; no entry starts with an empty line.
+      // A write that expects its own stamp only succeeds if it is a repetition: no entry starts with an empty line.
       const line = expected === null ? '' : expected === entry.stamp ? '\n' : `1 ${expected}\n`
-      // Redis has no time to live of 0.
+      // Redis refuses a time to live of 0.
       const keep = keepMs === undefined ? '' : String(Math.max(checkedDuration(keepMs), 1))
       const args = [key, line, `${entry.dueAt ?? ''}`, `${entry.parkedAt ?? ''}`, keep, writeEntry(entry)]
       const send = async (first: string) => asInteger(await link.run(scripts.write, keys.of(key), [...args, first]))
       const written = await send('').catch((error: unknown) => {
-        // A full server takes nothing new, and what it holds can end.
+        // A full server refuses new work, but open entries must still be able to complete.
         if (intake === true || !isCheqpointError(error, 'store-full')) throw error
         return send('GETEX')
       })
       if (written !== 0 && written !== 1) throw wrongReply(written, '1 or 0')
       return changed(key, written === 1)
     },
-    /** With one partition, one script call. With several, all are read first, and those with the oldest keys are taken from. */
+    /** One partition takes one script call. Several are read first; the oldest keys are then taken from theirs. */
     async takeDue(limit, hideMs) {
       const hide = String(checkedDuration(hideMs))
       const next = new Map<number, number | null>()
@@ -68,7 +68,7 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
         next.set(partition, wait === null ? null : asInteger(wait))
         return pairs(partition, items)
       }
-      // A partition that fails must not hold up the others: what those handed out is hidden from every other taker.
+      // A failed partition must not fail the others: keys that they returned are already hidden from other takers.
       const sorted = async (calls: readonly ReturnType<typeof take>[]) => {
         const settled = await Promise.allSettled(calls)
         for (const each of settled) if (each.status === 'rejected') failures.push(each.reason)
@@ -84,17 +84,17 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
       const waits = failures.length > 0 ? [0] : [...next.values()].filter((wait) => wait !== null)
       return { keys: taken.map(({ key }) => key), nextDueInMs: waits.length === 0 ? null : Math.min(...waits) }
     },
-    /** Pages through the indexes of all partitions as if they were one. Keeps nothing in between. */
+    /** Merges the indexes of all partitions. Keeps no state between pages. */
     async list(index, { limit, cursor }) {
       const positions = readCursor(index, cursor, indexes.length)
-      // One more than wanted tells whether this is the last page.
+      // One extra item shows whether this is the last page.
       const parts = await Promise.all(positions.map((from, partition) => next(index, partition, limit + 1, from)))
       const found = parts.flat().sort(byTime)
       const picked = found.slice(0, limit)
       for (const { partition, at, key } of picked) positions[partition] = [at, key]
       const shown = await Promise.all(picked.map(async ({ key }) => ({ key, ...(await ask(key, '')) })))
       const isThere = ({ entry, unreadable }: Stored): boolean =>
-        // Not what has left the index since.
+        // Entries may have left the index since.
         unreadable !== undefined || typeof (index === 'due' ? entry?.dueAt : entry?.parkedAt) === 'number'
       const items = shown.filter(isThere).map(({ key, entry }) => ({ key, entry }))
       const end = Buffer.from(JSON.stringify([index, ...positions])).toString('base64url')
@@ -116,12 +116,12 @@ export function redisEntries(link: RedisLink, keys: RedisKeys): Omit<Store, 'che
 }
 
 /**
- * The stored form of an entry, a text of three lines: `1 <stamp>`, `<parkedAt> <dueAt>`, and the state as JSON; 1 is the
- * version of this form. While an entry is in the due index, the score there is its dueAt, because `take` moves that alone;
- * the second line says whether it belongs there.
+ * Writes an entry as text of three lines: `1 <stamp>` (1 is the format version), `<parkedAt> <dueAt>`, and the state as
+ * JSON. For an entry in the due index, the score there is its dueAt, because `take` changes only the score; the second
+ * line shows whether the entry belongs there.
  */
 export function writeEntry({ stamp, dueAt, parkedAt, state }: Entry): string {
-  // Bytes that are no UTF-8 are decoded to U+FFFD. Escaped where it is meant, it shows damage.
+  // Invalid UTF-8 is decoded to U+FFFD. A genuine U+FFFD is escaped, so an unescaped one shows damage.
   const text = JSON.stringify(state).replaceAll('\ufffd', '\\ufffd')
   return `1 ${checkedStamp(stamp)}\n${checkedTime(parkedAt) ?? ''} ${checkedTime(dueAt) ?? ''}\n${text}`
 }
@@ -135,7 +135,7 @@ function readEntry(text: string): Entry | null {
 
 type Member = { readonly partition: number; readonly key: string; readonly at: string }
 
-/** Members of a sorted set with their scores, which alternate in a reply. */
+/** Reads members of a sorted set and their scores, which alternate in a reply. */
 function pairs(partition: number, items: readonly unknown[]): Member[] {
   const texts = items.map(asText)
   return texts.flatMap((key, at) => (at % 2 === 0 ? [{ partition, key, at: texts[at + 1] ?? '' }] : []))
@@ -152,7 +152,7 @@ function readCursor(index: string, cursor: string | undefined, partitions: numbe
     const [of, ...positions]: unknown[] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
     if (of === index && positions.length === partitions && positions.every(isPosition)) return positions
   } catch {
-    // Reported below, as any other text that is no cursor.
+    // Reported below, like any other invalid cursor.
   }
   throw invalidArgument('cursor must be the one that the page before returned')
 }

@@ -1,17 +1,17 @@
 import { CheqpointError, type ErrorCode } from '../../model/errors.js'
 
-/** The commands that the user of the store must be allowed, on keys that start with `{` and the prefix. */
+/** Commands that the Redis user must be allowed to run, on keys that start with `{` and the prefix. */
 export const requiredCommands: readonly string[] =
   'eval evalsha time get getex getrange exists set del dump pttl pexpire zadd zrem zrange zscore zcard'.split(' ')
 
-/** What else is used: `wait` with `minReplicas`, the others by `check()`, which warns of what it may not ask. */
+/** Optional commands: `wait` is for `minReplicas`, the others for `check()`, which warns if they are not allowed. */
 export const optionalCommands: readonly string[] = ['wait', 'info', 'config|get']
 
 const known = [...requiredCommands, ...optionalCommands]
 const rights = known.map((name) => `+${name}`).join(' ')
 const cluster = 'it is a cluster; use a cluster client (ioredis: 5.11 or newer), and let the given key choose the node'
 
-/** What Redis says in the first word, or what is thrown, and what it means. */
+/** Code and explanation by the first word of a Redis error. */
 const meanings: Readonly<Record<string, readonly [ErrorCode, string] | undefined>> = {
   OOM: ['store-full', 'it is out of memory and takes no new entries; raise maxmemory'],
   MISCONF: ['store-unavailable', 'it cannot write to its disk, and so takes no writes; free space there'],
@@ -27,25 +27,25 @@ const meanings: Readonly<Record<string, readonly [ErrorCode, string] | undefined
 const notKnown = 'must be 6.2 or newer, and sendCommand must pass on every element of args, in order, and nothing else'
 const notCalled = 'hand the command to your Redis client as one of the lines in the documentation of redisStore does'
 
-/** Words that GLIDE has renamed. */
+/** Error words that GLIDE renames. */
 const ofGlide = ['NoScriptError', 'PermissionDenied', 'ResponseError', 'ReadOnly']
 const ofRedis = ['NOSCRIPT', 'NOPERM', 'ERR', 'READONLY']
 
-/** The word that Redis starts an error with, or `null` where something else went wrong. */
+/** Returns the first word of a Redis error, or `null` for any other error. */
 export function redisWord(error: unknown): string | null {
   const message = error instanceof Error ? error.message : ''
   if (message.includes('same slots allocation group')) return 'CROSSSLOT'
   if (/ACL failure in script|executing the script can't|can't access at least one of the keys/.test(message))
     return 'NOPERM'
-  // Servers before 7.0 wrap the errors of commands in scripts; GLIDE puts words of its own in front.
+  // Servers before 7.0 wrap errors of commands in scripts; GLIDE adds a prefix.
   const text = message.replace(/^(ERR Error running script .*@user_script: ?\d+: |An error was signalled .*?: - )/s, '')
   const word = /^-?([A-Za-z]{2,}):?(?: |$)/.exec(text)?.[1] ?? ''
   return ofRedis[ofGlide.indexOf(word)] ?? (/^[A-Z]+$/.test(word) ? word : null)
 }
 
 /**
- * What went wrong with a command, by what Redis or its client said. Anything that may pass is `store-unavailable`. The
- * error of the client is not passed on, because clients attach a command's arguments to it.
+ * Turns an error of Redis or its client into a coded one. Possibly temporary errors become `store-unavailable`. The
+ * client's error is not attached, because clients add the command's arguments to it.
  */
 export function storeError(error: unknown): CheqpointError {
   const { message = '', code }: Partial<NodeJS.ErrnoException> = error instanceof Error ? error : {}
@@ -53,7 +53,7 @@ export function storeError(error: unknown): CheqpointError {
   if (word === null) {
     if (error instanceof TypeError)
       return new CheqpointError('store-unsuitable', `sendCommand threw a TypeError: ${notCalled}`)
-    // Words of programs, never text that could quote a command.
+    // Only names and codes: other text could quote the command.
     const name = error instanceof Error ? error.constructor.name : typeof error
     const kind = code !== undefined && /^[A-Z][A-Z_]{1,40}$/.test(code) ? code : name
     return new CheqpointError('store-unavailable', `Redis did not answer (${kind})`)

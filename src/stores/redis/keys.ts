@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 
-/** Names of the keys in Redis. What belongs to one partition shares its hash tag, and so its node. */
+/** Names of the keys in Redis. The keys of a partition share a hash tag, and so a node. */
 export class RedisKeys {
   readonly prefix: string
-  /** Where the number of partitions is kept: on the first one, which every number has. */
+  /** Key of the number of partitions. It is on the first partition, which always exists. */
   readonly number: string
   /** Due and parked index of each partition. */
   readonly indexes: readonly { readonly due: string; readonly parked: string }[]
@@ -21,7 +21,7 @@ export class RedisKeys {
     return new RedisKeys(prefix, tags, `${tags[0]}:partitions`)
   }
 
-  /** Keys of one partition's node that nothing else uses. The due index takes the place of the number, and so expires. */
+  /** Trial keys on a partition's node. `number` is the due index here, so that `take` lets the index expire. */
   trial(partition: number, name: string): RedisKeys {
     const tag = `${this.#tags[partition]}:check:${name}`
     return new RedisKeys(this.prefix, [tag], `${tag}:due`)

@@ -2,7 +2,7 @@ import { CheqpointError } from '../../model/errors.js'
 import { redisWord, storeError } from './errors.js'
 import type { Script } from './scripts.js'
 
-/** A command and its operands. Not readonly, because the types of some clients demand that. */
+/** A command and its operands. Not readonly, because the types of some clients require a mutable array. */
 export type Command = [name: string, ...operands: string[]]
 
 /**
@@ -13,13 +13,13 @@ export type SendCommand = (args: Command, key: string) => Promise<unknown>
 
 type Replicas = { readonly atLeast: number; readonly timeoutMs: number }
 
-/** Runs scripts, and turns every failure into a coded error that holds no argument of the command. */
+/** Sends commands and runs scripts. Turns every failure into a coded error without the command's arguments. */
 export class RedisLink {
   readonly #send: SendCommand
   readonly #replicas: Replicas
 
   constructor(send: SendCommand, replicas: Replicas) {
-    // Some clients hand an error over as a value.
+    // Some clients return an error instead of throwing it.
     this.#send = async (args, key) => {
       const reply: unknown = await send(args, key)
       if (reply instanceof Error) throw reply
@@ -33,19 +33,19 @@ export class RedisLink {
     return this.#send(args, key).catch((error: unknown) => Promise.reject(storeError(error)))
   }
 
-  /** Runs a script, whose first key leads to the node: by its digest, and where that is not known there, by its source. */
+  /** Runs a script on the node of its first key: by digest, or by source if the server does not know the digest. */
   async run(script: Script, keys: readonly [string, ...string[]], args: readonly string[]): Promise<unknown> {
     const operands = [String(keys.length), ...keys, ...args]
     try {
       return await this.#send(['EVALSHA', script.sha, ...operands], keys[0])
     } catch (error) {
-      // NOSCRIPT alone says for sure that nothing happened.
+      // Only NOSCRIPT guarantees that nothing was executed.
       if (redisWord(error) !== 'NOSCRIPT') throw storeError(error)
       return this.send(['EVAL', script.source, ...operands], keys[0])
     }
   }
 
-  /** Waits until enough replicas have what this connection wrote. Rejects with `store-unavailable`; the write may stand then. */
+  /** Waits until enough replicas have this connection's writes. After `store-unavailable` a write may still be kept. */
   async replicate(key: string): Promise<void> {
     const { atLeast, timeoutMs } = this.#replicas
     if (atLeast === 0) return
@@ -56,7 +56,7 @@ export class RedisLink {
   }
 }
 
-// Replies as what they must be. All of these throw `store-answer`: what the server never sends is the client's doing.
+// Checks of the shape of replies. They throw `store-answer`: the server sends no other shape, so the client changed it.
 
 export function asArray(reply: unknown): readonly unknown[] {
   if (Array.isArray(reply)) return reply
@@ -68,7 +68,7 @@ export function asText(item: unknown): string {
   throw wrongReply(item, 'a string')
 }
 
-/** Clients can be set to give integers as text, or as bigint; both are as exact. */
+/** Reads an integer. Clients can be configured to return integers as text or bigint, which are as exact. */
 export function asInteger(item: unknown): number {
   const isText = typeof item === 'string' && /^-?\d{1,16}$/.test(item)
   const integer = isText || typeof item === 'bigint' ? Number(item) : item

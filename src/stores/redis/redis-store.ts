@@ -9,30 +9,30 @@ import { RedisLink, type SendCommand } from './link.js'
 export { optionalCommands, requiredCommands } from './errors.js'
 export type { SendCommand } from './link.js'
 
-/** What {@link redisStore} takes. */
+/** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
-  /** How your Redis client sends a command; see {@link redisStore} for the line that fits it. */
+  /** Sends a command through your Redis client; see {@link redisStore} for the line for each client. */
   readonly sendCommand: SendCommand
-  /** Start of every key, without braces; `check()` refuses a `keyPrefix` of the client. Default `'cheqpoint'`. */
+  /** Prefix of every key, without braces. `check()` rejects if the client adds a `keyPrefix`. Default `'cheqpoint'`. */
   readonly prefix?: string | undefined
-  /** Parts that the keys are spread over, each on one node. `check()` keeps it to one number. Default 1; 16 suit a cluster. */
+  /** Parts of the key space, each on one node. The same in all processes (`check()`). Default 1; 16 for a cluster. */
   readonly partitions?: number | undefined
   /**
-   * Replicas that must have a write before it is acknowledged. WAIT is no consensus: a primary may still lose it. The
-   * client must send WAIT over the connection of the write, so no pool, and not ioredis for a cluster. Default 0.
+   * Replicas that must have a write before it is acknowledged. WAIT is not consensus: a failover may still lose the
+   * write. The client must send WAIT over the connection of the write: no pool, no ioredis cluster. Default 0.
    */
   readonly minReplicas?: number | undefined
-  /** How long to wait for them, in milliseconds. Default 1,000. */
+  /** How long to wait for the replicas, in milliseconds. Default 1,000. */
   readonly replicaTimeoutMs?: number | undefined
-  /** Lets `check()` pass where an `allkeys-*` policy may silently drop open approvals. Default `false`. */
+  /** Lets `check()` pass with an `allkeys-*` policy, which may silently evict open approvals. Default `false`. */
   readonly allowEviction?: boolean | undefined
 }
 
 /**
- * A store for any number of processes, on Redis 6.2 or newer or Valkey, single or cluster. Every method is one atomic
- * script by the server's clock; with `partitions`, takeDue, list and count are one on each. It keeps what Redis keeps:
- * set `appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`. When Redis is full, new approvals reject
- * with `store-full`, and those that it holds can still end. The options of your client decide about time-outs.
+ * A store for any number of processes, on Redis 6.2 or newer or Valkey, single or cluster. Each method is one atomic
+ * script with the server's clock; with `partitions`, takeDue, list and count run one on each. For durability set
+ * `appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`. When Redis is full, new approvals reject with
+ * `store-full`; open ones can still complete. Set time-outs in your client.
  *
  * @example
  * ```ts
@@ -48,9 +48,9 @@ export interface RedisStoreOptions {
  * redisStore({ sendCommand: (args) => glide.customCommand(args) })
  * ```
  *
- * The user of the client needs the rights in {@link requiredCommands}. A failed command rejects with `store-full`,
- * `store-unavailable`, `store-unsuitable` or `store-answer`. Throws `option-missing`, `option-invalid` or `option-unknown`;
- * does no I/O until it is used. The connection stays yours: close it after the receiver.
+ * The Redis user needs the rights in {@link requiredCommands}. A failed command rejects with `store-full`,
+ * `store-unavailable`, `store-unsuitable` or `store-answer`. Throws `option-missing`, `option-invalid` or
+ * `option-unknown`; does no I/O until first use. You own the connection: close it after the receiver.
  */
 export function redisStore(options: RedisStoreOptions): Store {
   const names = ['sendCommand', 'prefix', 'partitions', 'minReplicas', 'replicaTimeoutMs', 'allowEviction']

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 
 /*
- * Everything that touches Redis is one of these scripts. Their keys are declared, and under the hash tag of one partition:
- * `entry` is a text (see `writeEntry`), `due` and `parked` are sorted sets of keys, scored by time. Time is the server's,
- * in ms. Indexes are written before the entry and cleared after it: a script that breaks off leaves a key in an index at
- * worst, never an open entry outside of it. GETEX counts as a write: a replica refuses it, and a full server, which refuses
- * a script whose first write could grow, takes what follows it.
+ * The store uses Redis only through these scripts. Their keys are declared and share the hash tag of one partition:
+ * `entry` is a text (see `writeEntry`), `due` and `parked` are sorted sets of keys, scored by time. Time is the
+ * server's, in ms. Indexes are written before the entry and cleared after it: a script that fails halfway may leave an
+ * extra key in an index, never an open entry outside of it. GETEX counts as a write, so a replica refuses it; a full
+ * server refuses a script whose first write needs memory, and GETEX needs none.
  */
 
-/** A script, and the digest by which EVALSHA knows it. */
+/** A script and its digest for EVALSHA. */
 export type Script = { readonly source: string; readonly sha: string }
 
 const time = `
@@ -17,9 +17,9 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 `
 
 /**
- * Reads an entry. KEYS entry, due, parked. ARGV key. → seconds, microseconds, and: `none` · `entry`, text (empty: another
- * type), due (from the text while it lies ahead, since `take` moves only what is due) or nil, parked or nil (if not due).
- * Where the indexes differ from the text, `inspect` is next.
+ * Reads an entry. KEYS entry, due, parked. ARGV key. → seconds, microseconds, and: `none` · `entry`, text (empty:
+ * another type), due (a future one from the text, since `take` moves only due keys) or nil, parked or nil (only if not
+ * due). If the indexes contradict the text, the caller runs `inspect`.
  */
 export const read: Script = script(`
 local clock = redis.call('TIME')
@@ -36,8 +36,8 @@ return {clock[1], clock[2], 'entry', text, due, not due and redis.call('ZSCORE',
 `)
 
 /**
- * Reads what `read` cannot make sense of, and corrects the indexes; removes it if its digest is the given one.
- * KEYS as there. ARGV key, digest (empty: remove nothing).
+ * Reads an entry that `read` cannot interpret, and repairs the indexes; removes it if its digest is the given one.
+ * KEYS as in `read`. ARGV key, digest (empty: remove nothing).
  * → seconds, microseconds, and: `none` · `removed` · `unreadable`, digest · `entry`, text, due or nil, digest.
  */
 export const inspect: Script = script(`
@@ -62,8 +62,8 @@ return {clock[1], clock[2], 'entry', text, redis.call('ZSCORE', KEYS[2], key), d
 `)
 
 /**
- * Writes an entry over the one that begins with `expected` (empty: over nothing). KEYS entry, due, parked. ARGV key,
- * expected, dueAt, parkedAt, keepMs (each empty for none), text, `GETEX` on a full server. → 1, also for a repetition, or 0.
+ * Writes an entry over one that begins with `expected` (empty: over nothing). KEYS entry, due, parked. ARGV key,
+ * expected, dueAt, parkedAt, keepMs (each empty for none), text, `GETEX` on a full server. → 1, also if repeated, or 0.
  */
 export const write: Script = script(`
 local key, expected, due, parked, keep, text, first = unpack(ARGV)
@@ -83,12 +83,12 @@ if parked == '' and expected ~= '' and string.byte(old, #expected + 1) ~= 32 the
 return 1
 `)
 
-/** How long the number of partitions is kept, in milliseconds: 30 days, which begin again a day later. */
+/** Time to live of the number of partitions: 30 days, in milliseconds. Renewed after a day. */
 const numberKeptMs = 2_592_000_000
 
 /**
- * Takes due keys, oldest first, and hides each for a while. Keeps the number of partitions from being forgotten.
- * KEYS due, and on one partition the number. ARGV limit, hideMs (empty: look only).
+ * Takes due keys, oldest first, and hides each for `hideMs`. Renews the time to live of the number of partitions.
+ * KEYS due, and on the first partition the number. ARGV limit, hideMs (empty: only read).
  * → time until the next is due or nil, key, dueAt, key, dueAt….
  */
 export const take: Script = script(`${time}
@@ -116,7 +116,7 @@ local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]), math.max(now - (first or now), 0)}
 `)
 
-/** Agrees on the number of partitions. KEYS number, due. ARGV number, the one that it may replace. → the one that holds. */
+/** Agrees on the number of partitions. KEYS number, due. ARGV number, the one to replace. → the number in force. */
 export const agree: Script = script(`
 redis.call('ZREM', KEYS[2], '')
 local kept = redis.call('GET', KEYS[1])
@@ -125,7 +125,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ${numberKeptMs})
 return ARGV[1]
 `)
 
-/** Shows how keys and replies arrive, and what this key's node says. KEYS any. → the key, 7, nil, an empty array, INFO or nil. */
+/** Shows whether keys and replies pass unchanged. KEYS any. → key, 7, nil, an empty array, its node's INFO or nil. */
 export const probe: Script = script(`
 local info = redis.pcall('INFO')
 return {KEYS[1], 7, false, {}, type(info) == 'string' and info}

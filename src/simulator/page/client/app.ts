@@ -31,18 +31,18 @@ function draw(): void {
   const request = state.requests.get(state.selected ?? '')
   fill(byId('request'), request === undefined ? [] : [detail(request.id, request)])
   byId('compose').hidden = request !== undefined
-  // What had the focus may be gone: a decided request has no decision to make.
+  // The focused element may be gone: a decided request has no decision form.
   if (held && !pane.contains(document.activeElement)) pane.focus()
 }
 
-/** Selects a request, or none. On a narrow screen it takes the place of the list only where it is opened. */
+/** Selects a request, or none. With `open` it replaces the list on a narrow screen. */
 function select(id: string | null, open = true): void {
   state.selected = id
   history.replaceState(null, '', id === null ? location.pathname : `#${id}`)
   document.body.classList.toggle('chosen', open)
   draw()
   byId('detail').scrollTo(0, 0)
-  // On a narrow screen the list makes room.
+  // On a narrow screen the focused item is now hidden with the list.
   if (document.activeElement?.checkVisibility() === false) byId('detail').focus()
 }
 
@@ -72,7 +72,7 @@ function connect(): void {
     const first = listed(state).waiting[0]?.id ?? null
     const isOver =
       before?.status === 'pending' && before.id === state.decided && state.requests.get(before.id) !== before
-    // What was decided here makes room for the newest that waits.
+    // After a decision on this page, show the newest pending request.
     if (isOver && first !== null) select(first, opened)
     else if (known) draw()
     else if (news.fresh) select(wanted() ?? first, opened || wanted() !== null || first === null)
@@ -81,12 +81,12 @@ function connect(): void {
   })
   source.addEventListener('error', () => {
     setLink(false)
-    // Otherwise the browser tries again by itself.
+    // In other states the browser reconnects by itself.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1_000)
   })
 }
 
-/** Says what is new to those who do not see it appear. */
+/** Announces news to screen readers. */
 function report({ deliveries }: News, arrived: RequestView | undefined): void {
   const own = [state.selected, state.decided]
   const over = deliveries.findLast(({ approvalId, state: at }) => own.includes(approvalId) && /ed$/.test(at))
@@ -101,7 +101,7 @@ function setLink(up: boolean): void {
   link.className = up ? 'up' : 'down'
 }
 
-/** The request that the address names. */
+/** Returns the id in the page's URL, if such a request exists. */
 function wanted(): string | null {
   const id = location.hash.slice(1)
   return state.requests.has(id) ? id : null

@@ -7,7 +7,7 @@ const sample = {
   details: { orderId: '8842', amount: 120, currency: 'USD' },
 }
 
-/** Brings the part that teaches how to submit a request to life. What is returned writes a key into it. */
+/** Connects the controls that show how to submit a request. Returns a function that sets the shown key. */
 export function createCompose(): (key: string) => void {
   const url = field('callback-url')
   let apiKey = ''
@@ -48,7 +48,7 @@ function copy(code: HTMLElement): void {
   )
 }
 
-/** A word of a shell, whatever it holds. */
+/** Quotes text as one shell word. */
 function shell(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -7,7 +7,7 @@ import { ask, say } from './state.js'
 
 const known = ['action', 'summary', 'details', 'callbackUrl', 'webhookUrl', 'maxWaitMs']
 
-/** Everything about one request, with what can be done to it. `onDecide` is called before a decision is sent. */
+/** Draws one request with its actions. `onDecide` is called before a decision is sent. */
 export function detailPanel(request: RequestView, onDecide: (id: string) => void): HTMLElement {
   const { id, action, summary, details, submission, assistant, status } = request
   const rest = Object.entries(submission).filter(([name]) => !known.includes(name))

@@ -3,7 +3,7 @@ import type { Json } from '../view.js'
 type Child = Node | string | false | null
 type Props = Readonly<Record<string, string | number | boolean | null | ((event: Event) => void)>>
 
-/** An element. Text becomes text nodes and nothing else: what a request holds is never read as markup. */
+/** Creates an element. Text becomes text nodes, so data of a request is never parsed as markup. */
 export function h<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   props: Props = {},
@@ -18,26 +18,26 @@ export function h<Tag extends keyof HTMLElementTagNameMap>(
   return element
 }
 
-/** A button; with `key`, also to be pressed by that key. */
+/** Creates a button; `key` is its keyboard shortcut. */
 export function button(label: string, press: () => void, key?: string, props: Props = {}): HTMLButtonElement {
   const shortcut = key === undefined ? {} : { 'aria-keyshortcuts': key }
   const hint = key !== undefined && h('kbd', { 'aria-hidden': 'true' }, key === 'Escape' ? 'esc' : key)
   return h('button', { type: 'button', click: press, ...shortcut, ...props }, label, hint)
 }
 
-/** An element of the page's own markup. */
+/** Returns an element of the page's markup. */
 export function byId(id: string): HTMLElement {
   const element = document.getElementById(id)
   if (element === null) throw new Error(`the page has no #${id}`)
   return element
 }
 
-/** A control of the page's own markup. A select and a button have what is used of an input. */
+/** Returns a control of the page's markup. Selects and buttons share the properties of an input that are used here. */
 export function field(id: string): HTMLInputElement {
-  return byId(id) as HTMLInputElement // the markup is ours
+  return byId(id) as HTMLInputElement // the markup is fixed
 }
 
-/** Makes `wanted` the children of `parent`, without touching those that stay: they keep focus and scroll. */
+/** Makes `wanted` the children of `parent`. Children that stay are not touched, so they keep focus and scroll. */
 export function fill(parent: HTMLElement, wanted: readonly Node[]): void {
   const focused = document.activeElement?.id
   const keep = new Set(wanted)
@@ -50,7 +50,7 @@ export function fill(parent: HTMLElement, wanted: readonly Node[]): void {
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus()
 }
 
-/** Elements by key, built anew only when what they show is another object. */
+/** Caches elements by key. Rebuilds one only when its data is another object. */
 export function memo<Shown>(build: (shown: Shown, before: HTMLElement | undefined) => HTMLElement) {
   const built = new Map<string, { readonly of: Shown; readonly element: HTMLElement }>()
   return (key: string, of: Shown): HTMLElement => {
@@ -58,7 +58,7 @@ export function memo<Shown>(build: (shown: Shown, before: HTMLElement | undefine
     if (before?.of === of) return before.element
     const element = build(of, before?.element)
     built.set(key, { of, element })
-    // Long after the page let go of it.
+    // The page no longer shows the oldest.
     for (const oldest of [...built.keys()].slice(0, -1_000)) built.delete(oldest)
     return element
   }
@@ -72,12 +72,12 @@ export function time(iso: string): HTMLTimeElement {
 
 export const pretty = (value: Json): string => JSON.stringify(value, null, 2)
 
-/** A block of code, which may be longer than its place and so can be reached to scroll it. */
+/** Creates a block of code. It is focusable, so that the keyboard can scroll it. */
 export function block(label: string, ...children: Child[]): HTMLPreElement {
   return h('pre', { tabindex: 0, role: 'group', 'aria-label': label }, ...children)
 }
 
-/** JSON in colour. */
+/** Creates a block of highlighted JSON. */
 export function json(value: Json, label: string): HTMLPreElement {
   const text = pretty(value)
   const parts: Child[] = []

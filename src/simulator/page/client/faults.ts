@@ -7,10 +7,10 @@ const amounts = ['duplicate', 'delayMs', 'retries', 'retryDelayMs', 'slowMs', 's
 const apiFields = ['api-status', 'api-count', 'api-rate', 'api-wait'] as const
 const none = Object.fromEntries([...switches.map((name) => [name, false]), ...amounts.map((name) => [name, 0])])
 
-/** Controls whose change the simulator has not answered yet: news that left it before must not undo the change. */
+/** Controls whose change the simulator has not acknowledged: an older message must not undo the change. */
 const changing = new Set<string>()
 
-/** Brings the faults to life. What is returned sets the controls to what holds. */
+/** Connects the controls of the faults. Returns a function that sets them to the current state. */
 export function createFaults(state: State): () => void {
   for (const name of switches) listen(name, 'faults', (control) => ({ [name]: control.checked }))
   for (const name of amounts) listen(name, 'faults', (control) => ({ [name]: control.valueAsNumber || 0 }))
@@ -19,7 +19,7 @@ export function createFaults(state: State): () => void {
   byId('faults-off').addEventListener('click', () => void ask('faults', { ...none, api: null }))
   byId('forge').addEventListener('click', () => {
     const request = state.requests.get(state.selected ?? '')
-    // What is true must not be what is claimed.
+    // The claimed status must differ from the true one.
     if (request) void ask('forge', { id: request.id, status: request.status === 'approved' ? 'rejected' : 'approved' })
   })
   return draw
@@ -72,7 +72,7 @@ function show(faults: FaultsView): void {
   byId('fault-count').textContent = on === 0 ? '' : `${on} on`
 }
 
-/** Not while it is being typed into, nor while its change is on the way. */
+/** Sets a control, unless it has focus or its change is not acknowledged yet. */
 function put(id: string, value: string | number): void {
   const control = field(id)
   if (document.activeElement !== control && !changing.has(id)) control.value = String(value)

@@ -1,6 +1,6 @@
 import type { JsonMap } from '../view.js'
 
-/** A JSON object, or where its text goes wrong. `line` and `column` count from 1. */
+/** A JSON object, or the first error in its text. `line` and `column` count from 1. */
 export type Reading =
   | { readonly value: JsonMap }
   | { readonly fault: string; readonly at: number; readonly line: number; readonly column: number }
@@ -8,8 +8,8 @@ export type Reading =
 class Fault extends Error {}
 
 /**
- * Reads the text of an object. Browsers report the place of an error in words of their own or not at all, and take the
- * last of two equal keys without a word; here both are refused with their place.
+ * Parses a JSON object. Browsers report the place of an error in different ways or not at all, and silently use the
+ * last of duplicate keys; this parser reports both with their place.
  */
 export function readObject(text: string): Reading {
   let at = 0
@@ -27,7 +27,7 @@ export function readObject(text: string): Reading {
       throw new Fault(at === text.length ? `The text ends where ${what} should be` : `Expected ${what}`)
     return found
   }
-  /** Items up to the closing bracket, with a comma between any two. */
+  /** Reads comma-separated items up to the closing bracket. */
   function items(close: RegExp, item: () => void, what: string): void {
     take(/[ \t\r\n]*/y)
     if (take(close) !== undefined) return
@@ -77,6 +77,6 @@ export function readObject(text: string): Reading {
   }
 }
 
-// Unrolled, so that a string without an end costs no more than one with.
+// Unrolled, so that an unterminated string costs no more than a terminated one.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what JSON forbids in a string
 const string = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[\da-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y

@@ -34,7 +34,7 @@ export function createList(state: State, select: (id: string) => void): () => vo
   }
 }
 
-/** How a request ended, in a word or two. */
+/** The outcome of a request in one or two words. */
 export function outcome({ status, modifiedDetails }: RequestView): string {
   return modifiedDetails === null ? status : `${status}, edited`
 }

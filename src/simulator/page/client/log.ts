@@ -2,7 +2,7 @@ import type { CallView, DeliveryView } from '../view.js'
 import { block, button, byId, fill, h, memo, time } from './dom.js'
 import { ask, type State } from './state.js'
 
-/** Draws the callbacks with their answers, and the API calls. */
+/** Draws the callbacks with their responses, and the API calls. */
 export function createLog(state: State, select: (id: string) => void): () => void {
   const entry = memo((delivery: DeliveryView, before) => {
     const { id, approvalId, url, cause, headers, body, answer, createdAt } = delivery
@@ -50,7 +50,7 @@ export function createLog(state: State, select: (id: string) => void): () => voi
   }
 }
 
-/** What became of a delivery. */
+/** The result of a delivery. */
 export function verdict({ state, answer }: DeliveryView): readonly [word: string, meaning: string, mood?: string] {
   if (state === 'dropped') return ['lost', 'A fault lost it: it was never sent.', 'bad']
   if (state === 'waiting') return ['…', 'It waits for its time.']

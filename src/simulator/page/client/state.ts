@@ -1,7 +1,7 @@
 import type { CallView, DeliveryView, FaultsView, News, RequestView, RuleName } from '../view.js'
 import { byId } from './dom.js'
 
-/** What the page knows, and what it shows of it. */
+/** The data of the page, and what it shows. */
 export interface State {
   readonly requests: Map<string, RequestView>
   readonly deliveries: Map<string, DeliveryView>
@@ -14,7 +14,7 @@ export interface State {
   decided: string | null
 }
 
-/** Takes in a message. */
+/** Applies a message. */
 export function learn(state: State, news: News): void {
   const before = new Map(state.requests)
   if (news.fresh) {
@@ -23,7 +23,7 @@ export function learn(state: State, news: News): void {
   }
   for (const request of news.requests) {
     const known = before.get(request.id)
-    // After a lost connection the same is told again: what is being written about it must not be lost.
+    // A new connection sends the same data again: keeping the old object keeps unsent input of the form.
     const same = JSON.stringify(known) === JSON.stringify(request)
     state.requests.set(request.id, same && known !== undefined ? known : request)
   }
@@ -38,16 +38,16 @@ export function learn(state: State, news: News): void {
   Object.assign(state, { calls, faults, rule })
 }
 
-/** Requests as they are listed: those that wait before those decided, the latest first. */
+/** The requests in list order: pending ones, then decided ones, each with the latest first. */
 export function listed(state: State): { readonly waiting: RequestView[]; readonly decided: RequestView[] } {
   const all = [...state.requests.values()].reverse()
   const decided = all.filter(({ status }) => status !== 'pending')
-  // Sorting is stable: what was decided in the same moment stays in the order of submission.
+  // The sort is stable: requests decided at the same time stay in submission order.
   decided.sort((one, other) => (other.decidedAt ?? '').localeCompare(one.decidedAt ?? ''))
   return { waiting: all.filter(({ status }) => status === 'pending'), decided }
 }
 
-/** Asks the simulator to do something. Resolves with whether it did; what hindered it is shown. */
+/** Sends an action to the simulator. Resolves with whether it succeeded; shows an error otherwise. */
 export async function ask(action: string, body: object): Promise<boolean> {
   try {
     const headers = { 'content-type': 'application/json' }
@@ -63,7 +63,7 @@ export async function ask(action: string, body: object): Promise<boolean> {
 
 let fading: ReturnType<typeof setTimeout> | undefined
 
-/** Says something in passing, to eyes and to screen readers. */
+/** Shows a short message, also to screen readers. */
 export function say(text: string, mood: 'plain' | 'bad' = 'plain'): void {
   const toast = byId('toast')
   toast.textContent = text
