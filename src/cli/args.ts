@@ -4,7 +4,7 @@ import { type Command, type Given, isValued, type Options, type Valued } from '.
 import { CliError } from './failure.js'
 import { plain } from './terminal.js'
 
-/** Options that every command has. */
+/** Options of every command. */
 export const common: Options = {
   json: { about: 'print JSON, errors too' },
   help: { about: 'print this help (also -h)' },
@@ -14,13 +14,13 @@ export function operandOf(options: Options): string | undefined {
   return Object.entries(options).find(([, option]) => isValued(option) && option.operand)?.[0]
 }
 
-/** Whether JSON is wanted: `--json`, unless it stands after `--`, where it is a value. */
+/** Whether `--json` is given. After `--` it is a value. */
 export function wantsJson(args: readonly string[]): boolean {
   const end = args.indexOf('--')
   return args.slice(0, end < 0 ? args.length : end).includes('--json')
 }
 
-/** Reads what follows the name of a command, by its table. `null` where help is asked for. */
+/** Parses the arguments of a command by its table of options. `null`: the user asked for help. */
 export function parse(command: Command, args: readonly string[], env: NodeJS.ProcessEnv): Given<Options> | null {
   const table: Options = { ...command.options, ...common }
   const operand = operandOf(table)
@@ -30,11 +30,11 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
   const tokens = tokensOf(args, table)
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue
-    // `-help` is read as several options of one letter each.
+    // parseArgs reads `-help` as several one-letter options.
     const name = token.kind === 'positional' ? (operand ?? '') : args[token.index] === '-h' ? 'help' : token.name
     const option = Object.hasOwn(table, name) ? table[name] : undefined
     if (token.kind === 'positional') {
-      if (option === undefined || given.has(name)) throw refusal('argument-unknown', 'there is one value too many')
+      if (option === undefined || given.has(name)) throw refusal('argument-unknown', 'too many values')
       given.set(name, token.value)
     } else if (option === undefined || name === operand) {
       throw unknownOption(args[token.index] ?? token.rawName, name)
@@ -55,10 +55,14 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
   for (const [name, option] of Object.entries(table)) {
     const needed = isValued(option) ? option.only : undefined
     if (needed !== undefined && given.has(name) && values[needed] === undefined) {
-      throw refusal('option-invalid', `--${name} is for --${needed} alone`, `leave --${name} out, or give --${needed}`)
+      throw refusal(
+        'option-invalid',
+        `--${name} only applies with --${needed}`,
+        `leave --${name} out, or give --${needed}`,
+      )
     }
   }
-  // Each value was read by its own row of the table.
+  // Each value was read by its row of the table.
   return values as Given<Options>
 
   function unknownOption(written: string, name: string): CliError {
@@ -66,13 +70,13 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
     const like = closest(name, Object.keys(table))
     const guess = like === undefined || like === operand ? undefined : `did you mean --${like}?`
     const isMissing = operand !== undefined && !tokens.some(({ kind }) => kind === 'positional')
-    // It may be the value that is missing: ids may start with a dash.
+    // The unknown option may be the operand: ids may start with a dash.
     const way = `a value that starts with - goes last, after --: cheqpoint-callback ${command.name} -- ${shown}`
     const fix = isMissing ? (guess === undefined || !written.startsWith('--') ? way : `${guess} Or ${way}`) : guess
     return refusal('option-unknown', `${command.name} has no option ${shown}`, fix)
   }
 
-  /** Of a group one option may be given; where none is, one of its variables may be set. */
+  /** Refuses a second option of a group. If none is given, only one of the group's variables may be set. */
   function checkGroups(): void {
     const members = Object.entries(table).flatMap(([name, option]) =>
       isValued(option) && option.group !== undefined ? [{ name, option, group: option.group }] : [],
@@ -80,12 +84,13 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
     for (const group of new Set(members.map((each) => each.group))) {
       const all = members.filter((each) => each.group === group)
       const named = all.filter(({ name }) => given.has(name)).map(({ name }) => `--${name}`)
-      if (named.length > 1) throw refusal('option-invalid', `${named.join(' and ')} exclude each other`, 'give one')
+      if (named.length > 1)
+        throw refusal('option-invalid', `${named.join(' and ')} cannot be used together`, 'give one')
       const set = all.filter(({ option }) => inEnvironment(option) !== undefined)
       if (named.length === 1 || set.length < 2) continue
       const message = `${set.map(({ option }) => option.env).join(' and ')} are both set`
       const ways = set.map(({ name, option }) => `--${name} "$${option.env}"`).join(' or ')
-      throw refusal('option-invalid', `${message}, and one ${group} is meant`, `give ${ways}`)
+      throw refusal('option-invalid', `${message}, but only one ${group} can be used`, `give ${ways}`)
     }
   }
 
@@ -94,7 +99,7 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
     return value !== undefined && envPattern.test(value) ? value : undefined
   }
 
-  /** Another option of the group was given. */
+  /** Whether another option of the group was given. */
   function isVoid({ group }: Valued<unknown>): boolean {
     const rivals = Object.entries(table).filter(([, each]) => isValued(each) && each.group === group)
     return group !== undefined && rivals.some(([name]) => given.has(name))
@@ -111,14 +116,14 @@ export function parse(command: Command, args: readonly string[], env: NodeJS.Pro
     try {
       return option.read(text)
     } catch (error) {
-      // The value is not shown: it may be a URL with credentials.
+      // Does not show the value: it may be a URL with credentials.
       const source = value === undefined && fromEnv !== undefined ? option.env : shown
       throw refusal('option-invalid', `${source} must be ${error instanceof Error ? error.message : 'something else'}`)
     }
   }
 }
 
-/** Not strict: what is wrong is said better here, with the table at hand. */
+/** Not strict: the table of options gives better error messages. */
 function tokensOf(args: readonly string[], table: Options) {
   const entries = Object.entries(table).map(
     ([name, option]) => [name, isValued(option) ? 'string' : 'boolean'] as const,

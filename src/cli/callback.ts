@@ -1,10 +1,10 @@
 import type { JsonObject } from '../index.js'
 import type { Answered, Sent } from './exchange.js'
 
-/** The User-Agent of Cheqpoint's callbacks, which anybody can send. */
+/** The User-Agent of Cheqpoint's callbacks. Any sender can forge it. */
 export const genuineAgent = 'Cheqpoint-Callback/1.0'
 
-/** What the body of a callback says. */
+/** The body of a callback. */
 export interface Claimed {
   readonly approvalId: string
   readonly status: string
@@ -12,14 +12,14 @@ export interface Claimed {
   readonly decisionNote: string | null
 }
 
-/** A callback in the documented form, but for what is changed. */
+/** Creates a callback in the documented form; `change` overrides headers. */
 export function callback(body: Claimed | Buffer | string, change: Readonly<Record<string, string>> = {}): Sent {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
   const headers = { 'content-type': 'application/json', 'user-agent': genuineAgent, ...change }
   return { method: 'POST', headers, body: bytes }
 }
 
-/** The word for the outcome in the response of a receiver; `null` where it is none of this library. */
+/** Returns the outcome in a receiver's response; `null` if the response is not from this library. */
 export function wordOf({ status, body, headers }: Pick<Answered, 'status' | 'body' | 'headers'>): string | null {
   const type = status < 300 ? 'application/json' : 'application/problem+json'
   if (!String(headers['content-type']).startsWith(type)) return null

@@ -27,7 +27,7 @@ export const retry: Command = command({
 const afterCancel = {
   cancelled: 'it ended without a run; nothing changed at Cheqpoint',
   'in-progress': 'a receiver works on it now; try again in a moment',
-  completed: 'it had ended before',
+  completed: 'it had already ended',
   unknown: 'it was never registered here, is completed and forgotten, or cannot be read by this version',
 }
 
@@ -47,7 +47,7 @@ export const cancel: Command = command({
 
 const afterDiscard = {
   discarded: 'it is forgotten, and a callback with its token counts as unknown',
-  bound: 'it has an approval id by now, and goes on as that approval',
+  bound: 'it now has an approval id, and continues as that approval',
   unknown: 'there is no such reference here, or it is forgotten already',
 }
 

@@ -4,14 +4,14 @@ import { type Check, type Checkup, failed, found } from './checks.js'
 import { type Answered, exchange } from './exchange.js'
 import { shownKey, shownUrl } from './terminal.js'
 
-/** Half the time that a receiver gives the API by default. */
+/** Half of a receiver's default time-out for the API. */
 const slowMs = 2_500
 const id = `doctor_${randomBytes(8).toString('hex')}`
 
-/** Asks for an approval that cannot exist: without a key, to know what that alone says, and then with it. */
+/** Requests an approval that cannot exist: without a key, as a baseline, and then with the key. */
 export async function checkApi(baseUrl: URL, key: string | undefined): Promise<Checkup> {
   const checks: Check[] = []
-  // Made first: it refuses a URL that no key must be sent to.
+  // Created first: it refuses a URL to which no key must be sent.
   const client = createClient({ apiKey: key ?? 'none', baseUrl: baseUrl.href })
   try {
     const url = new URL(`${baseUrl.href.replace(/\/+$/, '')}/api/approvals/${id}`)
@@ -20,7 +20,7 @@ export async function checkApi(baseUrl: URL, key: string | undefined): Promise<C
     const safe = encryption(baseUrl)
     checks.push(met)
     if (met.status !== 'failure') checks.push(safe, clock(answer))
-    // The key goes neither to what did not answer as an API would, nor over a connection that others can read.
+    // Does not send the key to a server that does not respond like the API, or over an unencrypted connection.
     if (key === undefined) checks.push(noKey)
     else if (![met, safe].some(({ status }) => status === 'failure')) {
       checks.push(await checkKey(client, key, answer.status))
@@ -48,7 +48,7 @@ function reachable({ status, headers, ms }: Answered): Check {
   return found('reachable', 'warning', `answers in ${ms} ms`, fix)
 }
 
-/** Plain http has been refused already for any other machine. */
+/** Plain http to other machines was refused before. */
 function encryption({ protocol }: URL): Check {
   if (protocol === 'http:') return found('encryption', 'ok', 'none, on this machine')
   if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return found('encryption', 'ok', 'TLS, certificate verified')
@@ -56,7 +56,7 @@ function encryption({ protocol }: URL): Check {
   return found('encryption', 'failure', message, 'unset NODE_TLS_REJECT_UNAUTHORIZED')
 }
 
-/** The date of an answer is cut to a second and took a while to arrive, so small differences say nothing. */
+/** Ignores small differences: the date is in whole seconds, and the response took time to arrive. */
 function clock({ headers }: Answered): Check {
   const aheadMs = Date.now() - Date.parse(String(headers['date'])) - 500
   if (Number.isNaN(aheadMs)) return found('clock', 'skipped', 'the API sends no date to compare with')
@@ -70,7 +70,7 @@ function clock({ headers }: Answered): Check {
 async function checkKey(client: Client, key: string, withoutKey: number): Promise<Check> {
   try {
     await client.get(id)
-    return found('key', 'failure', 'an approval that cannot exist is known', 'check that --base-url is the API')
+    return found('key', 'failure', 'the API knows an approval that cannot exist', 'check that --base-url is the API')
   } catch (error) {
     if (isCheqpointError(error, 'api-key-refused')) {
       const message = `the key ${shownKey(key)} is refused (${error.httpStatus})`
@@ -78,7 +78,7 @@ async function checkKey(client: Client, key: string, withoutKey: number): Promis
     }
     if (!isCheqpointError(error, 'api-not-found')) return failed('key', error)
     if (withoutKey !== 404) return found('key', 'ok', `the key ${shownKey(key)} is accepted`)
-    const message = 'the answer is 404 without a key too, which proves nothing'
+    const message = 'the response is 404 without a key too, so the key is not verified'
     return found('key', 'warning', message, 'check that --base-url is the API')
   }
 }

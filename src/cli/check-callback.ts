@@ -6,7 +6,7 @@ import { type Answered, exchange, type Sent } from './exchange.js'
 import { meaningOf } from './meanings.js'
 import { shownUrl } from './terminal.js'
 
-/** Posts what a receiver must refuse, each for another reason, and compares its responses with the table of responses. */
+/** Posts callbacks that a receiver must refuse, each for another reason, and compares the responses with the table. */
 export async function checkCallback(url: URL | undefined): Promise<Checkup> {
   const checks: Check[] = []
   if (url === undefined) checks.push(found('reachable', 'skipped', 'not checked', 'give --callback-url'))
@@ -35,9 +35,9 @@ const body = JSON.stringify(claimed)
 interface Probe {
   readonly check: string
   readonly sent: Sent
-  /** How a receiver refuses it. */
+  /** Status of a receiver's response. */
   readonly expected: number
-  /** What is so where a receiver refuses it for another reason, and what to change. */
+  /** Cause and fix if a receiver refuses it for another reason. */
   readonly otherwise: readonly [message: string, fix: string]
 }
 
@@ -52,7 +52,7 @@ const probes: readonly Probe[] = [
     check: 'malformed',
     sent: callback('{"approvalId":'),
     expected: 400,
-    otherwise: ['a body that is no JSON was read', 'check what parses bodies before the receiver'],
+    otherwise: ['a body that is not JSON was read', 'check what parses bodies before the receiver'],
   },
   {
     check: 'encoded',
@@ -68,7 +68,7 @@ const probes: readonly Probe[] = [
   },
 ]
 
-/** A response without a code of the receiver comes from what stands before it: a framework, a proxy. */
+/** Judges a response. One without a receiver's code is from something before it: a framework, a proxy. */
 function judge({ check, expected, otherwise }: Probe, answer: Answered, tokenFirst: boolean): Check {
   const { status } = answer
   const word = wordOf(answer)

@@ -11,10 +11,10 @@ import { hasTable, openSqlite } from './sqlite.js'
 import { keptPartitions, type StoreChoice } from './store.js'
 import { duration, plain, shownUrl } from './terminal.js'
 
-/** An approval that is due for so long is one that nothing works on. */
+/** If an approval is overdue for longer than this, no receiver sweeps the store. */
 const neglectedMs = 600_000
 
-/** Checks a store as a receiver does when it starts, and leaves nothing in it. */
+/** Checks a store as a starting receiver does, and removes what it wrote. */
 export async function checkStore(choice: StoreChoice): Promise<Checkup> {
   const { redis, postgres, sqlite } = choice
   const checks: Check[] = []
@@ -58,7 +58,7 @@ async function checkRedis(url: URL, choice: StoreChoice, checks: Check[]): Promi
     const findings = await fitness(store)
     checks.push(...findings)
     if (findings.some(({ status }) => status === 'failure')) {
-      // What else there is to change, so that one run shows it all.
+      // Collects the other warnings too, so that one run shows everything to fix.
       const more = await fitness(storeOf(true))
       const isNew = ({ status, message }: Check): boolean =>
         status === 'warning' && !message.includes('maxmemory-policy')
@@ -113,7 +113,7 @@ async function checkFitness(store: Store, checks: Check[]): Promise<void> {
   if (!findings.some(({ status }) => status === 'failure')) checks.push(await entries(store))
 }
 
-/** What a receiver finds when it starts. */
+/** Runs the check of a starting receiver. */
 async function fitness(store: Store): Promise<readonly Check[]> {
   try {
     const warnings = (await store.check?.()) ?? []
@@ -125,7 +125,7 @@ async function fitness(store: Store): Promise<readonly Check[]> {
   }
 }
 
-/** How much is open, and whether anything works on it. */
+/** Counts open entries and checks whether they are swept. */
 async function entries(store: Store): Promise<Check> {
   const { open, parked, overdueMs } = await store.count()
   const message = `${open} open, ${parked} parked`
@@ -134,12 +134,12 @@ async function entries(store: Store): Promise<Check> {
   return found('entries', 'warning', `${message}; the oldest is overdue for ${duration(overdueMs)}`, fix)
 }
 
-/** The median of a few, since the first one also pays for what was never used before. */
+/** Measures the median of a few exchanges, since the first is slower. */
 async function reachable(client: string, ping: () => Promise<unknown>): Promise<Check> {
   const times: number[] = []
   for (let round = 0; round < 5; round++) {
     const started = performance.now()
-    // A refusal takes its time too, and what is wrong is said below.
+    // A refusal is an exchange too. A later check reports its cause.
     await ping().catch(() => null)
     times.push(performance.now() - started)
   }
@@ -150,7 +150,7 @@ async function reachable(client: string, ping: () => Promise<unknown>): Promise<
     : found('reachable', 'warning', message, 'run the store near its receivers')
 }
 
-/** What a server says of itself, in its own words. */
+/** Reports what a server says about itself. */
 function server(facts: readonly string[]): Check {
-  return found('server', 'ok', plain(facts.join(' ')) || 'reveals nothing of itself to this user')
+  return found('server', 'ok', plain(facts.join(' ')) || 'gives no information to this user')
 }

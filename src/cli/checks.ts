@@ -2,7 +2,7 @@ import { asFailure } from './failure.js'
 
 export type Status = 'ok' | 'warning' | 'failure' | 'skipped'
 
-/** One thing that was checked. */
+/** The result of one check. */
 export interface Check {
   readonly check: string
   readonly status: Status
@@ -10,10 +10,10 @@ export interface Check {
   readonly fix: string | null
 }
 
-/** Checks of one thing. What could not be reached fails the check `reachable`. */
+/** The checks of one target. If it cannot be reached, the check `reachable` fails. */
 export interface Checkup {
   readonly group: 'api' | 'callback' | 'store'
-  /** What was checked, without secrets; empty where nothing was given. */
+  /** The target, without secrets; empty if none was given. */
   readonly target: string
   readonly checks: readonly Check[]
 }
@@ -22,7 +22,7 @@ export function found(check: string, status: Status, message: string, fix: strin
   return { check, status, message, fix }
 }
 
-/** A failure, as an error describes it. */
+/** A failed check with the message of an error. */
 export function failed(check: string, error: unknown): Check {
   const { message, fix, exit } = asFailure(error)
   return found(exit === 3 ? 'reachable' : check, 'failure', message, fix)

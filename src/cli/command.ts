@@ -1,36 +1,36 @@
 import type { ExitCode } from './failure.js'
 import type { Terminal } from './terminal.js'
 
-/** An option that is there or not. */
+/** An option without a value. */
 export interface Flag {
   readonly about: string
 }
 
-/** An option with a value, or the operand of a command, which is given without a name. */
+/** An option with a value, or the operand of a command, which has no name. */
 export interface Valued<Value> extends Flag {
-  /** What stands for the value in help texts. */
+  /** Placeholder of the value in help texts. */
   readonly value: string
-  /** Throws with what is allowed, to be read after "must be". */
+  /** Parses the value. The message of its error names what is allowed, and follows "must be". */
   readonly read: (text: string) => Value
   readonly default?: string
-  /** What happens without the option, in words. */
+  /** The default in words. */
   readonly otherwise?: string
-  /** Environment variable that is read where the option is not given. */
+  /** Environment variable that is used without the option. */
   readonly env?: string
-  /** The variable counts only if its value matches: other programs use the same one. */
+  /** The variable is used only if its value matches, since other programs use it too. */
   readonly envPattern?: RegExp
   readonly required?: true
   readonly operand?: true
-  /** Of the options of one group, one may be given; it makes the environment variables of the others void. */
+  /** Only one option of a group may be given. The variables of the others are then ignored. */
   readonly group?: string
-  /** Name of the option without which this one means nothing. */
+  /** Name of an option that this one requires. */
   readonly only?: string
 }
 
 export type Defaulted<Value> = Valued<Value> & { readonly default: string }
 export type Options = Readonly<Record<string, Flag | Valued<unknown>>>
 
-/** What a table of options holds once it is read. */
+/** Parsed values of a table of options. */
 export type Given<Table extends Options> = {
   readonly [Name in keyof Table]: Table[Name] extends { readonly read: (text: string) => infer Value }
     ? Table[Name] extends { readonly default: string } | { readonly required: true }
@@ -39,7 +39,7 @@ export type Given<Table extends Options> = {
     : boolean
 }
 
-/** What a command prints: the text is for people, the document for programs. */
+/** The output of a command: text for people, a document for programs. */
 export interface Report {
   readonly text: string
   readonly document: unknown
@@ -51,17 +51,17 @@ export interface Report {
 export interface Command<Table extends Options = Options> {
   readonly name: string
   readonly summary: string
-  /** What else there is to know; empty for nothing. */
+  /** Further help text, or empty. */
   readonly notes: string
-  /** Arguments, one example each. */
+  /** Arguments of one example each. */
   readonly examples: readonly string[]
   readonly options: Table
   run(given: Given<Table>, terminal: Terminal): Promise<Report>
 }
 
-/** Types `run` by the options of its own row. */
+/** Infers the types of `run` from the options of its row. */
 export function command<const Table extends Options>(row: Command<Table>): Command {
-  // `run` only ever gets what was read by exactly its own table.
+  // `run` is only called with values that were read by its own table.
   return row as unknown as Command
 }
 

@@ -64,7 +64,7 @@ async function decide({ id, status, note, modified, url }: Wanted, terminal: Ter
 }
 
 function callbackOf(callbackUrl: unknown, inline: boolean): string {
-  if (inline) return 'the response to the submission says so; no callback is due'
+  if (inline) return 'the response to the submission has the decision; no callback is due'
   if (typeof callbackUrl !== 'string') return 'no callback is due, because the submission named no URL'
   return `the callback goes to ${shownUrl(new URL(callbackUrl))}`
 }
@@ -77,7 +77,7 @@ function unknown(id: string, url: URL, waiting: readonly string[]): CliError {
   return new CliError(1, 'request-unknown', `the simulator at ${shownUrl(url)} has no request ${id}`, fix)
 }
 
-/** The JSON object in a response; empty where there is none. */
+/** Parses the JSON object of a response; empty if there is none. */
 function objectOf(body: string): Readonly<Record<string, unknown>> {
   try {
     return jsonObject(body)

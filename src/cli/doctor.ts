@@ -24,7 +24,7 @@ export const doctor: Command = command({
       default: 'https://app.cheqpoint.co',
       about: 'address of the API',
     },
-    'callback-url': { value: 'URL', read: httpUrl, about: 'address of a receiver; with a token more is checked' },
+    'callback-url': { value: 'URL', read: httpUrl, about: 'address of a receiver; a token enables more checks' },
     ...anyStore,
   },
   async run(given, terminal) {

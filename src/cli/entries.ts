@@ -6,7 +6,7 @@ import type { Defaulted, Flag, Report, Valued } from './command.js'
 import { whole } from './readers.js'
 import { columns, fact, plain, type Terminal } from './terminal.js'
 
-/** What is shown of an entry: what always, and what only where details are asked for. */
+/** The output for an entry: facts, and payloads, which are printed only with `--details`. */
 export interface Shown {
   readonly facts: object
   readonly payloads: object
@@ -19,18 +19,18 @@ export const pageOptions: {
   readonly cursor: Valued<string>
   readonly details: Flag
 } = {
-  limit: { value: 'N', read: whole(1, 1000), default: '20', about: 'how many to list at most' },
+  limit: { value: 'N', read: whole(1, 1000), default: '20', about: 'maximum number to list' },
   cursor: {
     value: 'TEXT',
-    // Those of some stores have spaces, which a shell would not leave in one argument.
+    // Encoded, since cursors of some stores contain spaces.
     read: (given) => Buffer.from(given, 'base64url').toString(),
     otherwise: 'the first page',
-    about: 'the page to list, as the one before printed it',
+    about: 'the page to list, as printed by the previous page',
   },
   details: detailsOption,
 }
 
-/** What stands under `a:<approvalId>`; `null` where nothing does. */
+/** The output for the entry `a:<approvalId>`; `null` if there is none. */
 export function shownApproval(approvalId: string, stored: Stored): Shown | null {
   const known = readApproval(stored)
   if (known === null) return null
@@ -38,12 +38,12 @@ export function shownApproval(approvalId: string, stored: Stored): Shown | null 
   return known.kind === 'completed' ? completed(approvalId, known) : open(approvalId, known, stored)
 }
 
-/** One page of an index: approvals alone, by the store's time. */
+/** Reads one page of the approvals of an index. */
 export async function shownPage(store: Store, index: 'due' | 'parked', query: PageQuery): Promise<Page<Shown>> {
   const now = await storeTime(store)
   const list = (part: PageQuery): ReturnType<Store['list']> => store.list(index, part)
   return filled(query, list, ({ key, entry }) => {
-    // References without an id have a list of their own.
+    // References without an id have their own list.
     if (!key.startsWith('a:')) return []
     const damaged = entry === null ? { unreadable: '' } : {}
     const shown = shownApproval(key.slice(2), { now, entry, ...damaged })
@@ -54,7 +54,7 @@ export async function shownPage(store: Store, index: 'due' | 'parked', query: Pa
   })
 }
 
-/** The store's time: it comes with every entry, and with one that cannot exist too. */
+/** Reads the store's time, by reading a key that cannot exist. */
 export async function storeTime(store: Store): Promise<number> {
   return (await store.read(approvalKey('.'))).now
 }
@@ -78,10 +78,10 @@ function open(approvalId: string, known: Extract<ApprovalState, { kind: 'open' }
   }
 }
 
-/** Round trips for one page at most: an index may hold more of what is not to be shown. */
+/** Maximum round trips per page: an index may have many entries that are filtered out. */
 const mostRounds = 100
 
-/** Asks for pages until one is full of what is to be shown. */
+/** Reads pages until `limit` items pass the filter `keep`. */
 export async function filled<Listed, Kept>(
   { limit, cursor }: PageQuery,
   list: (query: PageQuery) => Promise<Page<Listed>>,
@@ -90,7 +90,7 @@ export async function filled<Listed, Kept>(
   const items: Kept[] = []
   let next = cursor ?? null
   for (let round = 1; ; round++) {
-    // Never more than are still wanted: the cursor leads to what comes after all that was given.
+    // Reads only the missing number of items, since the cursor points behind all that were read.
     const page = await list({ limit: limit - items.length, cursor: next ?? undefined })
     items.push(...page.items.flatMap(keep))
     next = page.cursor
@@ -98,7 +98,7 @@ export async function filled<Listed, Kept>(
   }
 }
 
-/** A page for people and for programs. `none`: what to say where nothing is listed. */
+/** Reports a page. `none` is the text for an empty list. */
 export function pageReport(
   { items, cursor }: Page<Shown>,
   none: string,
@@ -106,7 +106,7 @@ export function pageReport(
   { paint }: Terminal,
 ): Report {
   const rows = items.map(({ facts }) => Object.entries(facts).map(([name, value]) => fact(name, value)))
-  // A column that says nothing about any of them is left out.
+  // Omits columns without a value.
   const names = new Set(rows.flatMap((row) => row.filter(([, value]) => value !== '-').map(([name]) => name)))
   const cells = rows.map((row) => [...names].map((name) => row.find(([each]) => each === name)?.[1] ?? '-'))
   const head = items.length > 0 ? [...names] : [cursor === null ? none : 'Nothing on this page.']
@@ -126,13 +126,13 @@ export function pageReport(
   }
 }
 
-/** Each payload that there is, with its name. */
+/** Rows of the payloads, with their names. */
 export function payloadRows({ payloads }: Shown): readonly (readonly string[])[] {
   const there = Object.entries(payloads).filter(([, value]) => value !== null)
   return there.map(([name, value]) => [name, plain(JSON.stringify(value))])
 }
 
-/** What became of a change to one entry; the exit code says whether it is what was asked for. */
+/** Reports a change to one entry. The exit code is 0 if the requested change was made. */
 export function changeReport(key: object, result: string, meaning: string, done: boolean, { paint }: Terminal): Report {
   const text = `${plain(Object.values(key).join())}  ${paint(done ? 'green' : 'yellow', result)}: ${meaning}`
   return { text, document: { ...key, result }, exit: done ? 0 : 1 }

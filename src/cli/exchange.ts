@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { CliError } from './failure.js'
 
-/** Longer than a receiver waits before it acknowledges. */
+/** Longer than a receiver's `ackAfterMs`. */
 const timeoutMs = 10_000
-/** How long a receiver has to refuse a long body before the most of it is sent. */
+/** How long to wait for a refusal before most of a long body is sent. */
 const refusalMs = 500
 
 export interface Sent {
@@ -17,12 +17,12 @@ export interface Sent {
 export interface Answered {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Its first 64 KiB. */
+  /** The first 64 KiB of the body. */
   readonly body: string
   readonly ms: number
 }
 
-/** One exchange on a connection of its own. Follows no redirect. Rejects where no answer came. */
+/** Makes one request on a new connection. Follows no redirects. Rejects if there is no response. */
 export async function exchange(url: URL, { method, headers, body }: Sent): Promise<Answered> {
   const started = performance.now()
   const signal = AbortSignal.timeout(timeoutMs)
@@ -46,7 +46,7 @@ export async function exchange(url: URL, { method, headers, body }: Sent): Promi
   }
 }
 
-/** Who refuses a body by its announced length closes the connection, and an answer is lost under bytes still being sent. */
+/** Pauses after the first bytes: a server that refuses by length closes, and bytes in flight would lose its response. */
 async function* hesitant(body: Buffer): AsyncGenerator<Buffer> {
   yield body.subarray(0, 1_024)
   await pause(refusalMs)
@@ -65,7 +65,7 @@ function unreachable(url: URL, code: string): CliError {
 
 const reasons: readonly (readonly [code: RegExp, reason: string, fix: string])[] = [
   [/^TIMEOUT$/, `no answer within ${timeoutMs / 1_000} s`, 'check firewalls, proxies, and the handler of the route'],
-  [/REFUSED/, 'nothing listens there', 'start what should, or correct host and port'],
+  [/REFUSED/, 'nothing listens there', 'start the server, or correct host and port'],
   [/NOTFOUND|EAI_AGAIN/, 'its name cannot be resolved', 'correct the host name, or the DNS of this machine'],
   [/CERT|SIGNATURE|ISSUER|ALTNAME/, 'its certificate is not trusted', 'fix it, or name its CA in NODE_EXTRA_CA_CERTS'],
   [/HTTPParser|ERR_SSL|EPROTO/, 'it speaks another protocol', 'check host, port, and https against http'],

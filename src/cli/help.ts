@@ -48,7 +48,7 @@ export function helpOf(command: Command, { paint }: Terminal): string {
   ].join('\n')
 }
 
-/** Each option with what it is about, and what holds where it is not given. */
+/** Rows of the options: name, description and default. */
 export function optionRows({
   options,
 }: Command): readonly (readonly [name: string, about: string, otherwise: string])[] {
@@ -60,7 +60,7 @@ export function optionRows({
   })
 }
 
-/** The command with its operand. */
+/** A command with its operand. */
 export function usage({ name, options }: Command): string {
   const operand = operandOf(options)
   return operand === undefined ? name : `${name} <${operand}>`

@@ -1,7 +1,7 @@
-/** How long a server may take for one exchange. */
+/** Time-out of one exchange with a server. */
 export const timeoutMs = 5_000
 
-/** Ends a wait that a client would not end. */
+/** Rejects after the time-out, for clients that have none. */
 export async function inTime<Value>(work: Promise<Value>): Promise<Value> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -5,17 +5,17 @@ import { printFailure, run } from './run.js'
 const args = process.argv.slice(2)
 
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-  // The reader has read enough: `| head` is no failure.
+  // The reader closed the pipe, as in `| head`: not a failure.
   if (code === 'EPIPE') process.exit(process.exitCode ?? 0)
   const failure = outputFailure(code)
   process.exitCode = failure.exit
-  // Where nothing more is written, this ends the process at last.
+  // The callback of an empty write ends the process after stderr is flushed.
   printFailure(args, failure, process)
   process.stderr.write('', () => process.exit(failure.exit))
 })
-// There is nowhere left to say so.
+// The error cannot be printed anywhere.
 process.stderr.on('error', () => process.exit(process.exitCode || 3))
 
-// Not process.exit: it would cut off what is still being written to a pipe.
+// Not process.exit, which would cut off pending writes to a pipe.
 const code = await run(args, process)
 process.exitCode ||= code

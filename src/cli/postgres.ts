@@ -9,7 +9,7 @@ export interface PostgresConnection {
   readonly close: () => Promise<void>
 }
 
-/** Connects with whichever client is installed. */
+/** Connects with the first installed client. */
 export async function connectPostgres(url: URL): Promise<PostgresConnection> {
   const connection = await openClient(url)
   try {
@@ -21,18 +21,18 @@ export async function connectPostgres(url: URL): Promise<PostgresConnection> {
   }
 }
 
-/** Both connect at their first statement. */
+/** Both clients connect at the first statement. */
 async function openClient(url: URL): Promise<PostgresConnection> {
   const pg = await import('pg').catch(() => null)
   if (pg !== null) {
-    // Its older versions have no named exports for ES modules.
+    // Older versions have no named exports for ES modules.
     const pool = new pg.default.Pool({
       connectionString: url.href,
       max: 1,
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
     })
-    // Without a listener the error of a connection ends the process; the statement under way rejects with it too.
+    // Without a listener, a connection error ends the process. The running statement rejects with it too.
     pool.on('error', () => {})
     const query: PostgresQuery = async (text, values) => (await inTime(pool.query(text, values))).rows
     return { client: 'pg', query, close: () => quietly(() => pool.end()) }
@@ -47,19 +47,19 @@ async function openClient(url: URL): Promise<PostgresConnection> {
   return { client: 'postgres', query, close: () => quietly(() => sql.end({ timeout: 0 })) }
 }
 
-/** A connection that hangs must not hold up the end, and what a client says about one that is gone does not matter. */
+/** Closes a connection with a time-out, and ignores errors: it may hang or be closed already. */
 async function quietly(end: () => Promise<void>): Promise<void> {
   await inTime(end()).catch(() => {})
 }
 
-/** The error of the client is not shown: it may quote what was sent. */
+/** Hides the client's error, which may quote what was sent. */
 function refusal(url: URL, error: unknown): CliError {
   const { code, message }: { readonly code?: unknown; readonly message?: unknown } = Object(error)
   const shown = shownUrl(url)
-  // A client without a password reports that by itself.
+  // If no password is given, the client itself reports it.
   if (/^28/.test(String(code)) || /password/i.test(String(message))) {
     const fix = 'correct them in the URL: postgres://user:password@host:port/database'
-    return new CliError(1, 'store-unsuitable', `${shown} refuses user name or password`, fix)
+    return new CliError(1, 'store-unsuitable', `${shown} refuses the user name or password`, fix)
   }
   if (code === '3D000') {
     const fix = 'correct the name of the database in the URL'

@@ -2,7 +2,7 @@ import type { JsonObject } from '../index.js'
 import type { Valued } from './command.js'
 
 /*
- * How texts of the command line become values. Each throws with what is allowed, to be read after "must be".
+ * Parsers of option values. The message of an error names what is allowed, and follows "must be".
  */
 
 export function text(given: string): string {
@@ -10,7 +10,7 @@ export function text(given: string): string {
   return given
 }
 
-/** The operand of commands that are about one approval. */
+/** The operand of commands for one approval. */
 export const approvalId: Valued<string> & { readonly required: true } = {
   ...{ operand: true, required: true, value: 'ID', read: text, about: 'approval id' },
 }
@@ -26,10 +26,10 @@ export function whole(least: number, most: number): (given: string) => number {
 export function jsonObject(given: string): JsonObject {
   try {
     const value: unknown = JSON.parse(given)
-    // JSON.parse yields nothing but JSON.
+    // JSON.parse returns only JSON values.
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject
   } catch {
-    // No JSON at all.
+    // Not JSON.
   }
   throw new RangeError(`a JSON object, such as '{"amount":90}'`)
 }

@@ -9,7 +9,7 @@ export interface Connection {
   readonly close: () => Promise<void>
 }
 
-/** Connects with whichever client is installed; to the whole cluster where the server belongs to one. */
+/** Connects with the first installed client; to the whole cluster if the server is part of one. */
 export async function connect(url: URL, keyPrefix = ''): Promise<Connection> {
   const open = await loadClient()
   let connection = await reach(url, open(url, false))
@@ -21,18 +21,18 @@ export async function connect(url: URL, keyPrefix = ''): Promise<Connection> {
   return { ...connection, send: withKeyPrefix(connection.send, keyPrefix) }
 }
 
-/** Changes keys as ioredis does with the option `keyPrefix`, whichever client is used here. */
+/** Changes keys as the option `keyPrefix` of ioredis does, with any client. */
 function withKeyPrefix(send: SendCommand, keyPrefix: string): SendCommand {
   if (keyPrefix === '') return send
   return ([name, ...operands], key) => {
-    // The operands of a script are its text, the number of its keys, and the keys. No other command here has a key.
+    // Operands of a script: its text, the number of keys, the keys. No other command here has a key.
     const keys = name.startsWith('EVAL') ? Number(operands[1]) : 0
     const changed = operands.map((each, at) => (at >= 2 && at < 2 + keys ? keyPrefix + each : each))
     return send([name, ...changed], keyPrefix + key)
   }
 }
 
-/** A connection that is not made yet. */
+/** A connection that is not open yet. */
 interface Opening extends Connection {
   readonly connect: () => Promise<unknown>
 }
@@ -47,7 +47,7 @@ async function loadClient(): Promise<Open> {
   throw new CliError(2, 'peer-missing', 'no Redis client is installed', 'npm install redis, or npm install ioredis')
 }
 
-/** Without a listener the error of a connection ends the process; the command under way rejects with it too. */
+/** Without a listener, a connection error ends the process. The running command rejects with it too. */
 const ignore = (): void => {}
 
 type NodeRedis = Pick<typeof import('redis'), 'createClient' | 'createCluster'>
@@ -86,13 +86,13 @@ function ioRedis({ Redis, Cluster }: Pick<typeof import('ioredis'), 'Redis' | 'C
   }
 }
 
-/** What a client says about a connection that is gone does not matter. */
+/** Ignores errors of closing: the connection may be closed already. */
 function quietly(disconnect: () => unknown): () => Promise<void> {
   return async () => {
     try {
       await disconnect()
     } catch {
-      // Gone already.
+      // Closed already.
     }
   }
 }
@@ -105,17 +105,17 @@ function credentials({ username, password }: URL): { username?: string; password
 async function reach(url: URL, opening: Opening): Promise<Connection> {
   try {
     await inTime(opening.connect())
-    // Some clients connect without a password, and are refused at their first command.
+    // Some clients connect without a password and fail only at the first command.
     await opening.send(['PING'], '').catch((error: Error) => {
       if (error.message.startsWith('NOAUTH')) throw error
     })
     return opening
   } catch (error) {
     await opening.close()
-    // The error of the client is not shown: it may quote what was sent.
+    // Hides the client's error, which may quote what was sent.
     if (error instanceof Error && /WRONGPASS|NOAUTH|invalid (user|pass)/i.test(error.message)) {
       const fix = 'correct them in the URL: redis://user:password@host:port'
-      throw new CliError(1, 'store-unsuitable', `${shownUrl(url)} refuses user name or password`, fix)
+      throw new CliError(1, 'store-unsuitable', `${shownUrl(url)} refuses the user name or password`, fix)
     }
     const fix = 'check that it runs, its host and port, and rediss:// against redis://'
     throw new CliError(3, 'store-unavailable', `no Redis answers at ${shownUrl(url)}`, fix)

@@ -8,7 +8,7 @@ import { asFailure, CliError, type ExitCode } from './failure.js'
 import { helpOf, overview } from './help.js'
 import { createTerminal, type Output, plain, type Terminal } from './terminal.js'
 
-/** What a command line is given of its process. */
+/** The parts of the process that the command line uses. */
 export interface World {
   readonly stdout: Output
   readonly stderr: Output
@@ -30,7 +30,7 @@ export async function run(args: readonly string[], world: World): Promise<ExitCo
   }
 }
 
-/** Prints what went wrong, and what to do about it. */
+/** Prints an error and its fix. */
 export function printFailure(
   args: readonly string[],
   { code, message, fix }: CliError,

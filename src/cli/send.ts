@@ -10,7 +10,7 @@ export const send: Command = command({
   name: 'send',
   summary: 'post a callback to an endpoint, and explain its response',
   notes:
-    'A token is part of the URL: give the URL of a request unchanged. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that ever sees it trusts callbacks. Exits with 0 if the receiver accepted it with a 2xx, or refused what it should refuse: a forged callback, a random id, another User-Agent.',
+    'A token is part of the URL: give the URL of a request unchanged. Nothing signs a callback, so a forged one has the form of a genuine one; --forged marks it with an edit that no reviewer made, {"forged":true}, and a handler that receives it trusts callbacks. Exits with 0 if the receiver accepted it with a 2xx, or refused what it should refuse: a forged callback, a random id, another User-Agent.',
   examples: [
     'http://localhost:3000/webhooks/cheqpoint',
     'http://localhost:3000/webhooks/cheqpoint --id req_abc123 --forged',
@@ -22,9 +22,9 @@ export const send: Command = command({
     status: { value: 'WORD', read: text, default: 'approved', about: 'claimed status: approved, rejected' },
     note: { value: 'TEXT', read: text, otherwise: 'no note', about: "the reviewer's note" },
     modified: { value: 'JSON', read: jsonObject, otherwise: 'no edit', about: 'the edited details' },
-    forged: { about: 'claim what no reviewer decided' },
+    forged: { about: 'claim an edit that no reviewer made' },
     duplicate: { value: 'N', read: whole(0, 100), default: '0', about: 'extra copies to send at the same time' },
-    count: { value: 'N', read: whole(1, 1_000), default: '1', about: 'how often to send it all, one after the other' },
+    count: { value: 'N', read: whole(1, 1_000), default: '1', about: 'how often to send them, one after another' },
     agent: { value: 'TEXT', read: text, default: genuineAgent, about: 'the User-Agent' },
   },
   async run(given, { paint }) {
@@ -59,7 +59,7 @@ export const send: Command = command({
 })
 
 function verdictOn(words: readonly (string | null)[]): string {
-  if (words.includes(null)) return 'It was forged, and what the endpoint did with it is unknown.'
-  if (!words.includes('handled')) return 'It was forged, and nothing ran because of what it says.'
-  return 'It was forged. The API has a decision of its own, and that one is what the handler saw.'
+  if (words.includes(null)) return 'It was forged, and its effect at the endpoint is unknown.'
+  if (!words.includes('handled')) return 'It was forged, and nothing ran because of its claims.'
+  return 'It was forged. The handler got the decision of the API instead.'
 }

@@ -6,7 +6,7 @@ import { CliError } from './failure.js'
 import { httpUrl, text, whole } from './readers.js'
 import { plain, shownKey, shownUrl, type Terminal } from './terminal.js'
 
-/** A well-known key, which opens nothing but a simulator. */
+/** A well-known key that only a simulator accepts. */
 const localKey = 'cq_live_local'
 
 export const simulator: Command = command({
@@ -41,7 +41,7 @@ export const simulator: Command = command({
   },
 })
 
-/** Prints what happens, as it happens. */
+/** Prints events of the simulator as they happen. */
 export function narrate(local: Simulator, verbose: boolean, terminal: Terminal): void {
   local.subscribe((change) => {
     const event = eventOf(change, verbose)
@@ -72,7 +72,7 @@ function greeting(url: string, key: string, callbackUrl: URL | undefined, { pain
   return { text: text.join('\n'), document: { type: 'listening', url, page: `${url}/`, key: shown } }
 }
 
-/** What happened, in one line. `body` holds payloads, and is there only if asked for. */
+/** One printed event. `body` holds payloads, with `--verbose` only. */
 interface Event {
   readonly type: 'request' | 'decision' | 'callback' | 'call'
   readonly at: string

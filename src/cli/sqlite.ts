@@ -10,7 +10,7 @@ export interface SqliteConnection {
   readonly close: () => void
 }
 
-/** Opens a file that is there, with whatever can: a client would create a missing one. `null` where there is none. */
+/** Opens an existing file with the first available client. `null` if it is missing: a client would create it. */
 export async function openSqlite(file: string): Promise<SqliteConnection | null> {
   if (!isFile(file)) return null
   const [client, open] = await loadClient()
@@ -23,10 +23,10 @@ export async function openSqlite(file: string): Promise<SqliteConnection | null>
   }
 }
 
-/** Whether a receiver has used the file: its store creates the table at first use. */
+/** Whether a receiver has used the file: its store creates the table on first use. */
 export function hasTable({ handle }: SqliteConnection): boolean {
   try {
-    // Waits synchronously: a command does nothing else meanwhile.
+    // Waits synchronously, which blocks nothing here.
     handle.exec('PRAGMA busy_timeout = 2000')
     return handle.prepare("SELECT name FROM sqlite_master WHERE name = 'cheqpoint_entries'").all().length > 0
   } catch (error) {
@@ -48,16 +48,16 @@ export function fileMissing(file: string): CliError {
 }
 
 type Open = (file: string) => SqliteHandle
-/** A class whose instances are handles. */
+/** A class of database handles. */
 type Database = new (file: string) => SqliteHandle
 
 async function loadClient(): Promise<readonly [SqliteConnection['client'], Open]> {
   const builtIn = nodeSqlite()
   if (builtIn !== null) return ['node:sqlite', (file) => new builtIn(file)]
   for (const name of ['libsql', 'better-sqlite3'] as const) {
-    // better-sqlite3 has no types, and both export their class as the default.
+    // better-sqlite3 has no types; both clients export their class as default.
     const module: { readonly default: Database } | null = await import(name as string).catch(() => null)
-    // An addon that was built for another Node fails only here.
+    // An addon built for another Node.js fails only here.
     if (module !== null && works(module.default)) return [name, (file) => new module.default(file)]
   }
   const message = `Node ${process.version} has no node:sqlite (22.13 and newer have it), and no SQLite client is installed`
@@ -73,7 +73,7 @@ function works(client: Database): boolean {
   }
 }
 
-/** The class that comes with Node, loaded without the warning that it is experimental. */
+/** The class of node:sqlite, loaded without the warning about experimental features. */
 function nodeSqlite(): Database | null {
   const { emitWarning } = process
   process.emitWarning = () => {}

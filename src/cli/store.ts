@@ -16,7 +16,7 @@ const redisUrl = urlOf('redis://127.0.0.1:6379, or rediss:// with TLS', 'redis:'
 const envPattern = /^postgres(ql)?:/
 const group = 'store'
 
-/** Which store a command is about. */
+/** Options that select the store of a command. */
 export const storeOptions: {
   readonly redis: Valued<URL>
   readonly postgres: Valued<URL>
@@ -38,14 +38,14 @@ export const storeOptions: {
   partitions: {
     value: 'N',
     read: whole(1, 1024),
-    otherwise: 'what Redis has kept of it',
+    otherwise: 'the number stored in Redis',
     only: 'redis',
     about: 'number of partitions in Redis',
   },
   table: { value: 'NAME', read: text, default: 'cheqpoint_entries', only: 'postgres', about: 'the table in Postgres' },
 }
 
-/** Its host may be left out: that of a socket is in the query. */
+/** The host may be missing: the host of a socket is in the query. */
 function postgresUrl(given: string): URL {
   if (envPattern.test(given) && URL.canParse(given)) return new URL(given)
   throw new RangeError('a URL such as postgres://user:password@127.0.0.1:5432/database')
@@ -61,7 +61,7 @@ export interface StoreChoice {
   readonly table: string
 }
 
-/** What a command works with: the entries as they are stored, and a receiver that changes them. */
+/** An open store: its entries, and a receiver to change them. */
 export interface OpenStore {
   readonly store: Store
   readonly receiver: Receiver
@@ -72,13 +72,13 @@ interface Connected {
   readonly close: () => unknown
 }
 
-/** Lends a store to a command, and changes nothing by itself. */
+/** Opens a store for a command and closes it afterwards. Changes nothing itself. */
 export async function withStore(choice: StoreChoice, use: (open: OpenStore) => Promise<Report>): Promise<Report> {
   const { store, close } = await open(choice)
   try {
     const receiver = createReceiver({
       ...{ apiKey: 'unused', store, sweep: 'off', onDecision() {}, onEvent() {} },
-      // As wide as a receiver's own can be.
+      // Accepts every id that a receiver can be configured for.
       idPattern: /(?!\.+$)[^/\\%?#]{1,512}/,
     })
     return await use({ store, receiver })
@@ -141,15 +141,15 @@ async function closedOnFailure(close: () => unknown, make: () => Promise<Store>)
   }
 }
 
-/** How many partitions the receivers of a prefix use; `null` where none has started. Only reads. */
+/** Reads the number of partitions of a prefix; `null` if no receiver has started. */
 export async function keptPartitions(send: SendCommand, prefix: string): Promise<number | null> {
   const { number } = RedisKeys.under(prefix, 1)
-  // Through the store's own link, so that what Redis refuses is reported in the store's words.
+  // Uses the store's link, so that errors of Redis are reported as the store does.
   const reply = await new RedisLink(send, { atLeast: 0, timeoutMs: 1 }).send(['GET', number], number)
   return typeof reply === 'string' && /^[1-9]\d{0,3}$/.test(reply) ? Number(reply) : null
 }
 
-/** Whether a table is there, whose name {@link postgresStore} has accepted. */
+/** Whether a table exists. {@link postgresStore} has checked its name. */
 async function isTable(query: PostgresQuery, table: string): Promise<boolean> {
   const [row] = await query('SELECT to_regclass($1::text)::text AS found', [`"${table.replace('.', '"."')}"`])
   return Object(row).found !== null

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 
 export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
-/** What is asked of a stream. */
+/** The parts of a stream that are used. */
 export interface Output {
   readonly isTTY?: boolean
   write(text: string): unknown
@@ -15,7 +15,7 @@ export interface Terminal {
   paint(style: Style, text: string): string
 }
 
-/** A terminal that knows whether JSON is wanted, and whether colours are. */
+/** Creates a terminal for text or JSON, with or without colours. */
 export function createTerminal(stream: Output, env: NodeJS.ProcessEnv, json: boolean): Terminal {
   const colour = !json && stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   return {
@@ -27,18 +27,18 @@ export function createTerminal(stream: Output, env: NodeJS.ProcessEnv, json: boo
   }
 }
 
-/** Text from elsewhere, with what a terminal would obey made visible. */
+/** Makes control characters in untrusted text visible, so that the terminal does not execute them. */
 export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`)
 }
 
-/** Rows as lines, each column as wide as its widest cell. */
+/** Aligns rows: each column is as wide as its widest cell. */
 export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const width = (at: number): number => Math.max(...rows.map((row) => row[at]?.length ?? 0))
   return rows.map((row) => row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(width(at) + 2))).join(''))
 }
 
-/** The name of a field and its value as people read them: `ageMs` of 5,000 is an age of 5 s. */
+/** Formats a field for people: `ageMs` of 5,000 becomes an age of 5 s. */
 export function fact(name: string, value: unknown): readonly [name: string, value: string] {
   const title = name.replace(/Ms$/, '').replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
   if (value === null || value === '') return [title, '-']
@@ -46,7 +46,7 @@ export function fact(name: string, value: unknown): readonly [name: string, valu
   return [title, plain(Array.isArray(value) ? value.join(' ') || '-' : String(value))]
 }
 
-/** A duration as people read it. */
+/** Formats a duration for people. */
 export function duration(ms: number): string {
   if (ms < 0) return `${duration(-ms)} ago`
   if (ms < 60_000) return `${Math.round(ms / 1_000)} s`
@@ -54,12 +54,12 @@ export function duration(ms: number): string {
   return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} days`
 }
 
-/** A URL without what may be secret in it: credentials, and the token in its query. */
+/** A URL without its secrets: credentials, and the token in the query. */
 export function shownUrl({ protocol, host, pathname, search }: URL): string {
   return `${protocol}//${host}${pathname.replace(/\/$/, '')}${search === '' ? '' : '?…'}`
 }
 
-/** The end of a key, for those who have several. */
+/** The end of a key, to tell several keys apart. */
 export function shownKey(key: string): string {
   return key.length < 12 ? '…' : `…${key.slice(-4)}`
 }

@@ -49,7 +49,7 @@ export interface Simulator {
   /** Returns every API call, oldest first. */
   requests(): readonly ApiCall[]
 
-  /** Sends the callback of a decided request again, without faults. Rejects with `argument-invalid` if there is none. */
+  /** Sends a decided request's callback again, without faults. Rejects with `argument-invalid` if there is none. */
   redeliver(id: string): Promise<CallbackAnswer>
 
   /** Sends any callback to any URL, without faults: a forged one, an old one, or one for an unknown id. */

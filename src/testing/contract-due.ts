@@ -6,18 +6,18 @@ const short = 30
 
 /** Rules of the due index: which keys are taken, by whom, when, and in which order. */
 export const dueCases: Rules = {
-  async 'takeDue gives nothing, and null, where nothing is in the due index'(bench) {
+  async 'takeDue returns no keys, and null, if the due index is empty'(bench) {
     await bench.put('a:apr-1')
     await bench.put('a:apr-2', { parkedAt: 1 })
     assert.deepEqual(await bench.store.takeDue(10, long), { keys: [], nextDueInMs: null })
   },
-  async 'a key is handed out from the moment when it is due, and not before'(bench) {
+  async 'a key is taken once it is due, and not before'(bench) {
     const dueAt = (await bench.now()) + short
     await bench.put('a:later', { dueAt: dueAt + long })
     await bench.put('a:apr-1', { dueAt })
     await notBefore(bench, dueAt, 'a:apr-1')
   },
-  async 'due keys are handed out oldest first, and at most limit of them at a time'(bench) {
+  async 'due keys are taken oldest first, at most limit at a time'(bench) {
     const now = await bench.now()
     const keys = keysOf(12)
     for (const [index, key] of keys.entries())
@@ -27,19 +27,19 @@ export const dueCases: Rules = {
     assert.deepEqual(first.keys, expected.slice(0, 5))
     assert.deepEqual(await bench.takeAll(long, 3), expected.slice(5))
   },
-  async 'a key that was handed out is hidden from other takers'(bench) {
+  async 'a taken key is hidden from other takers'(bench) {
     const keys = keysOf(5)
     for (const key of keys) await bench.put(key, { dueAt: 1 })
     assert.deepEqual((await bench.takeAll()).sort(), keys)
     assert.deepEqual((await bench.store.takeDue(10, long)).keys, [])
   },
-  async 'a hidden key comes back when hideMs is over, and not before'(bench) {
+  async 'a hidden key is due again after hideMs, and not before'(bench) {
     await bench.put('a:apr-1', { dueAt: 1 })
     const before = await bench.now()
     assert.deepEqual((await bench.store.takeDue(10, short)).keys, ['a:apr-1'])
     await notBefore(bench, (await bench.now()) + short, 'a:apr-1', before + short)
   },
-  async 'hiding moves dueAt by hideMs from now, in what read and list show, and nothing else'(bench) {
+  async 'hiding sets dueAt to now plus hideMs in read and list, and changes nothing else'(bench) {
     const { dueAt: _, ...rest } = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 7 })
     const before = await bench.now('a:apr-1')
     await bench.store.takeDue(1, long)
@@ -49,14 +49,14 @@ export const dueCases: Rules = {
     assert.deepEqual(kept, rest)
     assert.deepEqual(await bench.pages('due'), [{ key: 'a:apr-1', entry }])
   },
-  async 'a write over the stamp of a hidden entry succeeds, and its dueAt counts'(bench) {
+  async 'a write over the stamp of a hidden entry succeeds, and its dueAt applies'(bench) {
     const entry = await bench.put('a:apr-1', { dueAt: 1 })
     assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
     const next = await bench.replace('a:apr-1', entry, { dueAt: 2 })
     await bench.shows('a:apr-1', next)
     assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
   },
-  async 'a key leaves the due index when an entry without dueAt is written, hidden or not'(bench) {
+  async 'writing an entry without dueAt removes the key from the due index, hidden or not'(bench) {
     const visible = await bench.put('a:visible', { dueAt: 1 })
     await bench.replace('a:visible', visible, { dueAt: null })
     const hidden = await bench.put('a:hidden', { dueAt: 2 })
@@ -66,7 +66,7 @@ export const dueCases: Rules = {
     assert.deepEqual(await bench.store.takeDue(10, long), { keys: [], nextDueInMs: null })
     assert.deepEqual(await bench.keys('due'), [])
   },
-  async 'an entry that is written with another dueAt is due then, earlier or later'(bench) {
+  async 'a write with another dueAt changes when the key is due, to earlier or later'(bench) {
     const now = await bench.now()
     const earlier = await bench.put('a:earlier', { dueAt: now + long })
     const later = await bench.put('a:later', { dueAt: 1 })
@@ -74,7 +74,7 @@ export const dueCases: Rules = {
     await bench.replace('a:later', later, { dueAt: now + long })
     assert.deepEqual(await bench.takeAll(), ['a:earlier'])
   },
-  async 'many entries that move back and forth are each handed out once, in order'(bench) {
+  async 'many entries that move back and forth are each taken once, in order'(bench) {
     const keys = keysOf(40)
     const now = await bench.now()
     for (const [index, key] of keys.entries()) {
@@ -94,19 +94,19 @@ export const dueCases: Rules = {
     assert.deepEqual(keys, [])
     assertBetween(nextDueInMs, before + long - (await bench.now()), long, 'nextDueInMs')
   },
-  async 'nextDueInMs is 0 where limit left something that is due'(bench) {
+  async 'nextDueInMs is 0 if limit left due keys'(bench) {
     for (const key of keysOf(3)) await bench.put(key, { dueAt: 1 })
     const { keys, nextDueInMs } = await bench.store.takeDue(2, long)
     assert.deepEqual([keys.length, nextDueInMs], [2, 0])
   },
-  async 'takeDue with limit 0 hands out and hides nothing, and tells nextDueInMs'(bench) {
+  async 'takeDue with limit 0 takes and hides nothing, and returns nextDueInMs'(bench) {
     assert.deepEqual(await bench.store.takeDue(0, long), { keys: [], nextDueInMs: null })
     const entry = await bench.put('a:apr-1', { dueAt: 1 })
     assert.deepEqual(await bench.store.takeDue(0, long), { keys: [], nextDueInMs: 0 })
     await bench.shows('a:apr-1', entry)
     assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
   },
-  async 'nextDueInMs counts what this call hid'(bench) {
+  async 'nextDueInMs includes the keys that this call hid'(bench) {
     const before = await bench.now()
     await bench.put('a:apr-1', { dueAt: 1 })
     await bench.put('a:apr-2', { dueAt: before + 2 * long })
@@ -116,7 +116,7 @@ export const dueCases: Rules = {
     const { entry, now } = await bench.store.read('a:apr-1')
     assertBetween(nextDueInMs, (entry?.dueAt ?? Number.NaN) - now, long, 'nextDueInMs')
   },
-  async 'parallel takers get different keys, and together all of them'(bench) {
+  async 'parallel takers get different keys, and together they get all'(bench) {
     const keys = keysOf(60)
     for (const [index, key] of keys.entries()) await bench.put(key, { dueAt: index % 10 })
     const takes = await Promise.all(Array.from({ length: 20 }, () => bench.store.takeDue(5, long)))
@@ -124,7 +124,7 @@ export const dueCases: Rules = {
     assert.equal(new Set(taken).size, taken.length, 'a key was handed out twice')
     assert.deepEqual([...taken, ...(await bench.takeAll())].sort(), [...keys].sort())
   },
-  async 'a take at the same time does not make a write lose'(bench) {
+  async 'a parallel takeDue does not make a write fail'(bench) {
     const take = () => bench.store.takeDue(1, long)
     for (const key of keysOf(20)) {
       const entry = await bench.put(key, { dueAt: 1 })

@@ -29,7 +29,7 @@ const stamps: readonly string[] = [...'0|00|a|A| a|a |!"#$%&\'()*+,-./:;<=>?@[\\
 /** Entries, keys, stamps and times are returned unchanged. */
 export const fidelityCases: Rules = {
   ...Object.fromEntries(states.map(([what, state]) => [`an entry comes back exactly: ${what}`, comesBack(state)])),
-  async 'keys are opaque text: each has an entry of its own, and comes back as it was given'(bench) {
+  async 'keys are opaque text: each has its own entry, and is returned unchanged'(bench) {
     const entries = new Map<string, Awaited<ReturnType<typeof bench.put>>>()
     for (const [index, key] of keys.entries())
       entries.set(key, await bench.put(key, { dueAt: index + 1, parkedAt: index + 1 }))
@@ -37,7 +37,7 @@ export const fidelityCases: Rules = {
     assert.deepEqual(await bench.keys('parked', 5), keys)
     assert.deepEqual(await bench.takeAll(), keys)
   },
-  async 'stamps are compared to the last character'(bench) {
+  async 'stamps are compared in full'(bench) {
     for (const stamp of stamps) {
       const key = `a:${stamps.indexOf(stamp)}`
       const entry = await bench.put(key, { stamp })
@@ -47,7 +47,7 @@ export const fidelityCases: Rules = {
       await bench.replace(key, entry)
     }
   },
-  async 'dueAt and parkedAt come back exactly, in the past and far in the future'(bench) {
+  async 'dueAt and parkedAt are returned exactly, in the past and far in the future'(bench) {
     const now = await bench.now()
     for (const time of [0, 1, now - 1, now, now + 1, now + 315_360_000_000]) {
       const [due, parked] = [`a:due-${time}`, `a:parked-${time}`]
@@ -55,7 +55,7 @@ export const fidelityCases: Rules = {
       await bench.shows(parked, await bench.put(parked, { parkedAt: time }))
     }
   },
-  async 'what the caller does to its object after a write changes nothing that is stored'(bench) {
+  async 'changing an object after its write does not change the stored entry'(bench) {
     const list: JsonValue[] = [1]
     const entry = bench.entry({ state: { list } })
     const expected = structuredClone(entry)
@@ -65,7 +65,7 @@ export const fidelityCases: Rules = {
     await bench.shows('a:apr-1', expected)
     assert.deepEqual(await bench.keys('due'), [])
   },
-  async 'what read and list handed out cannot change what is stored'(bench) {
+  async 'changing a result of read or list does not change the stored entry'(bench) {
     const entry = await bench.put('a:apr-1', { dueAt: 1, state: { object: { amount: 1 } } })
     const expected = structuredClone(entry)
     const listed = (await bench.pages('due')).at(0)?.entry

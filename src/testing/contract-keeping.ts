@@ -4,7 +4,7 @@ import { type Bench, keysOf, long, type Rules } from './contract-bench.js'
 
 /** Rules of retention and of store time, and the shape of a store. */
 export const keepingCases: Rules = {
-  async 'an entry is there until keepMs is over, and then disappears'(bench) {
+  async 'an entry expires after keepMs, and not before'(bench) {
     await bench.put('a:long', {}, { keepMs: long })
     const keepMs = 40
     const before = await bench.now()
@@ -16,19 +16,19 @@ export const keepingCases: Rules = {
     await gone(bench, 'a:short', keepMs)
     await bench.stored('a:long')
   },
-  async 'a key is free once keepMs is over: expected null succeeds, the old stamp does not'(bench) {
+  async 'after keepMs the key is free: expected null succeeds, the old stamp does not'(bench) {
     const old = await bench.put('a:apr-1', {}, { keepMs: 20 })
     await gone(bench, 'a:apr-1', 20)
     assert.equal(await bench.store.write('a:apr-1', old.stamp, bench.entry()), false)
     await bench.shows('a:apr-1', await bench.put('a:apr-1', {}, { intake: true }))
   },
-  async 'before keepMs is over the key is taken, and a write over the stamp succeeds'(bench) {
+  async 'before keepMs is over the key is in use, and a write over the stamp succeeds'(bench) {
     const entry = await bench.put('a:apr-1', {}, { keepMs: long })
     assert.equal(await bench.store.write('a:apr-1', null, bench.entry()), false)
     await bench.shows('a:apr-1', entry)
     await bench.shows('a:apr-1', await bench.replace('a:apr-1', entry))
   },
-  async 'an entry with keepMs is due and listed like any other, and leaves the indexes when it disappears'(bench) {
+  async 'an entry with keepMs is due and listed like any other, and leaves the indexes when it expires'(bench) {
     const entry = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 }, { keepMs: long })
     assert.deepEqual(await bench.pages('parked'), [{ key: 'a:apr-1', entry }])
     assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
@@ -39,14 +39,14 @@ export const keepingCases: Rules = {
     const { open, parked } = await bench.store.count()
     assert.deepEqual([open, parked], [1, 1])
   },
-  async 'being handed out does not make an entry stay longer than keepMs, nor lose it earlier'(bench) {
+  async 'taking an entry does not change when it expires'(bench) {
     await bench.put('a:apr-1', { dueAt: 1 }, { keepMs: 40 })
     await bench.put('a:apr-2', { dueAt: 2 }, { keepMs: long })
     await bench.takeAll()
     await gone(bench, 'a:apr-1', 40)
     await bench.stored('a:apr-2')
   },
-  async 'a repeated write does not keep an entry for longer'(bench) {
+  async 'a repeated write does not extend keepMs'(bench) {
     const keepMs = 60
     const first = await bench.put('a:apr-1')
     const second = bench.entry()
@@ -58,7 +58,7 @@ export const keepingCases: Rules = {
     await bench.until(latest + 1)
     await bench.shows('a:apr-1', null)
   },
-  async 'an entry written without keepMs over one with keepMs stays'(bench) {
+  async 'a write without keepMs over an entry with keepMs never expires'(bench) {
     for (let keepMs = 200; ; keepMs *= 5) {
       const key = `a:${keepMs}`
       const end = (await bench.now()) + keepMs
@@ -79,7 +79,7 @@ export const keepingCases: Rules = {
     assert.equal(await bench.store.write('a:apr-1', first.stamp, bench.entry(), { keepMs: 20 }), true)
     await gone(bench, 'a:apr-1', 20)
   },
-  async 'open entries never disappear, however many and however old'(bench) {
+  async 'open entries never expire, however many and however old'(bench) {
     const keys = keysOf(600)
     const now = await bench.now()
     // One third due, one third parked, one third in no index.
@@ -92,7 +92,7 @@ export const keepingCases: Rules = {
     const { open, parked } = await bench.store.count()
     assert.deepEqual([open, parked], [200, 200])
   },
-  async 'now is whole milliseconds and never runs backwards, whatever is called in between'(bench) {
+  async 'now is in whole milliseconds and never runs backwards, across all methods'(bench) {
     const { store } = bench
     let last = await bench.now()
     const entry = await bench.put('a:apr-1', { dueAt: last })
@@ -105,7 +105,7 @@ export const keepingCases: Rules = {
       last = now
     }
   },
-  async 'the methods work apart from their object'(bench) {
+  async 'the methods work without their object'(bench) {
     const { read, write, takeDue, list, count, remove }: Store = bench.store
     const entry = bench.entry({ dueAt: 1 })
     assert.equal(await write('a:apr-1', null, entry), true)
@@ -115,13 +115,13 @@ export const keepingCases: Rules = {
     assert.equal((await count()).open, 1)
     assert.equal(await remove('a:apr-1', ''), false)
   },
-  async 'check, where there is one, resolves with texts each time'({ store }) {
+  async 'check, if present, resolves with texts each time'({ store }) {
     for (let times = 0; times < 2; times++) {
       const warnings = (await store.check?.()) ?? []
       assert.ok(Array.isArray(warnings) && warnings.every((each) => typeof each === 'string'))
     }
   },
-  async 'close, where there is one, can be called twice'(bench) {
+  async 'close, if present, can be called twice'(bench) {
     await bench.put('a:apr-1')
     await bench.store.close?.()
     await bench.store.close?.()

@@ -8,7 +8,7 @@ const indexes = ['due', 'parked'] as const
 export const listCases: Rules = {
   ...indexRules('due', 'dueAt', 'parkedAt'),
   ...indexRules('parked', 'parkedAt', 'dueAt'),
-  async 'an entry moves from one index to the other as it is written'(bench) {
+  async 'a write moves an entry from one index to the other'(bench) {
     let entry = await bench.put('a:apr-1', { dueAt: 1 })
     const moves: readonly Partial<Entry>[] = [{ parkedAt: 2 }, { dueAt: 3, parkedAt: 4 }, { dueAt: 5 }, {}]
     for (const { dueAt = null, parkedAt = null } of moves) {
@@ -17,7 +17,7 @@ export const listCases: Rules = {
       assert.deepEqual(await bench.keys('parked'), parkedAt === null ? [] : ['a:apr-1'])
     }
   },
-  async 'count tells both indexes, which are empty at first, and how long the oldest due key has waited'(bench) {
+  async 'count returns the sizes of both indexes, which start empty, and how long the oldest key is overdue'(bench) {
     assert.deepEqual(await bench.store.count(), { open: 0, parked: 0, overdueMs: 0 })
     for (const index of indexes)
       assert.deepEqual(await bench.store.list(index, { limit: 10 }), { items: [], cursor: null })
@@ -35,7 +35,7 @@ export const listCases: Rules = {
     await bench.takeAll()
     assert.deepEqual(await bench.store.count(), { open: 3, parked: 2, overdueMs: 0 })
   },
-  async 'remove is false for a healthy entry and for nothing, and changes nothing'(bench) {
+  async 'remove is false for a readable or absent entry, and changes nothing'(bench) {
     const entry = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
     for (const digest of ['', entry.stamp, 'null', 'a'.repeat(64)]) {
       assert.equal(await bench.store.remove('a:apr-1', digest), false)
@@ -45,7 +45,7 @@ export const listCases: Rules = {
     await bench.shows('a:apr-2', null)
     assert.deepEqual([await bench.keys('due'), await bench.keys('parked')], [['a:apr-1'], ['a:apr-1']])
   },
-  async 'something unreadable is shown with the same digest each time, and is never written over'(bench) {
+  async 'read returns the same digest of an unreadable entry each time, and no write replaces the entry'(bench) {
     const entry = await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
     const digest = await damaged(bench, 'a:apr-1')
     if (digest === null) return
@@ -54,7 +54,7 @@ export const listCases: Rules = {
     const { entry: nothing, unreadable } = await bench.store.read('a:apr-1')
     assert.deepEqual([nothing, unreadable], [null, digest])
   },
-  async 'something unreadable is listed without an entry, among the readable ones'(bench) {
+  async 'list returns unreadable entries as null, among the readable ones'(bench) {
     await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
     const entry = await bench.put('a:apr-2', { dueAt: 1, parkedAt: 1 })
     if ((await damaged(bench, 'a:apr-1')) === null) return
@@ -63,7 +63,7 @@ export const listCases: Rules = {
       assert.deepEqual(Object.fromEntries(listed), { 'a:apr-1': null, 'a:apr-2': entry })
     }
   },
-  async 'remove takes away what is unreadable if the digest is its own, and the key is free again'(bench) {
+  async 'remove deletes an unreadable entry if the digest matches, and the key is free again'(bench) {
     await bench.put('a:apr-1', { dueAt: 1, parkedAt: 1 })
     const digest = await damaged(bench, 'a:apr-1')
     if (digest === null) return

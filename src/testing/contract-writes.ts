@@ -5,9 +5,9 @@ import { type Bench, long, type Rules } from './contract-bench.js'
 /** Rules of compare-and-set: which write wins, and what a repeated write does. */
 export const writeCases: Rules = {
   'read finds nothing under a key that was never written': (bench) => bench.shows('a:apr-1', null),
-  'write with expected null stores an entry where nothing is stored': async (bench) =>
+  'write with expected null stores an entry if nothing is stored': async (bench) =>
     bench.shows('a:apr-1', await bench.put('a:apr-1')),
-  async 'write with expected null is false where something is stored, and changes nothing'(bench) {
+  async 'write with expected null is false if an entry is stored, and changes nothing'(bench) {
     await refuses(bench, await bench.put('a:apr-1', { dueAt: (await bench.now()) + long }), [null])
   },
   async 'write over the stored stamp replaces the entry'(bench) {
@@ -19,22 +19,22 @@ export const writeCases: Rules = {
     const entry = await bench.put('a:apr-1', { dueAt: (await bench.now()) + long })
     await refuses(bench, entry, ['stamp', 'Stamp-1', 'STAMP-1', `${entry.stamp} `, ''])
   },
-  'write with an expected stamp is false where nothing is stored, and stores nothing': (bench) =>
+  'write with an expected stamp is false if nothing is stored, and stores nothing': (bench) =>
     refuses(bench, null, ['stamp-0']),
-  async 'write over the stamp before the last one is false'(bench) {
+  async 'write over the previous stamp is false'(bench) {
     const first = await bench.put('a:apr-1')
     const second = await bench.replace('a:apr-1', first)
     assert.equal(await bench.store.write('a:apr-1', first.stamp, bench.entry()), false)
     await bench.shows('a:apr-1', second)
   },
-  async 'a repeated write is true, however often: the first one of a key, and one over another entry'(bench) {
+  async 'a repeated write is true each time, for a new key and over another entry'(bench) {
     const first = await bench.put('a:apr-1')
     for (let times = 0; times < 3; times++) assert.equal(await bench.store.write('a:apr-1', null, first), true)
     const second = await bench.replace('a:apr-1', first)
     for (let times = 0; times < 3; times++) assert.equal(await bench.store.write('a:apr-1', first.stamp, second), true)
     await bench.shows('a:apr-1', second)
   },
-  async 'a repeated write changes nothing: what takeDue hid stays hidden'(bench) {
+  async 'a repeated write changes nothing: a key that takeDue hid stays hidden'(bench) {
     const entry = await bench.put('a:apr-1', { dueAt: await bench.now() })
     assert.deepEqual(await bench.takeAll(), ['a:apr-1'])
     const hidden = await bench.stored('a:apr-1')
@@ -42,7 +42,7 @@ export const writeCases: Rules = {
     await bench.shows('a:apr-1', hidden)
     assert.deepEqual(await bench.takeAll(), [])
   },
-  async 'a repeated write is false after a later writer, and changes nothing'(bench) {
+  async 'a repeated write is false after a later write, and changes nothing'(bench) {
     const first = await bench.put('a:apr-1')
     const second = await bench.replace('a:apr-1', first)
     const third = await bench.replace('a:apr-1', second)
@@ -50,16 +50,16 @@ export const writeCases: Rules = {
     assert.equal(await bench.store.write('a:apr-1', first.stamp, second), false)
     await bench.shows('a:apr-1', third)
   },
-  'of many parallel writes of a new key exactly one wins, and its entry is stored': (bench) => race(bench, null),
-  'of many parallel writes over one stamp exactly one wins, and its entry is stored': async (bench) =>
+  'exactly one of many parallel writes of a new key wins, and its entry is stored': (bench) => race(bench, null),
+  'exactly one of many parallel writes over one stamp wins, and its entry is stored': async (bench) =>
     race(bench, (await bench.put('a:apr-1', { dueAt: 1 })).stamp),
-  async 'parallel repetitions of one write are all true'(bench) {
+  async 'parallel repeats of one write are all true'(bench) {
     const entry = bench.entry({ dueAt: (await bench.now()) + long })
     const answers = await Promise.all(Array.from({ length: 20 }, () => bench.store.write('a:apr-1', null, entry)))
     assert.deepEqual(new Set(answers), new Set([true]))
     await shows(bench, entry, ['a:apr-1'])
   },
-  async 'no update is lost among writers that read, write and try again'(bench) {
+  async 'no update is lost when many writers read, write and retry'(bench) {
     const [writers, rounds] = [8, 5]
     await bench.put('a:apr-1', { state: { count: 0 } })
     const writer = async (): Promise<void> => {
@@ -72,7 +72,7 @@ export const writeCases: Rules = {
     await Promise.all(Array.from({ length: writers }, writer))
     assert.deepEqual((await bench.stored('a:apr-1')).state, { count: writers * rounds })
   },
-  async 'a store with room takes intake, and its repetition'(bench) {
+  async 'a store with room accepts intake, and its repeat'(bench) {
     const entry = await bench.put('a:apr-1', {}, { intake: true })
     assert.equal(await bench.store.write('a:apr-1', null, entry, { intake: true }), true)
     assert.equal(await bench.store.write('a:apr-1', null, bench.entry(), { intake: true }), false)

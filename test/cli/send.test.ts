@@ -47,7 +47,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect(document).toMatchObject({
       sent: { status: 'approved', modifiedDetails: { forged: true } },
       responses: [{ status: 202, word: 'undecided', worry: false }],
-      verdict: 'It was forged, and nothing ran because of what it says.',
+      verdict: 'It was forged, and nothing ran because of its claims.',
     })
     expect(decisions).toEqual([])
   })
@@ -99,7 +99,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect(code).toBe(0)
     expect(document).toMatchObject({
       responses: [{ status: 401, word: 'token-refused', worry: false }],
-      verdict: 'It was forged, and nothing ran because of what it says.',
+      verdict: 'It was forged, and nothing ran because of its claims.',
     })
     expect(decisions).toEqual([])
   })
@@ -161,7 +161,7 @@ describe('send', { timeout: 60_000 }, () => {
         error: {
           code: 'unreachable',
           message: `http://127.0.0.1:${port} could not be reached: nothing listens there`,
-          fix: 'start what should, or correct host and port',
+          fix: 'start the server, or correct host and port',
         },
       },
     })

@@ -43,13 +43,13 @@ describe('which store is meant', () => {
 
   it('cannot be two', async () => {
     expect(await ask(['pending', '--redis', nowhere, '--sqlite', 'a.db'])).toEqual({
-      ...{ code: 2, ...refusal('option-invalid', '--redis and --sqlite exclude each other', 'give one') },
+      ...{ code: 2, ...refusal('option-invalid', '--redis and --sqlite cannot be used together', 'give one') },
     })
     expect(await ask(['pending'], { REDIS_URL: nowhere, DATABASE_URL: database })).toEqual({
       code: 2,
       ...refusal(
         'option-invalid',
-        'REDIS_URL and DATABASE_URL are both set, and one store is meant',
+        'REDIS_URL and DATABASE_URL are both set, but only one store can be used',
         'give --redis "$REDIS_URL" or --postgres "$DATABASE_URL"',
       ),
     })
@@ -76,7 +76,7 @@ describe('which store is meant', () => {
   ])('has options of its own: %s is for --%s alone', async (option, owner, args) => {
     expect(await ask(['pending', ...args])).toEqual({
       code: 2,
-      ...refusal('option-invalid', `${option} is for --${owner} alone`, `leave ${option} out, or give --${owner}`),
+      ...refusal('option-invalid', `${option} only applies with --${owner}`, `leave ${option} out, or give --${owner}`),
     })
   })
 })
@@ -210,7 +210,7 @@ describeWith('postgres', 'a store in Postgres', () => {
       code: 1,
       ...refusal(
         'store-unsuitable',
-        `postgres://127.0.0.1:${server.port}/postgres refuses user name or password`,
+        `postgres://127.0.0.1:${server.port}/postgres refuses the user name or password`,
         expect.stringContaining('correct them'),
       ),
     })

@@ -25,7 +25,7 @@ describe('the store contract', () => {
     expect(caught).toContain(true)
   })
 
-  test('passes the sound store under all of them', async () => {
+  test('passes on the correct store that they wrap', async () => {
     for (const { run } of storeContract({ create: async () => timedStore() })) await run()
   })
 })

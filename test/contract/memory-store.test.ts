@@ -44,14 +44,14 @@ describe('the store contract in real time', () => {
   }
 })
 
-test('store time goes by elapsed time alone, whatever becomes of the wall clock', async () => {
+test('store time follows elapsed time and ignores jumps of the wall clock', async () => {
   let [now, elapsed] = [epoch, 0]
   const store = memoryStore({ clock: { now: () => now, elapsed: () => elapsed } })
   ;[now, elapsed] = [far, 250]
   expect(await store.read('a:one')).toEqual({ now: epoch + 250, entry: null })
 })
 
-test('the store contract passes in real time on a store that is slow, now and then', async () => {
+test('the store contract passes in real time on a store that is sometimes slow', async () => {
   const pause = (): Promise<void> => sleep(Math.random() < 0.1 ? 60 : Math.random() * 6)
   const slowed = (store: Store): Store =>
     new Proxy(store, {
@@ -71,7 +71,7 @@ test('the store contract passes in real time on a store that is slow, now and th
 })
 
 describe('maxPending', () => {
-  test('the store takes as many open entries as it allows, and not one more', async () => {
+  test('limits the number of open entries exactly', async () => {
     const { store } = createTimed(2)
     await add(store, 'a:1')
     await add(store, 'r:1')
@@ -80,7 +80,7 @@ describe('maxPending', () => {
     expect((await store.read('a:2')).entry).toBeNull()
   })
 
-  test('a full store answers for the keys it has, and takes what is no new work', async () => {
+  test('a full store serves its keys, and accepts writes that are not new work', async () => {
     const { store } = createTimed(1)
     await add(store, 'a:1')
     expect(await add(store, 'a:1')).toBe(true)
@@ -90,7 +90,7 @@ describe('maxPending', () => {
     expect(await store.write('a:2', null, entry('a:2'))).toBe(true)
   })
 
-  test('a parked entry takes room, a tombstone gives it back', async () => {
+  test('a parked entry counts, a tombstone does not', async () => {
     const { store } = createTimed(1)
     await add(store, 'a:1')
     await store.write('a:1', 'a:1', entry('parked', { parkedAt: epoch }))
@@ -101,7 +101,7 @@ describe('maxPending', () => {
 })
 
 describe('tombstones', () => {
-  test('end under a clock that begins at zero', async () => {
+  test('expire under a clock that begins at zero', async () => {
     let now = 0
     const store = memoryStore({ clock: { now: () => now, elapsed: () => now } })
     await store.write('a:1', null, entry('s'), { keepMs: 1_000 })
@@ -109,7 +109,7 @@ describe('tombstones', () => {
     expect((await store.read('a:1')).entry).toBeNull()
   })
 
-  test('heavy ones push out the least recently used, from the indexes too, and never an open entry', async () => {
+  test('large ones evict the least recently used, from the indexes too, but never an open entry', async () => {
     const { store } = createTimed()
     await add(store, 'a:open')
     const state = { result: 'x'.repeat(1_000_000) }
@@ -123,7 +123,7 @@ describe('tombstones', () => {
     expect(items.length).toBeLessThan(68)
   })
 
-  test('an expired one is not handed out, nor waited for', async () => {
+  test('an expired one is neither taken nor counted as the next due key', async () => {
     const { store, advance } = createTimed()
     await store.write('a:1', null, entry('s', { dueAt: epoch + 10 }), { keepMs: 5 })
     await store.write('a:2', null, entry('s', { dueAt: epoch + 100 }))
@@ -132,7 +132,7 @@ describe('tombstones', () => {
   })
 })
 
-test('entries are frozen to the last object', async () => {
+test('entries are deeply frozen', async () => {
   const { store } = createTimed()
   await store.write('a:1', null, entry('s', { state: { list: [{ deep: 1 }] } }))
   const { entry: stored } = await store.read('a:1')
@@ -142,14 +142,14 @@ test('entries are frozen to the last object', async () => {
   )
 })
 
-test('each method has done its work when it returns', async () => {
+test('each method does its work before it returns its promise', async () => {
   const { store } = createTimed()
   const written = store.write('a:1', null, entry('s', { dueAt: 1 }))
   const taken = store.takeDue(1, 1_000)
   expect([await written, (await taken).keys]).toEqual([true, ['a:1']])
 })
 
-test('store time looks like the wall clock, and stands still where its clock runs backwards', async () => {
+test('store time starts at the wall clock, and stands still while the clock runs backwards', async () => {
   let elapsed = 5_000.7
   const store = memoryStore({ clock: { now: () => epoch + 0.4, elapsed: () => elapsed } })
   expect((await store.read('a:1')).now).toBe(epoch)
@@ -157,7 +157,7 @@ test('store time looks like the wall clock, and stands still where its clock run
   expect((await store.read('a:1')).now).toBe(epoch)
 })
 
-test('a memory store is known as one, and nothing wrapped around it', () => {
+test('a memory store is recognized, and a wrapper around it is not', () => {
   expect(isMemoryStore(memoryStore())).toBe(true)
   expect(isMemoryStore(overlayStore(memoryStore(), {}))).toBe(false)
 })
@@ -187,7 +187,7 @@ describe('in production', () => {
     vi.restoreAllMocks()
   })
 
-  test('each store warns once that it forgets, with the line that fixes it', async () => {
+  test('each store warns once that it loses entries on restart, with the line that fixes it', async () => {
     vi.stubEnv('NODE_ENV', 'production')
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const store = memoryStore()
@@ -197,7 +197,7 @@ describe('in production', () => {
     expect(warn).toHaveBeenCalledWith(expect.stringContaining(fix), { code: 'CHEQPOINT_MEMORY_STORE' })
   })
 
-  test('elsewhere none does', () => {
+  test('no store warns outside of production', () => {
     vi.stubEnv('NODE_ENV', 'test')
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     memoryStore()
@@ -230,7 +230,7 @@ test('an open entry with 300 bytes of details and context takes less than 1 KB',
 })
 
 describe('the due index', () => {
-  test('keeps nothing of the moments that a key left', async () => {
+  test('frees the old due times of a key', async () => {
     const { store } = createTimed()
     const [keys, moves] = [100, 50_000]
     let stamp = 0
@@ -244,7 +244,7 @@ describe('the due index', () => {
     expect((await store.count()).open).toBe(keys)
   })
 
-  test('gives back its memory when all keys have left', async () => {
+  test('frees its memory when all keys have left', async () => {
     const { store } = createTimed()
     const before = bytesInUse()
     const keys = Array.from({ length: 50_000 }, (_, index) => `a:${index}`)
@@ -255,7 +255,7 @@ describe('the due index', () => {
     expect(bytesInUse() - before).toBeLessThan(50_000_000)
   })
 
-  test('hands out keys in order, whatever moved before', async () => {
+  test('returns keys in order after many moves', async () => {
     const moves = fc.array(fc.tuple(fc.nat(1_999), fc.oneof(fc.nat(20), fc.nat(1_000), fc.constant(null))), {
       maxLength: 3_000,
       size: 'max',

@@ -8,7 +8,7 @@ import { describeWith } from '../support/needs.js'
 import { entry, hour, openBench, type RedisBench, throughEverything } from '../support/redis-bench.js'
 import { startRedis, type TestServer } from '../support/redis-server.js'
 
-describeWith('redis-server', 'check: what the server must be', () => {
+describeWith('redis-server', 'check: requirements of the server', () => {
   let durable: RedisBench
   let server: TestServer
   beforeAll(async () => {
@@ -34,11 +34,11 @@ describeWith('redis-server', 'check: what the server must be', () => {
     }
   }
 
-  it('has no warnings for a server that keeps what it acknowledged', async () => {
+  it('has no warnings for a server that keeps acknowledged writes', async () => {
     expect(await check(durable.store({ partitions: 3 }))).toEqual([])
   })
 
-  it('leaves nothing but the number of partitions, which expires', async () => {
+  it('leaves only the number of partitions, which expires', async () => {
     const prefix = randomUUID()
     await check(durable.store({ prefix, partitions: 3 }))
     expect(await durable.raw('KEYS', `*${prefix}*`)).toEqual([`{${prefix}:0}:partitions`])
@@ -65,7 +65,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
       }))
   }
 
-  it('refuses a policy that it does not know', async () => {
+  it('refuses an unknown policy', async () => {
     const sendCommand = changed(durable.send, /maxmemory_policy:.*/, 'maxmemory_policy:newest-first')
     await expect(check(durable.store({ sendCommand }))).rejects.toMatchObject({
       code: 'store-unsuitable',
@@ -73,19 +73,19 @@ describeWith('redis-server', 'check: what the server must be', () => {
     })
   })
 
-  it('warns where nothing is appended to a file', () =>
+  it('warns if there is no append-only file', () =>
     withConfig({ appendonly: 'no' }, async () => {
       expect(await check(durable.store())).toEqual([expect.stringContaining('set appendonly yes')])
     }))
 
-  it('warns where the file is written once a second, or when the system likes', () =>
+  it('warns if the file is synced once a second, or when the operating system decides', () =>
     withConfig({ appendfsync: 'everysec' }, async () => {
       expect(await check(durable.store({ partitions: 3 }))).toEqual([expect.stringContaining('set appendfsync always')])
       await durable.raw('CONFIG', 'SET', 'appendfsync', 'no')
       expect(await check(durable.store())).toEqual([expect.stringContaining('half a minute')])
     }))
 
-  it('reads settings as array, Map and object', () =>
+  it('reads settings from an array, a Map and an object', () =>
     withConfig({ appendfsync: 'everysec' }, async () => {
       const shapes: Readonly<Record<string, (name: string, value: string) => unknown>> = {
         Map: (name, value) => new Map([[name, value]]),
@@ -109,14 +109,14 @@ describeWith('redis-server', 'check: what the server must be', () => {
       await client.close()
     }))
 
-  it('refuses fewer replicas than writes are to wait for', async () => {
+  it('refuses a server with fewer replicas than minReplicas', async () => {
     await expect(check(durable.store({ minReplicas: 2 }))).rejects.toMatchObject({
       code: 'store-unsuitable',
       message: expect.stringMatching(/0 connected replicas and minReplicas is 2/),
     })
   })
 
-  it('refuses a replica, whether it says so itself or only refuses a write', async () => {
+  it('refuses a replica, whether INFO shows it or only a write fails', async () => {
     const replica = await startRedis({ replicaof: `127.0.0.1 ${server.port}` })
     const reader = await openBench(replica.url)
     try {
@@ -154,7 +154,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
     })
   }
 
-  it('refuses another number of partitions while something is open or parked, and takes it after that', async () => {
+  it('refuses another number of partitions while entries are open or parked, and accepts it after that', async () => {
     for (const open of [entry({ dueAt: 2e12 }), entry({ parkedAt: 1 })]) {
       const prefix = randomUUID()
       const [sixteen, eight] = [durable.store({ prefix, partitions: 16 }), durable.store({ prefix, partitions: 8 })]
@@ -172,7 +172,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
     }
   })
 
-  it('keeps the number of partitions for as long as something takes due keys', async () => {
+  it('keeps the number of partitions while a receiver takes due keys', async () => {
     const prefix = randomUUID()
     const store = durable.store({ prefix, partitions: 2 })
     await check(store)
@@ -201,7 +201,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
 
   const every = [...requiredCommands, ...optionalCommands]
 
-  it('needs no other commands than those that it lists', async () => {
+  it('needs only the commands that it lists', async () => {
     const client = await as('app', '~{*', ...every.map((name) => `+${name}`))
     const store = durable.store({ sendCommand: (args) => client.sendCommand(args), partitions: 2 })
     expect(await check(store)).toEqual([])
@@ -221,7 +221,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
     })
   }
 
-  it('refuses a user who may not use its keys', async () => {
+  it('refuses a user without access to its keys', async () => {
     const client = await as('elsewhere', '~other*', '+@all')
     const store = durable.store({ sendCommand: (args) => client.sendCommand(args) })
     await expect(check(store)).rejects.toMatchObject({
@@ -231,7 +231,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
     await client.close()
   })
 
-  it('warns of what its user may not ask', async () => {
+  it('warns about settings that its user may not read', async () => {
     for (const [missing, warnings] of [
       [['config|get'], [/refuses CONFIG GET.*appendfsync/]],
       [['info'], [/refuses INFO/]],
@@ -248,7 +248,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
     }
   })
 
-  it('finds an evicting policy by CONFIG GET where INFO is refused', () =>
+  it('finds an evicting policy by CONFIG GET if INFO is refused', () =>
     withConfig({ 'maxmemory-policy': 'allkeys-lru' }, async () => {
       const client = await as('no-info', '~*', '+@all', '-info')
       const store = durable.store({ sendCommand: (args) => client.sendCommand(args) })
@@ -259,7 +259,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
       await client.close()
     }))
 
-  it('names a missing and a wrong password', async () => {
+  it('reports a missing and a wrong password', async () => {
     const locked = await startRedis({ requirepass: 'right' })
     try {
       for (const [password, word] of [
@@ -280,7 +280,7 @@ describeWith('redis-server', 'check: what the server must be', () => {
   })
 })
 
-describeWith('redis-server', 'check: how the client is called', () => {
+describeWith('redis-server', 'check: use of the client', () => {
   let bench: RedisBench
   let redis: Redis
   beforeAll(async () => {
@@ -374,7 +374,7 @@ describeWith('redis-server', 'check: how the client is called', () => {
     })
   }
 
-  it('accepts integers as text and as bigint', async () => {
+  it('accepts integers as text and bigint', async () => {
     for (const write of [String, BigInt]) {
       const store = bench.store({ sendCommand: async (args, key) => deep(await bench.send(args, key), write) })
       await check(store)

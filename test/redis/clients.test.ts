@@ -74,7 +74,7 @@ describeWith('redis-server', 'a cluster of three', () => {
     return { sendCommand: (args) => cluster.call(...args), close: () => cluster.quit() }
   })
 
-  it('is spread over all nodes by 16 partitions', async () => {
+  it('holds 16 partitions on all of its nodes', async () => {
     const cluster = await openNodeRedis()
     const prefix = randomUUID()
     const sendCommand: SendCommand = (args, key) => cluster.sendCommand(key, false, args)
@@ -91,7 +91,7 @@ describeWith('redis-server', 'a cluster of three', () => {
     await cluster.close()
   })
 
-  it('tells a client for one server to become a cluster client', async () => {
+  it('tells the user of a single-server client to use a cluster client', async () => {
     const client = await createClient({ url: `redis://127.0.0.1:${servers.ports[0]}` }).connect()
     const store = redisStore({ sendCommand: (args) => client.sendCommand(args), partitions: 16 })
     await expect(store.check?.()).rejects.toMatchObject({

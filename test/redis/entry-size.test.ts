@@ -14,7 +14,7 @@ const context = JSON.stringify({ thread: 'c'.repeat(85) })
 const decision = { status: 'approved', modifiedDetails: null, note: null, decidedAt: new Date().toISOString() } as const
 
 describeWith('redis-server', 'a submission with 300 bytes of details and context', () => {
-  it('takes at most 900 bytes of Redis while it waits, while it is claimed, and once its decision is recorded', async () => {
+  it('uses at most 900 bytes of Redis while it is pending, claimed or recorded', async () => {
     expect(details.length + context.length).toBe(300)
     const server = await startRedis()
     const bench = await openBench(server.url)

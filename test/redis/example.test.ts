@@ -15,7 +15,7 @@ afterEach(async () => {
 })
 
 describeWith('redis-server', 'the example with two processes behind one Redis', () => {
-  it('hands the decisions of a process that was stopped with Ctrl-C to the other one, each once', async () => {
+  it('moves the decisions of a process that Ctrl-C stopped to the other one, each handled once', async () => {
     redis = await startRedis()
     const [api = 0, first = 0, second = 0] = await freePorts(3)
     const env = { CHEQPOINT_BASE_URL: `http://127.0.0.1:${api}`, REDIS_URL: redis.url }

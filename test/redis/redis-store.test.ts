@@ -28,7 +28,7 @@ function setUp(): void {
 describeWith('redis-server', 'redisStore: cost', () => {
   setUp()
 
-  it('takes one script call for each read, write, removal, and, on one partition, each takeDue', async () => {
+  it('needs one script call for each read, write and removal, and for takeDue on one partition', async () => {
     const { send, commands } = recorder(bench.send)
     const store = bench.store({ sendCommand: send })
     await throughEverything(store, randomUUID())
@@ -47,7 +47,7 @@ describeWith('redis-server', 'redisStore: cost', () => {
     }
   })
 
-  it('takes at most 260 bytes for an open entry beside its stamp, its key and the text of its state', async () => {
+  it('uses at most 260 bytes for an open entry besides its stamp, key and state', async () => {
     const server = await startRedis()
     const own = await openBench(server.url)
     // Of usual length: an id that is a cuid, a stamp of 128 bits.
@@ -119,7 +119,7 @@ describeWith('redis-server', 'redisStore: keys', () => {
     expect(ours.filter((key) => !key.startsWith(`{${prefix}`))).toEqual([])
   })
 
-  it('finds an entry in the same partition for ever', async () => {
+  it('always maps a key to the same partition', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix, partitions: 16 })
     // The first four bytes of the SHA-1 of the key, modulo 16, by sha1sum.
@@ -140,7 +140,7 @@ describeWith('redis-server', 'redisStore: keys', () => {
     for (const key of stored) expect(await bench.raw('PTTL', key), key).toBeGreaterThan(0)
   })
 
-  it('gives no time to live to what is open or parked', async () => {
+  it('gives no time to live to open or parked entries', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix })
     await store.write('a:open', null, entry({ dueAt: 1 }), { intake: true })
@@ -152,10 +152,10 @@ describeWith('redis-server', 'redisStore: keys', () => {
   })
 })
 
-describeWith('redis-server', 'redisStore: commands sent again', () => {
+describeWith('redis-server', 'redisStore: repeated commands', () => {
   setUp()
 
-  it('takes every command twice like once', async () => {
+  it('gives the same result if every command is sent twice', async () => {
     const store = bench.store({
       sendCommand: async (args, key) => {
         await bench.send(args, key)
@@ -170,7 +170,7 @@ describeWith('redis-server', 'redisStore: commands sent again', () => {
     expect((await store.read('a:apr-1')).entry).toEqual(done)
   })
 
-  it('works while the script cache is flushed all the time', async () => {
+  it('works while the script cache is flushed constantly', async () => {
     const { send, commands } = recorder(async (args, key) => {
       if (args[0] === 'EVALSHA') await bench.raw('SCRIPT', 'FLUSH')
       return bench.send(args, key)
@@ -181,7 +181,7 @@ describeWith('redis-server', 'redisStore: commands sent again', () => {
     expect(commands.map(([name]) => name)).toEqual(['EVALSHA', 'EVAL', 'EVALSHA', 'EVAL'])
   })
 
-  it('knows a missing script by the words of each client', async () => {
+  it('recognizes a missing script in the error text of each client', async () => {
     for (const message of [
       'NOSCRIPT No matching script. Please use EVAL.',
       '-NOSCRIPT No matching script.',
@@ -196,7 +196,7 @@ describeWith('redis-server', 'redisStore: commands sent again', () => {
     }
   })
 
-  it('sends nothing again after any other error', async () => {
+  it('repeats no command after any other error', async () => {
     for (const message of ['READONLY no', 'LOADING wait', 'TRYAGAIN', 'read ECONNRESET', 'ERR NOSCRIPT inside']) {
       const { send, commands } = recorder(() => Promise.reject(new Error(message)))
       await expect(bench.store({ sendCommand: send }).read('a:apr-1')).rejects.toMatchObject({
@@ -207,7 +207,7 @@ describeWith('redis-server', 'redisStore: commands sent again', () => {
   })
 })
 
-describeWith('redis-server', 'redisStore: scripts that break off', () => {
+describeWith('redis-server', 'redisStore: scripts that fail halfway', () => {
   let server: TestServer
   beforeAll(async () => {
     server = await startRedis()
@@ -225,7 +225,7 @@ describeWith('redis-server', 'redisStore: scripts that break off', () => {
     return { send: (args) => client.sendCommand(args), close: () => client.close() }
   }
 
-  it('leave a new entry listed at worst, which the next read corrects', async () => {
+  it('leave at most an extra index entry, which the next read removes', async () => {
     const prefix = randomUUID()
     const [store, broken] = [bench.store({ prefix }), await without('set')]
     const open = entry({ dueAt: 1 })
@@ -266,7 +266,7 @@ describeWith('redis-server', 'redisStore: scripts that break off', () => {
     })
   }
 
-  it('are repeated safely', async () => {
+  it('can be repeated safely', async () => {
     const prefix = randomUUID()
     const [store, broken] = [bench.store({ prefix }), await without('zrem')]
     const [open, parked] = [entry({ dueAt: 1 }), entry({ parkedAt: 2 })]
@@ -279,7 +279,7 @@ describeWith('redis-server', 'redisStore: scripts that break off', () => {
     await broken.close()
   })
 
-  it('put an open entry back into a due index that was lost', async () => {
+  it('restore an open entry to a lost due index', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix })
     const [open, parked] = [entry({ dueAt: 1 }), entry({ parkedAt: 2 })]
@@ -296,7 +296,7 @@ describeWith('redis-server', 'redisStore: scripts that break off', () => {
 describeWith('redis-server', 'redisStore: partitions', () => {
   setUp()
 
-  it('hands out what is due in the order of its time, whichever partition it is in', async () => {
+  it('takes due keys of all partitions in the order of their times', async () => {
     const { send, commands } = recorder(bench.send)
     const store = bench.store({ sendCommand: send, partitions: 8 })
     const keys = Array.from({ length: 40 }, (_, index) => `a:apr-${index}`)
@@ -313,7 +313,7 @@ describeWith('redis-server', 'redisStore: partitions', () => {
     expect(scriptCalls(commands)).toBe(8)
   })
 
-  it('hands out each key once, however many take at the same time', async () => {
+  it('gives each key to one of many parallel takers', async () => {
     const prefix = randomUUID()
     const stores = Array.from({ length: 8 }, () => bench.store({ prefix, partitions: 4 }))
     const keys = Array.from({ length: 200 }, (_, index) => `a:apr-${index}`)
@@ -331,7 +331,7 @@ describeWith('redis-server', 'redisStore: partitions', () => {
     expect(taken.sort()).toEqual(keys.sort())
   })
 
-  it('hands out what other partitions have while one fails, and asks to be called again', async () => {
+  it('takes keys of the other partitions while one fails, and reports that more are due', async () => {
     const prefix = randomUUID()
     const store = bench.store({ prefix, partitions: 4 })
     const keys = Array.from({ length: 40 }, (_, index) => `a:apr-${index}`)
@@ -371,7 +371,7 @@ describeWith('redis-server', 'redisStore: entries that cannot be read', () => {
     'is a list where an object belongs': `redis.call('SET', KEYS[1], '1 stamp\\n 1\\n[]')`,
   }
 
-  it('are none of those that hold a replacement character which was meant', async () => {
+  it('do not include entries with a genuine replacement character', async () => {
     const store = bench.store({ prefix: randomUUID() })
     const given = entry({ state: { text: 'a \ufffd b' } })
     await store.write('a:apr-1', null, given)
@@ -412,8 +412,8 @@ describeWith('redis-server', 'redisStore: entries that cannot be read', () => {
   }
 })
 
-describeWith('redis-server', 'redisStore: a server without memory', () => {
-  it('that drops what ends by itself can start, with a warning', async () => {
+describeWith('redis-server', 'redisStore: a server that is out of memory', () => {
+  it('that evicts keys with a time to live passes check with a warning', async () => {
     const server = await startRedis({ 'maxmemory-policy': 'volatile-lru', appendonly: 'yes', appendfsync: 'always' })
     const own = await openBench(server.url)
     const store = own.store()
@@ -428,7 +428,7 @@ describeWith('redis-server', 'redisStore: a server without memory', () => {
     }
   })
 
-  it('takes nothing new, and lets everything that it holds end', async () => {
+  it('refuses new entries, and lets open ones complete', async () => {
     const server = await startRedis({ maxmemory: '8mb', 'maxmemory-policy': 'noeviction' })
     const own = await openBench(server.url)
     const store = own.store()
@@ -489,7 +489,7 @@ describeWith('redis-server', 'redisStore: replicas', () => {
     await Promise.all([primary.stop(), replica.stop()])
   })
 
-  it('waits for them after each write that succeeds, and after nothing else', async () => {
+  it('waits for them after each successful write, and after no other call', async () => {
     const { send, commands } = recorder(own.send)
     const store = own.store({ sendCommand: send, minReplicas: 1 })
     const open = entry({ dueAt: 1 })
@@ -526,7 +526,7 @@ describeWith('redis-server', 'redisStore: replicas', () => {
     await other.close()
   })
 
-  it('are never read from by accident', async () => {
+  it('never reads from them by mistake', async () => {
     const reader = await openBench(replica.url)
     const prefix = randomUUID()
     await own.store({ prefix, minReplicas: 1 }).write('a:apr-1', null, entry({ dueAt: 1 }))
@@ -547,7 +547,7 @@ describeWith('redis-server', 'redisStore: replicas', () => {
 })
 
 describe('redisStore: arguments', () => {
-  it('refuses stamps, times and durations that would not come back, before anything is sent', async () => {
+  it('refuses stamps, times and durations that it could not return unchanged, before it sends anything', async () => {
     let sent = 0
     const { redisStore } = await import('../../src/stores/redis/redis-store.js')
     const store = redisStore({ sendCommand: async () => sent++ })
@@ -566,7 +566,7 @@ describe('redisStore: arguments', () => {
     expect(sent).toBe(0)
   })
 
-  it('reports an outage in the middle as unavailable, and goes on after it', async () => {
+  it('reports an outage as store-unavailable, and works again after it', async () => {
     const own = await openBench()
     const prefix = randomUUID()
     const dying = own.store({ prefix, sendCommand: dyingAfter(1, own.send) })

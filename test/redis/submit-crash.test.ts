@@ -25,7 +25,7 @@ import type { Plan, Step } from '../support/submit-child.js'
 
 const options = { callbackUrl: webhook, callbackSecret } as const
 
-describe('a process that dies while it submits, on a store that lives on', () => {
+describe('a process that dies while it submits, on a store that survives', () => {
   beforeEach(() => {
     vi.useFakeTimers({ now: new Date('2026-11-20T10:00:00Z') })
   })

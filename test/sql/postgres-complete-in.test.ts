@@ -152,7 +152,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
       })
 
       test.each(['READ COMMITTED', 'SERIALIZABLE'])(
-        'a transaction that is begun again after it was committed commits no second effect under %s',
+        'a transaction that is repeated after its commit commits no second effect under %s',
         async (level) => {
           const key = nextKey()
           const run = await claim(store, key, 'A')
@@ -166,7 +166,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
         },
       )
 
-      test('while the transaction is open another write rejects with store-busy, and finds it completed afterwards', async () => {
+      test('another write rejects with store-busy while the transaction is open, and finds the entry completed afterwards', async () => {
         const key = nextKey()
         const run = await claim(store, key, 'A')
         const { entry } = await store.read(key)
@@ -180,7 +180,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
         expect(await completedBy(store, key)).toBe('A')
       })
 
-      test('it waits for a row that another transaction holds', async () => {
+      test('it waits for a row that another transaction has locked', async () => {
         const key = nextKey()
         const run = await claim(store, key, 'A')
         let waiting: Promise<void> | undefined
@@ -195,7 +195,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
       })
 
       test.each(['READ COMMITTED', 'SERIALIZABLE'])(
-        'of a stalled worker and the one that took over, one effect is committed under %s',
+        'a stalled worker and the one that took over commit one effect under %s',
         async (level) => {
           const rounds = Array.from({ length: 40 }, async () => {
             const key = nextKey()
@@ -218,7 +218,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
         },
       )
 
-      test('a result that is a function and anything but a run are refused', async () => {
+      test('a function as result and any argument but a run are refused', async () => {
         const run = await claim(store, nextKey(), 'A')
         const code = { code: 'argument-invalid' }
         await expect(store.completeIn(run, client.query, () => {})).rejects.toMatchObject(code)

@@ -29,11 +29,11 @@ describeWith('postgres', 'the Postgres store', () => {
     await expect(promise).rejects.toMatchObject({ code, message: expect.stringMatching(text) })
   }
 
-  test('check passes on the table that createTable made, and warns of settings that lose data', async () => {
+  test('check passes on the table of createTable, and warns about settings that lose data', async () => {
     expect(await postgresStore({ query: client.query }).check?.()).toEqual([expect.stringMatching(/^fsync is off/)])
   })
 
-  test('schemaSql runs as it is, again too, in a schema of its own', async () => {
+  test('schemaSql runs unchanged and repeatedly, in its own schema', async () => {
     const plain = new pg.Client(server.url)
     await plain.connect()
     await plain.query('CREATE SCHEMA app')
@@ -45,7 +45,7 @@ describeWith('postgres', 'the Postgres store', () => {
     expect((await store.check?.())?.length).toBe(1)
   })
 
-  test('createTable in many processes at once succeeds in all', async () => {
+  test('createTable succeeds in many processes at once', async () => {
     await Promise.all(Array.from({ length: 10 }, () => createTable(client.query, 'at_once')))
     expect(await withTable('at_once').write('a:1', null, entry)).toBe(true)
   })
@@ -74,7 +74,7 @@ describeWith('postgres', 'the Postgres store', () => {
     await reader.close()
   })
 
-  test('a server that takes no writes is store-unsuitable, and the message names the primary', async () => {
+  test('a server that refuses writes is store-unsuitable, and the message names the primary', async () => {
     const replica = settings('-c default_transaction_read_only=on')
     const store = postgresStore({ query: replica.query })
     await rejects(store.check?.() ?? Promise.resolve(), 'store-unsuitable', /primary/)
@@ -143,7 +143,7 @@ describeWith('postgres', 'the Postgres store', () => {
     await pool.end()
   })
 
-  test('a row that a transaction holds is left out by takeDue, which does not ask to be called at once', async () => {
+  test('takeDue skips a locked row, and does not report it as due at once', async () => {
     await createTable(client.query, 'held')
     const store = withTable('held')
     await store.write('a:held', null, entry)
@@ -154,7 +154,7 @@ describeWith('postgres', 'the Postgres store', () => {
     expect((await store.takeDue(10, 1_000)).keys).toEqual(['a:held'])
   })
 
-  test('takeDue deletes what is over, a hundred rows at a time', async () => {
+  test('takeDue deletes expired rows, a hundred at a time', async () => {
     await createTable(client.query, 'over')
     const store = withTable('over')
     await Promise.all(
@@ -167,7 +167,7 @@ describeWith('postgres', 'the Postgres store', () => {
     expect(await rows()).toBe(0)
   })
 
-  test('a connection that is lost is store-unavailable, and the store works again after a restart', async () => {
+  test('a lost connection is store-unavailable, and the store works again after a restart', async () => {
     const own = await startPostgres({ fsync: 'on' })
     const lost = connect(own.url)
     await createTable(lost.query)

@@ -123,7 +123,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
     }
     const id = () => `req_${randomUUID()}`
 
-    test('of many callbacks to two processes one runs the handler, and details come back as they were', async () => {
+    test('many callbacks to two processes run the handler once, with the submitted details', async () => {
       const details = { text: 'é \u0000 \ud800 漢字', list: [1, null, { deep: 0.1 }] }
       const one = id()
       const { receiver, runs, api, store } = await open()
@@ -141,7 +141,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
       expect(JSON.stringify((await store.read(`a:${one}`)).entry)).not.toContain('deep')
     })
 
-    test('an undecided one waits, and the sweep finds the decision whose callback was lost', async () => {
+    test('an undecided approval stays pending, and the sweep finds a decision whose callback was lost', async () => {
       const one = id()
       const { receiver, runs, api } = await open()
       api.pend(one)
@@ -155,7 +155,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
       expect(await receiver.stats()).toMatchObject({ open: 0, parked: 0 })
     })
 
-    test('a handler that throws is tried again, with the same idempotency key', async () => {
+    test('a handler that throws is retried with the same idempotency key', async () => {
       const one = id()
       const { receiver, runs, api, store } = await open({
         onDecision(_, run) {
@@ -173,7 +173,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
       expect(api.gets).toHaveLength(1)
     })
 
-    test('at-most-once parks it, lists it, and lets a person retry or cancel it', async () => {
+    test('at-most-once parks a failed run, lists it, and lets an operator retry or cancel it', async () => {
       // Parked in the same millisecond, they are listed by their ids.
       const [one = '', two = ''] = [id(), id()].sort()
       let fails = true
@@ -217,7 +217,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
       expect(await kept(store, one)).toMatchObject({ state: 'claimed', fence: 2 })
     })
 
-    test('a submission is made once under its key, and another request under that key is refused', async () => {
+    test('a key is submitted once, and another request under that key is refused', async () => {
       const { store } = await kind.open()
       const { receiver, api } = submitBench({ store })
       const key = { idempotencyKey: 'agent-7' }
@@ -241,7 +241,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
       expect(await kept(store, one)).toMatchObject({ state: 'completed', result: '{"refunded":120}' })
     })
 
-    test('where the store has completeIn, effect and completion are committed together, once', async () => {
+    test('completeIn, if the store has it, commits effect and completion together, once', async () => {
       const one = id()
       const backing = await kind.open()
       const { complete, effects } = backing

@@ -44,7 +44,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect(pragma(database, 'synchronous')).toBe(2)
     })
 
-    test('check warns where synchronous was set lower afterwards', async () => {
+    test('check warns if synchronous was lowered afterwards', async () => {
       const database = handle()
       const store = sqliteStore(database)
       await store.read('a:1')
@@ -63,12 +63,12 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       await rejects(sqliteStore(handle(':memory:')).check?.(), 'store-unsuitable', /memoryStore/)
     })
 
-    test('that is no database is store-unsuitable', async () => {
+    test('that is not a database is store-unsuitable', async () => {
       writeFileSync(file.path, 'x'.repeat(10_000))
       await rejects((async () => sqliteStore(handle()).check?.())(), 'store-unsuitable', /no database/)
     })
 
-    test('with a table of that name that is not ours is store-unsuitable', async () => {
+    test('with a foreign table of that name is store-unsuitable', async () => {
       const database = handle()
       database.exec('CREATE TABLE cheqpoint_entries (id INTEGER PRIMARY KEY)')
       const store = sqliteStore(database)
@@ -77,7 +77,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       database.exec('BEGIN; ROLLBACK')
     })
 
-    test('that has no room is store-full, and what it holds can still be read', async () => {
+    test('without room is store-full, and its entries can still be read', async () => {
       const database = handle()
       const store = sqliteStore(database)
       await store.write('a:1', null, entry)
@@ -88,7 +88,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect((await store.read('a:2')).entry).toBeNull()
     })
 
-    test('whose handle takes no writes is store-unsuitable', async () => {
+    test('whose handle refuses writes is store-unsuitable', async () => {
       const database = handle()
       const store = sqliteStore(database)
       await store.write('a:1', null, entry)
@@ -112,7 +112,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
   })
 
   describe('waiting', () => {
-    test("while the caller's transaction is open, calls wait; they never see or join it", async () => {
+    test("calls wait while the caller's transaction is open, and never see or join it", async () => {
       const database = handle()
       const store = sqliteStore(database)
       await store.write('a:1', null, entry)
@@ -125,7 +125,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect([read.entry?.stamp, written]).toEqual(['s', true])
     })
 
-    test('a transaction that stays open makes a first call reject with store-busy, and later ones too', async () => {
+    test('a transaction that stays open makes the first and later calls reject with store-busy', async () => {
       const database = handle()
       const store = sqliteStore(database)
       database.exec('BEGIN')
@@ -153,7 +153,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       clearInterval(ticking)
     })
 
-    test('calls at once that wait for the disk let timers fire in between', async () => {
+    test('parallel calls that wait for the disk let timers fire in between', async () => {
       const database = handle()
       const { exec } = database
       vi.spyOn(database, 'exec').mockImplementation((sql) => {
@@ -174,7 +174,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       clearInterval(ticking)
     })
 
-    test('what changes nothing writes nothing: a lost compare-and-set, and a look for what is due', async () => {
+    test('a refused write and an empty takeDue write nothing', async () => {
       const store = sqliteStore(handle())
       await store.write('a:1', null, { ...entry, dueAt: null })
       const other = handle()
@@ -187,7 +187,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect(pragma(other, 'data_version')).not.toBe(before)
     })
 
-    test('the busy_timeout of the caller is as it was after each call, failed ones too', async () => {
+    test('each call restores the busy_timeout of the caller, even if it fails', async () => {
       const database = handle()
       const store = sqliteStore(database)
       database.exec('PRAGMA busy_timeout = 1234')
@@ -208,7 +208,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
     const at = (wall: number) => vi.spyOn(Date, 'now').mockReturnValue(wall)
     const start = 1_767_225_600_000
 
-    test('does not run backwards when the machine was set back, in the process and over a restart', async () => {
+    test('does not run backwards when the clock is set back, in the process or across a restart', async () => {
       const first = sqliteStore(handle())
       at(start)
       await first.write('a:1', null, entry)
@@ -218,7 +218,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect((await second.read('a:1')).now).toBe(start)
     })
 
-    test('goes on from there, so that nothing waits until the machine has caught up', async () => {
+    test('advances from there at once, without waiting for the clock to catch up', async () => {
       const first = sqliteStore(handle())
       at(start)
       await first.write('a:1', null, { ...entry, dueAt: start + 1_000 })
@@ -231,7 +231,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect((await sqliteStore(handle()).read('a:1')).now).toBe(start + 2_000)
     })
 
-    test('is the time of the machine again without a jump when that was corrected', async () => {
+    test("returns to the machine's time without a jump when the clock is corrected", async () => {
       const store = sqliteStore(handle())
       at(start)
       await store.write('a:1', null, entry)
@@ -241,7 +241,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect((await store.read('a:1')).now).toBe(start + 5)
     })
 
-    test('entries disappear when keepMs is over, to the millisecond, and takeDue deletes them', async () => {
+    test('expires entries exactly after keepMs, and takeDue deletes them', async () => {
       const database = handle()
       const store = sqliteStore(database)
       at(start)
@@ -318,7 +318,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect(await nudge(store, 'a:1')).toBe(true)
     })
 
-    test('a transaction that is begun again after it was committed commits no second effect', async () => {
+    test('a transaction that is repeated after its commit commits no second effect', async () => {
       const { store, effects, transaction, run } = await setUp()
       transaction(() => store.completeIn(run))
       expect(() => transaction(() => store.completeIn(run))).toThrow(expect.objectContaining({ code: 'lease-lost' }))
@@ -337,7 +337,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       expect(await completedBy(store, 'a:1')).toBe('A')
     })
 
-    test('a function as result, anything but a run, and a store that was not used are refused', async () => {
+    test('a function as result, any argument but a run, and an unused store are refused', async () => {
       const { database, store, transaction, run } = await setUp()
       const refused = (call: () => void) =>
         expect(() => transaction(call)).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
@@ -356,14 +356,14 @@ describe('a path', () => {
     vi.restoreAllMocks()
   })
 
-  test('is refused with peer-missing where Node has no node:sqlite, and the message names the clients', () => {
+  test('is refused with peer-missing if Node.js has no node:sqlite, and the message names the clients', () => {
     vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined)
     const failure = { code: 'peer-missing', message: expect.stringMatching(/libsql.*better-sqlite3/) }
     expect(() => sqliteStore('approvals.db')).toThrow(expect.objectContaining(failure))
   })
 
   test.skipIf(process.getBuiltinModule('node:sqlite') === undefined)(
-    'is opened at the first use, and closed by close',
+    'is opened on first use, and closed by close',
     async () => {
       const { path, remove } = temporaryFile()
       const store = sqliteStore(path)

@@ -4,7 +4,7 @@ import { type BrokenStore, broken, day, force } from './broken-stores.js'
 
 /** Bugs of the indexes, of time, and of what stays. */
 export const brokenIndexes: readonly BrokenStore[] = [
-  broken('takeDue gives one key more than asked for', 'at most limit of them', (store) => ({
+  broken('takeDue gives one key more than asked for', 'at most limit at a time', (store) => ({
     takeDue: (limit, hideMs) => store.takeDue(limit + 1, hideMs),
   })),
   broken('the newest due key comes first', 'oldest first', (store) => ({
@@ -13,7 +13,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
       return { ...due, keys: due.keys.toReversed() }
     },
   })),
-  broken('keys are handed out a second early', 'from the moment when it is due, and not before', (store) => ({
+  broken('keys are due a second early', 'a key is taken once it is due, and not before', (store) => ({
     async takeDue(limit, hideMs) {
       const { items } = await store.list('due', { limit: 1 })
       const { now } = await store.read('a:none')
@@ -27,10 +27,10 @@ export const brokenIndexes: readonly BrokenStore[] = [
   broken('nothing is hidden', 'is hidden from other takers', (store) => ({
     takeDue: (limit) => store.takeDue(limit, 0),
   })),
-  broken('keys are hidden for half the time', 'hiding moves dueAt by hideMs', (store) => ({
+  broken('keys are hidden for half the time', 'hiding sets dueAt to now plus hideMs', (store) => ({
     takeDue: (limit, hideMs) => store.takeDue(limit, hideMs / 2),
   })),
-  broken('hidden keys do not come back', 'a hidden key comes back', (store) => ({
+  broken('hidden keys do not come back', 'a hidden key is due again', (store) => ({
     takeDue: (limit) => store.takeDue(limit, 365 * day),
   })),
   broken('hiding writes a new stamp', 'a write over the stamp of a hidden entry', (store) => ({
@@ -43,7 +43,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
       return due
     },
   })),
-  broken('read shows the dueAt that was written', 'hiding moves dueAt by hideMs', (store) => {
+  broken('read shows the dueAt that was written', 'hiding sets dueAt to now plus hideMs', (store) => {
     const written = new Map<string, number | null>()
     return {
       async write(key, expected, entry, options) {
@@ -58,7 +58,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
       },
     }
   }),
-  broken('a write leaves the due index as it was', 'leaves the due index', (store) => ({
+  broken('a write leaves the due index as it was', 'removes the key from the due index', (store) => ({
     async write(key, expected, entry, options) {
       const { entry: stored } = await store.read(key)
       return store.write(key, expected, { ...entry, dueAt: entry.dueAt ?? stored?.dueAt ?? null }, options)
@@ -75,59 +75,59 @@ export const brokenIndexes: readonly BrokenStore[] = [
   broken('nextDueInMs is always null', 'nextDueInMs is the time until the next key', (store) => ({
     takeDue: async (...args) => ({ ...(await store.takeDue(...args)), nextDueInMs: null }),
   })),
-  broken('nextDueInMs is 0 where nothing is left', 'null, where nothing is in the due index', (store) => ({
+  broken('nextDueInMs is 0 where nothing is left', 'null, if the due index is empty', (store) => ({
     async takeDue(...args) {
       const due = await store.takeDue(...args)
       return { ...due, nextDueInMs: due.nextDueInMs ?? 0 }
     },
   })),
-  broken('nextDueInMs leaves out what is due already', 'nextDueInMs is 0 where limit left', (store) => ({
+  broken('nextDueInMs ignores keys that are due already', 'nextDueInMs is 0 if limit left', (store) => ({
     async takeDue(limit, hideMs) {
       const due = await store.takeDue(limit, hideMs)
       return due.nextDueInMs === 0 ? { ...due, nextDueInMs: hideMs } : due
     },
   })),
-  broken('nextDueInMs leaves out what was hidden', 'nextDueInMs counts what this call hid', (store) => ({
+  broken('nextDueInMs leaves out what was hidden', 'nextDueInMs includes the keys that this call hid', (store) => ({
     async takeDue(limit, hideMs) {
       const due = await store.takeDue(limit, hideMs)
       return due.nextDueInMs === hideMs ? { ...due, nextDueInMs: 2 * hideMs } : due
     },
   })),
-  broken('a cursor of any list is taken', 'a cursor of the other list', (store) => ({
+  broken('a cursor of any list is accepted', 'a cursor of the other list', (store) => ({
     list: (index, { limit, cursor }) => store.list(index, { limit, cursor }).catch(() => store.list(index, { limit })),
   })),
-  paging('cursors count what was shown', 'stays in the due index is listed once', (entries, cursor) => ({
+  paging('cursors are counts of listed keys', 'stays in the due index is listed once', (entries, cursor) => ({
     rest: entries.slice(cursor),
     next: (page) => cursor + page.length,
   })),
-  paging('cursors hold a time alone', 'stays in the parked index is listed once', (entries, cursor) => ({
+  paging('cursors hold only a time', 'stays in the parked index is listed once', (entries, cursor) => ({
     rest: entries.filter(({ time }) => time > cursor || cursor === 0),
     next: (page) => page.at(-1)?.time ?? 0,
   })),
-  broken('the first page comes again and again', 'oldest first, page by page', (store) => ({
+  broken('the first page repeats for ever', 'oldest first, page by page', (store) => ({
     list: (index, { limit }) => store.list(index, { limit }),
   })),
-  broken('an entry has one index', 'moves from one index to the other', (store) => ({
+  broken('an entry has one index', 'moves an entry from one index to the other', (store) => ({
     write: (key, expected, entry, options) =>
       store.write(key, expected, { ...entry, dueAt: entry.parkedAt === null ? entry.dueAt : null }, options),
   })),
-  broken('parked entries count as open', 'count tells both indexes, which', (store) => ({
+  broken('parked entries count as open', 'count returns the sizes of both indexes, which', (store) => ({
     async count() {
       const counts = await store.count()
       return { ...counts, open: counts.open + counts.parked }
     },
   })),
-  broken('overdueMs is never told', 'how long the oldest due key has waited', (store) => ({
+  broken('overdueMs is always 0', 'how long the oldest key is overdue', (store) => ({
     count: async () => ({ ...(await store.count()), overdueMs: 0 }),
   })),
-  broken('keepMs is ignored', 'an entry is there until keepMs is over', (store) => ({
+  broken('keepMs is ignored', 'an entry expires after keepMs', (store) => ({
     write: (key, expected, entry) => store.write(key, expected, entry),
   })),
-  broken('keepMs ends a millisecond early', 'an entry is there until keepMs is over', (store) => ({
+  broken('keepMs ends a millisecond early', 'an entry expires after keepMs', (store) => ({
     write: (key, expected, entry, options = {}) =>
       store.write(key, expected, entry, options.keepMs === undefined ? options : { keepMs: options.keepMs - 2 }),
   })),
-  broken('keepMs outlives its entry', 'written without keepMs over one with keepMs stays', (store) => {
+  broken('keepMs outlives its entry', 'without keepMs over an entry with keepMs never expires', (store) => {
     const kept = new Map<string, number | undefined>()
     return {
       write(key, expected, entry, options = {}) {
@@ -136,7 +136,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
       },
     }
   }),
-  broken('what has disappeared stays in the index', 'leaves the indexes when it disappears', (store) => {
+  broken('expired entries stay in the index', 'leaves the indexes when it expires', (store) => {
     const kept = new Set<string>()
     return {
       write(key, expected, entry, options = {}) {
@@ -151,10 +151,10 @@ export const brokenIndexes: readonly BrokenStore[] = [
       },
     }
   }),
-  broken('open entries expire after 30 days', 'open entries never disappear', (store) => ({
+  broken('open entries expire after 30 days', 'open entries never expire', (store) => ({
     write: (key, expected, entry, options) => store.write(key, expected, entry, { keepMs: 30 * day, ...options }),
   })),
-  broken('only 500 entries are kept', 'open entries never disappear', (store) => {
+  broken('only 500 entries are kept', 'open entries never expire', (store) => {
     const keys = new Set<string>()
     return {
       write(key, ...rest) {
@@ -167,7 +167,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
       },
     }
   }),
-  broken('now has fractions', 'now is whole milliseconds', (store) => ({
+  broken('now has fractions', 'now is in whole milliseconds', (store) => ({
     async read(key) {
       const stored = await store.read(key)
       return { ...stored, now: stored.now + 0.5 }
@@ -182,13 +182,13 @@ export const brokenIndexes: readonly BrokenStore[] = [
       },
     }
   }),
-  broken('healthy entries are removed', 'remove is false for a healthy entry', () => ({
+  broken('readable entries are removed', 'remove is false for a readable', () => ({
     remove: async () => true,
   })),
-  broken('remove takes any digest', 'remove takes away what is unreadable', (store) => ({
+  broken('remove takes any digest', 'remove deletes an unreadable entry', (store) => ({
     remove: async (key) => store.remove(key, (await store.read(key)).unreadable ?? ''),
   })),
-  broken('a write replaces what is unreadable', 'is never written over', (store) => ({
+  broken('a write replaces an unreadable entry', 'no write replaces the entry', (store) => ({
     async write(key, expected, entry, options) {
       const { unreadable } = await store.read(key)
       if (unreadable === undefined) return store.write(key, expected, entry, options)
@@ -196,28 +196,28 @@ export const brokenIndexes: readonly BrokenStore[] = [
       return store.write(key, null, entry, options)
     },
   })),
-  broken('a digest is random', 'the same digest each time', (store) => ({
+  broken('a digest is random', 'the same digest of an unreadable entry', (store) => ({
     async read(key) {
       const stored = await store.read(key)
       return stored.unreadable === undefined ? stored : { ...stored, unreadable: String(Math.random()) }
     },
   })),
-  broken('what is unreadable is not listed', 'something unreadable is listed', (store) => ({
+  broken('unreadable entries are not listed', 'list returns unreadable entries', (store) => ({
     async list(...args) {
       const page = await store.list(...args)
       return { ...page, items: page.items.filter(({ entry }) => entry !== null) }
     },
   })),
-  broken('methods need their object', 'work apart from their object', (store) => ({
+  broken('methods need their object', 'work without their object', (store) => ({
     read(this: Store | undefined, key) {
       return this === undefined ? Promise.reject(new TypeError('read of undefined')) : store.read(key)
     },
   })),
-  broken('check tells a number', 'check, where there is one', () => ({
+  broken('check resolves with a number', 'check, if present', () => ({
     // The wrong type on purpose.
     check: async () => 1 as unknown as readonly string[],
   })),
-  broken('a second close rejects', 'close, where there is one', () => {
+  broken('a second close rejects', 'close, if present', () => {
     let closed = false
     return {
       async close() {

@@ -34,7 +34,7 @@ async function storedStamp(store: Store, key: string): Promise<string | null> {
 
 /** Each kind of bug that a store of one's own might have. */
 export const brokenStores: readonly BrokenStore[] = [
-  broken('a first write replaces what is there', 'expected null is false where something', (store) => ({
+  broken('a first write replaces a stored entry', 'expected null is false if an entry', (store) => ({
     write: (key, expected, ...rest) =>
       expected === null ? force(store, key, ...rest) : store.write(key, expected, ...rest),
   })),
@@ -43,7 +43,7 @@ export const brokenStores: readonly BrokenStore[] = [
       return store.write(key, expected === null ? null : await storedStamp(store, key), ...rest)
     },
   })),
-  broken('a missing entry is created', 'false where nothing is stored', (store) => ({
+  broken('a missing entry is created', 'false if nothing is stored', (store) => ({
     write: async (key, expected, ...rest) =>
       store.write(key, (await storedStamp(store, key)) === null ? null : expected, ...rest),
   })),
@@ -55,12 +55,12 @@ export const brokenStores: readonly BrokenStore[] = [
       return written
     },
   })),
-  broken('a repeated first write is false', 'a repeated write is true, however often', (store) => ({
+  broken('a repeated first write is false', 'a repeated write is true each time', (store) => ({
     async write(key, expected, ...rest) {
       return (expected !== null || (await storedStamp(store, key)) === null) && store.write(key, expected, ...rest)
     },
   })),
-  broken('a repeated later write is false', 'a repeated write is true, however often', (store) => ({
+  broken('a repeated later write is false', 'a repeated write is true each time', (store) => ({
     async write(key, expected, ...rest) {
       return (expected === null || (await storedStamp(store, key)) === expected) && store.write(key, expected, ...rest)
     },
@@ -71,13 +71,13 @@ export const brokenStores: readonly BrokenStore[] = [
       return force(store, key, entry, options)
     },
   })),
-  broken('a repeated write starts keepMs again', 'does not keep an entry for longer', (store) => ({
+  broken('a repeated write restarts keepMs', 'a repeated write does not extend keepMs', (store) => ({
     async write(key, expected, entry, options) {
       const repeated = options?.keepMs !== undefined && (await storedStamp(store, key)) === entry.stamp
       return repeated ? force(store, key, entry, options) : store.write(key, expected, entry, options)
     },
   })),
-  broken('a repeated write is true whatever came later', 'false after a later writer', (store) => {
+  broken('a repeated write is true after any later write', 'false after a later write', (store) => {
     const stamps = new Set<string>()
     return {
       async write(key, expected, entry, options) {
@@ -102,14 +102,14 @@ export const brokenStores: readonly BrokenStore[] = [
       return force(store, key, ...rest)
     },
   })),
-  broken('stamps are compared without case', 'stamps are compared to the last character', (store) => ({
+  broken('stamps are compared without case', 'stamps are compared in full', (store) => ({
     async write(key, expected, ...rest) {
       const stored = await storedStamp(store, key)
       const same = stored?.toLowerCase() === expected?.toLowerCase()
       return store.write(key, same ? stored : expected, ...rest)
     },
   })),
-  broken('new work is always refused', 'a store with room takes intake', (store) => ({
+  broken('new work is always refused', 'a store with room accepts intake', (store) => ({
     write: async (...args) => {
       if (args[3]?.intake === true) throw new Error('full')
       return store.write(...args)
@@ -139,11 +139,11 @@ export const brokenStores: readonly BrokenStore[] = [
   renaming('keys are trimmed', (key) => key.trim()),
   renaming('keys are normalized', (key) => key.normalize()),
   renaming('keys are cut off', (key) => key.slice(0, 255)),
-  broken('times are rounded to seconds', 'dueAt and parkedAt come back exactly', (store) => ({
+  broken('times are rounded to seconds', 'dueAt and parkedAt are returned exactly', (store) => ({
     write: (key, expected, entry, options) =>
       store.write(key, expected, { ...entry, dueAt: entry.dueAt && Math.floor(entry.dueAt / 1_000) * 1_000 }, options),
   })),
-  broken('the caller’s object is kept', 'what the caller does to its object', (store) => {
+  broken('the caller’s object is kept', 'changing an object after its write', (store) => {
     const objects = new Map<string, Entry>()
     return {
       async write(key, expected, entry, options) {
@@ -157,7 +157,7 @@ export const brokenStores: readonly BrokenStore[] = [
       },
     }
   }),
-  broken('readers share an object', 'what read and list handed out', (store) => {
+  broken('readers share an object', 'changing a result of read or list', (store) => {
     const objects = new Map<string, Entry>()
     return {
       async read(key) {
@@ -170,12 +170,12 @@ export const brokenStores: readonly BrokenStore[] = [
   }),
 ]
 
-/** A store in which some methods are replaced, with the sound one at hand. */
+/** Creates a broken store: some methods of a correct store are replaced. */
 export function broken(bug: string, breaks: string, replace: (store: Store) => Partial<Store>): BrokenStore {
   return { bug, breaks, wrap: (store) => overlayStore(store, replace(store)) }
 }
 
-/** Changes the text of what is stored. */
+/** Breaks the stored text. */
 function altering(bug: string, what: string, change: (text: string) => string): BrokenStore {
   return broken(bug, `an entry comes back exactly: ${what}`, (store) => ({
     write: (key, expected, entry, options) =>
@@ -183,7 +183,7 @@ function altering(bug: string, what: string, change: (text: string) => string): 
   }))
 }
 
-/** Takes one key for another. */
+/** Confuses keys. */
 function renaming(bug: string, change: (key: string) => string): BrokenStore {
   return broken(bug, 'keys are opaque text', (store) => ({
     read: (key) => store.read(change(key)),

@@ -16,7 +16,7 @@ export interface FeedDeps {
 export interface Feed {
   /** Opens the stream of one page. */
   open(): ReadableStream<Uint8Array>
-  /** Sends the faults and the rule to the pages if they changed. */
+  /** Sends the present faults and rule to the pages. */
   touch(): void
 }
 
@@ -98,7 +98,7 @@ export function createFeed({ simulator, apiKey, rule, closing }: FeedDeps): Feed
   }
 }
 
-/** Cuts details that are nested too deeply: writing them as JSON would exhaust the stack, here or in the browser. */
+/** Replaces details that are nested too deeply: writing them as JSON would exhaust the stack, here or in the browser. */
 function view(request: SimulatedRequest): RequestView {
   const { submission, modifiedDetails } = request
   if (!isDeeper(submission, deepest) && !isDeeper(modifiedDetails, deepest)) return request
