@@ -35,7 +35,7 @@ const refused = (code: string, message: string, fix: string) => ({
 })
 
 describe('approve and reject', () => {
-  it('decide a request, whose callback is sent', async () => {
+  it('decide a request and send its callback', async () => {
     const id = await submit({ callbackUrl: `${sink.url}?cq=token` })
     expect(await cliJson(['approve', id, '--url', url, '--note', 'Fine.'])).toEqual({
       ...{ code: 0, failed: false, document: { approvalId: id, result: 'approved' } },
@@ -63,7 +63,7 @@ describe('approve and reject', () => {
     expect(simulator.list()[0]).toMatchObject({ status: 'approved', modifiedDetails: { amount: 90 } })
   })
 
-  it('take no edit with a rejection', async () => {
+  it('refuse an edit with a rejection', async () => {
     const id = await submit()
     expect(await run('reject', id, '--modified', '{"amount":90}')).toMatchObject({
       ...{ code: 2, document: { error: { code: 'option-unknown' } } },
@@ -71,7 +71,7 @@ describe('approve and reject', () => {
     expect(simulator.list()[0]?.status).toBe('pending')
   })
 
-  it('refuse an id that is decided already, and say how', async () => {
+  it('refuse a decided request, and show its decision', async () => {
     const id = await submit()
     simulator.decide(id, { status: 'rejected' })
     const fix = 'the first decision stands: submit a new request'
@@ -81,14 +81,14 @@ describe('approve and reject', () => {
     expect(simulator.list()[0]?.status).toBe('rejected')
   })
 
-  it('refuse an unknown id, and name the one that was probably meant', async () => {
+  it('refuse an unknown id, and suggest a similar one', async () => {
     const id = await submit()
     const typo = id.replace(/.$/, 'zz')
     const message = `the simulator at ${url} has no request ${typo}`
     expect(await run('approve', typo)).toEqual(refused('request-unknown', message, `did you mean ${id}?`))
   })
 
-  it('refuse an unknown id, and list what waits, the newest first', async () => {
+  it('refuse an unknown id, and list pending requests, the newest first', async () => {
     const none = await run('approve', '7')
     const message = `the simulator at ${url} has no request 7`
     expect(none).toEqual(refused('request-unknown', message, 'no request waits for a decision'))
@@ -101,7 +101,7 @@ describe('approve and reject', () => {
     ['200', 200, '{}'],
     ['404 of a web framework', 404, '{"error":"Not found"}'],
     ['403 of a proxy', 403, 'no'],
-  ])('say that a server is no simulator: %s', async (_, status, body) => {
+  ])('report that a server is not a simulator: %s', async (_, status, body) => {
     const server = createServer((_request, response) => response.writeHead(status).end(body))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())

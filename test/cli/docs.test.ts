@@ -47,7 +47,7 @@ describe('docs/cli.md', () => {
     }
   })
 
-  it('lists no option that no command has', () => {
+  it('lists only options that exist', () => {
     const all = commands.flatMap((command) => rowsOf(command).map((row) => row.join('  ')))
     const names = codeBlocks(page, 'text')
       .map(({ name }) => name)
@@ -55,7 +55,7 @@ describe('docs/cli.md', () => {
     for (const row of names.flatMap(block)) expect(all).toContain(row.join('  '))
   })
 
-  it('lists the codes that the command line makes itself', () => {
+  it('lists the error codes of the command line', () => {
     const source = readdirSync('src/cli')
       .map((file) => readFileSync(`src/cli/${file}`, 'utf8'))
       .join('\n')

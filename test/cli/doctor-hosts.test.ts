@@ -86,7 +86,7 @@ describe('doctor, on an app that parses bodies before the receiver', { timeout: 
       honoWithBodyLimit,
       { malformed: 'ok: 400 malformed', encoded: 'ok: 415 media-type-refused', 'too large': front(500) },
     ],
-  ])('is content with %s, which refuses some of it itself', async (_, open, expected) => {
+  ])('passes on %s, which refuses some probes itself', async (_, open, expected) => {
     const { api, receiver, decisions } = await openWorld()
     const port = await open(receiver, 100_000)
     const { code, rows, fixes } = await examine(`http://127.0.0.1:${port}${path}`, api)
@@ -99,7 +99,7 @@ describe('doctor, on an app that parses bodies before the receiver', { timeout: 
     ['Fastify', fastify],
     ['Express', expressWithErrorHandler],
     ['Hono', honoWithBodyLimit],
-  ])('advises to lower maxBodyBytes behind %s, and is content once that is done', async (_, open) => {
+  ])('advises to lower maxBodyBytes behind %s, and passes after that', async (_, open) => {
     const wide = await openWorld({ callbacks: { maxBodyBytes: 1_000_000 } })
     const before = await examine(`http://127.0.0.1:${await open(wide.receiver, 2_000_000)}${path}`, wide.api)
     expect(before.rows['too large']).toMatch(/^warning: 404 unknown-approval instead of 413: a body of 300,000 bytes/)
@@ -109,7 +109,7 @@ describe('doctor, on an app that parses bodies before the receiver', { timeout: 
     expect(after.rows['too large']).toBe('ok: 413 body-too-large')
   })
 
-  it('advises to look at what decompresses bodies behind a proxy that does, and not without it', async () => {
+  it('advises to check what decompresses bodies behind a proxy that does, and not without it', async () => {
     const { api, url } = await openWorld()
     const proxy = await misbehave((incoming, outgoing) => {
       const { 'content-encoding': encoding, 'content-length': _, host: __, ...headers } = incoming.headers

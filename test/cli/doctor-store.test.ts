@@ -23,7 +23,7 @@ const reachable = (client: string) =>
   expect.stringMatching(new RegExp(`^reachable (ok|warning): answers in [\\d.]+ ms, through ${client}$`))
 
 describeWith('redis-server', 'doctor, on Redis', () => {
-  it('is content with one that keeps what it acknowledged, and leaves nothing in it', async () => {
+  it('passes on a server that keeps acknowledged writes, and leaves nothing in it', async () => {
     const server = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
     const bench = await openBench(server.url)
     onTestFinished(async () => {
@@ -47,7 +47,7 @@ describeWith('redis-server', 'doctor, on Redis', () => {
     expect(await bench.raw('DBSIZE')).toBe(1)
   })
 
-  it('fails on a cache, and names all that must change at once', async () => {
+  it('fails on a cache, and names everything to change in one run', async () => {
     const server = await startRedis({ 'maxmemory-policy': 'allkeys-lru' })
     onTestFinished(server.stop)
     const { own } = await doctor('--redis', server.url)
@@ -68,7 +68,7 @@ describeWith('redis-server', 'doctor, on Redis', () => {
     expect(own).toContainEqual(expect.objectContaining({ status: 'failure', fix: 'connect to its primary' }))
   })
 
-  it('cannot be reached where something else listens', async () => {
+  it('reports Redis as unreachable if another server listens', async () => {
     const { url } = await misbehave((_, response) => response.end())
     const { code, own } = await doctor('--redis', url.replace('http', 'redis'))
     expect(code).toBe(3)
@@ -77,7 +77,7 @@ describeWith('redis-server', 'doctor, on Redis', () => {
 })
 
 describeWith('postgres', 'doctor, on Postgres', () => {
-  it('says what to change until the store is fit, and warns of an approval that nothing works on', async () => {
+  it('names each fix until the store passes, and warns about an approval that no receiver sweeps', async () => {
     const server = await startPostgres({ fsync: 'on' })
     const client = postgresClients['pg']?.(server.url)
     if (client === undefined) throw new Error('there is no pg')
@@ -108,7 +108,7 @@ describeWith('postgres', 'doctor, on Postgres', () => {
     })
   })
 
-  it('warns of a server that may lose what it acknowledged', async () => {
+  it('warns about a server that may lose acknowledged writes', async () => {
     const server = await startPostgres({ fsync: 'off' })
     const client = postgresClients['pg']?.(server.url)
     onTestFinished(async () => {
@@ -124,7 +124,7 @@ describeWith('postgres', 'doctor, on Postgres', () => {
 })
 
 describe('doctor, on a SQLite file', () => {
-  it('is content with one that a receiver uses, and warns of one that none does', async () => {
+  it('passes on a file that a receiver uses, and warns about an unused one', async () => {
     const { path, remove } = temporaryFile()
     onTestFinished(remove)
     const missing = await doctor('--sqlite', path)

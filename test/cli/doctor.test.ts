@@ -51,7 +51,7 @@ const api =
   }
 
 describe('doctor, on the API', { timeout: 60_000 }, () => {
-  it('is content with a key that is accepted', async () => {
+  it('passes on an accepted key', async () => {
     const { api } = await openWorld()
     const { code, rows, found } = await doctor(['--base-url', api])
     expect(code).toBe(0)
@@ -59,7 +59,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     expect(found('api', 'key')?.message).toBe('the key …9f3a is accepted')
   })
 
-  it('prints one document of this shape', async () => {
+  it('prints one document with this shape', async () => {
     const { api } = await openWorld()
     const { document } = await cliJson(['doctor', '--base-url', api], withKey)
     expect(document).toMatchObject({ ok: true })
@@ -75,7 +75,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     }
   })
 
-  it('fails on a key that is refused, and on none says so', async () => {
+  it('fails on a refused key, and reports a missing one as not checked', async () => {
     const { api } = await openWorld()
     const wrong = await doctor(['--base-url', api, '--api-key', 'cq_live_wrong_0000'])
     expect(wrong.code).toBe(1)
@@ -88,7 +88,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     expect(none.rows).toContain('api key skipped')
   })
 
-  it('cannot be reached where nothing listens, or something other than HTTP', async () => {
+  it('reports an API as unreachable if nothing listens, or a server without HTTP', async () => {
     const { code, rows, found } = await doctor(['--base-url', `http://127.0.0.1:${await closedPort()}`])
     expect({ code, rows }).toEqual({ code: 3, rows: ['api reachable failure', ...notGiven] })
     expect(found('api', 'reachable')?.message).toMatch(/nothing listens there/)
@@ -98,7 +98,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     expect(other.found('api', 'reachable')?.message).toMatch(/speaks another protocol/)
   })
 
-  it('fails on a redirect, names where to, and does not carry the key there', async () => {
+  it('fails on a redirect, names its target, and does not send the key there', async () => {
     const target = await misbehave(api(() => {}))
     const { url, requests } = await misbehave((_, response) => {
       response.writeHead(308, { location: `${target.url}/api/approvals/x?secret=y` }).end()
@@ -119,7 +119,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     ['five minutes ahead', 300_000, 'failure', /30\d s behind|29\d s behind/],
     ['twenty seconds ahead', 20_000, 'warning', /\d\d s behind/],
     ['a second ahead', 1_000, 'ok', /agrees/],
-  ])('holds this clock against one that is %s', async (_, skewMs, status, message) => {
+  ])('compares the local clock with one that is %s', async (_, skewMs, status, message) => {
     const { url } = await misbehave(
       api((_, response) => response.setHeader('date', new Date(Date.now() + skewMs).toUTCString())),
     )
@@ -129,7 +129,7 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
     expect(code).toBe(status === 'failure' ? 1 : 0)
   })
 
-  it('does not take a site that answers 404 to everybody for an API that accepts the key', async () => {
+  it('does not report the key as accepted by a site that always responds with 404', async () => {
     const { url } = await misbehave((_, response) => response.writeHead(404).end('<h1>Not found</h1>'))
     const { code, rows } = await doctor(['--base-url', url])
     expect(code).toBe(0)
@@ -139,14 +139,14 @@ describe('doctor, on the API', { timeout: 60_000 }, () => {
   it.each([
     ['answers with a page', 200, 'api key failure', 1],
     ['fails', 500, 'api reachable failure', 3],
-  ])('fails where the API %s', async (_, status, row, exit) => {
+  ])('fails if the API %s', async (_, status, row, exit) => {
     const { url } = await misbehave((_, response) => response.writeHead(status).end('<h1>Hello</h1>'))
     const { code, rows } = await doctor(['--base-url', url])
     expect(rows).toContain(row)
     expect(code).toBe(exit)
   })
 
-  it('wants a certificate that is trusted, and that somebody looks at', async () => {
+  it('requires a trusted certificate, and certificate checks that are on', async () => {
     const keys: unknown[] = []
     const credentials = selfSigned()
     const { url } = await listenTls(
@@ -195,7 +195,7 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     'too large',
   ]
 
-  it.each(socketHosts)('is content with a receiver on $name, and provokes no run and no API call', async (host) => {
+  it.each(socketHosts)('passes on a receiver on $name, without a run or an API call', async (host) => {
     const { api, receiver, decisions, simulator } = await openWorld()
     const { port, close } = await host.open(receiver)
     onTestFinished(close)
@@ -212,7 +212,7 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     expect(simulator.requests()).toHaveLength(2)
   })
 
-  it('sees no further than the token where one is wanted, and further with one', async () => {
+  it('skips checks behind a required token, and makes them with a token', async () => {
     const { api, url, receiver } = await openWorld({ callbackSecret: secrets.callback })
     const without = await doctor(['--base-url', api, '--callback-url', url])
     expect(without.code).toBe(0)
@@ -238,11 +238,11 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     ['a page that answers 200', (_, response) => response.writeHead(200).end('<h1>Hi</h1>'), /^200: No receiver/],
     ['a redirect', (_, response) => response.writeHead(301, { location: '/x' }).end(), /^301: A redirect/],
     [
-      'a handler that believes',
+      'a handler that trusts callbacks',
       (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"result":"handled"}'),
-      /^200: The API had decided/,
+      /^200: The API confirmed a decision/,
     ],
-  ])('fails on %s, and looks no further', async (_, listener, message) => {
+  ])('fails on %s, and makes no further checks', async (_, listener, message) => {
     const { api } = await openWorld()
     const { url } = await misbehave((request, response) => {
       request.resume().on('end', () => listener(request, response))
@@ -280,7 +280,7 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     else expect(message).toBe('404 unknown-approval instead of 403: any User-Agent is accepted')
   })
 
-  it('cannot be reached where nothing listens', async () => {
+  it('reports a callback URL as unreachable if nothing listens', async () => {
     const { api } = await openWorld()
     const { code, stdout, stderr } = await cli(
       ['doctor', '--base-url', api, '--callback-url', `http://127.0.0.1:${await closedPort()}/hook`],
@@ -288,7 +288,7 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     )
     expect({ code, stderr }).toEqual({ code: 3, stderr: '' })
     expect(stdout).toMatch(
-      /✗ reachable {4}http:\S+:\d+ could not be reached: nothing listens there\n +→ start what should/,
+      /✗ reachable {4}http:\S+:\d+ could not be reached: nothing listens there\n +→ start the server/,
     )
     expect(stdout).toMatch(/^failures: 1, warnings: 0, not checked: 1$/m)
   })

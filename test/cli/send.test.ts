@@ -8,7 +8,7 @@ import { closedPort, misbehave } from '../support/misbehaving-server.js'
 const stranger = { word: 'unknown-approval', worry: false, status: 404 }
 
 describe('send', { timeout: 60_000 }, () => {
-  it('posts what Cheqpoint would, and takes the refusal of a stranger for the right outcome', async () => {
+  it('posts a callback as Cheqpoint does, and exits with 0 if an unknown id is refused', async () => {
     const receiver = await misbehave((request, response) => {
       request.resume().on('end', () => response.writeHead(200).end())
     })
@@ -40,7 +40,7 @@ describe('send', { timeout: 60_000 }, () => {
     })
   })
 
-  it('moves nothing by a forged approval while the API has none', async () => {
+  it('shows that a forged approval has no effect while the request is undecided', async () => {
     const { url, submit, decisions } = await openWorld()
     const { code, document } = await cliJson(['send', url, '--id', await submit(), '--forged'])
     expect(code).toBe(0)
@@ -52,7 +52,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect(decisions).toEqual([])
   })
 
-  it('shows that a forged approval of what was rejected runs as what was rejected', async () => {
+  it('shows that a forged approval of a rejected request runs as a rejection', async () => {
     const { url, submit, simulator, decisions } = await openWorld()
     const id = await submit()
     simulator.decide(id, { status: 'rejected' })
@@ -60,12 +60,12 @@ describe('send', { timeout: 60_000 }, () => {
     expect(code).toBe(0)
     expect(document).toMatchObject({
       responses: [{ status: 200, word: 'handled' }],
-      verdict: expect.stringMatching(/that one is what the handler saw/),
+      verdict: expect.stringMatching(/got the decision of the API/),
     })
     expect(decisions).toMatchObject([{ status: 'rejected', modifiedDetails: null }])
   })
 
-  it('shows that duplicates, at the same time and one after the other, run the handler once', async () => {
+  it('shows that parallel and sequential duplicates run the handler once', async () => {
     const { url, submit, simulator, decisions } = await openWorld()
     const id = await submit()
     simulator.decide(id, { status: 'approved' })
@@ -79,7 +79,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect(decisions).toHaveLength(1)
   })
 
-  it('takes the token in the URL as it is, and does not print it', async () => {
+  it('sends the token in the URL unchanged, and does not print it', async () => {
     const { url, submit, urlOf, simulator, decisions } = await openWorld({ callbackSecret: secrets.callback })
     const id = await submit()
     simulator.decide(id, { status: 'approved' })
@@ -93,7 +93,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect(decisions).toHaveLength(1)
   })
 
-  it('exits with 0 if a forged callback is refused, as it should be', async () => {
+  it('exits with 0 if a forged callback is refused', async () => {
     const { url, submit, decisions } = await openWorld({ callbackSecret: secrets.callback })
     const { code, document } = await cliJson(['send', url, '--id', await submit(), '--forged'])
     expect(code).toBe(0)
@@ -111,14 +111,14 @@ describe('send', { timeout: 60_000 }, () => {
     expect(document).toMatchObject({ responses: [{ status: 403, word: 'agent-refused' }] })
   })
 
-  it('fails where a receiver refuses an approval that it is asked about', async () => {
+  it('fails if a receiver refuses a given approval', async () => {
     const { url } = await openWorld()
     const { code, document } = await cliJson(['send', url, '--id', 'req_of_another_receiver'])
     expect(code).toBe(1)
     expect(document).toMatchObject({ responses: [stranger] })
   })
 
-  it('worries where the handler fails, whatever the status says', async () => {
+  it('reports a problem if the handler fails, even with a 2xx', async () => {
     const { url, submit, simulator } = await openWorld({
       onDecision: () => {
         throw new Error('no')
@@ -134,7 +134,7 @@ describe('send', { timeout: 60_000 }, () => {
   it.each([
     ['a page that answers 200 to everything', 200, {}, '<h1>Hello\u001b[2J</h1>', /No receiver of this library/],
     ['a page that is not found', 404, {}, 'Cannot POST', /Check the path/],
-    ['a redirect', 302, { location: 'https://elsewhere.example' }, '', /the URL it leads to/],
+    ['a redirect', 302, { location: 'https://elsewhere.example' }, '', /its target URL/],
     [
       'a receiver of another version',
       200,
@@ -142,7 +142,7 @@ describe('send', { timeout: 60_000 }, () => {
       '{"result":"teleported"}',
       /another version/,
     ],
-  ])('is not taken in by %s', async (_, status, headers, body, meaning) => {
+  ])('does not accept %s as a receiver', async (_, status, headers, body, meaning) => {
     const server = await misbehave((request, response) => {
       request.resume().on('end', () => response.writeHead(status, headers).end(body))
     })
@@ -152,7 +152,7 @@ describe('send', { timeout: 60_000 }, () => {
     expect((await cli(['send', server.url])).stdout).toMatch(meaning)
   })
 
-  it('says that nothing listens', async () => {
+  it('reports that nothing listens', async () => {
     const port = await closedPort()
     expect(await cliJson(['send', `http://user:${secrets.store}@127.0.0.1:${port}/hook?cq=token`])).toEqual({
       code: 3,
@@ -168,7 +168,7 @@ describe('send', { timeout: 60_000 }, () => {
   })
 })
 
-describe('what an answer means', () => {
+describe('the meaning of a response', () => {
   const kinds = tableRows('docs/reference.md', 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
 
   it.each(kinds)('is known for %s, swept or not', (kind) => {

@@ -47,7 +47,7 @@ describe('simulator', { timeout: 60_000 }, () => {
     expect(lines.at(-1)).toBe('Closed.')
   })
 
-  it('prints one document a line with --json, and no key that was given', async () => {
+  it('prints one document per line with --json, without the given key', async () => {
     const { child, lines, url } = await start(['--json', '--verbose', '--key', secrets.key])
     const headers = { 'x-api-key': secrets.key, 'content-type': 'application/json' }
     await fetch(`${url}/api/webhooks/inbound`, { method: 'POST', headers, body: JSON.stringify(submission) })
@@ -65,7 +65,7 @@ describe('simulator', { timeout: 60_000 }, () => {
     ])
   })
 
-  it('names the way out where its port is taken', async () => {
+  it('names the fix if its port is taken', async () => {
     const { url } = await start([])
     const port = new URL(url).port
     expect(await cliJson(['simulator', '--port', port])).toEqual({
@@ -82,7 +82,7 @@ describe('simulator', { timeout: 60_000 }, () => {
     expect((await cli(['simulator', '--port', port])).stderr).toContain('--port 0')
   })
 
-  it('tells decisions and callbacks in a line each, and shows neither payloads nor tokens', async () => {
+  it('prints one line per decision and callback, without payloads and tokens', async () => {
     const simulator = await createSimulator({ apiKey: 'k' })
     const sink = await openSink()
     onTestFinished(async () => {

@@ -31,17 +31,17 @@ async function wrongOrigins(): Promise<readonly string[]> {
   return [`http://127.0.0.1:${await closedPort()}`, page.url, silent.url]
 }
 
-describe('which store is meant', () => {
+describe('the choice of the store', () => {
   const nowhere = 'redis://127.0.0.1:9'
   const database = 'postgres://127.0.0.1:9/app'
 
-  it('must be said', async () => {
+  it('is required', async () => {
     expect(await ask(['pending'])).toEqual({
       ...{ code: 2, ...refusal('option-missing', 'no store is given', expect.stringContaining('--sqlite')) },
     })
   })
 
-  it('cannot be two', async () => {
+  it('cannot name two stores', async () => {
     expect(await ask(['pending', '--redis', nowhere, '--sqlite', 'a.db'])).toEqual({
       ...{ code: 2, ...refusal('option-invalid', '--redis and --sqlite cannot be used together', 'give one') },
     })
@@ -55,7 +55,7 @@ describe('which store is meant', () => {
     })
   })
 
-  it('is the one that is given, whatever the environment names, and else the one that the environment names', async () => {
+  it('is the given option, or else the variable in the environment', async () => {
     const env = { REDIS_URL: nowhere, DATABASE_URL: database }
     expect(await ask(['pending', '--sqlite', 'missing.db'], env)).toMatchObject(
       refusal('store-unknown', 'there is no file missing.db'),
@@ -73,7 +73,7 @@ describe('which store is meant', () => {
     ['--prefix', 'redis', ['--sqlite', 'a.db', '--prefix', 'mine']],
     ['--partitions', 'redis', ['--postgres', database, '--partitions', '2']],
     ['--table', 'postgres', ['--redis', nowhere, '--table', 'approvals']],
-  ])('has options of its own: %s is for --%s alone', async (option, owner, args) => {
+  ])('has its own options: %s only applies with --%s', async (option, owner, args) => {
     expect(await ask(['pending', ...args])).toEqual({
       code: 2,
       ...refusal('option-invalid', `${option} only applies with --${owner}`, `leave ${option} out, or give --${owner}`),
@@ -94,7 +94,7 @@ describeWith('redis-server', 'a store in Redis', () => {
     await server.stop()
   })
 
-  it('is refused under a prefix that no receiver uses, or with another number of partitions', async () => {
+  it('is refused under an unused prefix, or with another number of partitions', async () => {
     const before = await bench.raw('KEYS', '*')
     expect(await ask(['pending', '--redis', server.url])).toMatchObject({
       code: 2,
@@ -113,7 +113,7 @@ describeWith('redis-server', 'a store in Redis', () => {
     expect((await cli(['parked', '--prefix', 'mine'], { REDIS_URL: server.url })).code).toBe(0)
   })
 
-  it('cannot be reached where there is none, or something else, or something that never answers', async () => {
+  it('is unreachable if there is none, another server, or one that never responds', async () => {
     for (const origin of await wrongOrigins()) {
       const url = origin.replace('http://', `redis://user:${secrets.store}@`)
       expect(await ask(['pending', '--redis', url])).toEqual({
@@ -138,7 +138,7 @@ describeWith('redis-server', 'a store in Redis', () => {
     }
   })
 
-  it('is found under the keyPrefix of an ioredis client, which doctor refuses as a receiver does', async () => {
+  it('is found under the keyPrefix of an ioredis client, which doctor refuses like a receiver', async () => {
     const redis = new Redis(server.url, { keyPrefix: 'app:' })
     onTestFinished(() => redis.disconnect())
     const entries = entriesOf(redisStore({ sendCommand: (args) => redis.call(...args) }))
@@ -164,7 +164,7 @@ describeWith('redis-server', 'a store in Redis', () => {
     expect(told).toMatchObject([{ message: expect.stringContaining('your client changes keys (keyPrefix)') }])
   })
 
-  it('may be a cluster', async () => {
+  it('can be a cluster', async () => {
     const cluster = await startCluster()
     onTestFinished(cluster.stop)
     const url = `redis://127.0.0.1:${cluster.ports[0]}`
@@ -183,7 +183,7 @@ describeWith('postgres', 'a store in Postgres', () => {
     await server.stop()
   })
 
-  it('is refused where its table is missing, or its name cannot be one', async () => {
+  it('is refused if its table is missing or has an invalid name', async () => {
     expect(await ask(['pending', '--postgres', server.url])).toEqual({
       code: 2,
       ...refusal(
@@ -197,14 +197,14 @@ describeWith('postgres', 'a store in Postgres', () => {
     })
   })
 
-  it('is refused where the database is missing', async () => {
+  it('is refused if the database is missing', async () => {
     expect(await ask(['pending', '--postgres', server.url.replace(/postgres$/, 'nowhere')])).toMatchObject({
       code: 1,
       document: { error: { code: 'store-unsuitable', message: expect.stringContaining('no database of this name') } },
     })
   })
 
-  it('is refused where the user is unknown, and the password is not shown', async () => {
+  it('is refused if the user is unknown, without showing the password', async () => {
     const url = server.url.replace('postgres@', `nobody:${secrets.store}@`)
     expect(await ask(['pending', '--postgres', url])).toEqual({
       code: 1,
@@ -216,7 +216,7 @@ describeWith('postgres', 'a store in Postgres', () => {
     })
   })
 
-  it('cannot be reached where there is none, or something else, or something that never answers', async () => {
+  it('is unreachable if there is none, another server, or one that never responds', async () => {
     for (const origin of await wrongOrigins()) {
       const url = origin.replace('http://', `postgresql://user:${secrets.store}@`)
       expect(await ask(['pending', '--postgres', `${url}/app`])).toMatchObject({
@@ -226,7 +226,7 @@ describeWith('postgres', 'a store in Postgres', () => {
     }
   })
 
-  it('does not keep a command waiting where a lock does', async () => {
+  it('does not keep a command waiting for a lock', async () => {
     const client = postgresClients['pg']?.(server.url)
     if (client === undefined) throw new Error('there is no pg')
     onTestFinished(() => client.close())
@@ -248,7 +248,7 @@ describeWith('postgres', 'a store in Postgres', () => {
 })
 
 describe('a store in a SQLite file', () => {
-  it('is refused where there is no file, which is not created, and where no receiver has used it', async () => {
+  it('is refused if the file is missing or unused, and is not created', async () => {
     const { path, remove } = temporaryFile()
     onTestFinished(remove)
     expect(await ask(['pending', '--sqlite', path])).toEqual({
@@ -263,7 +263,7 @@ describe('a store in a SQLite file', () => {
     })
   })
 
-  it('is refused where the file is no database, or a folder', async () => {
+  it('is refused if the file is not a database, or is a folder', async () => {
     const { path, remove } = temporaryFile()
     onTestFinished(remove)
     writeFileSync(path, 'Some notes about approvals, and nothing that SQLite could read.\n'.repeat(99))
@@ -276,7 +276,7 @@ describe('a store in a SQLite file', () => {
     )
   })
 
-  it('works beside a receiver that has the file open, and waits while one writes', async () => {
+  it('works while a receiver has the file open, and waits for its writes', async () => {
     const { path, remove } = temporaryFile()
     const handle = new Libsql(path)
     onTestFinished(() => {
@@ -310,7 +310,7 @@ describe('the client of a store', () => {
     return join(folder, 'dist/src/cli/main.js')
   }
 
-  it('is named where it is missing', async () => {
+  it('is named if it is missing', async () => {
     const file = installedWith()
     expect(await cliJson(['pending', '--redis', 'redis://127.0.0.1:9'], {}, file)).toEqual({
       code: 2,
@@ -334,7 +334,7 @@ describe('the client of a store', () => {
   })
 
   describeWith('redis-server', 'ioredis', () => {
-    it('does as well as redis, cluster included', async () => {
+    it('works like redis, including a cluster', async () => {
       const file = installedWith('ioredis')
       const [server, cluster] = await Promise.all([startRedis(), startCluster()])
       onTestFinished(async () => {
@@ -360,7 +360,7 @@ describe('the client of a store', () => {
   })
 
   describeWith('postgres', 'postgres.js', () => {
-    it('does as well as pg', async () => {
+    it('works like pg', async () => {
       const file = installedWith('postgres')
       const server = await startPostgres()
       onTestFinished(server.stop)

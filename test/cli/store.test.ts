@@ -38,7 +38,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
   })
   const stateOf = async (id: string) => readApproval(await opened.store.read(approvalKey(id)))
 
-  it('list what is open, those due first on top, and payloads only if asked for', async () => {
+  it('list open approvals, the first due on top, with payloads only on request', async () => {
     const { code, document } = await ask(['pending', ...at])
     expect(code).toBe(0)
     const times = { ageMs: expect.any(Number), dueInMs: expect.any(Number) }
@@ -58,7 +58,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect(stdout).toContain(`\n  details  ${details}\n`)
   })
 
-  it('page, with pages that are full whatever is not shown in between', async () => {
+  it('fill each page, even if entries in between are not shown', async () => {
     const first = await ask(['pending', ...at, '--limit', '2'])
     const { items, cursor } = Object(first.document)
     expect(items).toMatchObject([open(0), open(1)])
@@ -74,7 +74,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect(await ask(['parked', ...at, '--cursor', cursor])).toMatchObject({ code: 2, failed: true })
   })
 
-  it('list what is parked, and what is unconfirmed', async () => {
+  it('list parked approvals and unconfirmed submissions', async () => {
     const parked = {
       ...{ approvalId: 'parked-0', action: 'process_refund', assistant: 'bot', state: 'parked' },
       ...{ ageMs: expect.any(Number), attempts: 1, reason: 'edit-invalid', note: '/amount' },
@@ -96,7 +96,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     })
   })
 
-  it('show one', async () => {
+  it('show one approval', async () => {
     expect((await ask(['show', 'open-1', ...at])).document).toMatchObject(open(1))
     const { stdout } = await cliHere(['show', 'parked-0', ...at])
     expect(stdout).toMatch(/^approval id {2}parked-0\naction +process_refund\nassistant +bot\nstate +parked\n/)
@@ -107,7 +107,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     })
   })
 
-  it('retry, cancel and discard once, and say why not a second time', async () => {
+  it('retry, cancel and discard once, and explain the second refusal', async () => {
     await entries.inProgress('leased')
     expect(await ask(['cancel', 'leased', ...at])).toMatchObject({ code: 1, document: { result: 'in-progress' } })
     await entries.parked('to-retry', 'adopted', '')
@@ -132,7 +132,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect(await ask(['discard', 'ref-1', ...at])).toMatchObject({ code: 1, document: { result: 'unknown' } })
   })
 
-  it.each(['-dash', '--json', '-h', '--', '_plain'])('take the id %s after --', async (id) => {
+  it.each(['-dash', '--json', '-h', '--', '_plain'])('accept the id %s after --', async (id) => {
     await entries.parked(id, 'adopted', '')
     const given = [...at, '--json', '--', id]
     expect(told(await cliHere(['show', ...given]))).toMatchObject({ code: 0, document: { approvalId: id } })
@@ -142,7 +142,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect(told(await cliHere(['discard', ...given]))).toMatchObject({ code: 0, document: { result: 'discarded' } })
   })
 
-  it('show what this version cannot read as unreadable, in lists and alone, and leave a newer one as it is', async () => {
+  it('show unreadable entries as such, in lists and alone, and do not change a newer one', async () => {
     const { store } = opened
     const { now } = await store.read('a:newer')
     const newer = { stamp: 'newer', dueAt: null, parkedAt: now, state: { v: 2, kind: 'open' } }
@@ -156,7 +156,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect((await store.read('a:newer')).entry).toEqual(newer)
   })
 
-  it('refuse an id that cannot be one', async () => {
+  it('refuse an invalid id', async () => {
     for (const id of ['a/b', '..', 'a b']) {
       expect(await ask(['cancel', id, ...at])).toMatchObject({ code: 2, document: { error: { code: 'id-invalid' } } })
     }
@@ -164,7 +164,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect(await ask(['cancel', 'a.b~c', ...at])).toMatchObject({ code: 1, document: { result: 'unknown' } })
   })
 
-  it('change nothing by looking', async () => {
+  it('change nothing when they only read', async () => {
     // A set of keys has no order.
     const content = async () =>
       [await opened.content()]
@@ -180,7 +180,7 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect(await content()).toEqual(before)
   })
 
-  it('work as a process of their own', async () => {
+  it('work as separate processes', async () => {
     expect(await cliJson(['show', 'open-2', ...at])).toMatchObject({ code: 0, document: open(2) })
     const { stdout, stderr } = await cli(['parked', ...at])
     expect(stderr).toBe('')

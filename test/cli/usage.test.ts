@@ -23,7 +23,7 @@ async function redirected(args: readonly string[], redirection: string) {
 }
 
 describe('the command line', { timeout: 60_000 }, () => {
-  it('lists its commands and exit codes if no command is given, which is wrong use', async () => {
+  it('lists its commands and exit codes without a command, and exits with 2', async () => {
     const { code, stdout } = await cli([])
     expect(code).toBe(2)
     for (const name of [
@@ -58,7 +58,7 @@ describe('the command line', { timeout: 60_000 }, () => {
   })
 
   it.each(commands.map((command) => ({ command, name: command.name })))(
-    'shows examples of $name that it takes',
+    'accepts its own examples of $name',
     ({ command }) => {
       expect(command.examples.length).toBeGreaterThan(0)
       for (const example of command.examples) {
@@ -166,7 +166,7 @@ describe('the command line', { timeout: 60_000 }, () => {
       expect.not.stringContaining('two words'),
       expect.any(String),
     ],
-  ])('refuses %j, and says what to do', async (args, code, message, fix) => {
+  ])('refuses %j, and names the fix', async (args, code, message, fix) => {
     expect(told(await cliHere([...args, '--json']))).toEqual({
       code: 2,
       failed: true,
@@ -174,7 +174,7 @@ describe('the command line', { timeout: 60_000 }, () => {
     })
   })
 
-  it('says so in two lines to people, and names the variable where the value came from one', async () => {
+  it('prints an error in two lines for people, and names the variable that the value came from', async () => {
     const { code, stdout, stderr } = await cli(['pending'], { REDIS_URL: 'nonsense' })
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toBe(
@@ -183,7 +183,7 @@ describe('the command line', { timeout: 60_000 }, () => {
     )
   })
 
-  it('ends without a word when its output is read no longer', async () => {
+  it('exits silently when its output is closed', async () => {
     const { child, lines } = startCli(['simulator', '--port', '0', '--json', '--verbose'])
     const errors: Buffer[] = []
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
@@ -199,26 +199,23 @@ describe('the command line', { timeout: 60_000 }, () => {
     expect(Buffer.concat(errors).toString()).toBe('')
   })
 
-  it.runIf(existsSync('/dev/full'))(
-    'says in one line that its output cannot be written, and how to go on',
-    async () => {
-      const failure = 'the output could not be written (ENOSPC)'
-      for (const args of [['--help'], ['--version'], ['pending', '--help'], ['--help', '--json']]) {
-        const { code, stderr } = await redirected(args, '> /dev/full')
-        expect(code).toBe(3)
-        if (args.includes('--json')) expect(JSON.parse(stderr)).toMatchObject({ error: { message: failure } })
-        else
-          expect(stderr).toMatch(
-            /^error {2}the output could not be written \(ENOSPC\) \(output-failed\)\n {2}fix {2}.*\n$/,
-          )
-      }
-      expect(await redirected(['--help'], '> /dev/full 2> /dev/full')).toEqual({ code: 3, stderr: '' })
-      // What went wrong before is what counts.
-      expect(await redirected(['simulater'], '2> /dev/full')).toEqual({ code: 2, stderr: '' })
-    },
-  )
+  it.runIf(existsSync('/dev/full'))('reports in one line that its output cannot be written, with the fix', async () => {
+    const failure = 'the output could not be written (ENOSPC)'
+    for (const args of [['--help'], ['--version'], ['pending', '--help'], ['--help', '--json']]) {
+      const { code, stderr } = await redirected(args, '> /dev/full')
+      expect(code).toBe(3)
+      if (args.includes('--json')) expect(JSON.parse(stderr)).toMatchObject({ error: { message: failure } })
+      else
+        expect(stderr).toMatch(
+          /^error {2}the output could not be written \(ENOSPC\) \(output-failed\)\n {2}fix {2}.*\n$/,
+        )
+    }
+    expect(await redirected(['--help'], '> /dev/full 2> /dev/full')).toEqual({ code: 3, stderr: '' })
+    // What went wrong before is what counts.
+    expect(await redirected(['simulater'], '2> /dev/full')).toEqual({ code: 2, stderr: '' })
+  })
 
-  it('keeps its exit code when the reader of its output has read enough', async () => {
+  it('keeps its exit code when the reader closes its output', async () => {
     expect(await redirected(['--help'], '| head -c 1 > /dev/null')).toEqual({
       code: 0,
       stderr: '',
@@ -235,7 +232,7 @@ describe('the command line', { timeout: 60_000 }, () => {
   })
 })
 
-describe('what it prints', () => {
+describe('the output', () => {
   it.each([
     ['coloured on a terminal', true, {}, false, true],
     ['plain in a pipe', false, {}, false, false],
@@ -247,7 +244,7 @@ describe('what it prints', () => {
     expect(painted !== 'x').toBe(coloured)
   })
 
-  it('shows what others wrote without letting it steer the terminal', () => {
+  it('escapes control characters of untrusted text', () => {
     expect(plain('a\u001b[2Jb\r\nc\u202ed\u009b')).toBe('a\\u{1b}[2Jb\\u{d}\\u{a}c\\u{202e}d\\u{9b}')
     expect(plain('Größe 120 € 🙂')).toBe('Größe 120 € 🙂')
   })

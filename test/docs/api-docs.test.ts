@@ -49,8 +49,8 @@ function commentOf({ name, file }: Exported): string | null | undefined {
   return before.endsWith('*/\n') ? before.slice(before.lastIndexOf('/**')) : null
 }
 
-describe('the public face', () => {
-  it('is found, subpath by subpath', () => {
+describe('the public API', () => {
+  it('is found for each subpath', () => {
     expect(entries).toHaveLength(10)
     expect(exportsOf('src/index.ts').map(({ name }) => name)).toEqual(
       expect.arrayContaining(['createReceiver', 'Receiver', 'Store', 'toResponse', 'memoryStore', 'CheqpointEvent']),

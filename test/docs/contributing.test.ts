@@ -15,7 +15,7 @@ describe('CONTRIBUTING.md', () => {
     expect([...listed].sort()).toEqual(Object.keys(scripts).sort())
   })
 
-  it('lists every lane, and whether it is part of the fast one', () => {
+  it('lists every lane, and whether it belongs to the fast one', () => {
     const listed = tableRows('CONTRIBUTING.md', 'lanes').map(([name = '', , fast = '']) => [
       quoted(name)[0],
       fast === 'yes',
@@ -37,7 +37,7 @@ describe('CONTRIBUTING.md', () => {
     expect(named.filter((path) => !existsSync(path))).toEqual([])
   })
 
-  it('lists every folder of the source that it says has an order, from the top down', () => {
+  it('lists every source folder in import order, from the top down', () => {
     const listed = tableRows('CONTRIBUTING.md', 'folders').flatMap(([cell = '']) => quoted(cell))
     const beside = ['simulator/', 'testing/', 'cli/', 'opentelemetry/']
     const folders = readdirSync('src', { withFileTypes: true }).filter((each) => each.isDirectory())
@@ -45,7 +45,7 @@ describe('CONTRIBUTING.md', () => {
     expect([...listed].sort()).toEqual(names.sort())
   })
 
-  it('follows a callback in ten steps, a file each', () => {
+  it('follows a callback in ten steps, one file each', () => {
     const path = text.split('<!-- path -->')[1]?.split('<!-- /path -->')[0] ?? ''
     const steps = [...path.matchAll(/^(\d+)\. \[[\w.-]+\]\(([^)]+)\)/gm)]
     expect(steps.map(([, step]) => step)).toEqual(Array.from({ length: 10 }, (_, at) => String(at + 1)))
@@ -64,7 +64,7 @@ describe('CONTRIBUTING.md', () => {
     expect(files.filter((cell) => /\]\([\w/.-]+\.ts\)/.test(cell))).toHaveLength(drawn.length)
   })
 
-  it('shows options that the long runs know', () => {
+  it('shows options that the long runs accept', () => {
     for (const [run = '', part = ''] of tableRows('CONTRIBUTING.md', 'runs')) {
       const file = /dist\/(test\/[\w/]+)\.js/.exec(scripts[quoted(run)[0]?.replace('npm run ', '') ?? ''] ?? '')?.[1]
       const source = readFileSync(`${file}.ts`, 'utf8')
@@ -76,7 +76,7 @@ describe('CONTRIBUTING.md', () => {
 })
 
 describe('CHANGELOG.md', () => {
-  it('has an entry for the version of the package, above all others', () => {
+  it('starts with an entry for the version of the package', () => {
     const [first] = readFileSync('CHANGELOG.md', 'utf8').match(/^## .*$/m) ?? []
     const date = first?.split(' - ')[1]
     expect(first).toBe(`## [${version}] - ${date}`)

@@ -71,7 +71,7 @@ describe('the code in the documents', () => {
     compileFolder(compiled, { noEmit: true, noUnusedLocals: false, noImplicitReturns: false })
   })
 
-  it('that is a test passes', () => {
+  it('passes if it is a test', () => {
     mkdirSync(run, { recursive: true })
     const tests = blocks().filter(({ name }) => name.endsWith('.test.ts'))
     expect(tests.map(({ name }) => name)).toEqual([

@@ -111,7 +111,7 @@ describe('docs/migrating.md', () => {
     expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
   })
 
-  it('is right that a forged callback loses the decision by hand, and not with a receiver', async () => {
+  it('is correct that a forged callback loses the decision in the code by hand, and not with a receiver', async () => {
     const forgeThenDecide = async ({ url }: Program): Promise<number | null | undefined> => {
       const { approvalId } = JSON.parse(await (await ask(`${url}/refunds`, order)).text())
       await simulator.sendCallback({ to: `${url}/webhooks/cheqpoint`, approvalId })
@@ -139,7 +139,7 @@ describe('docs/core.md', () => {
   it.each([
     ['core/express', "enqueue { orderId: '8842', amount: 120 }"],
     ['core/hono', 'enqueue 120'],
-  ])('shows in %s how to act on a verified decision, once, and how to refuse a stranger', async (name, told) => {
+  ])('shows in %s how to act once on a verified decision, and how to refuse a forged callback', async (name, told) => {
     const { url, line } = await start('docs/core.md', name)
     const answer = await ask(`${url}/refunds`, order)
     expect(answer.status).toBe(202)
@@ -155,8 +155,8 @@ describe('docs/core.md', () => {
   })
 })
 
-describeWith('redis-server', 'a process as it is meant to run', () => {
-  it('reports its health, and ends cleanly: docs/operating.md', async () => {
+describeWith('redis-server', 'a production process', () => {
+  it('reports its health, and shuts down cleanly: docs/operating.md', async () => {
     const redis = await startRedis()
     onTestFinished(() => redis.stop())
     const { url, child } = await start('docs/operating.md', 'operating/process', { REDIS_URL: redis.url })
@@ -166,7 +166,7 @@ describeWith('redis-server', 'a process as it is meant to run', () => {
     expect(await ended).toEqual([0, null])
   })
 
-  it('acts on a decision, gives its result, and ends cleanly: llms.txt', async () => {
+  it('acts on a decision, returns its result, and shuts down cleanly: llms.txt', async () => {
     const redis = await startRedis()
     onTestFinished(() => redis.stop())
     const submitted = nextRequest(simulator)
@@ -181,7 +181,7 @@ describeWith('redis-server', 'a process as it is meant to run', () => {
 })
 
 describe('docs/operating.md', () => {
-  it('is right that a lost submission is followed by track and discard', async () => {
+  it('is correct that track and discard resolve a lost submission', async () => {
     const { url } = await simulator.listen()
     const callbackUrl = 'https://app.test/hooks'
     const handled: string[] = []

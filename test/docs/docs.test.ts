@@ -105,7 +105,7 @@ describe('docs/reference.md', () => {
     expect([...documented].sort()).toEqual([...exported].sort())
   })
 
-  it('shows each response with the status that it has', () => {
+  it('shows the status of each response', () => {
     const rows = tableRows(reference, 'answers').flatMap(([names = '', swept = '', alone = '']) =>
       quoted(names.split('(')[0] ?? '').map((kind) => ({ kind, swept, alone })),
     )
@@ -119,7 +119,7 @@ describe('docs/reference.md', () => {
     expect(rows.map(({ kind }) => kind)).toContain('handled')
   })
 
-  it('lists in its table every response', () => {
+  it('lists every response in its table', () => {
     const rows = tableRows(reference, 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
     const source = readFileSync('src/http/responses.ts', 'utf8')
     const kinds = [...(source.split('= {\n')[1]?.split('\n}')[0] ?? '').matchAll(/^ {2}'?([a-z-]+)'?:/gm)].map(
@@ -164,13 +164,13 @@ describe('docs/concepts.md', () => {
     ])
   })
 
-  it('shows in its picture each step, in the order of the text', () => {
+  it('shows each step in its picture, in the order of the text', () => {
     const steps = [...readFileSync('docs/concepts.md', 'utf8').matchAll(/^\d\. \*\*(\w+)\.\*\*/gm)]
     const drawn = [...picture.matchAll(/class="name"[^>]*>(\w+)</g)].map(([, name]) => name)
     expect(drawn).toEqual([...steps.map(([, step = '']) => step.toLowerCase()), 'store', 'sweep'])
   })
 
-  it('has a picture that needs nothing from elsewhere, and knows a dark page', () => {
+  it('has a self-contained picture with a dark mode', () => {
     expect(picture).not.toMatch(/<script|href=|@import|url\((?!#)/)
     expect(picture).toContain('prefers-color-scheme: dark')
     expect(picture).toMatch(/<title[^>]*>.+<\/title>/)
@@ -186,7 +186,7 @@ describe('docs/stores.md', () => {
     expect(quoted(optional)).toEqual(optionalCommands)
   })
 
-  it('has the column of each store that can be imported, by its name', () => {
+  it('has a column for each store, under its name', () => {
     const [header = ''] = readFileSync('docs/stores.md', 'utf8').match(/^\| \|.*$/m) ?? []
     expect(quoted(header).map((call) => call.split('(')[0])).toEqual([
       'memoryStore',
@@ -211,7 +211,7 @@ describe('docs/core.md', () => {
     expect([...named, ...quoted(others)].sort()).toEqual([...known].sort())
   })
 
-  it('lists everything that a claim has for its user', () => {
+  it('lists every public member of a claim', () => {
     const list = readFileSync('docs/core.md', 'utf8').split('## The claim')[1]?.split('## ')[0] ?? ''
     const named = [...list.matchAll(/^- ([^:]+):/gm)].flatMap(([, names = '']) => quoted(names))
     expect(named.map((call) => call.split('(')[0])).toEqual([
@@ -256,7 +256,7 @@ describe('every document', () => {
     expect(lacking).toEqual([])
   })
 
-  it('links to this repository where it leaves the package, and to files that are there', () => {
+  it('links from the package to this repository, and to files that exist', () => {
     const { homepage, bugs, repository } = z
       .object({ homepage: z.string(), bugs: z.string(), repository: z.object({ url: z.string() }) })
       .parse(packageJson())
@@ -276,7 +276,7 @@ describe('every document', () => {
     }
   })
 
-  it('can be reached from the README', () => {
+  it('is linked from the README, directly or not', () => {
     const linked = [...readFileSync('README.md', 'utf8').matchAll(/\]\(([^)\s#]+)\)/g)].map(([, target = '']) => target)
     expect(documents.filter((file) => file !== 'README.md' && !linked.includes(file))).toEqual([])
   })
@@ -293,7 +293,7 @@ describe('SECURITY.md', () => {
     })
     .parse(JSON.parse(readFileSync('package.json', 'utf8')))
 
-  it('comes with the package', () => {
+  it('is part of the package', () => {
     expect(manifest.files).toContain('SECURITY.md')
   })
 
@@ -306,11 +306,11 @@ describe('SECURITY.md', () => {
     }
   })
 
-  it('names no address and no other host to report to', () => {
+  it('names no address and no other host for reports', () => {
     expect(text).not.toMatch(/https?:|mailto:|@[\w-]+\.[a-z]/)
   })
 
-  it('shows each range of a dependency as it is, and no other', () => {
+  it('shows exactly the ranges of the dependencies', () => {
     const documented = tableRows('SECURITY.md', 'floors').map(([name = '', range = '']) => [
       quoted(name)[0],
       quoted(range)[0],

@@ -68,7 +68,7 @@ function examples(): readonly Example[] {
 }
 
 describe('the examples in doc comments', () => {
-  it('are there for the main functions', () => {
+  it('exist for the main functions', () => {
     const files = examples().map(({ file }) => file)
     for (const main of [
       'src/receiver/create-receiver.ts',

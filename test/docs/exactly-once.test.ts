@@ -34,7 +34,7 @@ async function runApproved(
 const printed = ['attempt 1 failed', 'approved, {"refunded":120}, rows in refunds: 1']
 
 describe('the example of exactly once with SQLite', () => {
-  it('has one effect after an attempt that failed half-way', async () => {
+  it('has one effect after an attempt that failed halfway', async () => {
     const folder = mkdtempSync(`${tmpdir()}/cheqpoint-exactly-once-`)
     onTestFinished(() => rmSync(folder, { recursive: true }))
     expect(await runApproved('examples/exactly-once-sqlite.js', { args: [`${folder}/app.db`] })).toEqual(printed)
@@ -42,7 +42,7 @@ describe('the example of exactly once with SQLite', () => {
 })
 
 describeWith('postgres', 'the example of exactly once with Postgres', () => {
-  it('has one effect after an attempt that failed half-way', async () => {
+  it('has one effect after an attempt that failed halfway', async () => {
     const server = await startPostgres()
     onTestFinished(() => server.stop())
     const env = { DATABASE_URL: server.url }
@@ -51,7 +51,7 @@ describeWith('postgres', 'the example of exactly once with Postgres', () => {
 })
 
 describe('docs/exactly-once.md', () => {
-  it('shows code of the examples, but for the failure that they stage', () => {
+  it('shows code of the examples, without their simulated failure', () => {
     const blocks = codeBlocks('docs/exactly-once.md', 'ts')
     expect(blocks.map(({ name }) => name)).toEqual(['exactly-once-postgres', 'exactly-once-sqlite'])
     for (const { name, code } of blocks) {

@@ -43,7 +43,7 @@ async function callbackAnswers(): Promise<readonly (number | null | undefined)[]
 }
 
 describe('the example for Express', () => {
-  it('handles callbacks after a parser, reports its health, and shuts down cleanly', async () => {
+  it('handles callbacks behind a parser, reports its health, and shuts down cleanly', async () => {
     const port = await freePort()
     const { child, line, ended } = start('examples/express.js', { PORT: String(port) })
     expect(await line()).toBe(`listening on ${port}`)
@@ -74,7 +74,7 @@ describe('the example for Express', () => {
 })
 
 describe('the example for Fastify', () => {
-  it('handles callbacks beside its own routes, and ends cleanly', async () => {
+  it('handles callbacks beside its own routes, and shuts down cleanly', async () => {
     const port = await freePort()
     const { child, line, ended } = start('examples/fastify.js', { PORT: String(port) })
     expect(await line()).toBe(`listening on ${port}`)
@@ -92,7 +92,7 @@ describe('the example for Fastify', () => {
 })
 
 describe('the example for Hono', () => {
-  it('responds with the result, and takes the token from the path', async () => {
+  it('responds with the result, and reads the token from the path', async () => {
     const port = await freePort()
     const { child, line, ended } = start('examples/hono.js', { PORT: String(port) })
     expect(await line()).toBe(`listening on ${port}`)
@@ -147,7 +147,7 @@ describe('the examples of the core', () => {
     return { ...started, id }
   }
 
-  it('for Express enqueues once what was approved, however often the callback comes', async () => {
+  it('for Express enqueues an approved job once, however often the callback comes', async () => {
     const { line, id, child, rest } = await ask('examples/core/express.js', 120)
     simulator.decide(id, { status: 'approved' })
     expect(await line()).toBe(`enqueue { orderId: '8842', amount: 120 } cheqpoint:${id}`)
@@ -158,14 +158,14 @@ describe('the examples of the core', () => {
     expect(await rest()).toEqual([])
   })
 
-  it('for Hono refunds what was approved, after an edit', async () => {
+  it('for Hono refunds the approved amount after an edit', async () => {
     const { line, id } = await ask('examples/core/hono.js', 120)
     simulator.decide(id, { status: 'approved', modifiedDetails: { orderId: '8842', amount: 50 } })
     expect(await line()).toBe(`refunded $50 for order 8842, key cheqpoint:${id}`)
     expect(await callbackAnswers()).toEqual([200])
   })
 
-  it('for Hono gives a claim back when the refund fails, so that a later callback tries again', async () => {
+  it('for Hono releases a claim when the refund fails, so that a later callback retries', async () => {
     const { line, id } = await ask('examples/core/hono.js', 500)
     simulator.decide(id, { status: 'approved' })
     expect(await line()).toBe('given back after attempt 1: Error: the payment API refused')
@@ -186,7 +186,7 @@ describe('the demo', () => {
 })
 
 describeWith('redis-server', 'the example for Next.js', () => {
-  it('is a route that takes callbacks, and an action that does not ask twice', async () => {
+  it('has a route for callbacks, and an action that does not submit twice', async () => {
     redis = await startRedis()
     const port = await freePort()
     const url = `http://127.0.0.1:${port}`
@@ -268,7 +268,7 @@ describeWith('redis-server', 'the example of a cron job', () => {
 })
 
 describeWith('redis-server', 'the example of a hand-off to BullMQ', () => {
-  it('creates one job for an approval, with the edit, under an id that no second job gets', async () => {
+  it('creates one job per approval, with the edit, under a unique id', async () => {
     redis = await startRedis()
     const request = nextRequest(simulator)
     const { rest, ended } = start('examples/bullmq.js', { REDIS_URL: redis.url })
@@ -313,7 +313,7 @@ describe('examples/README.md', () => {
     expect([...listed].sort()).toEqual([...files].sort())
   })
 
-  it('tells how to run each of them as it was built', () => {
+  it('shows how to run each of them after the build', () => {
     for (const [file = '', , run = ''] of tableRows('examples/README.md')) {
       const [name = ''] = quoted(file)
       if (name !== 'next.ts' && !isAgent(name))

@@ -82,7 +82,7 @@ async function startApp(change: (code: string) => string = (code) => code) {
 }
 
 describeWith('curl', 'docs/getting-started.md', () => {
-  it('leads to a decision that is handled once, and prints the line that it shows', async () => {
+  it('leads to a decision that is handled once, and prints the shown line', async () => {
     const { simulator, printed, submit } = await startApp()
     const approvalId = await submit()
     simulator.decide(approvalId, { status: 'approved' })
@@ -130,7 +130,7 @@ describeWith('curl', 'docs/getting-started.md', () => {
     expect(simulator.deliveries().map(({ answer }) => answer)).toEqual([null])
   })
 
-  it('installs what the package says it needs', () => {
+  it("installs the package's peer dependencies", () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
     const installs = block('sh', 'npm install')
     expect(installs).toContain(`npm install ${manifest.name} express zod`)

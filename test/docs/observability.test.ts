@@ -82,7 +82,7 @@ function figures(metrics: readonly Metric[]): readonly string[] {
 }
 
 describe('the example of OpenTelemetry', () => {
-  it('prints one story of two processes: submitted, decided, callback lost, found, failed, completed', async () => {
+  it('prints the trace of two processes: submitted, decided, callback lost, found, failed, completed', async () => {
     const { path, remove } = temporaryFile()
     onTestFinished(remove)
     const first = await start('examples/opentelemetry.js', path)
@@ -115,7 +115,7 @@ describe('the example of OpenTelemetry', () => {
 })
 
 describe('docs/observability.md', () => {
-  it('serves what Prometheus reads', async () => {
+  it('serves metrics that Prometheus can read', async () => {
     const folder = `.tmp/observability-${process.pid}`
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const port = await freePort()
@@ -156,7 +156,7 @@ await exporter.shutdown()
     expect(rows).toEqual(spans)
   })
 
-  it('says all of it in 600 words', () => {
+  it('has at most 600 words', () => {
     expect(readFileSync(document, 'utf8').split(/\s+/).filter(Boolean).length).toBeLessThanOrEqual(600)
   })
 })

@@ -119,7 +119,7 @@ describe('the example of the asynchronous pattern', () => {
 })
 
 describe('the example of an agent', () => {
-  it('waits for a person, and goes on with the result', async () => {
+  it('waits for a reviewer, and continues with the result', async () => {
     const request = submitted()
     const { line, ended } = await start('patterns/agent.js')
     expect(await line()).toBe('order 8842: delivered broken, $120')
@@ -130,7 +130,7 @@ describe('the example of an agent', () => {
     expect(await ended).toBe(0)
   })
 
-  it('says that it has asked where a decision takes longer than its client waits, and gives the result later', async () => {
+  it("reports that it has asked if the decision takes longer than the client's time-out, and returns the result later", async () => {
     const request = submitted()
     const { line, ended } = await start('patterns/agent.js', {}, '8842', '1')
     await line()

@@ -41,7 +41,7 @@ function start(
   return createInterface({ input })[Symbol.asyncIterator]()
 }
 
-describe('a program to start with', () => {
+describe('a first program', () => {
   /** Starts the first program of the README, and approves what it submits. */
   async function approveFirst(change: (code: string) => string = (code) => code, output?: 'stderr') {
     const port = await freePort()
@@ -59,14 +59,14 @@ describe('a program to start with', () => {
     return { approvalId, lines }
   }
 
-  it('in README.md compiles, submits, and handles the decision that comes back', async () => {
+  it('in README.md compiles, submits, and handles the decision', async () => {
     const { approvalId, lines } = await approveFirst()
     expect((await lines.next()).value).toBe(`refund { orderId: '8842', amount: 120 } cheqpoint:${approvalId}`)
     await simulator.settled()
     expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
   })
 
-  it('in README.md writes a line when its handler throws', async () => {
+  it('in README.md logs a line when its handler throws', async () => {
     const failing = (code: string): string =>
       code.replace(/console\.log\('refund'.*\)/, "throw new Error('the payment API is down', { cause: run })")
     const { approvalId, lines } = await approveFirst(failing, 'stderr')
@@ -75,7 +75,7 @@ describe('a program to start with', () => {
     )
   })
 
-  it('in README.md has within its 60 lines the install command, the promise, the stores and the picture', () => {
+  it('in README.md has the install command, the promise, the stores and the picture within the first 60 lines', () => {
     const first = readFileSync('README.md', 'utf8').split('\n').slice(0, 60).join('\n')
     for (const part of [
       'npm install cheqpoint-callback express',
@@ -94,7 +94,7 @@ describe('a program to start with', () => {
   })
 
   describeWith('redis-server', 'with Redis', () =>
-    it('in docs/stores.md compiles, and follows a request to its end', async () => {
+    it('in docs/stores.md compiles, and handles a request', async () => {
       const redis = await sharedRedis()
       const { url } = await simulator.listen()
       const lines = start(compile('docs/stores.md', 'stores/redis'), {

@@ -11,12 +11,12 @@ function checksOf(file: string): readonly string[] {
 }
 
 describe('docs/runtimes.md', () => {
-  it('has a row for each check that the runtimes are put to, and no other', () => {
+  it('has exactly one row for each check of the runtimes', () => {
     const checks = [...checksOf('checks'), ...checksOf('program'), 'ends by itself']
     expect(tableRows('docs/runtimes.md', 'runtimes').flatMap(([name = '']) => quoted(name))).toEqual(checks)
   })
 
-  it('names the versions that the suite installs', () => {
+  it('names the versions that the tests install', () => {
     const { dependencies } = JSON.parse(readFileSync('test/integration/runtimes/project/package.json', 'utf8'))
     const [head = ''] = /^\| check .*$/m.exec(readFileSync('docs/runtimes.md', 'utf8')) ?? []
     expect(head).toContain(` Deno ${dependencies.deno} | Bun ${dependencies.bun} | workerd ${dependencies.workerd} |`)

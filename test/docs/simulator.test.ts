@@ -9,7 +9,7 @@ import { codeBlocks } from '../support/blocks.js'
 const file = 'docs/simulator.md'
 
 describe('docs/simulator.md', () => {
-  it('starts a simulator as it says, which answers with the page', async () => {
+  it('starts a simulator as described, which serves the page', async () => {
     const folder = `.tmp/simulator-doc-${process.pid}`
     mkdirSync(folder, { recursive: true })
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
@@ -28,14 +28,14 @@ describe('docs/simulator.md', () => {
     expect(await (await fetch(url)).text()).toContain('<title>Cheqpoint simulator</title>')
   })
 
-  it('has one line for each fault, with the value that is none, and no other', async () => {
+  it('has exactly one line for each fault, with its value for no fault', async () => {
     const { faults } = await createSimulator({ apiKey: 'cq_live_docs' })
     const [, list = ''] = readFileSync(file, 'utf8').split(/<!-- \/?faults -->/)
     const rows = [...list.matchAll(/^- `(\w+)` \(`(\w+)`\): /gm)].map(([, name, none]) => [name, none])
     expect(rows).toEqual(Object.entries(faults).map(([name, none]) => [name, String(none)]))
   })
 
-  it('has a line for everything that a simulator can do', async () => {
+  it('has a line for each method of a simulator', async () => {
     const simulator = await createSimulator({ apiKey: 'cq_live_docs' })
     const rows = readFileSync(file, 'utf8')
       .match(/^- `\w+\(/gm)
@@ -45,7 +45,7 @@ describe('docs/simulator.md', () => {
     expect([...(rows ?? [])].sort()).toEqual(['createSimulator', ...names].sort())
   })
 
-  it('shows pictures, and links to files, that exist', () => {
+  it('shows pictures and links to files that exist', () => {
     const targets = [...readFileSync(file, 'utf8').matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, target = '']) => target)
     const links = targets.map((target) => target.replace(/^https:.*\/main\/docs\//, ''))
     expect(links.filter((link) => link.endsWith('.png'))).toHaveLength(3)

@@ -84,7 +84,7 @@ describe(document, () => {
     expect(rows.map(({ id }) => id).filter((id) => !ids.includes(id))).toEqual([])
   })
 
-  it.each(rows.map((row) => [row.id, row] as const))('names for %s tests that exist', (_, { references }) => {
+  it.each(rows.map((row) => [row.id, row] as const))('names tests for %s that exist', (_, { references }) => {
     for (const { file, title, cases } of references) {
       expect(existsSync(file), file).toBe(true)
       if (title !== null) expect(titlesIn(file)).toContain(title)
@@ -101,8 +101,8 @@ describe(document, () => {
     expect(row?.references.map((each) => `${each.file}: ${each.title}`)).toContain(`${file}: ${title}`)
   })
 
-  it('finds titles, wherever a test is made', () => {
-    expect(titlesIn('test/hosts/adapters.test.ts')).toContain('answers as the table says to %s')
+  it('finds the titles of all kinds of tests', () => {
+    expect(titlesIn('test/hosts/adapters.test.ts')).toContain('gives the response of the table to %s')
     expect(written.length).toBeGreaterThan(50)
   })
 })

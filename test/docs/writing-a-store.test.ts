@@ -41,7 +41,7 @@ describe(file, () => {
     for (const { name, run } of storeContract(harness)) test.concurrent(name, run)
   })
 
-  test('the store of the page keeps what it acknowledged, and drops a line that was half written', async () => {
+  test('the store of the page keeps acknowledged writes, and drops a partly written line', async () => {
     const path = nextFile()
     const store = await openStore(path)
     await store.write('a:apr-1', null, entry)

@@ -90,16 +90,16 @@ const taking: readonly Row[] = [
       ['CONTENT-TYPE', 'application/json'],
     ],
   }),
-  genuine('a method override, which means nothing', {
+  genuine('a method override, which is ignored', {
     headers: [agent, json, ['X-HTTP-Method-Override', 'DELETE']],
   }),
   genuine('chunks', { framing: 'chunked' }),
   genuine('the field name id', { body: '{"id":"req_1"}' }),
-  genuine('fields that nobody knows', { body: '{"approvalId":"req_1","constructor":{"x":1},"__proto__":{"id":"x"}}' }),
-  genuine('a key that stands twice, the last one right', { body: '{"approvalId":"req_2","approvalId":"req_1"}' }),
-  genuine('exactly as many bytes as are allowed', padded(maxBodyBytes)),
-  genuine('exactly as many bytes as are allowed, in chunks', { ...padded(maxBodyBytes), framing: 'chunked' }),
-  genuine('nesting of 400 levels, since only the id counts', nested(400)),
+  genuine('unknown fields', { body: '{"approvalId":"req_1","constructor":{"x":1},"__proto__":{"id":"x"}}' }),
+  genuine('a duplicate key, the last one correct', { body: '{"approvalId":"req_2","approvalId":"req_1"}' }),
+  genuine('exactly the maximum number of bytes', padded(maxBodyBytes)),
+  genuine('exactly the maximum number of bytes, in chunks', { ...padded(maxBodyBytes), framing: 'chunked' }),
+  genuine('nesting of 400 levels, since only the id is used', nested(400)),
   { ...genuine('a body of many packets', padded(262_144)), options: { callbacks: {} } },
   {
     ...genuine('a body of many packets, in chunks', { ...padded(262_144), framing: 'chunked' }),
@@ -119,7 +119,7 @@ const refusals: readonly Row[] = [
   refusal('the agent in odd case', agentRefused, 'agent-refused', withAgents('cheqpoint-callback/1.0')),
   refusal('the agent in another version', agentRefused, 'agent-refused', withAgents('Cheqpoint-Callback/1.1')),
   refusal('the agent with more after it', agentRefused, 'agent-refused', withAgents('Cheqpoint-Callback/1.0 (x)')),
-  refusal('two agent headers, the first right', agentRefused, 'agent-refused', withAgents(agent[1], 'curl/8.5.0')),
+  refusal('two agent headers, the first correct', agentRefused, 'agent-refused', withAgents(agent[1], 'curl/8.5.0')),
   refusal('the same agent header twice', agentRefused, 'agent-refused', withAgents(agent[1], agent[1])),
   refusal('an agent header of 12 kB', agentRefused, 'agent-refused', withAgents('1'.repeat(12_000))),
   ...[
@@ -159,12 +159,12 @@ const refusals: readonly Row[] = [
       framing: { declared: 1_000_000_000_000 },
     }),
   ),
-  refusal('a body of one byte too many', tooLarge, 'body-too-large', padded(maxBodyBytes + 1)),
-  refusal('a body of one byte too many, in chunks', tooLarge, 'body-too-large', {
+  refusal('a body that is one byte too long', tooLarge, 'body-too-large', padded(maxBodyBytes + 1)),
+  refusal('a body that is one byte too long, in chunks', tooLarge, 'body-too-large', {
     ...padded(maxBodyBytes + 1),
     framing: 'chunked',
   }),
-  refusal('a declared length of one byte too many, and no body', tooLarge, 'body-too-large', {
+  refusal('a declared length that is one byte too long, without a body', tooLarge, 'body-too-large', {
     framing: { declared: maxBodyBytes + 1 },
   }),
   ...(
@@ -172,7 +172,7 @@ const refusals: readonly Row[] = [
       ['an empty body', ''],
       ['an empty body, in chunks', '', 'chunked'],
       ['blanks', '  \n'],
-      ['half of a JSON text', '{"approvalId":"req_1"'],
+      ['incomplete JSON', '{"approvalId":"req_1"'],
       ['two JSON texts', '{"approvalId":"req_1"}{"approvalId":"req_1"}'],
       ['an array', '[{"approvalId":"req_1"}]'],
       ['a string', '"req_1"'],
@@ -187,10 +187,10 @@ const refusals: readonly Row[] = [
       ['an id with a line break after it', '{"approvalId":"req_1\\n"}'],
       ['an id of 129 characters', `{"approvalId":"${'r'.repeat(129)}"}`],
       ['two ids that disagree', '{"approvalId":"req_1","id":"req_2"}'],
-      ['a status that is no text', '{"approvalId":"req_1","status":1}'],
+      ['a status that is not text', '{"approvalId":"req_1","status":1}'],
       ['a byte order mark', Buffer.from(`\uFEFF${bodyFor('req_1')}`)],
       ['UTF-16', Buffer.from(bodyFor('req_1'), 'utf16le')],
-      ['bytes that are no UTF-8', Buffer.from([...Buffer.from('{"approvalId":"req_1","x":"'), 0xff, 0x22, 0x7d])],
+      ['invalid UTF-8', Buffer.from([...Buffer.from('{"approvalId":"req_1","x":"'), 0xff, 0x22, 0x7d])],
     ] as const
   ).map(([name, body, framing]) => refusal(name, malformed, 'malformed', { body, framing })),
   {
@@ -209,12 +209,12 @@ const refusals: readonly Row[] = [
 ]
 
 const answers: readonly Row[] = [
-  asked('an id that nobody tracks', unknown, {
+  asked('an unknown id', unknown, {
     send: callback({ body: bodyFor('req_2') }),
     refused: 'unknown-approval',
     gets: 0,
   }),
-  asked('a key that stands twice, the last one unknown', unknown, {
+  asked('a duplicate key, the last one unknown', unknown, {
     send: callback({ body: '{"approvalId":"req_1","approvalId":"req_2"}' }),
     refused: 'unknown-approval',
     gets: 0,
@@ -228,7 +228,7 @@ const answers: readonly Row[] = [
   asked('a request that is not decided yet', problem(409, 'undecided', 'Not decided yet', { 'retry-after': '2' }), {
     given: ({ api }) => api.pend('req_1'),
   }),
-  asked('a request that is not decided yet, where a sweep looks after it', taken(202, 'undecided'), {
+  asked('a request that is not decided yet, with a sweep', taken(202, 'undecided'), {
     given: ({ api }) => api.pend('req_1'),
     options: { sweep: 'elsewhere' },
   }),
@@ -240,7 +240,7 @@ const answers: readonly Row[] = [
     },
   ),
   asked(
-    'an API that asks to wait',
+    'an API that throttles',
     problem(503, 'api-throttled', 'The decision could not be confirmed yet', { 'retry-after': '7' }),
     { given: ({ api }) => api.answer('req_1', { status: 429, headers: { 'retry-after': '7' } }) },
   ),
@@ -277,19 +277,22 @@ describe.each(hosts.map((host) => [host.name, host] as const))('%s', (_, host) =
   afterEach(() => current.receiver.close())
   afterAll(() => open.close())
 
-  it.each(rowsOf(host).map((row) => [row.name, row] as const))('answers as the table says to %s', async (_, row) => {
-    const { send, answer, refused } = row
-    current = await adapterBench({ callbacks: { maxBodyBytes }, ...row.options })
-    await row.given?.(current)
-    expect(comparable(await open.send(send))).toEqual(answer)
-    expect({ gets: current.api.gets.length, runs: current.runs.length }).toEqual({ gets: row.gets, runs: row.runs })
-    expect(current.storeCalls.length > 0).toBe(row.storeAsked)
-    const reasons = current.events.flatMap((event) => (event.type === 'refused' ? [event.reason] : []))
-    expect(reasons).toEqual(refused === undefined ? [] : [refused])
-    expect((await current.receiver.stats()).inFlight).toBe(0)
-  })
+  it.each(rowsOf(host).map((row) => [row.name, row] as const))(
+    'gives the response of the table to %s',
+    async (_, row) => {
+      const { send, answer, refused } = row
+      current = await adapterBench({ callbacks: { maxBodyBytes }, ...row.options })
+      await row.given?.(current)
+      expect(comparable(await open.send(send))).toEqual(answer)
+      expect({ gets: current.api.gets.length, runs: current.runs.length }).toEqual({ gets: row.gets, runs: row.runs })
+      expect(current.storeCalls.length > 0).toBe(row.storeAsked)
+      const reasons = current.events.flatMap((event) => (event.type === 'refused' ? [event.reason] : []))
+      expect(reasons).toEqual(refused === undefined ? [] : [refused])
+      expect((await current.receiver.stats()).inFlight).toBe(0)
+    },
+  )
 
-  it('gives a repeated callback the bytes that the first one got, and asks and runs nothing', async () => {
+  it('gives a repeated callback the same bytes, without an API call or a run', async () => {
     current = await adapterBench()
     const first = comparable(await open.send(callback()))
     const second = comparable(await open.send(callback()))
@@ -297,7 +300,7 @@ describe.each(hosts.map((host) => [host.name, host] as const))('%s', (_, host) =
     expect({ gets: current.api.gets.length, runs: current.runs.length }).toEqual({ gets: 1, runs: 1 })
   })
 
-  it('answers 503 at once while as many callbacks as are allowed are under way', async () => {
+  it('responds with 503 at once while maxInFlight callbacks are in progress', async () => {
     current = await adapterBench({ callbacks: { maxInFlight: 1 } })
     const asked = current.hang()
     const first = open.send(callback())

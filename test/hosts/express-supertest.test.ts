@@ -52,8 +52,8 @@ function callback(approvalId: string): request.Test {
     .send({ approvalId, status: 'approved', modifiedDetails: null, decisionNote: null })
 }
 
-describe('an Express app that is tested with supertest', () => {
-  it('handles an approved callback once, and answers its copy alike', async () => {
+describe('an Express app, tested with supertest', () => {
+  it('handles an approved callback once, and gives its copy the same response', async () => {
     const id = await submitted()
     cheqpoint.decide(id, { status: 'approved' })
     await callback(id).expect(200, { result: 'handled' }).expect('Cache-Control', 'no-store')
@@ -68,7 +68,7 @@ describe('an Express app that is tested with supertest', () => {
     expect(refunds).toEqual([])
   })
 
-  it('asks a callback that comes before its decision to come again', async () => {
+  it('responds to a callback before its decision with a request to retry', async () => {
     const id = await submitted()
     const response = await callback(id)
       .expect(409)
@@ -78,7 +78,7 @@ describe('an Express app that is tested with supertest', () => {
     expect(refunds).toEqual([])
   })
 
-  it('refuses an unknown approval, another agent, another method and a body that is none', async () => {
+  it('refuses an unknown approval, another agent, another method and an invalid body', async () => {
     await callback('req_unknown').expect(404)
     await request(app).post('/webhooks/cheqpoint').send({ approvalId: 'req_1' }).expect(403)
     await request(app).get('/webhooks/cheqpoint').expect(404)
@@ -89,7 +89,7 @@ describe('an Express app that is tested with supertest', () => {
       .expect(400)
   })
 
-  it('answers 503 once the receiver was closed', async () => {
+  it('responds with 503 after the receiver was closed', async () => {
     const id = await submitted()
     await receiver.close()
     await callback(id).expect(503).expect('Retry-After', '1')

@@ -76,10 +76,10 @@ const parsers: readonly (readonly [name: string, before: readonly RequestHandler
 describe.each(parsers)('with %s before it', (_, before) => {
   it.each<readonly [string, Partial<Sent>, Expected]>([
     ['a genuine callback', {}, handled],
-    ['one in chunks', { framing: 'chunked' }, handled],
-    ['one of many packets', { body: bodyFor('req_1').padEnd(100_000) }, handled],
-    ['one without a content type', { headers: [agent] }, handled],
-    ['one of a +json type', typed('application/vnd.cheqpoint+json'), handled],
+    ['a callback in chunks', { framing: 'chunked' }, handled],
+    ['a callback of many packets', { body: bodyFor('req_1').padEnd(100_000) }, handled],
+    ['a callback without a content type', { headers: [agent] }, handled],
+    ['a callback with a +json type', typed('application/vnd.cheqpoint+json'), handled],
     ['an empty body', { body: '' }, malformed],
     ['an empty body in chunks', { body: '', framing: 'chunked' }, malformed],
     ['an object without an id', { body: '{}' }, malformed],
@@ -87,11 +87,11 @@ describe.each(parsers)('with %s before it', (_, before) => {
     ['text', typed('text/plain'), typeRefused],
     ['a form', typed('application/x-www-form-urlencoded', 'approvalId=req_1'), typeRefused],
     [
-      'a coded body',
+      'an encoded body',
       { headers: [agent, json, ['Content-Encoding', 'gzip']], body: gzipSync(bodyFor('req_1')) },
       typeRefused,
     ],
-  ])('answers %s as it does without', async (__, sent, answer) => {
+  ])('gives %s the same response as without', async (__, sent, answer) => {
     await open(before)
     expect(await send(sent)).toEqual(answer)
     expect(current.runs).toHaveLength(answer === handled ? 1 : 0)
@@ -99,7 +99,7 @@ describe.each(parsers)('with %s before it', (_, before) => {
 })
 
 describe('a parser before it', () => {
-  it('that is given more bytes than we allow is no way around our limit', async () => {
+  it("with a higher limit does not bypass the receiver's limit", async () => {
     const tooLarge = problem(413, 'body-too-large', 'The body is too large', { closes: true })
     for (const [name, before] of parsers) {
       await open(before, { callbacks: { maxBodyBytes: 1_000 } })
@@ -107,7 +107,7 @@ describe('a parser before it', () => {
     }
   })
 
-  it('whose own limit is lower answers by itself, and nothing reaches us', async () => {
+  it('with a lower limit responds itself, and the receiver gets nothing', async () => {
     const quiet: ErrorRequestHandler = (error, _, response, __) => {
       response.status(error.status).send(error.type)
     }
@@ -121,7 +121,7 @@ describe('a parser before it', () => {
     expect(current.eventTypes()).not.toContain('refused')
   })
 
-  it('is no need: one that is mounted after us is never reached', async () => {
+  it('is not needed: a parser mounted after the receiver is not reached', async () => {
     current = await adapterBench()
     const after = vi.fn(express.json())
     host = await listenTo(express().use(path, expressCallback(current.receiver)).use(after))
@@ -130,7 +130,7 @@ describe('a parser before it', () => {
   })
 })
 
-describe('a body that something else read', () => {
+describe('a body that other middleware read', () => {
   const readers: readonly (readonly [name: string, read: RequestHandler])[] = [
     [
       'by iterating over it',
@@ -163,14 +163,14 @@ describe('a body that something else read', () => {
       },
     ],
   ]
-  it.each(readers)('%s is refused at once, as the mistake of the app that it is', async (_, read) => {
+  it.each(readers)('%s is refused at once with the configuration error', async (_, read) => {
     await open([read])
     expect(await send()).toEqual(drained)
     expect(current.events).toContainEqual({ type: 'refused', reason: 'body-already-read', approvalId: null })
     expect(current.storeCalls).toEqual([])
   })
 
-  it.each(readers.slice(0, 3))('%s is used where the bytes were left as rawBody', async (_, read) => {
+  it.each(readers.slice(0, 3))('%s is used if its bytes are in rawBody', async (_, read) => {
     const keep: RequestHandler = (request, _, next) => {
       Object.assign(request, { rawBody: Buffer.from(bodyFor('req_1')) })
       next()
@@ -179,7 +179,7 @@ describe('a body that something else read', () => {
     expect(await send()).toEqual(handled)
   })
 
-  it('while others listen as well is read all the same', async () => {
+  it('is read even while others listen to the stream', async () => {
     let heard = 0
     await open([
       (request, _, next) => {
@@ -194,7 +194,7 @@ describe('a body that something else read', () => {
   })
 })
 
-describe('a body that a platform left', () => {
+describe('a body that a platform has set', () => {
   const leave = (body: unknown): RequestHandler => {
     return (request, _, next) => {
       request.body = body
@@ -208,7 +208,7 @@ describe('a body that a platform left', () => {
     ['a Buffer', Buffer.from(bodyFor('req_1')), handled],
     ['bytes', new Uint8Array(Buffer.from(bodyFor('req_1'))), handled],
     ['an empty Buffer', Buffer.alloc(0), malformed],
-  ])('as %s counts, without waiting for a stream that nobody feeds', async (_, body, answer) => {
+  ])('as %s is used, without waiting for the empty stream', async (_, body, answer) => {
     await open([leave(body)])
     const connection = await RawConnection.open(host.port)
     connection.write(headOf({ method: 'POST', path, headers: [agent, json] }, ['Content-Length: 50']))
@@ -220,12 +220,12 @@ describe('a body that a platform left', () => {
     ['{}', {}],
     ['null', null],
     ['undefined', undefined],
-  ])('as %s beside an unread stream is nothing, and the stream is read', async (_, body) => {
+  ])('as %s beside an unread stream is ignored, and the stream is read', async (_, body) => {
     await open([leave(body)])
     expect(await send()).toEqual(handled)
   })
 
-  it('does not depend on raw headers, which made-up requests lack', async () => {
+  it('does not need raw headers, which mock requests lack', async () => {
     await open([])
     const request = new IncomingMessage(new Socket())
     request.method = 'POST'
@@ -237,7 +237,7 @@ describe('a body that a platform left', () => {
 })
 
 describe('the handler in an app', () => {
-  it('writes nothing where something else has answered meanwhile', async () => {
+  it('writes nothing if other middleware has responded meanwhile', async () => {
     const impatient: RequestHandler = (_, response, next) => {
       next()
       void asked.then(() => response.status(504).set('content-length', '4').end('late'))
@@ -255,7 +255,7 @@ describe('the handler in an app', () => {
     expect(failed).not.toHaveBeenCalled()
   })
 
-  it('keeps what others have said in headers, and adds neither ETag nor cookies', async () => {
+  it('keeps headers of other middleware, and adds neither ETag nor cookies', async () => {
     const policy: RequestHandler = (_, response, next) => {
       response.set('x-content-type-options', 'nosniff').set('strict-transport-security', 'max-age=1')
       next()
@@ -267,7 +267,7 @@ describe('the handler in an app', () => {
     })
   })
 
-  it('hands on the URL that was asked for, whatever a mount took off it', async () => {
+  it('passes on the requested URL, including the mount path', async () => {
     const urls: string[] = []
     const handle = async ({ url }: Callback): Promise<CallbackResponse> => {
       urls.push(url)
@@ -282,7 +282,7 @@ describe('the handler in an app', () => {
 })
 
 describe('a mistake in the app', () => {
-  it('is named at once where the adapter is given something else than a receiver', async () => {
+  it('is reported at once if the adapter is not given a receiver', async () => {
     await open([])
     for (const wrong of [undefined, null, {}, { apiKey: 'cq_live_test', onDecision() {} }]) {
       const make = (): unknown => expressCallback(wrong as unknown as AdapterBench['receiver'])
@@ -291,7 +291,7 @@ describe('a mistake in the app', () => {
     }
   })
 
-  it('is named where handle() is given the request of a host, some of which have a header function', async () => {
+  it('is reported if handle() is given a request of a host, with or without a header function', async () => {
     current = await adapterBench()
     const rejected: unknown[] = []
     const handle: RequestHandler = async (request, response) => {
@@ -311,7 +311,7 @@ describe('a mistake in the app', () => {
   })
 })
 
-it('works over HTTP/2 by hand, where no connection may be told to close', async () => {
+it('works over HTTP/2, which has no Connection header', async () => {
   current = await adapterBench({ callbacks: { maxBodyBytes: 100 } })
   const seen: unknown[] = []
   const server = createServer((request, response) => {

@@ -48,7 +48,7 @@ afterEach(async () => {
 const echo = (each: FastifyInstance): unknown => each.post('/echo', async (request) => ({ got: request.body }))
 
 describe('the other routes of the app', () => {
-  it('keep their parsers, those that are added later too', async () => {
+  it('keep their parsers, including those that are added later', async () => {
     await open((each) => {
       echo(each)
       each.addContentTypeParser('text/csv', { parseAs: 'string' }, (_, body, done) => done(null, `csv ${body}`))
@@ -62,7 +62,7 @@ describe('the other routes of the app', () => {
     expect(comparable(await host.send(callback()))).toEqual(handled)
   })
 
-  it('keep their limit, and the limit of callbacks is that of the receiver', async () => {
+  it('keep their body limit, and callbacks have the limit of the receiver', async () => {
     await open(echo, { callbacks: { maxBodyBytes: 2_000 } }, { bodyLimit: 100 })
     const payload = JSON.stringify({ text: 'x'.repeat(200) })
     const headers = { 'content-type': 'application/json' }
@@ -71,7 +71,7 @@ describe('the other routes of the app', () => {
     expect((await host.send(callback({ body: bodyFor('req_1').padEnd(2_001) }))).status).toBe(413)
   })
 
-  it('that have a parser for every type do not parse callbacks', async () => {
+  it('with a parser for every type do not parse callbacks', async () => {
     const parsed: string[] = []
     await open((each) => {
       each.addContentTypeParser('*', (request, _, done) => {
@@ -85,7 +85,7 @@ describe('the other routes of the app', () => {
 })
 
 describe('the app around the plugin', () => {
-  it('may add hooks, whose headers and refusals hold for callbacks too', async () => {
+  it('may add hooks, whose headers and refusals apply to callbacks too', async () => {
     const hooks: string[] = []
     await open((each) => {
       for (const hook of ['onRequest', 'preValidation', 'preHandler'] as const) {
@@ -102,7 +102,7 @@ describe('the app around the plugin', () => {
     expect(current.runs).toHaveLength(1)
   })
 
-  it('may have an error handler, which no refusal of a callback comes to', async () => {
+  it('may have an error handler, which is not called for refused callbacks', async () => {
     await open((each) => each.setErrorHandler((_, __, reply) => reply.code(500).send('the app')))
     const refused = problem(415, 'media-type-refused', 'Not plain JSON')
     for (const type of ['json', '', 'text/plain', 'application/json, text/plain']) {
@@ -110,7 +110,7 @@ describe('the app around the plugin', () => {
     }
   })
 
-  it('has its error handler asked where a hook of its own fails', async () => {
+  it('has its error handler called if one of its hooks fails', async () => {
     await open((each) => {
       each.setErrorHandler((error: Error, _, reply) => reply.code(418).send(error.message))
       each.addHook('preHandler', async () => {
@@ -121,7 +121,7 @@ describe('the app around the plugin', () => {
     expect(current.storeCalls).toEqual([])
   })
 
-  it('may have a body read before: that is refused, and not waited for', async () => {
+  it('may read the body before the plugin, which refuses it without waiting', async () => {
     await open((each) => {
       each.addHook('preParsing', async (request, _, payload) => {
         if (request.url !== path) return payload
@@ -135,7 +135,7 @@ describe('the app around the plugin', () => {
     })
   })
 
-  it('may be tried without a port', async () => {
+  it('can be tested with inject, without a port', async () => {
     await open()
     const headers = { 'user-agent': agent[1], 'content-type': json[1] }
     const response = await app.inject({ method: 'POST', url: path, headers, payload: bodyFor('req_1') })
@@ -159,7 +159,7 @@ describe('the app around the plugin', () => {
     expect((await host.send(callback({ path: new URL(url).pathname, body }))).status).toBe(200)
   })
 
-  it('sees the URL that was asked for, whatever it was rewritten to', async () => {
+  it('passes on the requested URL, even if it was rewritten', async () => {
     current = await adapterBench({ callbackUrl: `https://app.test${path}`, callbackSecret: 'a secret of these tests' })
     const { url, ref } = current.receiver.callbackUrl()
     await current.receiver.track('req_2', { action: 'process_refund', details: { orderId: '1', amount: 1 }, ref })
@@ -172,7 +172,7 @@ describe('the app around the plugin', () => {
     expect((await host.send(callback({ path: at, body: bodyFor('req_2') }))).status).toBe(200)
   })
 
-  it('may answer first, as a time-out does', async () => {
+  it('may respond first, as a time-out does', async () => {
     await open((each) => {
       each.addHook('preHandler', async (_, reply) => {
         setImmediate(() => reply.code(504).send('too late'))
@@ -188,7 +188,7 @@ describe('the app around the plugin', () => {
   })
 })
 
-describe('a declared length that is not waited for', () => {
+describe('a declared length whose body is not read', () => {
   it('closes the connection after the response', async () => {
     await open()
     const connection = await RawConnection.open(host.port)
@@ -198,7 +198,7 @@ describe('a declared length that is not waited for', () => {
   })
 })
 
-describe('an argument that is no receiver', () => {
+describe('an argument that is not a receiver', () => {
   it('is refused when the app is built', () => {
     for (const given of [undefined, null, {}, { handle: 1 }]) {
       // Callers without types give anything.

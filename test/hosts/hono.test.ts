@@ -68,25 +68,25 @@ describe.each(ways)('%s', (_, openApp) => {
       ['as a Blob', ({ req }) => req.blob()],
       ['twice', async ({ req }) => [await req.arrayBuffer(), await req.json()]],
     ]
-    it.each(readers)('%s is used as it was read', async (_, read) => {
+    it.each(readers)('%s is used', async (_, read) => {
       await open(reading(read))
       expect(await send()).toEqual(handled)
       expect(current.runs).toHaveLength(1)
     })
 
-    it.each(readers)('%s is as malformed as without', async (_, read) => {
+    it.each(readers)('%s is malformed as without the middleware', async (_, read) => {
       await open(reading(read))
       expect(await send({ body: '{"approvalId":' })).toEqual(malformed)
       expect(await send({ body: '' })).toEqual(malformed)
     })
 
-    it('as an ArrayBuffer is still held to UTF-8', async () => {
+    it('as an ArrayBuffer must still be UTF-8', async () => {
       await open(reading(({ req }) => req.arrayBuffer()))
       const body = Buffer.from([...Buffer.from('{"approvalId":"req_1","x":"'), 0xff, 0x22, 0x7d])
       expect(await send({ body })).toEqual(malformed)
     })
 
-    it('that it tried to read as a form is gone, and refused at once', async () => {
+    it('that it tried to read as a form is lost, and refused at once', async () => {
       await open(reading(({ req }) => req.formData()))
       expect(await send()).toEqual(drained)
     })
@@ -107,7 +107,7 @@ describe.each(ways)('%s', (_, openApp) => {
           reader?.releaseLock()
         },
       ],
-    ])('%s is refused at once, as the mistake of the app that it is', async (_, read) => {
+    ])('%s is refused at once with the configuration error', async (_, read) => {
       await open(reading(read))
       expect(await send()).toEqual(drained)
       expect(current.events).toContainEqual({ type: 'refused', reason: 'body-already-read', approvalId: null })
@@ -115,7 +115,7 @@ describe.each(ways)('%s', (_, openApp) => {
       expect(await send({ framing: 'chunked' })).toEqual(drained)
     })
 
-    it('from a copy is still there', async () => {
+    it('from a clone is still available', async () => {
       const copies: string[] = []
       await open(reading(async ({ req }) => copies.push(await req.raw.clone().text())))
       const body = bodyFor('req_1').padEnd(200_000)
@@ -125,7 +125,7 @@ describe.each(ways)('%s', (_, openApp) => {
     })
   })
 
-  it('reads a body that a limit looked at before, of many packets and in chunks too', async () => {
+  it('reads a body behind a body limit, also of many packets and in chunks', async () => {
     await open(bodyLimit({ maxSize: 250_000 }))
     const body = bodyFor('req_1').padEnd(250_000)
     for (const framing of ['length', 'chunked'] as const) {
@@ -135,7 +135,7 @@ describe.each(ways)('%s', (_, openApp) => {
     }
   })
 
-  it('leaves a body of a declared length to middleware that reads it later', async () => {
+  it('keeps a body of declared length readable for later middleware', async () => {
     const later: string[] = []
     await open(async ({ req }, next) => {
       await next()
@@ -145,7 +145,7 @@ describe.each(ways)('%s', (_, openApp) => {
     expect(later).toEqual([bodyFor('req_1')])
   })
 
-  it('keeps what middleware says in headers', async () => {
+  it('keeps the headers of middleware', async () => {
     await open(cors({ origin: 'https://app.test' }))
     expect(await send({ headers: [agent, json, ['Origin', 'https://app.test']] })).toEqual({
       ...handled,
@@ -153,7 +153,7 @@ describe.each(ways)('%s', (_, openApp) => {
     })
   })
 
-  it('hands on the URL that was asked for, under a base path and a parameter', async () => {
+  it('passes on the requested URL, under a base path and a parameter', async () => {
     const urls: string[] = []
     const handle = async ({ url }: Callback): Promise<CallbackResponse> => {
       urls.push(url)
@@ -184,7 +184,7 @@ describe('an execution context', () => {
     return { waitUntil, passThroughOnException: () => {}, props: {} }
   }
 
-  it('is given the work, so that a slow handler need not hold up the answer', async () => {
+  it('gets the work, so that a slow handler does not delay the response', async () => {
     let finish = (): void => {}
     const running = new Promise<void>((resolve) => {
       finish = resolve
@@ -199,7 +199,7 @@ describe('an execution context', () => {
     expect(current.eventTypes()).toContain('completed')
   })
 
-  it('keeps the receiver of its method', async () => {
+  it('is the this value of its method', async () => {
     current = await adapterBench()
     const work: unknown[] = []
     class Execution {
@@ -214,7 +214,7 @@ describe('an execution context', () => {
     expect(work).toHaveLength(1)
   })
 
-  it('that throws when it is given work harms nothing', async () => {
+  it('may throw from waitUntil without effect', async () => {
     current = await adapterBench()
     const waitUntil = vi.fn(() => {
       throw new Error('too late for that')
@@ -224,13 +224,13 @@ describe('an execution context', () => {
     expect(current.runs).toHaveLength(1)
   })
 
-  it('is not missed where there is none: the answer waits for the handler', async () => {
+  it('may be missing: the response then waits for the handler', async () => {
     current = await adapterBench({ ...options, onDecision: () => new Promise((resolve) => setTimeout(resolve, 60)) })
     expect(await request(undefined)).toEqual(handled)
   })
 })
 
-describe('a made-up request', () => {
+describe('a mock request', () => {
   async function request(parts: RequestInit): Promise<Response> {
     current = await adapterBench({ callbacks: { maxBodyBytes: 1_000, bodyTimeoutMs: 60_000 } })
     const app = new Hono().post(path, honoCallback(current.receiver))
@@ -238,13 +238,13 @@ describe('a made-up request', () => {
     return app.request(path, { method: 'POST', duplex: 'half', ...parts, headers })
   }
 
-  it('that declares a length and comes in chunks is measured as it comes', async () => {
+  it('with a declared length and a body in chunks is limited by its actual size', async () => {
     const unended = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1_001)) })
     const headers = { 'content-length': '50', 'transfer-encoding': 'chunked' }
     expect((await request({ body: unended, headers })).status).toBe(413)
   })
 
-  it('whose stream holds no bytes is malformed', async () => {
+  it('with an empty stream is malformed', async () => {
     const texts = new ReadableStream({
       start(controller) {
         controller.enqueue(bodyFor('req_1'))
@@ -256,7 +256,7 @@ describe('a made-up request', () => {
   })
 })
 
-it('takes nothing but a receiver, and says so when it is called', () => {
+it('refuses any argument but a receiver when it is called', () => {
   for (const wrong of [undefined, null, {}, { apiKey: 'cq_live_test', onDecision() {} }]) {
     const make = (): unknown => honoCallback(wrong as unknown as AdapterBench['receiver'])
     expect(make).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
@@ -264,7 +264,7 @@ it('takes nothing but a receiver, and says so when it is called', () => {
   }
 })
 
-it('works over HTTP/2, where no connection may be told to close', async () => {
+it('works over HTTP/2, which has no Connection header', async () => {
   current = await adapterBench({ callbacks: { maxBodyBytes: 100 } })
   const app = new Hono().post(path, honoCallback(current.receiver))
   const server = createAdaptorServer({ fetch: app.fetch, createServer: createHttp2Server })

@@ -104,7 +104,7 @@ describe.each(Object.entries(hosts))('%s over HTTP/2', (_, open) => {
     ['a declared length that is too large', 413, 'body-too-large', '', { 'content-length': '1000000000' }],
     ['another agent and a body that still comes', 403, 'agent-refused', '{', { 'user-agent': 'curl/8.5.0' }],
     ['another type and a length too large', 415, 'media-type-refused', '{', { 'content-type': 'text/plain' }],
-  ])('ends the stream of %s after the response, and the session goes on', async (_, status, code, part, headers) => {
+  ])('ends the stream of %s after the response, and keeps the session open', async (_, status, code, part, headers) => {
     await bench({ bodyTimeoutMs: 60, maxBodyBytes: 1_000 })
     const response = await sendPart(part, headers)
     expect([response.status, JSON.parse(response.body).code]).toEqual([status, code])
@@ -113,7 +113,7 @@ describe.each(Object.entries(hosts))('%s over HTTP/2', (_, open) => {
     expect(current.runs).toHaveLength(1)
   })
 
-  it('ends the oldest stream where more bodies than are waited for do not come', async () => {
+  it('ends the oldest stream if more than maxUnreadBodies bodies do not arrive', async () => {
     await bench({ bodyTimeoutMs: 60_000, maxUnreadBodies: 1 })
     const both = [sendPart('{'), sendPart('{')]
     expect(await Promise.race(both)).toMatchObject({ status: 408 })

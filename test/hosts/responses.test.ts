@@ -32,7 +32,7 @@ const columns = [
 describe.each(columns)('where a receiver is %s, a callback for an approval that is', (_, sweep, column) => {
   const rows = situations.map((row) => [row.name, row.answers[column], row] as const)
 
-  it.each(rows)('%s is answered %i', async (_, status, row) => {
+  it.each(rows)('%s gets %i', async (_, status, row) => {
     const bench = answersBench({ sweep, polling: { firstMs: 12_345 }, ...row.options })
     await (row.register?.(bench) ?? bench.receiver.track(id, tracked))
     await row.before?.(bench)
@@ -55,8 +55,8 @@ describe.each(columns)('where a receiver is %s, a callback for an approval that 
   })
 })
 
-describe('a handler that is still at work when callbacks.ackAfterMs have passed', () => {
-  it('is answered 202 where it is swept, not a millisecond before, and goes on under its lease', async () => {
+describe('a handler that is still running after callbacks.ackAfterMs', () => {
+  it('gets 202 if swept, not a millisecond earlier, and continues under its lease', async () => {
     const work = gate()
     const { receiver, api, runs, send, snapshot } = answersBench({ sweep: 'elsewhere', onDecision: () => work.promise })
     await receiver.track(id, tracked)
@@ -76,7 +76,7 @@ describe('a handler that is still at work when callbacks.ackAfterMs have passed'
     expect((await send()).status).toBe(200)
   })
 
-  it('is waited for where nothing sweeps, and then answered 200', async () => {
+  it('is awaited without a sweep, and then gets 200', async () => {
     const work = gate()
     const { receiver, api, send } = answersBench({ sweep: 'off', onDecision: () => work.promise })
     await receiver.track(id, tracked)
@@ -89,7 +89,7 @@ describe('a handler that is still at work when callbacks.ackAfterMs have passed'
     expect(answers.map(({ status }) => status)).toEqual([200])
   })
 
-  it('is answered 202 where nothing sweeps but a host keeps the work alive', async () => {
+  it('gets 202 without a sweep if the host has waitUntil', async () => {
     const work = gate()
     const { receiver, api } = answersBench({ sweep: 'off', onDecision: () => work.promise })
     await receiver.track(id, tracked)
@@ -133,7 +133,7 @@ describe('a handler that is still at work when callbacks.ackAfterMs have passed'
     expect((await receiver.fetch(callbackRequest(id), { waitUntil })).status).toBe(200)
   })
 
-  it('is answered 202 at once to every copy that comes meanwhile, and takes no place once it is answered', async () => {
+  it('gives each copy 202 at once, and frees its place in flight with its own response', async () => {
     const work = gate()
     const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere', onDecision: () => work.promise })
     await receiver.track(id, tracked)
@@ -152,7 +152,7 @@ describe('a handler that is still at work when callbacks.ackAfterMs have passed'
     expect(runs).toHaveLength(1)
   })
 
-  it('is answered 409 at once to every copy where nothing sweeps, and the first one gets the outcome', async () => {
+  it('gives each copy 409 at once without a sweep, and the first callback the outcome', async () => {
     const work = gate()
     const { receiver, api, runs, send } = answersBench({ sweep: 'off', onDecision: () => work.promise })
     await receiver.track(id, tracked)
@@ -172,7 +172,7 @@ describe('a handler that is still at work when callbacks.ackAfterMs have passed'
 })
 
 describe('the minimum interval between two polls of one approval', () => {
-  it('is answered 202 where it is swept, asks nothing, and the next poll is due when it ends', async () => {
+  it('causes 202 without an API call if swept, and the next poll is due at its end', async () => {
     const { receiver, api, send, snapshot } = answersBench({ sweep: 'elsewhere' })
     await receiver.track(id, tracked)
     api.pend(id)
@@ -185,7 +185,7 @@ describe('the minimum interval between two polls of one approval', () => {
   })
 
   it.each([0, 500, 1_999])(
-    'is waited out where nothing sweeps, and the API asked when it ends (%i ms)',
+    'is waited out without a sweep, and the API is polled at its end (%i ms)',
     async (passed) => {
       const { receiver, api, send } = answersBench({ sweep: 'off' })
       await receiver.track(id, tracked)
@@ -201,7 +201,7 @@ describe('the minimum interval between two polls of one approval', () => {
     },
   )
 
-  it('is waited out by one callback where nothing sweeps: its copies are sent away with 409', async () => {
+  it('is waited out by one callback without a sweep: its copies get 409', async () => {
     const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
     await receiver.track(id, tracked)
     api.pend(id)
@@ -219,7 +219,7 @@ describe('the minimum interval between two polls of one approval', () => {
     expect([api.gets.length, runs.length]).toEqual([2, 1])
   })
 
-  it('is waited out by the next callback too, once the first that waited has its answer', async () => {
+  it('is waited out by the next callback once the first has its response', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'off' })
     await receiver.track(id, tracked)
     api.pend(id)
@@ -232,7 +232,7 @@ describe('the minimum interval between two polls of one approval', () => {
     expect([...first, ...next].map(({ status }) => status)).toEqual([409, 200])
   })
 
-  it.each(columns)('is over after confirm.minIntervalMs: where it is %s the API is asked at once', async (_, sweep) => {
+  it.each(columns)('is over after confirm.minIntervalMs: a receiver that is %s polls at once', async (_, sweep) => {
     const { receiver, api, send } = answersBench({ sweep, confirm: { minIntervalMs: 700 } })
     await receiver.track(id, tracked)
     api.pend(id)
@@ -242,24 +242,21 @@ describe('the minimum interval between two polls of one approval', () => {
     expect((await send()).status).toBe(200)
   })
 
-  it.each(columns)(
-    'bounds what a flood costs where it is %s: one GET in each interval, however many come',
-    async (_, sweep) => {
-      const { receiver, api, runs, send } = answersBench({ sweep })
-      await receiver.track(id, tracked)
-      api.pend(id)
-      for (let each = 0; each < 250; each++) {
-        void send() // answered some time
-        await pass(20)
-      }
-      expect(api.gets).toHaveLength(3)
-      expect(runs).toEqual([])
-    },
-  )
+  it.each(columns)('limits a flood to one GET per interval if the receiver is %s', async (_, sweep) => {
+    const { receiver, api, runs, send } = answersBench({ sweep })
+    await receiver.track(id, tracked)
+    api.pend(id)
+    for (let each = 0; each < 250; each++) {
+      void send() // answered some time
+      await pass(20)
+    }
+    expect(api.gets).toHaveLength(3)
+    expect(runs).toEqual([])
+  })
 })
 
-describe('a read side that lags behind the callback', () => {
-  it('costs seconds and no decision: the approval is polled again when the minimum interval ends, three times', async () => {
+describe('an API whose reads lag behind the callback', () => {
+  it('delays the decision by seconds only: the approval is polled again after the minimum interval, three times', async () => {
     const { receiver, api, runs, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 600_000 } })
     await receiver.track(id, tracked)
     api.pend(id)
@@ -277,7 +274,7 @@ describe('a read side that lags behind the callback', () => {
 })
 
 describe('the budget of callbacks', () => {
-  it('has a token again when its time has come, and the next callback is handled', async () => {
+  it('is refilled at its rate, and the next callback is handled', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 1 } })
     await receiver.track(id, tracked)
     await receiver.track('req_0', tracked)
@@ -289,7 +286,7 @@ describe('the budget of callbacks', () => {
     expect((await send()).status).toBe(200)
   })
 
-  it('has no bound where that is Infinity', async () => {
+  it('is unlimited if it is Infinity', async () => {
     const { receiver, api, send } = answersBench({
       sweep: 'off',
       confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
@@ -304,7 +301,7 @@ describe('the budget of callbacks', () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   })
 
-  it('is not asked for by callbacks with a valid token, however many ids are spoofed without one', async () => {
+  it('is not needed by callbacks with a valid token, however many spoofed ids come without one', async () => {
     const { receiver, api, send } = answersBench({
       ...{ sweep: 'elsewhere', callbackUrl, confirm: { requestsPerSecond: 4 } },
     })
@@ -329,7 +326,7 @@ describe('the budget of callbacks', () => {
     expect(statuses).toEqual([200, 200, 200, 200, 200])
   })
 
-  it('is not held, while the store is asked, by ids that nobody knows', async () => {
+  it('is not reserved during the store read for unknown ids', async () => {
     const { receiver, api, faulty, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 10 } })
     await receiver.track(id, tracked)
     api.approve(id)
@@ -344,7 +341,7 @@ describe('the budget of callbacks', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('is not spent by callbacks that ask nothing: unknown, completed, parked', async () => {
+  it('is not spent by callbacks without an API call: unknown, completed, parked', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'elsewhere', confirm: { requestsPerSecond: 2 } })
     for (const each of ['done', 'parked', id, 'req_2']) await receiver.track(each, tracked)
     api.approve('done')
@@ -361,7 +358,7 @@ describe('the budget of callbacks', () => {
     expect(statuses).toEqual([200, 200])
   })
 
-  it('once spent changes no answer that needs no GET', async () => {
+  it('once spent does not change responses that need no GET', async () => {
     const { receiver, api, send, forget } = answersBench({ sweep: 'off', confirm: { requestsPerSecond: 2 } })
     for (const each of ['done', 'parked']) await receiver.track(each, tracked)
     api.approve('done')
@@ -389,7 +386,7 @@ describe('the budget of callbacks', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('once spent stops no callback with the token of its record: each is handled at once', async () => {
+  it('once spent does not stop callbacks with a valid token: each is handled at once', async () => {
     const { receiver, api, send } = answersBench({
       ...{ sweep: 'elsewhere', callbackUrl, callbackSecret, confirm: { requestsPerSecond: 2 } },
     })
@@ -405,7 +402,7 @@ describe('the budget of callbacks', () => {
     expect(api.gets).toHaveLength(14)
   })
 
-  it('is no way past a pause: a callback with a valid token asks nothing while the API asks to slow down', async () => {
+  it('does not bypass a pause: a callback with a valid token causes no API call while the API throttles', async () => {
     const { receiver, api, send } = answersBench({ ...{ sweep: 'off', callbackUrl, callbackSecret } })
     const [first, second] = [receiver.callbackUrl(), receiver.callbackUrl()]
     await receiver.track('req_0', { ...tracked, ref: first.ref })
@@ -418,7 +415,7 @@ describe('the budget of callbacks', () => {
     expect(api.gets).toHaveLength(1)
   })
 
-  it('is kept for each assistant apart', async () => {
+  it('is separate for each assistant', async () => {
     const { receiver, api, send } = answersBench({
       ...{ sweep: 'off', apiKey: undefined, apiKeys: { billing: 'cq_live_billing', support: 'cq_live_support' } },
       confirm: { requestsPerSecond: 1 },
@@ -438,8 +435,8 @@ describe('the budget of callbacks', () => {
   })
 })
 
-describe('a callback that comes while its request is being registered', () => {
-  it('is refused, and the request is due at once when it is there', async () => {
+describe('a callback that arrives while its request is being registered', () => {
+  it('is refused, and the request is due at once when it is registered', async () => {
     const { receiver, send, faulty, snapshot } = answersBench({ sweep: 'elsewhere' })
     const store = faulty.hold('write')
     const registered = receiver.track(id, tracked)
@@ -452,7 +449,7 @@ describe('a callback that comes while its request is being registered', () => {
 })
 
 describe('a decision that must not run', () => {
-  it('is answered once it is written that it is parked, and not before', async () => {
+  it('gets its response after the park is stored, and not before', async () => {
     const held: Gate[] = []
     const details: StandardSchema = {
       '~standard': {
@@ -481,8 +478,8 @@ describe('a decision that must not run', () => {
   })
 })
 
-describe('a callback that meets the poll of another process', () => {
-  it('is not lost in a long back-off: when that poll ends undecided, the next one is due at the end of the minimum interval', async () => {
+describe('a callback during the poll of another process', () => {
+  it('is not lost in a long back-off: if that poll is undecided, the next is due after the minimum interval', async () => {
     const polling = { firstMs: 60_000, maxMs: 600_000 }
     const sweeper = answersBench({ sweep: 'off', polling })
     const { send, snapshot, api } = answersBench({ sweep: 'elsewhere', polling }, sweeper.store)
@@ -500,7 +497,7 @@ describe('a callback that meets the poll of another process', () => {
   })
 })
 
-describe('an API that asks to slow down', () => {
+describe('an API that throttles', () => {
   it.each([
     ['120', 120_000],
     ['0', 1_000],
@@ -510,7 +507,7 @@ describe('an API that asks to slow down', () => {
     ['soon', 30_000],
     ['-5', 30_000],
     [undefined, 30_000],
-  ])('with Retry-After %s pauses its assistant for %i ms, and is asked again after that', async (header, forMs) => {
+  ])('with Retry-After %s pauses its assistant for %i ms, and is polled again after that', async (header, forMs) => {
     const { receiver, api, events, send } = answersBench({ sweep: 'elsewhere' })
     await receiver.track(id, tracked)
     api.answer(id, { status: 429, headers: header === undefined ? {} : { 'retry-after': header } })
@@ -538,7 +535,7 @@ describe('an API that asks to slow down', () => {
 })
 
 describe('a key that the API refuses', () => {
-  it('counts no attempt, parks nothing, and is tried again after a minute: a rotation elsewhere fixes it', async () => {
+  it('counts no attempt, parks nothing, and is retried after a minute, so that a key rotation fixes it', async () => {
     const { receiver, api, events, send, snapshot } = answersBench({ sweep: 'elsewhere' })
     await receiver.track(id, tracked)
     api.answer(id, { status: 401 })
@@ -552,7 +549,7 @@ describe('a key that the API refuses', () => {
     expect(eventsOf(events, 'api-key-refused')).toEqual([{ type: 'api-key-refused', assistant: null }])
   })
 
-  it('gives way to the next one during a rotation, within the same callback', async () => {
+  it('is followed by the next key during a rotation, within the same callback', async () => {
     let asked = 0
     const { receiver, api, send } = answersBench({ sweep: 'off', apiKey: ['cq_live_new', 'cq_live_old'] })
     await receiver.track(id, tracked)
@@ -578,7 +575,7 @@ describe('an action without a handler', () => {
     expect(current.runs).toHaveLength(1)
   })
 
-  it('does not reach the handler of another action with a name that every object has', async () => {
+  it('does not resolve to a property that every object has', async () => {
     const bench = answersBench({ sweep: 'off', onDecision: undefined, actions: { other: { onDecision: () => {} } } })
     await bench.receiver.track(id, { ...tracked, action: 'toString' })
     bench.api.approve(id)
@@ -599,7 +596,7 @@ describe('a status word', () => {
     'ESCALATED',
     'true',
     '',
-  ])('that nobody documented decides nothing: %j', async (status) => {
+  ])('that is undocumented decides nothing: %j', async (status) => {
     const { receiver, api, runs, events, send } = answersBench({ sweep: 'off' })
     await receiver.track(id, tracked)
     api.answer(id, { body: { id, status } })
@@ -618,7 +615,7 @@ describe('a status word', () => {
     ['timed_out', 'expired'],
     ['CANCELLED', 'expired'],
     ['canceled', 'expired'],
-  ])('%s of the API is %s to the handler', async (word, status) => {
+  ])('%s of the API is %s for the handler', async (word, status) => {
     const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
     await receiver.track(id, tracked)
     api.answer(id, { body: { id, status: word } })
@@ -626,7 +623,7 @@ describe('a status word', () => {
     expect(runs.map((decision) => decision.status)).toEqual([status])
   })
 
-  it('that is unknown is reported once a word, whatever the approval', async () => {
+  it('that is unknown is reported once per word, for all approvals', async () => {
     const { receiver, api, events, send } = answersBench({ sweep: 'elsewhere' })
     for (const [each, status] of [
       [id, 'ESCALATED'],
@@ -641,7 +638,7 @@ describe('a status word', () => {
   })
 })
 
-describe('what a callback claims', () => {
+describe('the claims of a callback', () => {
   it.each<[string, JsonObject, readonly string[]]>([
     ['nothing', {}, []],
     ['the same in another case', { status: 'APPROVED' }, []],
@@ -656,7 +653,7 @@ describe('what a callback claims', () => {
       { status: 'rejected', modifiedDetails: {}, decisionNote: 'no' },
       ['status', 'modifiedDetails', 'decisionNote'],
     ],
-  ])('is compared with the API, and the fields that differ are named: %s', async (_, claimed, fields) => {
+  ])('are compared with the API, and the event names the fields that differ: %s', async (_, claimed, fields) => {
     const { receiver, api, runs, events, send } = answersBench({ sweep: 'off' })
     await receiver.track(id, tracked)
     const modifiedDetails = { orderId: '8842', amount: 80 }
@@ -668,7 +665,7 @@ describe('what a callback claims', () => {
     expect(runs).toMatchObject([{ status: 'approved', details: modifiedDetails, modifiedDetails, note: 'once' }])
   })
 
-  it('never reaches the handler, the store or an event, whatever it is', async () => {
+  it('never reach the handler, the store or an event', async () => {
     const claimed = fc.record(
       {
         status: fc.constantFrom('approved', 'rejected', 'expired', `status-${canary}`),
@@ -704,7 +701,7 @@ describe('what a callback claims', () => {
 })
 
 describe('a decision', () => {
-  it('stands as it was recorded, whatever the API says later, and is not asked about again', async () => {
+  it('stays as recorded, whatever the API says later, and is not polled again', async () => {
     let starts = 0
     const { receiver, api, runs, send } = answersBench({
       sweep: 'off',
@@ -722,7 +719,7 @@ describe('a decision', () => {
   })
 
   it.each(['soon', '', 7, { at: 1 }, null, undefined])(
-    'is handled with the date %j, which the handler gets as null',
+    'with the date %j is handled, and the handler gets null as date',
     async (decidedAt) => {
       const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
       await receiver.track(id, tracked)
@@ -732,7 +729,7 @@ describe('a decision', () => {
     },
   )
 
-  it('is answered alike to a thousand copies, and handled once', async () => {
+  it('gives the same response to a thousand copies, and is handled once', async () => {
     const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere' })
     await receiver.track(id, tracked)
     api.approve(id)
@@ -742,7 +739,7 @@ describe('a decision', () => {
     expect([runs.length, api.gets.length]).toEqual([1, 1])
   })
 
-  it('that was forgotten is unknown: a copy that comes later still runs nothing', async () => {
+  it('whose tombstone expired is unknown: a later copy runs nothing', async () => {
     const { receiver, api, runs, send } = answersBench({ sweep: 'elsewhere', retentionMs: 900_000 })
     await receiver.track(id, tracked)
     api.approve(id)
@@ -754,7 +751,7 @@ describe('a decision', () => {
     expect([runs.length, api.gets.length]).toEqual([1, 1])
   })
 
-  it.each(['__proto__', 'constructor', 'toString'])('is handled under the id %s like any other', async (nasty) => {
+  it.each(['__proto__', 'constructor', 'toString'])('is handled under the id %s', async (nasty) => {
     const { receiver, api, runs, send } = answersBench({ sweep: 'off' })
     await receiver.track(nasty, tracked)
     api.approve(nasty)
@@ -763,8 +760,8 @@ describe('a decision', () => {
   })
 })
 
-describe('a callback that comes before its request is registered', () => {
-  it('is refused as unknown, and remembered for a minute: the request is due at once', async () => {
+describe('a callback that arrives before its request is registered', () => {
+  it('is refused as unknown, and remembered for a minute, so that the request is due at once', async () => {
     const { receiver, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 12_345 } })
     await send()
     await send({}, 'req_2')
@@ -776,7 +773,7 @@ describe('a callback that comes before its request is registered', () => {
     expect(await snapshot('req_2')).toMatchObject({ dueInMs: 12_345 })
   })
 
-  it('is remembered among the last thousand: strangers make us keep no more', async () => {
+  it('is remembered among the last thousand unknown ids, and no more are kept', async () => {
     const { receiver, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 12_345 } })
     await send({}, 'first')
     await send({}, 'second')
@@ -789,7 +786,7 @@ describe('a callback that comes before its request is registered', () => {
 })
 
 describe('a store that is down', () => {
-  it.each(columns)('is asked again with the next callback where it is %s', async (_, sweep) => {
+  it.each(columns)('is called again with the next callback if the receiver is %s', async (_, sweep) => {
     const { receiver, api, faulty, send } = answersBench({ sweep })
     await receiver.track(id, tracked)
     api.approve(id)
@@ -799,7 +796,7 @@ describe('a store that is down', () => {
     expect((await send()).status).toBe(200)
   })
 
-  it('or unsuitable answers 503 until it is fit, and is not checked again after that', async () => {
+  it('or unsuitable causes 503 until its check passes, and is not checked again after that', async () => {
     const { api, faulty, store, send } = answersBench({ sweep: 'elsewhere' })
     await addApproval(store, id)
     api.approve(id)
@@ -812,7 +809,7 @@ describe('a store that is down', () => {
     expect(faulty.timesOf('check')).toHaveLength(2)
   })
 
-  it('is checked once for callbacks that come together', async () => {
+  it('is checked once for simultaneous callbacks', async () => {
     const { faulty, send } = answersBench({ sweep: 'elsewhere' })
     await Promise.all([send(), send(), send()])
     expect(faulty.timesOf('check')).toHaveLength(1)
@@ -822,7 +819,7 @@ describe('a store that is down', () => {
 describe('the checks before the body', () => {
   const unread = (): Request => callbackRequest(id, { headers: { 'user-agent': 'curl/8.5.0' } })
 
-  it('start with the method, then closing, then the load, then the agent', async () => {
+  it('start with the method, then closing, then overload, then the agent', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'off', callbacks: { maxInFlight: 1 } })
     await receiver.track(id, tracked)
     expect((await receiver.fetch(unread())).status).toBe(403)
@@ -849,7 +846,7 @@ describe('the checks before the body', () => {
     expect((await send()).status).toBe(503)
   })
 
-  it('make room again when a callback was answered', async () => {
+  it('free a place after the response to a callback', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'off', callbacks: { maxInFlight: 1 } })
     await receiver.track(id, tracked)
     api.approve(id)
@@ -861,7 +858,7 @@ describe('the checks before the body', () => {
 })
 
 describe('a receiver that sweeps here', () => {
-  it('answers as swept between start and close only', async () => {
+  it('responds as swept only between start and close', async () => {
     const { receiver, api, send } = answersBench({ sweep: 'here', polling: { firstMs: 600_000 } })
     await receiver.track(id, tracked)
     await receiver.track('req_2', tracked)

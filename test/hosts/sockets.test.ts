@@ -60,7 +60,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
   }
 
   describe('framing', () => {
-    it('asks for the body where the client waits to be asked', async () => {
+    it('sends 100 Continue to a client that expects it', async () => {
       const connection = await connect()
       connection.write(headOf(post, [ofLength, 'Expect: 100-continue']))
       expect(await connection.answer({ headOnly: true })).toMatchObject({ status: 100 })
@@ -68,7 +68,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       expect(comparable(await connection.answer())).toEqual(handled)
     })
 
-    it('takes a body that comes byte by byte, whether its length is declared or not', async () => {
+    it('accepts a body that arrives byte by byte, with or without a declared length', async () => {
       for (const framing of [ofLength, 'Transfer-Encoding: chunked']) {
         const connection = await connect()
         connection.write(headOf(post, [framing]))
@@ -89,7 +89,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       ['a length beyond all numbers', [`Content-Length: ${'9'.repeat(30)}`], 400],
       ['chunks that are not the last coding', ['Transfer-Encoding: chunked, identity'], 400],
       ['headers of more than 16 kB', [`X-More: ${'x'.repeat(17_000)}`], 431],
-    ])('leaves %s to the parser of Node.js, which refuses them and closes', async (_, framing, status) => {
+    ])('leaves %s to the parser of Node.js, which refuses the request and closes', async (_, framing, status) => {
       const connection = await connect()
       connection.write(headOf(post, framing) + body)
       expect(await connection.answer({ headOnly: true })).toMatchObject({ status })
@@ -97,7 +97,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       expect(current.storeCalls).toEqual([])
     })
 
-    it('closes after a body that is too long, chunk after chunk, without waiting for its end', async () => {
+    it('closes the connection as soon as a body in chunks exceeds the limit, before its end', async () => {
       const connection = await connect({ callbacks: { maxBodyBytes: 1_000 } })
       connection.write(
         Buffer.concat([Buffer.from(headOf(post, ['Transfer-Encoding: chunked'])), chunk('x'.repeat(999))]),
@@ -114,7 +114,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       expect(accepted.bytesRead).toBeLessThan(8_000_000)
     })
 
-    it('answers a declared length that is too long before any of it comes, and closes', async () => {
+    it('refuses a declared length over the limit before any byte of the body arrives, and closes', async () => {
       const connection = await connect({ callbacks: { maxBodyBytes: 1_000 } })
       connection.write(headOf(post, ['Content-Length: 1001']))
       expect(comparable(await connection.answer())).toEqual(tooLarge)
@@ -133,7 +133,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       ['an unknown id', callback({ body: bodyFor('req_2') }), 404],
       ['another method', callback({ method: 'PUT' }), takes === 'POST' ? 404 : 405],
     ]
-    it.each(refused)('goes on after the refusal of %s', async (_, sent, status) => {
+    it.each(refused)('stays open after the refusal of %s', async (_, sent, status) => {
       const connection = await connect()
       connection.write(wireOf(sent))
       expect((await connection.answer()).status).toBe(status)
@@ -141,7 +141,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       expect(comparable(await connection.answer())).toEqual(handled)
     })
 
-    it('goes on where the body of what was refused comes after the answer', async () => {
+    it('stays open if the body of a refused request arrives after the response', async () => {
       const connection = await connect()
       connection.write(headOf({ ...post, headers: [json] }, [ofLength]))
       expect((await connection.answer()).status).toBe(403)
@@ -150,7 +150,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       expect(comparable(await connection.answer())).toEqual(handled)
     })
 
-    it('may carry the next request before the last one was answered', async () => {
+    it('accepts pipelined requests', async () => {
       const connection = await connect()
       connection.write(Buffer.concat([wireOf(callback({ body: '{' })), wireOf(callback()), wireOf(callback())]))
       expect((await connection.answer()).status).toBe(400)
@@ -175,13 +175,13 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       expect(current.storeCalls).toEqual([])
     })
 
-    it('does not hold up another callback', async () => {
+    it('does not delay another callback', async () => {
       const connection = await connect()
       connection.write(headOf(post, [ofLength]))
       expect(comparable(await host.send(callback()))).toEqual(handled)
     })
 
-    it('whose client gives up before the time is up is over at once', async () => {
+    it('ends at once if its client disconnects before the time-out', async () => {
       const connection = await connect({ callbacks: { bodyTimeoutMs: 60_000 } })
       connection.write(headOf(post, [ofLength]))
       connection.write('{')
@@ -191,7 +191,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
     })
   })
 
-  describe('a client that goes away', () => {
+  describe('a client that disconnects', () => {
     const bytes = wireOf(callback())
     const headLength = bytes.length - body.length
     const offsets = [
@@ -204,27 +204,30 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
       bytes.length - 2,
       bytes.length - 1,
     ]
-    it.each(offsets)('after byte %i of its request runs nothing, and harms no later one', async (offset) => {
-      const [connection, accepted] = await connectBoth()
-      const gone = new Promise((resolve) => accepted.once('close', resolve))
-      connection.write(bytes.subarray(0, offset))
-      // Seen by the server before the end is.
-      while (accepted.bytesRead < offset) await new Promise(setImmediate)
-      await connection.destroy()
-      await gone
-      if (offset >= headLength) {
-        await current.seen('refused')
-        expect(current.events).toContainEqual({ type: 'refused', reason: 'body-aborted', approvalId: null })
-      }
-      expect({ gets: current.api.gets, runs: current.runs, calls: current.storeCalls }).toEqual({
-        gets: [],
-        runs: [],
-        calls: [],
-      })
-      expect(comparable(await host.send(callback()))).toEqual(handled)
-    })
+    it.each(offsets)(
+      'after byte %i of its request runs nothing, and does not affect later requests',
+      async (offset) => {
+        const [connection, accepted] = await connectBoth()
+        const gone = new Promise((resolve) => accepted.once('close', resolve))
+        connection.write(bytes.subarray(0, offset))
+        // Seen by the server before the end is.
+        while (accepted.bytesRead < offset) await new Promise(setImmediate)
+        await connection.destroy()
+        await gone
+        if (offset >= headLength) {
+          await current.seen('refused')
+          expect(current.events).toContainEqual({ type: 'refused', reason: 'body-aborted', approvalId: null })
+        }
+        expect({ gets: current.api.gets, runs: current.runs, calls: current.storeCalls }).toEqual({
+          gets: [],
+          runs: [],
+          calls: [],
+        })
+        expect(comparable(await host.send(callback()))).toEqual(handled)
+      },
+    )
 
-    it('after its request has its decision delivered all the same, once', async () => {
+    it('after its request still has its decision handled once', async () => {
       const [connection, accepted] = await connectBoth()
       const asked = current.hang()
       connection.write(bytes)

@@ -150,7 +150,7 @@ const lines: string[] = []
 afterAll(() => console.log(lines.toSorted().join('\n')))
 
 describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example) => {
-  it('asks once, resumes once and pays once when its ticket and the callback come twice', async (context) => {
+  it('asks once, resumes once and pays once if its ticket and the callback come twice', async (context) => {
     const rig = await rigFor(example, context)
     const { simulator, model } = rig
     await rig.start()
@@ -170,7 +170,7 @@ describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example)
     expect(model.turns.at(-1)?.told).toEqual(['Refunded as requested. Receipt r-8842.'])
   })
 
-  it('pays what the reviewer made of it, and tells the model', async (context) => {
+  it('pays the edited amount, and tells the model', async (context) => {
     const rig = await rigFor(example, context)
     const [id = ''] = await paused(rig)
     const modifiedDetails = { orderId: '8842', amount: 50 }
@@ -182,7 +182,7 @@ describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example)
     ])
   })
 
-  it('pays nothing once it is rejected, and tells the model why', async (context) => {
+  it('pays nothing after a rejection, and tells the model why', async (context) => {
     const rig = await rigFor(example, context)
     const [id = ''] = await paused(rig)
     rig.simulator.decide(id, { status: 'rejected', note: 'Ask for a photo first' })
@@ -208,7 +208,7 @@ describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example)
     ])
   })
 
-  it('pays nothing for a tool call that its conversation does not know', async (context) => {
+  it('pays nothing for a tool call that is not in its conversation', async (context) => {
     const rig = await rigFor(example, context)
     const [id = ''] = await paused(rig)
     await rig.kill()
@@ -221,7 +221,7 @@ describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example)
   })
 
   const named = crashes.map((crash) => [crash.when, crash] as const)
-  it.each(named)('asks once, resumes once and pays once when it is killed %s', async (when, { until, payAgain }) => {
+  it.each(named)('asks once, resumes once and pays once if it is killed %s', async (when, { until, payAgain }) => {
     const rig = await createRig(resolve(compiled, `out/${example}.js`))
     try {
       await until(rig)

@@ -16,7 +16,7 @@ describe('the recipe for', () => {
   it.each([
     ['Next.js route handlers', 'next'],
     ['NestJS controllers', 'nest'],
-  ])('%s compiles, handles a decision by its callback, and refuses what is no callback', (_, folder) => {
+  ])('%s compiles, handles a decision by its callback, and refuses an invalid callback', (_, folder) => {
     npm(folder, 'ci', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund')
     expect(npm(folder, 'test')).toContain('one decision handled by its callback')
   })

@@ -51,7 +51,7 @@ const secondRun = [
 ]
 
 describe('the checker of the fault harness', () => {
-  it('finds nothing wrong with a history in which all went well', () => {
+  it('accepts a correct history', () => {
     expect(lawsBrokenBy(() => {})).toEqual([])
   })
 
@@ -59,40 +59,44 @@ describe('the checker of the fault harness', () => {
     ['L1', 'a decision that never ran', (h) => h.ledger.splice(0, 3, '') && h.upstream.splice(3, 1)],
     [
       'L1',
-      'a submission that broke off and is listed nowhere',
+      'an interrupted submission that is not listed',
       (h) => {
         h.driver = []
         h.ledger = []
         h.upstream.splice(2, 2)
       },
     ],
-    ['L2', 'an amount that nobody approved', (h) => (h.ledger[0] = '1700000001020 start req_1 1 41 approved 999 1')],
+    ['L2', 'an amount that was not approved', (h) => (h.ledger[0] = '1700000001020 start req_1 1 41 approved 999 1')],
     ['L2', 'a rejection that ran as approved', (h) => (h.upstream[1] = '1700000001000 decided req_1 rejected -')],
     ['L3', 'a run before the decision', (h) => (h.upstream[1] = '1700000001021 decided req_1 approved 101')],
-    ['L3', 'a run that was never decided', (h) => h.upstream.splice(1, 1)],
+    ['L3', 'a run without a decision', (h) => h.upstream.splice(1, 1)],
     ['L4', 'a second completion', (h) => h.ledger.push('1700000001060 done req_1 1 41')],
-    ['L5', 'a second run for no reason', (h) => h.ledger.splice(2, 1, ...secondRun)],
-    ['L6', 'a fence given twice', (h) => h.ledger.splice(1, 0, '1700000001021 start req_1 1 41 approved 101 1')],
-    ['L7', 'two questions within the gap', (h) => h.upstream.push('1700000001500 get req_1')],
-    ['L8', 'an answer of 200 without an effect', (h) => (h.ledger[1] = '1700000001101 finish req_1 1 41')],
+    ['L5', 'a second run without a cause', (h) => h.ledger.splice(2, 1, ...secondRun)],
+    ['L6', 'a fence that is used twice', (h) => h.ledger.splice(1, 0, '1700000001021 start req_1 1 41 approved 101 1')],
+    ['L7', 'two polls within the minimum interval', (h) => h.upstream.push('1700000001500 get req_1')],
+    ['L8', 'a 200 response without an effect', (h) => (h.ledger[1] = '1700000001101 finish req_1 1 41')],
     [
       'L8',
-      'a failure that nothing explains',
+      'a failure without a cause',
       (h) => h.upstream.push('1700000001300 answer req_1 copy 503 store-unavailable 1700000001200'),
     ],
     [
       'L8',
-      'a known approval called unknown',
+      'a known approval reported as unknown',
       (h) => h.upstream.push('1700000001300 answer req_1 copy 404 unknown-approval 1700000001200'),
     ],
-    ['L9', 'an approval still open in the end', (h) => h.state.due.push('a:req_1') && h.state.open.push('req_1')],
+    [
+      'L9',
+      'an approval that is still open at the end',
+      (h) => h.state.due.push('a:req_1') && h.state.open.push('req_1'),
+    ],
     ['L9', 'an open approval in no index', (h) => h.state.open.push('req_2')],
     ['L9', 'an indexed approval that is gone', (h) => h.state.parked.push('req_2')],
-  ])('tells %s from %s', (law, _, change) => {
+  ])('detects a violation of %s by %s', (law, _, change) => {
     expect(lawsBrokenBy(change)).toContain(law)
   })
 
-  it('takes a kill of the first process, and of no other, for the reason of a second run', () => {
+  it('accepts a second run only if the first process was killed', () => {
     const killed = (pid: number) => (h: Lines) => {
       h.driver.push(`1700000001045 fault kill ${pid}`)
       h.ledger.splice(2, 1, ...secondRun)
@@ -101,7 +105,7 @@ describe('the checker of the fault harness', () => {
     expect(lawsBrokenBy(killed(43))).toEqual(['L5'])
   })
 
-  it('takes a stop of the process with the older claim for the reason that both ran, and of no other', () => {
+  it('accepts two parallel runs only if the process with the older claim was stopped', () => {
     const stopped = (pid: number) => (h: Lines) => {
       h.driver.push(`1700000001005 fault stop ${pid}`, `1700000005000 over stop ${pid}`)
       h.ledger = [...secondRun, '1700000005001 start req_1 1 41 approved 101 1', '1700000005002 finish req_1 1 41']
@@ -111,7 +115,7 @@ describe('the checker of the fault harness', () => {
     expect(lawsBrokenBy(stopped(42))).toEqual(['L5', 'L6'])
   })
 
-  it('takes no reason at all for a second start under at-most-once', () => {
+  it('accepts no second attempt under at-most-once', () => {
     const change = (h: Lines): void => {
       h.driver.push('1700000001045 fault kill 41')
       h.ledger.splice(2, 1, ...secondRun)
@@ -119,7 +123,7 @@ describe('the checker of the fault harness', () => {
     expect(lawsBrokenBy(change, { guarantee: 'at-most-once' })).toEqual(['L5'])
   })
 
-  it('takes an outage of Redis for the reason of a 503 during it, and not of one before', () => {
+  it('accepts a 503 during an outage of Redis, and not before it', () => {
     const answered = (sentAt: number) => (h: Lines) => {
       h.driver.push('1700000002000 fault redis-kill', '1700000002500 over redis-kill')
       h.upstream.push(`${sentAt + 5} answer req_1 copy 503 store-unavailable ${sentAt}`)

@@ -14,15 +14,15 @@ import { explore } from '../support/exploration/explore.js'
 const calm = { faults: 0, flips: 0, steps: 0, lives: 1, persons: 0 }
 const still = { faults: 0, submits: 1, discards: 0, strangers: 0 }
 
-describe('the transitions of an approval keep every invariant, in every order that two workers can come to', () => {
+describe('the transitions of an approval keep every invariant in every interleaving of two workers', () => {
   const approvalRuns: readonly (readonly [Policy['guarantee'], string, typeof calm, number])[] = [
-    ['at-least-once', 'a write whose answer is lost, or that lands later or never', { ...calm, faults: 1 }, 200_000],
-    ['at-least-once', 'a clock of the store that is set forward', { ...calm, steps: 1 }, 50_000],
-    ['at-least-once', 'a person who cancels or retries', { ...calm, persons: 1 }, 50_000],
-    ['at-least-once', 'an API that says otherwise later', { ...calm, flips: 1 }, 50_000],
-    ['at-least-once', 'an id that is added again after its tombstone ended', { ...calm, lives: 2 }, 30_000],
-    ['at-most-once', 'a write whose answer is lost, or that lands later or never', { ...calm, faults: 1 }, 100_000],
-    ['at-most-once', 'a person who cancels or retries', { ...calm, persons: 1 }, 20_000],
+    ['at-least-once', 'a write whose response is lost, or that arrives late or never', { ...calm, faults: 1 }, 200_000],
+    ['at-least-once', 'a store clock that is set forward', { ...calm, steps: 1 }, 50_000],
+    ['at-least-once', 'an operator who cancels or retries', { ...calm, persons: 1 }, 50_000],
+    ['at-least-once', 'an API that changes its decision', { ...calm, flips: 1 }, 50_000],
+    ['at-least-once', 'an id that is added again after its tombstone expired', { ...calm, lives: 2 }, 30_000],
+    ['at-most-once', 'a write whose response is lost, or that arrives late or never', { ...calm, faults: 1 }, 100_000],
+    ['at-most-once', 'an operator who cancels or retries', { ...calm, persons: 1 }, 20_000],
   ]
 
   test.each(approvalRuns)('%s, with %s', (guarantee, what, bounds, atLeast) => {
@@ -33,19 +33,19 @@ describe('the transitions of an approval keep every invariant, in every order th
     expect(states).toBeGreaterThan(atLeast)
   })
 
-  test.each(approvalBugs)('a seeded bug is found: $bug', ({ policy, bounds, replaced, breaks }) => {
+  test.each(approvalBugs)('finds the seeded bug: $bug', ({ policy, bounds, replaced, breaks }) => {
     const { broken } = explore(approvalModel(new ApprovalWorld(policy, bounds, replaced)))
     expect(broken?.invariant, broken?.path.join(' → ')).toBe(breaks)
   })
 })
 
-describe('the writes of a submission and its binding keep every invariant, in every order that two workers can come to', () => {
+describe('the writes of a submission and its binding keep every invariant in every interleaving of two workers', () => {
   const bindingRuns: readonly (readonly ['keyed' | 'random', string, typeof still, number])[] = [
-    ['random', 'a write whose answer is lost, or that lands later or never', { ...still, faults: 1 }, 5_000],
-    ['keyed', 'a write whose answer is lost, or that lands later or never', { ...still, faults: 1 }, 10_000],
+    ['random', 'a write whose response is lost, or that arrives late or never', { ...still, faults: 1 }, 5_000],
+    ['keyed', 'a write whose response is lost, or that arrives late or never', { ...still, faults: 1 }, 10_000],
     ['keyed', 'two submissions under one key', { ...still, submits: 2 }, 10_000],
-    ['keyed', 'an id that is another’s', { ...still, strangers: 1 }, 10_000],
-    ['random', 'a person who discards', { ...still, discards: 1 }, 1_000],
+    ['keyed', 'an id that belongs to another submission', { ...still, strangers: 1 }, 10_000],
+    ['random', 'an operator who discards', { ...still, discards: 1 }, 1_000],
   ]
 
   test.each(bindingRuns)('%s, with %s', (kind, what, bounds, atLeast) => {
@@ -55,7 +55,7 @@ describe('the writes of a submission and its binding keep every invariant, in ev
     expect(states).toBeGreaterThan(atLeast)
   })
 
-  test.each(bindingBugs)('a seeded bug is found: $bug', ({ kind, bounds, replaced, breaks }) => {
+  test.each(bindingBugs)('finds the seeded bug: $bug', ({ kind, bounds, replaced, breaks }) => {
     const { broken } = explore(bindingModel(new BindingWorld(kind, bounds, replaced)))
     expect(broken?.invariant, broken?.path.join(' → ')).toBe(breaks)
   })

@@ -46,19 +46,19 @@ function gets(count: number, perSecond: number, prefix: string = 'each'): readon
 }
 
 describe('the checker of the load harness', () => {
-  it('finds nothing wrong with a run in which all went well', () => {
+  it('accepts a correct run', () => {
     expect(lawsBrokenBy(() => {})).toEqual([])
   })
 
   it.each<[law: string, fault: string, change: (run: Lines) => void]>([
     ['L1', 'a decision that never ran', (run) => run.ledger.pop()],
     ['L1', 'a decision that ran twice', (run) => run.ledger.push('1700000001090 start genuine_0 2 approved 101 poll')],
-    ['L1', 'a decision that was never made', (run) => (run.genuine = 2)],
+    ['L1', 'a missing decision', (run) => (run.genuine = 2)],
     ['L2', 'a spoof that ran', (run) => run.ledger.push('1700000001090 start pending_1 1 approved 9999999 callback')],
     ['L2', 'a run before its decision', (run) => (run.cheqpoint[1] = '1700000001021 decided genuine_0 approved 101')],
     [
       'L2',
-      'an amount that nobody approved',
+      'an amount that was not approved',
       (run) => (run.cheqpoint[1] = '1700000001000 decided genuine_0 approved 7'),
     ],
     [
@@ -66,25 +66,29 @@ describe('the checker of the load harness', () => {
       'a rejection that ran as approved',
       (run) => (run.cheqpoint[1] = '1700000001000 decided genuine_0 rejected -'),
     ],
-    ['L3', 'more GETs at once than the budgets hold', (run) => run.cheqpoint.push(...gets(130, 10_000))],
+    ['L3', 'more GETs at once than the budgets allow', (run) => run.cheqpoint.push(...gets(130, 10_000))],
     ['L3', 'more GETs in the long run than the budgets allow', (run) => run.cheqpoint.push(...gets(1_000, 90))],
-    ['L4', 'two questions within the gap', (run) => run.cheqpoint.push('1700000002500 get genuine_0')],
-    ['L5', 'an answer that such a request must not get', (run) => (run.answers[0] = { ...spoofed, status: 200 })],
-    ['L5', 'a request of an unknown sort', (run) => (run.answers[0] = { ...spoofed, sort: 'surprise' })],
-    ['L5', 'no answer where there must be one', (run) => (run.answers[0] = { ...spoofed, status: 0, code: '-' })],
+    ['L4', 'two polls within the minimum interval', (run) => run.cheqpoint.push('1700000002500 get genuine_0')],
     [
       'L5',
-      'a genuine callback called malformed',
+      'a response that this kind of request must not get',
+      (run) => (run.answers[0] = { ...spoofed, status: 200 }),
+    ],
+    ['L5', 'a request of an unknown kind', (run) => (run.answers[0] = { ...spoofed, sort: 'surprise' })],
+    ['L5', 'a missing response', (run) => (run.answers[0] = { ...spoofed, status: 0, code: '-' })],
+    [
+      'L5',
+      'a genuine callback refused as malformed',
       (run) => (run.reviewer[0] = '1 answer genuine_0 genuine 400 malformed 0'),
     ],
     ['L6', 'a process that died', (run) => (run.died = 'receiver.js ended by itself (1)')],
-    ['L7', 'memory that does not come back', (run) => (run.after.heapBytes = 40_000_000)],
-    ['L7', 'connections of strangers that stay', (run) => (run.after.connections = 1)],
-  ])('tells %s from %s', (law, _, change) => {
+    ['L7', 'memory that is not freed', (run) => (run.after.heapBytes = 40_000_000)],
+    ['L7', 'connections of attackers that stay open', (run) => (run.after.connections = 1)],
+  ])('detects a violation of %s by %s', (law, _, change) => {
     expect(lawsBrokenBy(change)).toContain(law)
   })
 
-  it('takes a GET that a standstill delayed for no breach of the budgets', () => {
+  it('does not count a GET that a stalled process delayed as a breach of the budget', () => {
     const late = (max: number) => (run: Lines) => {
       run.cheqpoint.push(...gets(80, 10_000))
       run.delays = [{ p99: 1, max }]
@@ -92,7 +96,7 @@ describe('the checker of the load harness', () => {
     expect([lawsBrokenBy(late(10)), lawsBrokenBy(late(200))]).toEqual([['L3'], []])
   })
 
-  it('allows a second’s worth at once, and the rate from then on', () => {
+  it('allows one second of the rate at once, and the rate from then on', () => {
     expect(lawsBrokenBy((run) => run.cheqpoint.push(...gets(60, 10_000, 'saved'), ...gets(1_000, 60)))).toEqual([])
   })
 })
@@ -112,7 +116,7 @@ describe('under attack every law holds', () => {
 })
 
 describe('docs/load.md', () => {
-  it('shows every attack on both hosts, and no law broken', () => {
+  it('shows every attack on both hosts, without a violation', () => {
     const page = readFileSync('docs/load.md', 'utf8').split('<!-- load -->')[1]?.split('<!-- /load -->')[0] ?? ''
     const rows = page.split('\n').flatMap((line) => [...line.matchAll(/^\| ([^|]+) \| [\d,]+\/[\d,]+ \|/g)])
     expect(rows.map(([, title]) => title)).toEqual(attacks.map(({ title }) => title))

@@ -133,7 +133,7 @@ function run(folder: string, file: string, flags: readonly string[] = []) {
 }
 
 describe('the packed package', () => {
-  it('holds what users need, and nothing else', () => {
+  it('contains only the files that users need', () => {
     const shipped = /^(dist\/(src|adapters)\/.*|docs\/[\w-]+\.(md|svg)|package\.json|llms\.txt|[A-Z]+(\.md)?)$/
     expect(paths.filter((path) => !shipped.test(path))).toEqual([])
     const upper = paths.filter((path) => /^[A-Z]/.test(path))
@@ -144,8 +144,8 @@ describe('the packed package', () => {
   })
 })
 
-describe('a project without any peer', () => {
-  it('compiles and runs what needs none', () => {
+describe('a project without peer dependencies', () => {
+  it('compiles and runs the parts that need none', () => {
     const text = `
 import { createReceiver } from 'cheqpoint-callback'
 import { postgresStore } from 'cheqpoint-callback/postgres'
@@ -219,7 +219,7 @@ describe('a CommonJS project', () => {
     expect(run(folder, 'main.js')).toEqual({ status: 0, said })
   })
 
-  it('uses import() on one that cannot, and is told so by require', () => {
+  it('uses import() on a Node.js that cannot, where require fails with that advice', () => {
     const files = { 'main.js': required, 'imported.js': imported }
     const folder = writeProject('imported', { type: 'commonjs', options: {}, files })
     const older = ['--no-experimental-require-module']
@@ -235,12 +235,12 @@ describe('a CommonJS project', () => {
   })
 })
 
-describe('the types, seen from a project', () => {
+describe('the types, as a project sees them', () => {
   it.each([
     ['ES modules', 'main.mts', { module: 'NodeNext' }],
     ['CommonJS', 'main.cts', { module: 'NodeNext' }],
     ['a bundler', 'main.ts', { module: 'ESNext', moduleResolution: 'Bundler' }],
-  ])('of %s are there: a mistake is told', (name, file, options) => {
+  ])('of %s exist: a mistake is an error', (name, file, options) => {
     const text = `import { createReceiver } from 'cheqpoint-callback'${mistake}`
     const folder = writeProject(`mistake in ${name}`, {
       type: 'module',

@@ -28,7 +28,7 @@ describe('an import', () => {
     expect(packagesOf(`cheqpoint-callback${subpath}`)).toEqual(packages)
   })
 
-  it('of undici itself would be seen', () => {
+  it('of undici itself is detected', () => {
     expect(packagesOf('./dist/src/cli/exchange.js')).toContain('undici')
   })
 })

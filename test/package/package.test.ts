@@ -102,7 +102,7 @@ const face: Names = {
 }
 
 describe('the package', () => {
-  it('exports files that the build made', () => {
+  it('exports files that the build creates', () => {
     const files = Object.values(manifest.exports).flatMap((entry) =>
       typeof entry === 'string' ? entry : [entry.types, entry.default],
     )
@@ -114,12 +114,12 @@ describe('the package', () => {
     expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(Object.keys(manifest.peerDependencies).sort())
   })
 
-  it('has at most 60 public names in its index, types included, and these', () => {
+  it('has these public names in its index, at most 60 with types', () => {
     expect(listedNames('src/index.ts')).toEqual(face)
     expect(face.values.length + face.types.length).toBeLessThanOrEqual(60)
   })
 
-  it('has nothing in its index but lists of names, each group below its reason', () => {
+  it('has only lists of names in its index, each group below its reason', () => {
     const source = readFileSync('src/index.ts', 'utf8').replace(/^\/\*[\s\S]*?\*\/\n/, '')
     for (const group of source.trim().split('\n\n')) {
       expect(group).toMatch(/^\/\/ [A-Z].*\.\nexport /)
@@ -140,11 +140,11 @@ describe('the package', () => {
     ['cheqpoint-callback/simulator', ['createSimulator']],
     ['cheqpoint-callback/sqlite', ['sqliteStore']],
     ['cheqpoint-callback/testing', ['fakeCallback', 'fakeDecision', 'fakeRun', 'storeContract']],
-  ])('exports from %s what it promises, and nothing else', async (subpath, names) => {
+  ])('exports exactly these names from %s', async (subpath, names) => {
     expect(await exportedNames(subpath)).toEqual(names)
   })
 
-  it('has a subpath for each of these, and for no other', () => {
+  it('has exactly these subpaths', () => {
     const subpaths = [
       'express',
       'fastify',

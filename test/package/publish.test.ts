@@ -47,12 +47,12 @@ describe('.ci/publish', () => {
     expect(publish()).toEqual({ status: 0, said: 'checked\nnpm publish --provenance --access public\n' })
   })
 
-  it('passes --dry-run on, and takes no other argument', () => {
+  it('passes on --dry-run, and accepts no other argument', () => {
     expect(publish('--dry-run').said).toBe('checked\nnpm publish --provenance --access public --dry-run\n')
     expect(publish('--tag', 'next')).toEqual({ status: 1, said: 'publish: known is --dry-run only, not --tag\n' })
   })
 
-  it('refuses a tree with changes, before the checks and after them', () => {
+  it('refuses a work tree with changes, before and after the checks', () => {
     write('new.txt', 'x')
     const before = publish()
     expect(before).toEqual({ status: 1, said: 'publish: the work tree has changes that are not committed\n' })
@@ -67,7 +67,7 @@ describe('.ci/publish', () => {
     expect(publish()).toEqual({ status: 1, said: 'publish: CHANGELOG.md has no entry ## [1.2.3]\n' })
   })
 
-  it('refuses an entry without a date, but for a dry run', () => {
+  it('refuses an entry without a date, except for a dry run', () => {
     write('CHANGELOG.md', dated.replace('2026-04-01', 'unreleased'))
     commit()
     expect(publish()).toEqual({
@@ -77,7 +77,7 @@ describe('.ci/publish', () => {
     expect(publish('--dry-run').status).toBe(0)
   })
 
-  it('publishes nothing where a check fails', () => {
+  it('publishes nothing if a check fails', () => {
     write('.ci/run', '#!/usr/bin/env bash\nexit 3\n', 0o755)
     commit()
     expect(publish()).toEqual({ status: 3, said: '' })

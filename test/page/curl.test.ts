@@ -106,7 +106,7 @@ describe.skipIf(!hasCurl && !isCi)('the documented curl commands', () => {
     expect(await run(poll, id)).toStrictEqual(documented(pollPrints, id))
   })
 
-  it('wait shortly for a decision and get it inline', async () => {
+  it('wait briefly for a decision and get it inline', async () => {
     const submitted = nextSubmission(simulator)
     const printed = run(submitShortWait)
     const id = await submitted
@@ -114,7 +114,7 @@ describe.skipIf(!hasCurl && !isCi)('the documented curl commands', () => {
     expect(await printed).toStrictEqual(documented(submitShortWaitPrints, id))
   })
 
-  it('leave a callback URL and are called back', async () => {
+  it('give a callback URL and get a callback', async () => {
     const submitted = nextSubmission(simulator)
     const printed = await run(submitWithCallback)
     const id = await submitted

@@ -82,7 +82,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     expect(copied).toContain(`x-api-key: ${apiKey}`)
   })
 
-  it('hands an edited amount to the handler, after showing what is changed', async () => {
+  it('shows the changes of an edit, and the handler gets the edited amount', async () => {
     await bench.submit(120)
     const page = await bench.open()
     await button(page, 'Edit').click()
@@ -110,7 +110,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     expect(bench.runs[0]).toMatchObject({ changedPaths: ['/amount'] })
   })
 
-  it('refuses an edit that is no JSON, and says where', async () => {
+  it('refuses an edit that is not JSON, and shows where', async () => {
     await bench.submit()
     const page = await bench.open()
     await button(page, 'Edit').click()
@@ -140,14 +140,14 @@ describeWith('chromium', 'the page of the simulator', () => {
     await shows(page, '#request .chip', 'rejected')
   })
 
-  it('decides by other words too', async () => {
+  it('decides with other status words too', async () => {
     await bench.submit()
     const page = await bench.open()
     await page.getByLabel('Decide otherwise').selectOption('expired')
     await becomes(() => bench.runs.map(({ status }) => status), ['expired'])
   })
 
-  it('delivers a callback again, which runs no handler twice', async () => {
+  it('delivers a callback again, without a second run of the handler', async () => {
     await bench.submit()
     const page = await bench.open()
     await button(page, 'Approve').click()
@@ -160,7 +160,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     expect(bench.runs).toHaveLength(1)
   })
 
-  it('sends a forged callback, of which nothing comes', async () => {
+  it('sends a forged callback, which has no effect', async () => {
     await bench.submit()
     const page = await bench.open()
     await page.locator('#tab-faults').check()
@@ -256,7 +256,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     await heading(10)
   })
 
-  it('stays with a request that somebody else decides', async () => {
+  it('keeps a request selected that another client decides', async () => {
     const [, second] = [await bench.submit(10), await bench.submit(20)]
     const page = await bench.open()
     await detail(page).getByRole('heading', { name: 'Refund $20 ' }).waitFor()
@@ -265,7 +265,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     await detail(page).getByRole('heading', { name: 'Refund $20 ' }).waitFor()
   })
 
-  it('reaches every control by Tab, with a ring around the one that has the focus', async () => {
+  it('reaches every control by Tab, with a visible focus ring', async () => {
     await bench.submit()
     const page = await bench.open()
     await page.locator('#tab-faults').check()
@@ -289,7 +289,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     expect(bare).toEqual([])
   })
 
-  it('shows hostile text as text, wherever it stands', async () => {
+  it('shows hostile text as text everywhere', async () => {
     const evil = `<img src=x onerror="alert(1)"><script>alert(2)</script>"'><svg onload=alert(3)>`
     const details = { [evil]: evil, nested: [{ [evil]: evil }] }
     const fields = { action: evil, summary: evil, details, justification: evil, metadata: { [evil]: evil } }
@@ -325,7 +325,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     expect(bench.pages[0]?.complaints).toEqual([])
   })
 
-  it('keeps two pages alike, and shows what code does', async () => {
+  it('keeps two pages in sync, and shows changes made by code', async () => {
     const one = await bench.open()
     const other = await bench.open()
     await bench.submit(120)
@@ -355,7 +355,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     await becomesIn(other, '#api-status', '')
   })
 
-  it('says that the simulator is gone, and finds the next one at the same address', async () => {
+  it('reports that the simulator is gone, and reconnects to the next one at the same address', async () => {
     await bench.submit()
     const page = await bench.open()
     const port = Number(new URL(bench.url).port)
@@ -376,7 +376,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     }
   })
 
-  it('keeps what is being written when its connection breaks', async () => {
+  it('keeps unsent input when its connection breaks', async () => {
     await bench.submit()
     const proxy = await startProxy(Number(new URL(bench.url).port))
     onTestFinished(() => proxy.close())
@@ -433,7 +433,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     },
   )
 
-  it('asks nothing of any other origin, and complains of nothing', async () => {
+  it('makes no request to another origin, and logs no error', async () => {
     await bench.submit()
     const page = await bench.open()
     await button(page, 'Approve').click()
@@ -482,7 +482,7 @@ describeWith('chromium', 'the fault switches of the page', () => {
   afterAll(() => browser.close())
   afterEach(() => bench.close())
 
-  it('lose a callback, and the sweep finds the decision', async () => {
+  it('lose a callback, whose decision the sweep finds', async () => {
     bench = await openPageBench(browser, { firstPollMs: 100 })
     const id = await bench.submit()
     const page = await bench.open()
@@ -504,7 +504,7 @@ describeWith('chromium', 'the fault switches of the page', () => {
     await look.filter({ hasText: '200' }).first().waitFor()
   })
 
-  it('keep a change while news from before it still arrives', async () => {
+  it('keep a change while older messages still arrive', async () => {
     bench = await openPageBench(browser)
     const page = await bench.open()
     await page.locator('#tab-faults').check()
@@ -536,7 +536,7 @@ describeWith('chromium', 'the fault switches of the page', () => {
     await vi.waitFor(async () => expect(await page.locator('#drop').isChecked()).toBe(false))
   })
 
-  it('set every fault that the simulator knows', async () => {
+  it('set every fault of the simulator', async () => {
     bench = await openPageBench(browser)
     const page = await bench.open()
     await page.locator('#tab-faults').check()
@@ -575,7 +575,7 @@ describeWith('chromium', 'the fault switches of the page', () => {
     }
   })
 
-  it('fail the API, for so many calls, with a time to wait', async () => {
+  it('fail a number of API calls, with a Retry-After', async () => {
     bench = await openPageBench(browser)
     const page = await bench.open()
     await page.locator('#tab-faults').check()
@@ -593,7 +593,7 @@ describeWith('chromium', 'the fault switches of the page', () => {
     await becomesIn(page, '#api-status', '')
   })
 
-  it('let a rule decide, its callback before the answer to the submission', async () => {
+  it('let a rule decide, with the callback before the response to the submission', async () => {
     bench = await openPageBench(browser)
     const page = await bench.open()
     await page.locator('#tab-faults').check()

@@ -95,13 +95,13 @@ describeWith('chromium', 'the pictures of the page', () => {
     if (!asked) await rm(folder, { recursive: true, force: true })
   })
 
-  it('show a request that waits, and a callback with its answer', async () => {
+  it('show a pending request, and a callback with its response', async () => {
     const page = await open('light')
     await page.locator('#deliveries summary').first().click()
     await take(page, 'simulator-light.png')
   })
 
-  it('show a decision, and the faults, in the dark', async () => {
+  it('show a decision and the faults in dark mode', async () => {
     const page = await open('dark')
     await page.getByRole('navigation').getByRole('button', { name: 'order #8815' }).click()
     await page.locator('#tab-faults').check()

@@ -118,7 +118,7 @@ const handled: readonly Situation[] = [
     },
   },
   {
-    name: 'cancelled before, by a person',
+    name: 'cancelled before by an operator',
     answers: [200, 200],
     word: 'handled',
     events: ['duplicate'],
@@ -195,7 +195,7 @@ const edits: readonly Situation[] = [
     send: ({ send }) => send({ body: { approvalId: id, status: 'approved' } }),
   },
   {
-    name: 'approved, while what was submitted passes the schema no longer',
+    name: 'approved, but the submitted details no longer pass the schema',
     answers: [202, 202],
     word: 'parked',
     gets: 1,
@@ -205,7 +205,7 @@ const edits: readonly Situation[] = [
     before: ({ api }) => api.approve(id),
   },
   {
-    name: 'approved, while the context passes its schema no longer',
+    name: 'approved, but the context no longer passes its schema',
     answers: [202, 202],
     word: 'parked',
     gets: 1,
@@ -239,7 +239,7 @@ const unconfirmed: readonly Situation[] = [
     before: ({ api }) => api.pend(id),
   },
   {
-    name: 'in a status that nobody documented',
+    name: 'in an undocumented status',
     answers: [202, 409],
     word: 'undecided',
     retryAfter: '2',
@@ -296,7 +296,7 @@ const unconfirmed: readonly Situation[] = [
     }),
   ),
   {
-    name: 'answered by the API in a coding that nobody asked for',
+    name: 'answered by the API with an unexpected encoding',
     answers: [202, 502],
     word: 'api-failed',
     retryAfter: '10',
@@ -307,7 +307,7 @@ const unconfirmed: readonly Situation[] = [
       api.answer(id, { headers: { 'content-encoding': 'gzip' }, body: { id, status: 'APPROVED', ...upstreamNote } }),
   },
   {
-    name: 'answered by the API at enormous length',
+    name: 'answered by the API with a response that is too long',
     answers: [202, 502],
     word: 'api-failed',
     retryAfter: '10',
@@ -367,7 +367,7 @@ const unconfirmed: readonly Situation[] = [
     before: ({ api }) => api.answer(id, throttled),
   },
   {
-    name: 'not asked about, because the API has asked to slow down',
+    name: 'not polled, because the API throttles',
     answers: [202, 503],
     word: 'api-throttled',
     retryAfter: '117',
@@ -426,7 +426,7 @@ const unconfirmed: readonly Situation[] = [
     },
   },
   {
-    name: 'over the budget of callbacks, and due in an hour only',
+    name: 'over the budget of callbacks, and due only in an hour',
     answers: [202, 429],
     word: 'over-budget',
     retryAfter: '1',
@@ -441,7 +441,7 @@ const unconfirmed: readonly Situation[] = [
     },
   },
   {
-    name: 'under way while every place for polls is taken',
+    name: 'due while all poll slots are in use',
     answers: [202, 503],
     word: 'no-free-slot',
     retryAfter: '1',
@@ -456,7 +456,7 @@ const unconfirmed: readonly Situation[] = [
     },
   },
   {
-    name: 'approved while every place for handlers is taken',
+    name: 'approved while all run slots are in use',
     answers: [202, 503],
     word: 'no-free-slot',
     retryAfter: '1',
@@ -466,7 +466,7 @@ const unconfirmed: readonly Situation[] = [
     ...oneHandler,
   },
   {
-    name: 'known as approved while every place for handlers is taken',
+    name: 'recorded as approved while all run slots are in use',
     answers: [202, 503],
     word: 'no-free-slot',
     retryAfter: '1',
@@ -513,7 +513,7 @@ const failing: readonly Situation[] = [
     before: ({ api }) => api.approve(id),
   },
   {
-    name: 'approved, and the handler throws where it may start once only',
+    name: 'approved, and the handler throws under at-most-once',
     answers: [202, 500],
     word: 'handler-failed',
     retryAfter: '1',
@@ -562,7 +562,7 @@ const failing: readonly Situation[] = [
     },
   },
   {
-    name: 'approved, and the store fails before that is written',
+    name: 'approved, and the store fails before the decision is recorded',
     answers: [503, 503],
     word: 'store-unavailable',
     retryAfter: '5',
@@ -663,7 +663,7 @@ const refused: readonly Situation[] = [
       send({ url: receiver.callbackUrl().url.replace(/.$/, (end) => (end === 'A' ? 'E' : 'A')) }),
   },
   {
-    name: 'unknown, its token valid and never used for a submission',
+    name: 'unknown, with a valid token that no submission used',
     answers: [404, 404],
     word: 'unknown-approval',
     events: ['refused'],
@@ -672,7 +672,7 @@ const refused: readonly Situation[] = [
     send: ({ receiver, send }) => send({ url: receiver.callbackUrl().url }, 'req_2'),
   },
   {
-    name: 'unknown, its token valid and its submission without an answer yet',
+    name: 'unknown, with a valid token whose submission has no response yet',
     answers: [202, 409],
     word: 'awaiting-id',
     retryAfter: '5',
@@ -694,7 +694,7 @@ const refused: readonly Situation[] = [
     send: ({ send }) => send({ headers: { 'user-agent': `curl/8.5.0 ${canaries.agent}` } }),
   },
   {
-    name: 'asked about with GET',
+    name: 'named in a GET request',
     answers: [405, 405],
     word: 'method-not-allowed',
     storeCalls: 0,
@@ -716,7 +716,7 @@ const refused: readonly Situation[] = [
       }),
   },
   {
-    name: 'named in half a document',
+    name: 'named in incomplete JSON',
     answers: [400, 400],
     word: 'malformed',
     storeCalls: 0,
@@ -725,7 +725,7 @@ const refused: readonly Situation[] = [
     send: ({ send }) => send({ body: `{"approvalId":"${id}","decisionNote":"${canaries.claim}"` }),
   },
   {
-    name: 'named with a path in the place of its id',
+    name: 'named by a path instead of its id',
     answers: [400, 400],
     word: 'malformed',
     storeCalls: 0,
@@ -734,7 +734,7 @@ const refused: readonly Situation[] = [
     send: ({ send }) => send({ body: { approvalId: `../${canaries.claim}` } }),
   },
   {
-    name: 'named at enormous length',
+    name: 'named in a body that is too long',
     answers: [413, 413],
     word: 'body-too-large',
     storeCalls: 0,
@@ -743,7 +743,7 @@ const refused: readonly Situation[] = [
     send: ({ send }) => send({ body: { approvalId: id, decisionNote: canaries.claim.repeat(20_000) } }),
   },
   {
-    name: 'named too slowly',
+    name: 'named in a body that is too slow',
     answers: [408, 408],
     word: 'body-too-slow',
     storeCalls: 0,
@@ -759,7 +759,7 @@ const refused: readonly Situation[] = [
     },
   },
   {
-    name: 'named in a body that broke off',
+    name: 'named in an aborted body',
     answers: [400, 400],
     word: 'body-aborted',
     storeCalls: 0,
@@ -772,7 +772,7 @@ const refused: readonly Situation[] = [
     },
   },
   {
-    name: 'named in a body that something else has read',
+    name: 'named in a body that other middleware read',
     answers: [500, 500],
     word: 'body-already-read',
     storeCalls: 0,
@@ -797,7 +797,7 @@ const refused: readonly Situation[] = [
     },
   },
   {
-    name: 'named while as many callbacks as may be are under way',
+    name: 'named while maxInFlight callbacks are in progress',
     answers: [503, 503],
     word: 'overloaded',
     storeCalls: 0,

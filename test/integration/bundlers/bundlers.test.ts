@@ -13,7 +13,7 @@ const commands = codeBlocks('docs/runtimes.md', 'sh').filter(({ name }) => name 
 describeInstalled('bundlers', (folder) => {
   beforeAll(() => cpSync('dist/test/integration/bundlers/app.js', join(folder, 'app.js')))
 
-  it.each(commands.map(({ name, code }) => [name, code] as const))('%s makes a bundle that runs', (_, command) => {
+  it.each(commands.map(({ name, code }) => [name, code] as const))('%s creates a bundle that runs', (_, command) => {
     const out = join(folder, 'out')
     rmSync(out, { recursive: true, force: true })
     execFileSync('sh', ['-c', command], { cwd: folder, stdio: 'pipe' })
@@ -24,7 +24,7 @@ describeInstalled('bundlers', (folder) => {
     expect(execFileSync(process.execPath, [main], { cwd: bare, encoding: 'utf8' })).toBe('undici\n')
   })
 
-  it('each bundler of the document is tried', () => {
+  it('each documented bundler is tested', () => {
     expect(commands.map(({ name }) => name)).toEqual(['esbuild', 'rolldown', 'webpack'])
   })
 })
