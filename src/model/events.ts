@@ -44,7 +44,7 @@ export type CheqpointEvent = Readonly<
   | { type: 'refused'; reason: RefusalReason; approvalId: string | null }
   /** The agent header names another version; once per version. */
   | { type: 'agent-version'; agent: string }
-  /** `decidedAfterMs`: from its submission to its decision; `null` where the API gave no date. */
+  /** `decidedAfterMs`: from its submission to its decision; `null` if the API gave no date. */
   | {
       type: 'confirmed'
       approvalId: string
@@ -74,7 +74,7 @@ export type CheqpointEvent = Readonly<
     }
   /** The result of a handler is not JSON, or larger than 16 KiB. The run counts; the result is not kept. */
   | { type: 'result-dropped'; approvalId: string; action: string }
-  /** `handledAfterMs`: from its decision to its recorded completion; `null` where the API gave no date. */
+  /** `handledAfterMs`: from its decision to its recorded completion; `null` if the API gave no date. */
   | {
       type: 'completed'
       approvalId: string

@@ -15,7 +15,7 @@ import { callInside } from '../support/simulator-sink.js'
 
 const page = 'docs/cli.md'
 
-/** The lines of a block of the page, each as a name and what is said of it. */
+/** The lines of a block of the page, each as name and description. */
 function block(name: string): readonly (readonly string[])[] {
   const { code = '' } = codeBlocks(page, 'text').find((each) => each.name === name) ?? {}
   return code
@@ -66,7 +66,7 @@ describe('docs/cli.md', () => {
   })
 })
 
-/** The text without what differs from run to run. A slow machine may find due what the page shows as not due yet. */
+/** Removes values that differ between runs. On a slow machine, an approval may be due that the page shows as not due. */
 function settled(text: string): string {
   return text
     .replaceAll(/"(ms|ageMs|dueInMs)":-?\d+/g, '"$1":0')
@@ -99,7 +99,7 @@ describeWith('redis-server', 'the examples of docs/cli.md', () => {
       await server.stop()
     })
     const abc123 = await world.submit()
-    // One that the receiver does not follow, so that the lists of its store do not change.
+    // An approval that the receiver does not track, so that its lists do not change.
     const fields = { action: 'a', summary: 's', details: {}, callbackUrl: world.url }
     const headers = { 'x-api-key': secrets.key }
     await callInside(world.simulator, '/api/webhooks/inbound', {

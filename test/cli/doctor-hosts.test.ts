@@ -12,7 +12,7 @@ import { cliJson, openWorld, secrets } from '../support/cli.js'
 import { listenTo, path } from '../support/hosts.js'
 import { misbehave } from '../support/misbehaving-server.js'
 
-/** An app that parses bodies before the receiver, up to a limit; gives its port. */
+/** Opens an app that parses bodies up to a limit before the receiver. Resolves with its port. */
 type Open = (receiver: TypedReceiver, limit: number) => Promise<number>
 
 const fastify: Open = async (receiver, limit) => {
@@ -119,7 +119,7 @@ describe('doctor, on an app that parses bodies before the receiver', { timeout: 
       })
       if (encoding === 'gzip') incoming.pipe(createGunzip()).pipe(forward)
       else incoming.pipe(forward)
-      // The receiver refuses a large body before it is sent whole.
+      // The receiver refuses a large body before all of it is sent.
       forward.on('error', () => {})
     })
     const behind = await examine(proxy.url, api)

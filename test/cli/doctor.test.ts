@@ -9,7 +9,7 @@ import { closedPort, misbehave, misbehaveRaw } from '../support/misbehaving-serv
 import { listenTls, selfSigned } from '../support/tls-server.js'
 
 const withKey = { CHEQPOINT_CONNECTION_KEY: secrets.key }
-/** What is said of what was not given. */
+/** Checks of targets that were not given. */
 const notGiven = ['callback reachable skipped', 'store reachable skipped']
 
 interface Examined {
@@ -25,11 +25,11 @@ interface Examined {
 async function doctor(args: readonly string[], env: Readonly<Record<string, string>> = withKey): Promise<Examined> {
   const { code, document, failed } = await cliJson(['doctor', ...args], env)
   expect(failed).toBe(false)
-  // The shape is held by a test of its own below.
+  // A test below checks the shape.
   const { checks } = document as { readonly checks: readonly Record<string, string>[] }
   return {
     code,
-    // How fast this machine is proves nothing.
+    // The speed of this machine does not matter.
     rows: checks.map(
       ({ group, check, status }) =>
         `${group} ${check} ${check === 'reachable' ? status?.replace('warning', 'ok') : status}`,
@@ -41,7 +41,7 @@ async function doctor(args: readonly string[], env: Readonly<Record<string, stri
   }
 }
 
-/** An API that knows the key, and no approval; its answers are changed by the test. */
+/** An API that accepts the key and knows no approval; the test changes its responses. */
 const api =
   (change: RequestListener): RequestListener =>
   (request, response) => {
@@ -208,7 +208,7 @@ describe('doctor, on the callback URL', { timeout: 60_000 }, () => {
     expect(found('callback', 'too large')?.message).toBe('413 body-too-large')
     expect(code).toBe(0)
     expect(decisions).toEqual([])
-    // The two of the doctor itself.
+    // The two requests of doctor.
     expect(simulator.requests()).toHaveLength(2)
   })
 

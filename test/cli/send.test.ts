@@ -71,7 +71,7 @@ describe('send', { timeout: 60_000 }, () => {
     simulator.decide(id, { status: 'approved' })
     const { code, stdout } = await cli(['send', url, '--id', id, '--duplicate', '2', '--count', '2'])
     expect(code).toBe(0)
-    // Copies of a running delivery are answered at once; all that come after it get what the first one got.
+    // Copies of a running delivery get a response at once; later copies get the first one's response.
     const words = [...stdout.matchAll(/^ {2}20[02] in \d+ ms {2}\{"result":"(handled|in-progress)"\}$/gm)]
     expect(words).toHaveLength(6)
     expect(words.slice(3).map(([, word]) => word)).toEqual(['handled', 'handled', 'handled'])
@@ -172,7 +172,7 @@ describe('the meaning of a response', () => {
   const kinds = tableRows('docs/reference.md', 'answers').flatMap(([names = '']) => quoted(names.split('(')[0] ?? ''))
 
   it.each(kinds)('is known for %s, swept or not', (kind) => {
-    // The table of docs/reference.md names every kind, and a test of its own holds it to that.
+    // Another test checks that the table of docs/reference.md names every kind.
     const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
     const told = [true, false].map((swept) => meaningOf({ ...toResponse(outcome, { swept }), ms: 1 }))
     expect(told[0]).toEqual(told[1])

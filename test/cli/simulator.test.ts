@@ -10,7 +10,7 @@ import { callInside, openSink } from '../support/simulator-sink.js'
 
 const submission = { action: 'process_refund', summary: 'Refund $120', details: { orderId: '8842' } }
 
-/** Starts one, and gives its address once it is printed. */
+/** Starts a simulator. Resolves with its address once it is printed. */
 async function start(args: readonly string[]) {
   const { child, lines } = startCli(['simulator', '--port', '0', ...args])
   await until(() => lines.some((line) => line.includes('http://')))

@@ -16,7 +16,7 @@ import { openBench, type RedisBench } from '../support/redis-bench.js'
 import { startCluster, startRedis, type TestServer } from '../support/redis-server.js'
 import { postgresClients, temporaryFile } from '../support/sql-clients.js'
 
-/** What is not about the process is asked in this one. */
+/** Runs in this process. */
 const ask = async (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Told> =>
   told(await cliHere([...args, '--json'], env))
 
@@ -24,7 +24,7 @@ const refusal = (code: string, message: unknown, fix: unknown = expect.any(Strin
   ...{ failed: true, document: { error: { code, message, fix } } },
 })
 
-/** Addresses where something else answers, or nothing. */
+/** Addresses of another server, and of none. */
 async function wrongOrigins(): Promise<readonly string[]> {
   const page = await misbehave((_, response) => response.end('<h1>Hi</h1>'))
   const silent = await misbehaveRaw('')
@@ -63,7 +63,7 @@ describe('the choice of the store', () => {
     expect(await ask(['pending'], { DATABASE_URL: database })).toMatchObject({
       ...{ code: 3, ...refusal('store-unavailable', 'no Postgres answers at postgres://127.0.0.1:9/app') },
     })
-    // Databases of other kinds have the same variable.
+    // Other kinds of databases use the same variable.
     expect(await ask(['pending'], { REDIS_URL: nowhere, DATABASE_URL: 'mysql://127.0.0.1/app' })).toMatchObject({
       ...{ code: 3, ...refusal('store-unavailable', 'no Redis answers at redis://127.0.0.1:9') },
     })
@@ -297,7 +297,7 @@ describe('a store in a SQLite file', () => {
 })
 
 describe('the client of a store', () => {
-  /** The package as it was built, beside nothing but its dependencies and these. */
+  /** The package as built, beside nothing but its dependencies and these. */
   function installedWith(...peers: readonly string[]): string {
     const folder = mkdtempSync(join(tmpdir(), 'cheqpoint-cli-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))

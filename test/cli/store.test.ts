@@ -5,7 +5,7 @@ import { details, type Entries, entriesOf, hour } from '../support/cli-entries.j
 import { type CliStore, cliStores } from '../support/cli-stores.js'
 import { describeWith } from '../support/needs.js'
 
-/** What is not about the process is asked in this one. */
+/** Runs in this process. */
 const ask = async (args: readonly string[]): Promise<Told> => told(await cliHere([...args, '--json']))
 
 describeWith('redis-server', 'the commands on Redis', () => commandsOn('redis'))
@@ -160,12 +160,12 @@ function commandsOn(kind: keyof typeof cliStores): void {
     for (const id of ['a/b', '..', 'a b']) {
       expect(await ask(['cancel', id, ...at])).toMatchObject({ code: 2, document: { error: { code: 'id-invalid' } } })
     }
-    // Wider than the default of a receiver: it may have another pattern.
+    // Accepted beyond a receiver's default: the receiver may have another pattern.
     expect(await ask(['cancel', 'a.b~c', ...at])).toMatchObject({ code: 1, document: { result: 'unknown' } })
   })
 
   it('change nothing when they only read', async () => {
-    // A set of keys has no order.
+    // Keys are unordered.
     const content = async () =>
       [await opened.content()]
         .flat()

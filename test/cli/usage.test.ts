@@ -193,7 +193,7 @@ describe('the command line', { timeout: 60_000 }, () => {
     expect(lines.length).toBeLessThanOrEqual(1)
     child.stdout.destroy()
     const ended = new Promise((resolve) => child.once('close', resolve))
-    // Each call is a line that cannot be written.
+    // Each call prints a line that cannot be written.
     await fetch(`${url}/api/approvals/a`).catch(() => null)
     expect(await ended).toBe(0)
     expect(Buffer.concat(errors).toString()).toBe('')
@@ -211,7 +211,7 @@ describe('the command line', { timeout: 60_000 }, () => {
         )
     }
     expect(await redirected(['--help'], '> /dev/full 2> /dev/full')).toEqual({ code: 3, stderr: '' })
-    // What went wrong before is what counts.
+    // The earlier error decides.
     expect(await redirected(['simulater'], '2> /dev/full')).toEqual({ code: 2, stderr: '' })
   })
 

@@ -11,7 +11,7 @@ import { overlayStore } from '../support/overlay-store.js'
 const epoch = 1_767_225_600_000
 const far = epoch + 3_600_000
 
-/** A store whose clock only its test moves. */
+/** A store whose clock only the test moves. */
 function createTimed(maxPending?: number) {
   let now = epoch
   return {
@@ -172,7 +172,7 @@ describe('options', () => {
     [{ clock: null }, 'option-invalid'],
     [{ max: 10 }, 'option-unknown'],
   ] as const)('%o is refused as %s', (options, code) => {
-    // Wrong types on purpose: this is what callers without a compiler do.
+    // Wrong types on purpose, as callers without a compiler pass them.
     expect(() => memoryStore(options as never)).toThrow(expect.objectContaining({ code }))
   })
 
@@ -208,7 +208,7 @@ describe('in production', () => {
 test('an open entry with 300 bytes of details and context takes less than 1 KB', async () => {
   const entries = 50_000
   const { store } = createTimed(entries)
-  // From a buffer: a text put together by the engine may share memory with others, or hold more than it shows.
+  // From a buffer: the engine's concatenated strings may share memory or hold more than they show.
   const text = (length: number, index: number) =>
     Buffer.from(`${index}`.padStart(length, '0'), 'latin1').toString('latin1')
   const before = bytesInUse()

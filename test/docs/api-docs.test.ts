@@ -7,7 +7,7 @@ const { exports: subpaths } = z
   .object({ exports: z.record(z.string(), z.union([z.string(), z.object({ types: z.string() })])) })
   .parse(JSON.parse(readFileSync('package.json', 'utf8')))
 
-/** The source file of each subpath that has declarations. */
+/** The source file of each subpath with declarations. */
 const entries = Object.values(subpaths).flatMap((target) =>
   typeof target === 'string' ? [] : [target.types.replace('./dist/', '').replace('.d.ts', '.ts')],
 )
@@ -18,7 +18,7 @@ interface Exported {
   readonly file: string
 }
 
-/** What a module exports, followed to the files that declare it. */
+/** The exports of a module, followed to the files that declare them. */
 function exportsOf(file: string): readonly Exported[] {
   const source = readFileSync(file, 'utf8')
   const target = (specifier: string): string => join(dirname(file), specifier.replace(/\.js$/, '.ts'))
@@ -35,13 +35,13 @@ function exportsOf(file: string): readonly Exported[] {
   return [...all, ...named, ...own.map(([, name = '']) => ({ name, file }))]
 }
 
-/** The comment before a declaration; `null` where there is none, `undefined` where it is not declared there. */
+/** The comment of a declaration; `null` if it has none, `undefined` if the name is not declared there. */
 function commentOf({ name, file }: Exported): string | null | undefined {
   const declared = `^export (?:async )?(?:function|class|const|interface|type) ${name}\\b`
   const source = readFileSync(file, 'utf8')
   const at = source.search(new RegExp(declared, 'm'))
   if (at < 0) {
-    // Passed on from another file.
+    // Re-exported from another file.
     const passed = exportsOf(file).find((each) => each.name === name && each.file !== file)
     return passed === undefined ? undefined : commentOf(passed)
   }

@@ -6,7 +6,7 @@ import { storeContract } from '../../src/testing/index.js'
 import { codeBlocks } from '../support/blocks.js'
 import { compileFolder } from '../support/programs.js'
 
-// Inside the project, so that the code finds the package by its name, as it was built.
+// Inside the project, so that the code imports the built package by its name.
 const compiled = `.tmp/doc-blocks-${process.pid}`
 const run = `.tmp/doc-tests-${process.pid}`
 afterAll(() => {
@@ -16,12 +16,12 @@ afterAll(() => {
 const documents = ['README.md', 'SECURITY.md', 'llms.txt', ...readdirSync('docs').map((name) => `docs/${name}`)].filter(
   (file) => /\.(md|txt)$/.test(file),
 )
-/** Their blocks are parts of examples, which are compiled themselves; tests compare the two. */
+/** Their blocks are parts of compiled examples; tests compare the two. */
 const excerpts: readonly string[] = ['docs/patterns.md', 'docs/agents.md', 'docs/exactly-once.md']
-/** A store that another block of its page imports. */
+/** A store that another block of the page imports. */
 const ownStore = 'store/my-store.ts'
 
-/** What a block that is no program takes for granted. */
+/** Declarations for blocks that are not programs. */
 const prelude = `
 import type { Claim, TypedReceiver } from 'cheqpoint-callback'
 import express, { type Express } from 'express'

@@ -21,11 +21,11 @@ afterEach(() => simulator.close())
 interface Program {
   readonly url: string
   readonly child: ChildProcess
-  /** The next line that it prints and that is no event. */
+  /** The next printed line that is not an event. */
   readonly line: () => Promise<string>
 }
 
-/** Runs a block of a document as it stands there, but for its port and its public address. */
+/** Runs a block of a document unchanged, except for its port and public address. */
 async function start(
   document: string,
   name: string,
@@ -61,7 +61,7 @@ async function start(
   return { url, child, line }
 }
 
-/** Asks until the program listens, which not every block tells. */
+/** Polls until the program listens, since not every block prints that. */
 async function ask(url: string, init?: RequestInit): Promise<Response> {
   for (;;) {
     try {
@@ -79,7 +79,7 @@ const order = {
 }
 
 describe('docs/migrating.md', () => {
-  /** The program between the two: the handler and the adapter of the one, the submission of the other, and `track`. */
+  /** The program in between: handler and adapter of the new one, submission of the old one, and `track`. */
   function firstStep(before: string): string {
     const after = codeBlocks('docs/migrating.md', 'ts').find(({ name }) => name === 'migrating/after')?.code ?? ''
     const [receiver = ''] = after.split("\napp.post('/refunds'")
@@ -123,7 +123,7 @@ describe('docs/migrating.md', () => {
     await simulator.close()
     simulator = await createSimulator({ apiKey })
     const ours = await start('docs/migrating.md', 'migrating/after')
-    // 202 within the minimum interval after the GET that the forged one caused: it is polled after that.
+    // 202 within the minimum interval after the forged callback's GET; the poll follows after it.
     expect([200, 202]).toContain(await forgeThenDecide(ours))
     expect(await ours.line()).toContain('refund {"orderId":"8842","amount":120}')
   })

@@ -19,7 +19,7 @@ import { quoted, tableRows } from '../support/blocks.js'
 const reference = 'docs/reference.md'
 const operating = 'docs/operating.md'
 
-/** Names that are known where an unknown one is refused, as the error lists them. */
+/** The known names that the error about an unknown name lists. */
 function knownNames(give: (wrong: { readonly surprise: number }) => unknown): readonly string[] {
   try {
     give({ surprise: 1 })
@@ -29,19 +29,19 @@ function knownNames(give: (wrong: { readonly surprise: number }) => unknown): re
   throw new Error('an unknown option was accepted')
 }
 
-/** Names that a group of options of a receiver knows. */
+/** The known names of a group of receiver options. */
 function knownOptions(group?: string): readonly string[] {
   return knownNames((wrong) =>
     createReceiver({ apiKey: 'k', onDecision() {}, ...(group === undefined ? wrong : { [group]: wrong }) }),
   )
 }
 
-/** First words in backquotes of the rows of a table. */
+/** The first word in backquotes of each row of a table. */
 function firstWords(file: string, mark: string): readonly string[] {
   return tableRows(file, mark).flatMap(([cell = '']) => quoted(cell))
 }
 
-/** Words that a closed union of the source is made of, between a line and the next that begins with `end`. */
+/** The words of a closed union in the source, from a line to the next line that begins with `end`. */
 function unionOf(file: string, start: string, end: string, pattern: RegExp): readonly string[] {
   const part = readFileSync(file, 'utf8').split(start)[1]?.split(end)[0] ?? ''
   const words = [...part.matchAll(pattern)].map(([, word = '']) => word)
@@ -110,7 +110,7 @@ describe('docs/reference.md', () => {
       quoted(names.split('(')[0] ?? '').map((kind) => ({ kind, swept, alone })),
     )
     for (const { kind, swept, alone } of rows) {
-      // The table names kinds as users read them; a kind that does not exist has no response, and fails here.
+      // A kind in the table that does not exist has no response, and fails here.
       const outcome = { kind, approvalId: 'req_1', retryAfterMs: 1_000 } as Outcome
       expect(toResponse(outcome, { swept: true }).status, kind).toBe(Number.parseInt(swept, 10))
       const last = alone.match(/\d{3}/g)?.at(-1)

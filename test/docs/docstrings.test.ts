@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 
-// Inside the project, so that the examples find the package by its name, as it was built.
+// Inside the project, so that the examples import the built package by its name.
 const folder = `.tmp/docstrings-${process.pid}`
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What examples take for granted; an example's own names come before these. */
+/** Declarations for the examples; an example's own names shadow them. */
 const prelude = `
 import {
   action, CheqpointError, createCallbackUrl, createClient, createReceiver, fromIncoming, fromRequest, isCheqpointError,
@@ -89,7 +89,7 @@ describe('the examples in doc comments', () => {
 
   it('compile as strictly as the library itself', () => {
     mkdirSync(folder, { recursive: true })
-    // Lines for several clients, with the imports of each, are no program: tests of the stores run them.
+    // Lines for several clients are not one program: tests of the stores run them.
     const programs = examples().filter(({ code }) => !/^import /m.test(code))
     expect(programs.length).toBeGreaterThan(12)
     for (const [at, { file, code }] of programs.entries()) {

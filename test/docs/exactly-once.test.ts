@@ -15,7 +15,7 @@ beforeEach(async () => {
 })
 afterEach(() => simulator.close())
 
-/** What an example prints until it ends by itself, with its request approved. */
+/** Approves the request of an example. Returns what it prints until it ends by itself. */
 async function runApproved(
   file: string,
   { env = {}, args = [] }: { readonly env?: Readonly<Record<string, string>>; readonly args?: readonly string[] },
@@ -30,7 +30,7 @@ async function runApproved(
   return lines
 }
 
-/** The first attempt failed after its row was written, and nothing of it is left. */
+/** The first attempt failed after it wrote its row, which was rolled back. */
 const printed = ['attempt 1 failed', 'approved, {"refunded":120}, rows in refunds: 1']
 
 describe('the example of exactly once with SQLite', () => {

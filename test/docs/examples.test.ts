@@ -36,7 +36,7 @@ function start(file: string, env: Readonly<Record<string, string>> = {}, ...args
   return example
 }
 
-/** What the app answered to each callback, in order. */
+/** The app's responses to the callbacks, in order. */
 async function callbackAnswers(): Promise<readonly (number | null | undefined)[]> {
   await simulator.settled()
   return simulator.deliveries().map(({ answer }) => answer?.status)
@@ -114,7 +114,7 @@ describe('the example for Hono', () => {
     const second = nextRequest(simulator)
     const refused = deploy('1.4.1')
     const other = await second
-    // A callback that arrives before the id does gets 202.
+    // A callback that arrives before the id gets 202.
     expect(await line()).toBe(`asked for ${other.id}`)
     simulator.decide(other.id, { status: 'rejected' })
     expect(await refused).toEqual({ status: 200, body: { status: 'rejected', result: null } })
@@ -132,7 +132,7 @@ describe('the example for Hono', () => {
 })
 
 describe('the examples of the core', () => {
-  /** Starts one, and asks for a refund; gives the approval's id and the example. */
+  /** Starts an example and requests a refund. Resolves with the approval id and the example. */
   async function ask(file: string, amount: number): Promise<StartedExample & { readonly id: string }> {
     const port = await freePort()
     const started = start(file, { PORT: String(port) })
@@ -211,7 +211,7 @@ describeWith('redis-server', 'the example of a cron job', () => {
   it('finds decisions whose callback was lost, prints its counts, and exits', async () => {
     redis = await startRedis()
     const client = await createClient({ url: redis.url }).connect()
-    // The app that the job works for; it is gone when the job runs.
+    // The app that submits; it has ended when the job runs.
     const app = createReceiver({
       apiKey,
       baseUrl,
@@ -220,7 +220,7 @@ describeWith('redis-server', 'the example of a cron job', () => {
       store: redisStore({ sendCommand: (args) => client.sendCommand(args), prefix: 'refunds' }),
       sweep: 'elsewhere',
       polling: { firstMs: 1 },
-      // Where this machine is slow, the app itself may have looked already.
+      // On a slow machine, the app itself may have polled already.
       confirm: { minIntervalMs: 0 },
       onDecision() {},
     })
@@ -305,7 +305,7 @@ describeWith('redis-server', 'the example of a hand-off to BullMQ', () => {
 
 describe('examples/README.md', () => {
   const files = readdirSync('examples', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
-  /** Has packages of its own, and is run with them in test/integration. */
+  /** Has its own packages, and is run in test/integration. */
   const isAgent = (name: string): boolean => name.startsWith('agents/')
 
   it('lists every example, and no other', () => {

@@ -9,7 +9,7 @@ import { describeWith } from '../support/needs.js'
 import { freePort } from '../support/programs.js'
 
 const file = 'docs/getting-started.md'
-// Inside the project, so that the app finds the package by its name, as it was built.
+// Inside the project, so that the app imports the built package by its name.
 const folder = `.tmp/getting-started-${process.pid}`
 
 function block(language: string, including: string): string {
@@ -18,7 +18,7 @@ function block(language: string, including: string): string {
   return found.code
 }
 
-/** Lines that a program prints, and the one that tells something. */
+/** The printed lines of a program. */
 class Printed {
   readonly lines: string[] = []
   readonly #waiting = new Set<() => void>()
@@ -28,7 +28,7 @@ class Printed {
     for (const look of this.#waiting) look()
   }
 
-  /** The first line that holds this text, now or later. */
+  /** Resolves with the first line that contains this text, now or later. */
   async line(text: string): Promise<string> {
     return new Promise((resolve) => {
       const look = (): void => {
@@ -43,7 +43,7 @@ class Printed {
   }
 }
 
-/** The app of the page, as it stands there but for its ports, against a simulator of this test. */
+/** Runs the app of the page, unchanged except for its ports, with a simulator of this test. */
 async function startApp(change: (code: string) => string = (code) => code) {
   mkdirSync(folder, { recursive: true })
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
@@ -68,7 +68,7 @@ async function startApp(change: (code: string) => string = (code) => code) {
   await printed.line('listening on')
   const sh = async (command: string): Promise<string> => {
     const own = ours(command).replace('npx cheqpoint-callback', `${process.execPath} dist/src/cli/main.js`)
-    // Some commands tell by their exit code what this test reads in their output.
+    // Some commands exit with an error code, while this test reads their output.
     const { stdout } = await promisify(execFile)('sh', ['-c', own]).catch((error: { readonly stdout: string }) => error)
     return stdout
   }

@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => simulator.close())
 
-/** What the console exporters print, as far as it is looked at here. */
+/** The output of the console exporters, as far as it is used here. */
 const contextSchema = z.object({ traceId: z.string(), spanId: z.string() })
 const spanSchema = z.object({
   name: z.string(),
@@ -42,13 +42,13 @@ const metricSchema = z.object({
 type Span = z.infer<typeof spanSchema>
 type Metric = z.infer<typeof metricSchema>
 
-/** Runs the example, and reads what it prints. */
+/** Runs the example and parses its output. */
 async function start(file: string, ...args: string[]) {
   const { child, rest, ended } = startExample(file, { baseUrl, apiKey, args })
   onTestFinished(() => void child.kill('SIGKILL'))
   const text = (await rest()).join('\n')
   expect(await ended, text).toBe(0)
-  // An object that is printed begins and ends at the margin, and is JavaScript.
+  // A printed object begins and ends at the margin, and is JavaScript.
   const objects = [...text.matchAll(/^\{\n[\s\S]*?\n\}$/gm)].map(([object]) => runInNewContext(`(${object})`))
   return {
     text,
@@ -57,7 +57,7 @@ async function start(file: string, ...args: string[]) {
   }
 }
 
-/** The trees of their traces, in the order in which they began. */
+/** The trees of the traces, in the order of their start. */
 function tree(spans: readonly Span[]): readonly string[] {
   return treeOf(
     spans.map(({ name, id, kind, parentSpanContext, attributes, status, links }) => ({
@@ -69,7 +69,7 @@ function tree(spans: readonly Span[]): readonly string[] {
   )
 }
 
-/** A line for each figure. */
+/** One line per metric. */
 function figures(metrics: readonly Metric[]): readonly string[] {
   return metrics.flatMap(({ descriptor, dataPoints }) =>
     dataPoints.map(({ attributes, value }) => {
@@ -92,7 +92,7 @@ describe('the example of OpenTelemetry', () => {
     simulator.decide(id, { status: 'approved' })
     const second = await start('examples/opentelemetry.js', path, id)
 
-    // They are printed as they end.
+    // Spans are printed when they end.
     const spans = [...first.spans, ...second.spans].sort((a, b) => a.timestamp - b.timestamp)
     const printed = tree(spans)
     const counted = figures(second.metrics)

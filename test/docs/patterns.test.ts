@@ -17,7 +17,7 @@ afterEach(async () => {
 })
 afterAll(printTimes)
 
-/** Runs an example as it was built, against the simulator. */
+/** Runs an example as built, against the simulator. */
 async function start(
   file: string,
   env: Readonly<Record<string, string>> = {},
@@ -176,7 +176,7 @@ describe('the example for a laptop', () => {
   })
 })
 
-/** The names of a document's blocks, once each is found in the example of that name. */
+/** Asserts that each block of a document is in the example of its name. Returns the names. */
 function excerpts(file: string): readonly string[] {
   return codeBlocks(file, 'ts').map(({ name, code }) => {
     // Indented as in the example, or not: it may stand within a function there.

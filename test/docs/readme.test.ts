@@ -7,7 +7,7 @@ import { describeWith } from '../support/needs.js'
 import { compileBlock, freePort, nextRequest } from '../support/programs.js'
 import { sharedRedis } from '../support/redis-server.js'
 
-// Inside the project, so that the examples find the package by its name, as it was built.
+// Inside the project, so that the examples import the built package by its name.
 const folder = `.tmp/readme-${process.pid}`
 let simulator: Simulator
 let child: ChildProcess | undefined
@@ -23,12 +23,12 @@ afterEach(async () => {
   await simulator.close()
 })
 
-/** Compiles a block of a document, strictly, and gives the path of the JavaScript. */
+/** Compiles a block of a document strictly. Returns the path of the JavaScript. */
 function compile(document: string, name: string, change?: (code: string) => string): string {
   return compileBlock(document, name, `${folder}-${name.replace('/', '-')}`, change)
 }
 
-/** Starts a program. Gives the lines that it prints, or those that it writes to its error output. */
+/** Starts a program. Yields the lines of its output, or of its error output. */
 function start(
   file: string,
   env: Readonly<Record<string, string>>,

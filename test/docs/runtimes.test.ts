@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { quoted, tableRows } from '../support/blocks.js'
 
-/** The names of the checks that a file adds to a list of them. */
+/** The names of the checks in a file. */
 function checksOf(file: string): readonly string[] {
   const text = readFileSync(`test/integration/runtimes/${file}.ts`, 'utf8')
   return [...text.matchAll(/^ +(?:\.\.\.\(\w+ && \{ )?'?([\w., ]+?)'?: (?:async )?\(\) =>/gm)].map(

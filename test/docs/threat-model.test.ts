@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { tableRows } from '../support/blocks.js'
 
 /*
- * Keeps docs/threat-model.md and the tests equal: every threat has one row, every row names tests that exist, and every
- * test that was written for a threat is named by its row.
+ * Keeps docs/threat-model.md and the tests in sync: every threat has one row, every row names existing tests, and every
+ * test for a threat is named in its row.
  */
 
 interface Reference {
   readonly file: string
-  /** `null` where cases are named instead. */
+  /** `null` if the reference names cases instead. */
   readonly title: string | null
   /** Rows of table-driven tests, by name. */
   readonly cases: readonly string[]
@@ -34,7 +34,8 @@ const rows: readonly Row[] = tableRows(document)
 
 /**
  * References such as `test/a.test.ts`: title, or `test/a.test.ts`: *case*, *case*; one after the other. A file in
- * test/threats alone stands for each of its tests whose title begins with the id of the row, of which there must be one.
+ * test/threats alone stands for each of its tests whose title begins with the id of the row, of which there must be
+ * one.
  */
 function readReferences(id: string, cell: string): readonly Reference[] {
   return cell
@@ -49,19 +50,19 @@ function readReferences(id: string, cell: string): readonly Reference[] {
     })
 }
 
-/** The tests of a file for one threat; where there is none, a reference that no file can satisfy. */
+/** The tests of a file for one threat; if there is none, a reference that fails. */
 function testsFor(id: string, file: string): readonly Reference[] {
   const titles = existsSync(file) ? titlesIn(file).filter((title) => title.startsWith(`${id}: `)) : []
   return (titles.length === 0 ? [`${id}: a test`] : titles).map((title) => ({ file, title, cases: [] }))
 }
 
-/** Titles of the tests in a file, as they are written there. */
+/** Titles of the tests in a file, as in its source. */
 function titlesIn(file: string): readonly string[] {
   const calls = readFileSync(file, 'utf8').matchAll(/(?:\b(?:it|test)(?:\.\w+)*|\))\(\s*(['"`])((?:\\.|(?!\1).)*)\1,/g)
   return [...calls].map(([, quote = '', title = '']) => title.replaceAll(`\\${quote}`, quote))
 }
 
-/** The text of a file and of test/support, where table-driven tests have the names of their cases. */
+/** The text of a file and of test/support, which contains the names of table-driven cases. */
 function textAround(file: string): string {
   const support = readdirSync('test/support').filter((name) => name.endsWith('.ts'))
   return [file, ...support.map((name) => `test/support/${name}`)].map((name) => readFileSync(name, 'utf8')).join('\n')

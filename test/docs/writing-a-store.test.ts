@@ -11,11 +11,11 @@ const code = codeBlocks(file, 'ts').find(({ name }) => name === 'store/my-store.
 const folder = mkdtempSync(`${process.env['TMPDIR'] ?? '/tmp'}/writing-a-store-`)
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** The store of the page, over the sources of the library. */
+/** The store of the page, compiled with the library's sources. */
 async function openStore(path: string): Promise<Store> {
   const model = resolve('src/model/errors.ts')
   writeFileSync(`${folder}/my-store.ts`, code.replace(/'cheqpoint-callback'/, `'${model}'`))
-  // What the page exports, by its name.
+  // The store that the page exports.
   const { myStore } = (await import(`${folder}/my-store.ts`)) as { myStore(path: string): Store }
   return myStore(path)
 }

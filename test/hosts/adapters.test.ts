@@ -17,17 +17,17 @@ import { hosts, type Mounted, type OpenHost } from '../support/hosts.js'
 import type { Sent } from '../support/raw-http.js'
 
 /*
- * One table for every host: a request, the answer word for word, and what may have happened because of it. Answers are
- * written out here and shared by all hosts, so hosts that answer as the table says answer alike.
+ * One table for every host: a request, its exact response, and its effects. All hosts share the responses, so they
+ * respond alike.
  */
 
 interface Row {
   readonly name: string
   readonly send: Sent
   readonly answer: Expected
-  /** Reason of the event that a refusal emits. */
+  /** `reason` of the event of a refusal. */
   readonly refused?: RefusalReason
-  /** Calls that it may cause; a refusal before the pipeline causes none, and leaves the store alone. */
+  /** Calls that it causes; a refusal before the pipeline causes none, also of the store. */
   readonly gets: number
   readonly runs: number
   readonly storeAsked: boolean
@@ -46,17 +46,17 @@ const tooLarge = problem(413, 'body-too-large', 'The body is too large', { close
 const tooSlow = problem(408, 'body-too-slow', 'The body came too slowly', { closes: true })
 const unknown = problem(404, 'unknown-approval', 'Unknown approval')
 
-/** A callback that is what it claims to be. */
+/** A genuine callback. */
 function genuine(name: string, parts: Partial<Sent> = {}): Row {
   return { name, send: callback(parts), answer: handled, gets: 1, runs: 1, storeAsked: true }
 }
 
-/** One that is refused before anybody is asked. */
+/** A callback that is refused without an API or store call. */
 function refusal(name: string, answer: Expected, refused: RefusalReason, parts: Partial<Sent>): Row {
   return { name, send: callback(parts), answer, refused, gets: 0, runs: 0, storeAsked: false }
 }
 
-/** One that gets as far as the store. */
+/** A callback that reaches the store. */
 function asked(name: string, answer: Expected, rest: Partial<Row>): Row {
   return { name, send: callback(), answer, gets: 1, runs: 0, storeAsked: true, ...rest }
 }
@@ -267,7 +267,7 @@ describe.each(hosts.map((host) => [host.name, host] as const))('%s', (_, host) =
   let current: AdapterBench
   let open: OpenHost
   beforeAll(async () => {
-    // The receiver behind the host is another one for each row.
+    // Each row has its own receiver behind the host.
     const mounted: Mounted = {
       handle: (...args) => current.receiver.handle(...args),
       fetch: (...args) => current.receiver.fetch(...args),

@@ -6,8 +6,8 @@ import { createReceiver, type TypedReceiver } from '../../src/index.js'
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 
 /*
- * The Express adapter as its users test their own apps: one app, one route, supertest. Cheqpoint is the simulator, which
- * posts no callbacks here: each test sends them.
+ * The Express adapter, tested as users test their apps: one app, one route, supertest. The simulator replaces
+ * Cheqpoint; each test sends the callbacks.
  */
 
 let cheqpoint: Simulator
@@ -34,7 +34,7 @@ beforeEach(async () => {
   }
 })
 
-/** A request for approval that waits for its reviewer. */
+/** Submits a request that is pending. */
 async function submitted(): Promise<string> {
   const submission = await receiver.submit({
     action: 'process_refund',
@@ -44,7 +44,7 @@ async function submitted(): Promise<string> {
   return submission.approvalId
 }
 
-/** What Cheqpoint posts. */
+/** The body that Cheqpoint posts. */
 function callback(approvalId: string): request.Test {
   return request(app)
     .post('/webhooks/cheqpoint')

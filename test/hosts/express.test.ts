@@ -38,7 +38,7 @@ afterEach(async () => {
   await current.receiver.close()
 })
 
-/** Opens an app with these before our handler. Whoever waits there for a body that is gone outlasts the test. */
+/** Opens an app with these before the handler. Middleware that waits for a lost body outlasts the test. */
 async function open(before: readonly RequestHandler[], options: Partial<ReceiverOptions> = {}): Promise<void> {
   current = await adapterBench({ callbacks: { maxBodyBytes, bodyTimeoutMs: 60_000 }, ...options })
   const app = express()
@@ -56,7 +56,7 @@ const typed = (type: string, body: Sent['body'] = bodyFor('req_1')): Partial<Sen
   body,
 })
 
-/** A parser's hook that keeps the bytes, as platforms and other receivers want it. */
+/** A parser's hook that keeps the bytes, as platforms and other receivers need it. */
 const keepRaw: NonNullable<Parameters<typeof express.json>[0]>['verify'] = (request, _, bytes) => {
   Object.assign(request, { rawBody: bytes })
 }
@@ -315,7 +315,7 @@ it('works over HTTP/2, which has no Connection header', async () => {
   current = await adapterBench({ callbacks: { maxBodyBytes: 100 } })
   const seen: unknown[] = []
   const server = createServer((request, response) => {
-    // What the types of node:http2 call its requests has all that is read of one of node:http.
+    // Requests of node:http2 have all the members that are used of node:http, which the types do not show.
     const callback = fromIncoming(request as unknown as IncomingMessage)
     void current.receiver.handle(callback).then(({ status, headers, body }) => {
       seen.push(headers)
@@ -324,7 +324,7 @@ it('works over HTTP/2, which has no Connection header', async () => {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) // a TCP server has no other kind
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) // the address of a TCP server is an object
   const stream = client.request({ ':method': 'POST', ':path': path, 'user-agent': agent[1], 'content-type': json[1] })
   stream.end('x'.repeat(101))
   const [headers] = await once(stream, 'response')

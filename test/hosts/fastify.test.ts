@@ -17,7 +17,7 @@ import { listenServer, type OpenSocketHost, path } from '../support/hosts.js'
 import { headOf, RawConnection } from '../support/raw-http.js'
 
 /*
- * What only a Fastify app has: parsers, limits and hooks of its own, beside and around the plugin.
+ * Features of Fastify apps only: their parsers, limits and hooks, beside and around the plugin.
  */
 
 const handled = taken(200, 'handled')
@@ -25,7 +25,7 @@ let current: AdapterBench
 let app: FastifyInstance
 let host: OpenSocketHost
 
-/** An app with the plugin and routes of its own. */
+/** An app with the plugin and its own routes. */
 async function open(
   prepare: (app: FastifyInstance) => unknown = () => {},
   options: Partial<ReceiverOptions> = {},
@@ -201,7 +201,7 @@ describe('a declared length whose body is not read', () => {
 describe('an argument that is not a receiver', () => {
   it('is refused when the app is built', () => {
     for (const given of [undefined, null, {}, { handle: 1 }]) {
-      // Callers without types give anything.
+      // Callers without types can pass anything.
       const make = (): unknown => fastifyCallback(given as unknown as AdapterBench['receiver'])
       expect(make).toThrow('fastifyCallback() takes a receiver; pass what createReceiver(options) returned')
     }

@@ -40,7 +40,7 @@ describe.each(ways)('%s', (_, openApp) => {
   let host: OpenHost
   afterEach(() => host.close())
 
-  /** Opens an app with these before our handler. Whoever waits there for a body that is gone outlasts the test. */
+  /** Opens an app with these before the handler. Middleware that waits for a lost body outlasts the test. */
   async function open(...before: readonly MiddlewareHandler[]): Promise<void> {
     current = await adapterBench({ callbacks: { bodyTimeoutMs: 60_000 } })
     const app = new Hono()
@@ -52,7 +52,7 @@ describe.each(ways)('%s', (_, openApp) => {
     return comparable(await host.send(callback(parts)))
   }
 
-  /** Middleware that reads before us, whatever comes of it. */
+  /** Middleware that reads the body first, and ignores errors. */
   function reading(read: (context: Context) => Promise<unknown>): MiddlewareHandler {
     return async (context, next) => {
       await read(context).catch(() => {})
@@ -270,7 +270,7 @@ it('works over HTTP/2, which has no Connection header', async () => {
   const server = createAdaptorServer({ fetch: app.fetch, createServer: createHttp2Server })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  // A TCP server has no other kind of address.
+  // The address of a TCP server is an object.
   const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   const post = async (body: string): Promise<readonly [unknown, string]> => {
     const stream = client.request({ ':method': 'POST', ':path': path, 'user-agent': agent[1], 'content-type': json[1] })
@@ -278,7 +278,7 @@ it('works over HTTP/2, which has no Connection header', async () => {
     const [headers] = await once(stream, 'response')
     return [headers[':status'], await text(stream)]
   }
-  // Node.js leaves such a header out, and warns.
+  // Node.js omits such a header and warns.
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   expect(await post('{"approvalId":"req_1"}')).toEqual([200, handled.body])
   expect(await post('x'.repeat(101))).toEqual([413, expect.stringContaining('"body-too-large"')])

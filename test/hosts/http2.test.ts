@@ -13,13 +13,13 @@ import { type AdapterBench, adapterBench, agent, bodyFor, json } from '../suppor
 import { type Mounted, path } from '../support/hosts.js'
 
 /*
- * HTTP/2 knows no `connection` header: a refusal whose body was not read ends its stream, and the session goes on.
+ * HTTP/2 has no `connection` header: a refusal without reading the body ends the stream, and keeps the session.
  */
 
 const hosts: Readonly<Record<string, (receiver: Mounted) => Promise<Http2Server>>> = {
   'node:http2 by hand': async (receiver) =>
     createServer(async (request, response) => {
-      // What the types of node:http2 call its requests has all that is read of one of node:http.
+      // Requests of node:http2 have all the members that are used of node:http, which the types do not show.
       const answer = await receiver.handle(fromIncoming(request as unknown as IncomingMessage))
       response.writeHead(answer.status, answer.headers).end(answer.body)
     }),
@@ -56,7 +56,7 @@ describe.each(Object.entries(hosts))('%s over HTTP/2', (_, open) => {
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) // a TCP server has no other kind
+    session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) // the address of a TCP server is an object
   })
   afterEach(async () => {
     session.destroy()
@@ -70,7 +70,7 @@ describe.each(Object.entries(hosts))('%s over HTTP/2', (_, open) => {
     current = await adapterBench({ callbacks })
   }
 
-  /** Sends a head and a part of a body, of which the end never comes. Resolves once the server has ended the stream. */
+  /** Sends a head and part of a body that never ends. Resolves once the server has ended the stream. */
   async function sendPart(part: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
     const own = { 'user-agent': agent[1], 'content-type': json[1], ...headers }
     const stream = session.request({ ':method': 'POST', ':path': path, ...own }, { endStream: false })
@@ -118,7 +118,7 @@ describe.each(Object.entries(hosts))('%s over HTTP/2', (_, open) => {
     const both = [sendPart('{'), sendPart('{')]
     expect(await Promise.race(both)).toMatchObject({ status: 408 })
     expect(await sendWhole()).toBe(200)
-    // It made room for the whole one.
+    // It gave way to the complete one.
     for (const each of both) expect(await each).toMatchObject({ status: 408 })
   })
 })

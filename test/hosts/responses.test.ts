@@ -47,9 +47,9 @@ describe.each(columns)('where a receiver is %s, a callback for an approval that 
     expect(bench.events.map(({ type }) => type)).toEqual(row.events ?? [])
     expect(bench.faulty.calls.length - callsBefore).toEqual(row.storeCalls ?? expect.any(Number))
     expect(await bench.snapshot()).toMatchObject(row.record)
-    // Nothing that a stranger may learn, nothing that a log should keep.
+    // No ids or canaries in the response.
     expect(`${text}${JSON.stringify([...answer.headers])}`).not.toMatch(/req_|CANARY/)
-    // An event shows the text of an error that is not ours, and nothing else.
+    // Only the `error` of an event may contain foreign text.
     const events = bench.events.map((event) => ('error' in event ? { ...event, error: null } : event))
     expect(JSON.stringify(events)).not.toContain(canary)
   })
@@ -456,7 +456,7 @@ describe('a decision that must not run', () => {
         version: 1,
         vendor: 'test',
         validate() {
-          // The next write is the one that parks.
+          // The next write parks the approval.
           held.push(bench.faulty.hold('write'))
           return { issues: [{ message: 'no' }] }
         },
@@ -874,7 +874,7 @@ describe('a receiver that sweeps here', () => {
   })
 })
 
-/** The answer, once it is there. */
+/** The response, once it has arrived. */
 function collect<Value>(promise: Promise<Value>): readonly Value[] {
   const values: Value[] = []
   void promise.then((value) => values.push(value)) // what rejects fails the test as unhandled

@@ -17,7 +17,7 @@ import { type OpenSocketHost, path, socketHosts } from '../support/hosts.js'
 import { chunk, headOf, RawConnection, type Sent, wireOf } from '../support/raw-http.js'
 
 /*
- * What can only be said on a wire: framing, connections used again, clients that are slow or go away.
+ * Tests that need raw sockets: framing, reused connections, clients that are slow or disconnect.
  */
 
 const handled = taken(200, 'handled')
@@ -210,7 +210,7 @@ describe.each(socketHosts.map((host) => [host.name, host] as const))('%s', (_, {
         const [connection, accepted] = await connectBoth()
         const gone = new Promise((resolve) => accepted.once('close', resolve))
         connection.write(bytes.subarray(0, offset))
-        // Seen by the server before the end is.
+        // The server receives this before the end.
         while (accepted.bytesRead < offset) await new Promise(setImmediate)
         await connection.destroy()
         await gone

@@ -9,15 +9,15 @@ import { createRig, type Rig } from './agents/rig.js'
 import type { ModelTurn } from './agents/scripted-model.js'
 
 /*
- * The agents of examples/agents, each with its framework, a model that follows a script, and the simulator, over HTTP. The
- * frameworks have a lock file of their own, so that `npm ci` of the project stays small.
+ * The agents of examples/agents, each with its framework, a scripted model and the simulator, over HTTP. The frameworks
+ * have their own lock file, so that `npm ci` of the project stays small.
  */
 
 const home = 'test/integration/agents'
 const agents = readdirSync('examples/agents')
   .filter((file) => readFileSync(`examples/agents/${file}`, 'utf8').includes('await serve({'))
   .map((file) => file.replace('.ts', ''))
-// Inside the project, so that the examples find the package by its name, as it was built.
+// Inside the project, so that the examples import the built package by its name.
 const compiled = `.tmp/agents-${process.pid}`
 
 beforeAll(() => {
@@ -28,7 +28,7 @@ beforeAll(() => {
       cwd: home,
       stdio: 'inherit',
     })
-  // Its only script would compile for a minute what the project has compiled, in the same version.
+  // Its only script would compile for a minute what the project already has in the same version.
   cpSync('node_modules/better-sqlite3', `${home}/node_modules/better-sqlite3`, { recursive: true })
   mkdirSync(compiled, { recursive: true })
   symlinkSync(resolve(home, 'node_modules'), `${compiled}/node_modules`)
@@ -49,19 +49,19 @@ async function rigFor(example: string, { onTestFinished }: TestContext): Promise
   return rig
 }
 
-/** Starts the agent, sends the ticket, and gives the ids of its requests. */
+/** Starts the agent and sends the ticket. Resolves with the ids of its requests. */
 async function paused(rig: Rig, ticket = text): Promise<readonly string[]> {
   await rig.start()
   expect(await rig.send(ticket)).toBe(202)
   return rig.simulator.list().map(({ id }) => id)
 }
 
-/** Calls back until the approval is completed. */
+/** Sends callbacks until the approval is completed. */
 async function completed({ simulator }: Rig, id: string): Promise<void> {
   await vi.waitFor(async () => expect((await simulator.redeliver(id)).body).toContain('"handled"'), patience)
 }
 
-/** Resolves when the model, or the payment service, is asked what `isIt` accepts. It gets no response to it. */
+/** Resolves when the model or the payment service gets a request that `isIt` accepts. It gets no response. */
 function reaches(rig: Rig, what: 'first words' | 'payment' | 'last words'): Promise<void> {
   return new Promise((resolve) => {
     const never = new Promise<void>(() => {})
@@ -81,13 +81,13 @@ function reaches(rig: Rig, what: 'first words' | 'payment' | 'last words'): Prom
 
 interface Crash {
   readonly when: string
-  /** Brings the agent to that moment. */
+  /** Brings the agent to this point. */
   readonly until: (rig: Rig) => Promise<void>
-  /** The agents that call the payment service again afterwards, with the same key. */
+  /** Agents that then call the payment service again with the same key. */
   readonly payAgain: readonly string[]
 }
 
-/** Approves, and resolves at that moment. */
+/** Approves, and resolves at this point. */
 async function approvedUntil(rig: Rig, what: 'payment' | 'last words'): Promise<void> {
   const [id = ''] = await paused(rig)
   const reached = reaches(rig, what)
@@ -115,14 +115,14 @@ const crashes: readonly Crash[] = [
   {
     when: 'between its resume and its last words',
     until: (rig) => approvedUntil(rig, 'last words'),
-    payAgain: ['openai-agents'], // has a state to keep only when its run ends
+    payAgain: ['openai-agents'], // stores its state only at the end of its run
   },
   {
     when: 'between its last words and the completion',
     async until(rig) {
       const [id = ''] = await paused(rig)
       const approvals = new BetterSqlite(join(rig.folder, 'approvals.db'))
-      // While this process has the lock, no completion is written.
+      // While this process holds the lock, no completion can be written.
       rig.model.before = async () => void approvals.exec('BEGIN IMMEDIATE')
       rig.simulator.decide(id, { status: 'approved' })
       await vi.waitFor(() => expect(lastWordsKept(rig.folder)).toBe(true), patience)
@@ -134,7 +134,7 @@ const crashes: readonly Crash[] = [
   },
 ]
 
-/** Whether the last words of the agent are in the file of its framework. */
+/** Whether the agent's last message is in its framework's file. */
 function lastWordsKept(folder: string): boolean {
   const graph = join(folder, 'graph.db')
   const [file, query] = existsSync(graph)
@@ -227,7 +227,7 @@ describe.concurrent.each(agents)('the agent in examples/agents/%s.ts', (example)
       await until(rig)
       await rig.kill()
       await rig.start()
-      // Only the handler goes on once it is decided.
+      // After the decision, only the handler continues.
       if (rig.simulator.list()[0]?.status !== 'approved') await Promise.all([rig.send(text), rig.send(text)])
       const [{ id = '', status } = {}] = rig.simulator.list()
       if (status === 'pending') rig.simulator.decide(id, { status: 'approved' })

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 
 /*
- * Recipes for frameworks whose packages are too large for `npm ci` of the project: each has a lock file of its own.
- * Needs the registry of npm.
+ * Recipes for frameworks whose packages are too large for `npm ci` of the project: each has its own lock file. Needs
+ * the npm registry.
  */
 
 function npm(folder: string, ...args: readonly string[]): string {

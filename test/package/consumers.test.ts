@@ -6,10 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 
 /*
- * The package as others get it: packed, laid into projects outside this tree, and used from there. Nothing is installed
- * from a registry: the tarball is unpacked where npm would put it, and beside it stand links to the dependencies that
- * it declares, with peers (`all`) or without (`bare`). What it needs and does not declare is not found from there, as it
- * would not be elsewhere.
+ * The package as users get it: packed, and used in projects outside of this tree. Nothing is installed from a registry:
+ * the tarball is unpacked where npm would put it, next to links to its declared dependencies, with peers (`all`) or
+ * without (`bare`). An undeclared dependency is not found, as in a real project.
  */
 
 const manifestSchema = z.object({
@@ -49,7 +48,7 @@ function install(name: string, needs: (manifest: z.infer<typeof manifestSchema>)
   }
 }
 
-/** A round trip through the simulator, and every subpath. */
+/** A program that uses every subpath, with a round trip through the simulator. */
 const program = `
 const simulator = await createSimulator({ apiKey: 'cq_live_consumers' })
 const receiver = createReceiver({
@@ -93,7 +92,7 @@ import { createSimulator } from 'cheqpoint-callback/simulator'
 import { storeContract } from 'cheqpoint-callback/testing'
 import { z } from 'zod'
 `
-/** What a handler must not do: details of a decision that is not approved do not exist. */
+/** Must not compile: only an approved decision has details. */
 const mistake = `
 createReceiver({ apiKey: 'k', onDecision: (decision) => void decision.details })
 `
@@ -105,12 +104,12 @@ interface Project {
   readonly beside?: 'all' | 'bare'
 }
 
-/** Writes a project beside an installed package. */
+/** Writes a project next to an installed package. */
 function writeProject(name: string, { type, options, files, beside = 'all' }: Project): string {
   const folder = join(home, beside, name)
   mkdirSync(folder)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type }))
-  // Hono's own declarations name types of the browser.
+  // Hono's declarations use browser types.
   const lib = beside === 'all' ? ['ES2023', 'DOM'] : ['ES2023']
   const compilerOptions = { target: 'ES2023', lib, types: ['node'], strict: true, outDir: 'out', ...options }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*'] }))
@@ -118,7 +117,7 @@ function writeProject(name: string, { type, options, files, beside = 'all' }: Pr
   return folder
 }
 
-/** What the compiler says of a project, of its own files and of all declarations that they reach. */
+/** The compiler's errors in a project, including all declarations that it imports. */
 function compile(folder: string): string {
   const { stdout } = spawnSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', folder], {
     cwd: folder,

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 
-/** Tells the address of each module that is loaded, before its code runs. */
+/** Prints the URL of each loaded module before it runs. */
 const hooks = 'export const load = (url, context, next) => (process._rawDebug(url), next(url, context))'
 
-/** The packages of whose modules some are loaded by an import of this name, as it was built. */
+/** The packages whose modules are loaded by an import of this built subpath. */
 function packagesOf(specifier: string): readonly string[] {
   const watched = `data:text/javascript,${encodeURIComponent(hooks)}`
   const code = `import { register } from 'node:module'; register('${watched}'); await import('${specifier}')`

@@ -35,7 +35,7 @@ function listedNames(file: string): Names {
   return { values: names(false).sort(), types: names(true).sort() }
 }
 
-/** The public face: what is added or removed here is added or removed for every user. */
+/** The public API: every change of this list is a change for users. */
 const face: Names = {
   values: [
     'CheqpointError',

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 const dated = '# Changelog\n\n## [1.2.3] - 2026-04-01\n\n- A thing\n'
 let root: string
 
-/** A repository with the script, checks that pass, and an `npm` that only says what it was asked. */
+/** A repository with the script, passing checks, and an `npm` that only prints its arguments. */
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'cheqpoint-publish-'))
   mkdirSync(join(root, '.ci'))

@@ -5,8 +5,8 @@ import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 import { type CallbackSink, nextSubmission, openSink } from '../support/simulator-sink.js'
 
 /*
- * The commands of Cheqpoint's HTTP page, word for word, and what the page says they print. Only the host, the key, the
- * id and the callback URL are changed before they run.
+ * The exact commands of Cheqpoint's HTTP page, and their documented output. Only the host, the key, the id and the
+ * callback URL are replaced.
  */
 
 const submitBlocking = `curl -X POST https://app.cheqpoint.co/api/approvals/request \\
@@ -90,7 +90,7 @@ async function run(command: string, id = 'req_none'): Promise<unknown> {
   return JSON.parse(stdout)
 }
 
-/** What the page says is printed, for this id. */
+/** The documented output for this id. */
 const documented = (prints: string, id: string): unknown => JSON.parse(prints.replaceAll('req_abc123', id))
 
 // In CI a missing curl is a failure, not a skip.

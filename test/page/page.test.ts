@@ -97,7 +97,7 @@ describeWith('chromium', 'the page of the simulator', () => {
       ['added', 'reason', '"late"'],
     ])
     await button(page, 'Approve with changes').click()
-    // An edit that lacks a key of the original is left to a person by the receiver: the page sent just what was written.
+    // The receiver parks an edit that lacks a key: the page sent the edit unchanged.
     await becomes(() => bench.simulator.list()[0]?.modifiedDetails, { orderId: '8842', amount: 95, reason: 'late' })
 
     await bench.submit(80)
@@ -251,7 +251,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     await heading(10)
     await button(page, 'Approve').click()
     await becomes(last, ['approved', 10])
-    // Nothing waits any more: what was decided last stays.
+    // No request is pending: the one decided last stays selected.
     await shows(page, '#request .chip', 'approved')
     await heading(10)
   })

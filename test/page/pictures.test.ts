@@ -9,7 +9,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { launchChromium, openPage } from '../support/chromium.js'
 import { describeWith } from '../support/needs.js'
 
-// Asked for, the pictures of the documents are made anew, with the ports that a reader sees. Otherwise they are only tried.
+// Asked for, the pictures of the documents are made anew, with the ports that a reader sees. Otherwise they are only
+// tried.
 const asked = process.env['WRITE_PICTURES'] !== undefined
 const apiKey = 'cq_live_local'
 
@@ -20,10 +21,10 @@ let url: string
 let folder: string
 let now = Date.parse('2026-04-01T09:30:00.000Z')
 
-/** Submits a request half a minute after the last; gives its id. */
+/** Submits a request half a minute after the last. Resolves with its id. */
 async function submit(action: string, summary: string, details: object, more: object = {}): Promise<string> {
   now += 31_000
-  const { port } = app.address() as AddressInfo // a TCP server has no other kind
+  const { port } = app.address() as AddressInfo // the address of a TCP server is an object
   const callbackUrl = `http://127.0.0.1:${port}/webhooks/cheqpoint?cq=7f3kq2.mrx1c0.J8vQ4sYbW2n`
   const body = JSON.stringify({ action, summary, details, callbackUrl, ...more })
   const headers = { 'x-api-key': apiKey }

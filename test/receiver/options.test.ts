@@ -18,7 +18,7 @@ const key = 'cq_live_CANARY'
 const onDecision = (): void => {}
 const usual = { apiKey: key, onDecision }
 
-/** Code and text of the error that these options are answered with; `null` where they are taken. */
+/** Code and text of the error that these options are answered with; `null` if they are taken. */
 function refusal(options: unknown): readonly [string, string] | null {
   try {
     // Wrong on purpose: callers without TypeScript exist.

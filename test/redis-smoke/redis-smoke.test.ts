@@ -9,8 +9,8 @@ import { describeWith } from '../support/needs.js'
 import { sharedRedis } from '../support/redis-server.js'
 
 /*
- * The shortest proof that the library works on a real Redis: the store's contract through one client, and a decision
- * whose callback is lost. `test/redis/` has the rest.
+ * A short test on a real Redis: the store contract with one client, and a decision whose callback is lost.
+ * `test/redis/` has the rest.
  */
 describeWith('redis-server', 'redis-smoke', () => {
   let server: Awaited<ReturnType<typeof sharedRedis>>

@@ -20,7 +20,7 @@ describeWith('redis-server', 'check: requirements of the server', () => {
     await server.stop()
   })
 
-  /** Sets the server up otherwise for one test. */
+  /** Changes the server's settings for one test. */
   async function withConfig(settings: Readonly<Record<string, string>>, body: () => Promise<void>): Promise<void> {
     const before: string[][] = []
     for (const [name, value] of Object.entries(settings)) {
@@ -313,7 +313,7 @@ describeWith('redis-server', 'check: use of the client', () => {
       /UTF-8/,
     ],
     'a promise that is not returned': [
-      // The mistake is what is tested: such a function does not type-check.
+      // Wrong on purpose: such a function does not compile.
       ((...call: Parameters<SendCommand>) => void bench.send(...call)) as unknown as SendCommand,
       'store-answer',
       /nothing \(return the promise/,
@@ -352,13 +352,13 @@ describeWith('redis-server', 'check: use of the client', () => {
       /every element of args/,
     ],
     'a method that does not exist': [
-      // As above: a client that has no such method.
+      // Wrong on purpose: the client has no such method.
       (args) => (redis as unknown as { send: SendCommand }).send(args, ''),
       'store-unsuitable',
       /TypeError.*documentation of redisStore/,
     ],
     'a command that is not spread': [
-      // As above: the type of ioredis forbids it.
+      // Wrong on purpose: the types of ioredis forbid it.
       (args) => redis.call(args as unknown as string),
       'store-unsuitable',
       /TypeError.*documentation of redisStore/,
@@ -387,7 +387,7 @@ async function check(store: Store): Promise<readonly string[]> {
   return (await store.check?.()) ?? ['no check']
 }
 
-/** A server that says something else of itself. */
+/** A server whose INFO differs. */
 function changed(send: SendCommand, pattern: RegExp, text: string): SendCommand {
   return async (args, key) => deep(await send(args, key), Number, (item) => item.replace(pattern, text))
 }

@@ -11,7 +11,7 @@ import { entry, hour } from '../support/redis-bench.js'
 import { moveSlot, sharedRedis, startCluster } from '../support/redis-server.js'
 
 /*
- * The lines that the documentation of redisStore gives, on real servers, against the whole contract.
+ * The documented lines of redisStore, tested on real servers with the whole contract.
  */
 
 interface Connected {
@@ -103,7 +103,7 @@ describeWith('redis-server', 'a cluster of three', () => {
 
   it('refuses minReplicas with a client whose WAIT goes to any node', async () => {
     const random = openIoredis()
-    // Of replicas, the nodes have none; that is not what is tested.
+    // The nodes have no replicas, which this test does not need.
     const sendCommand: SendCommand = async (args) => {
       const reply = await random.call(...args)
       return args[0] === 'EVAL' && Array.isArray(reply)
@@ -186,7 +186,7 @@ function keepsTheContract(client: string, partitions: number, connect: () => Pro
   })
 }
 
-/** The key in Redis that an entry is stored under, found without the code of the store. */
+/** The Redis key of an entry, computed without the store's code. */
 async function entryKey(send: SendCommand, prefix: string, partitions: number, key: string): Promise<string> {
   for (let partition = 0; partition < partitions; partition++) {
     const name = `{${prefix}:${partition}}:${key}`
@@ -195,7 +195,7 @@ async function entryKey(send: SendCommand, prefix: string, partitions: number, k
   throw new Error('nothing is stored under this key')
 }
 
-/** Calls again what may pass, as the pipeline does. */
+/** Retries temporary errors, as the pipeline does. */
 async function insist<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     try {

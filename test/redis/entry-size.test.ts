@@ -22,7 +22,7 @@ describeWith('redis-server', 'a submission with 300 bytes of details and context
       const store = bench.store({ prefix: 'cheqpoint' })
       const records = new Records({ store, clock: systemClock, random: systemRandom })
       const used = async () => Number(/used_memory:(\d+)/.exec(String(await bench.raw('INFO', 'memory')))?.[1])
-      // Of usual length: an id that is a cuid, and a reference of 144 bits.
+      // Usual lengths: a cuid as id, and a reference of 144 bits.
       const id = (at: number) => `cmf${String(at).padStart(22, '0')}`
       const token = `${records.newToken()}00`
       const each = (of: (key: string, at: number) => Promise<unknown>) =>

@@ -39,7 +39,7 @@ describeWith('redis-server', 'the example with two processes behind one Redis', 
   })
 })
 
-/** Starts the example as it was built, and collects the lines that it prints. */
+/** Starts the example as built, and collects the lines that it prints. */
 function start(args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, ['dist/examples/redis.js', ...args], {
     env: { ...process.env, ...env },
@@ -51,12 +51,12 @@ function start(args: readonly string[], env: Readonly<Record<string, string>>) {
   return { child, lines }
 }
 
-/** Orders that lines say this of. */
+/** Orders in lines with this text. */
 function ordersIn(lines: readonly string[], word: string): readonly string[] {
   return lines.flatMap((line) => new RegExp(`: ${word} ([\\d-]+)`).exec(line)?.[1] ?? [])
 }
 
-/** Different ports that nobody listens on. */
+/** Different unused ports. */
 async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {

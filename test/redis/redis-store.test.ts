@@ -50,7 +50,7 @@ describeWith('redis-server', 'redisStore: cost', () => {
   it('uses at most 260 bytes for an open entry besides its stamp, key and state', async () => {
     const server = await startRedis()
     const own = await openBench(server.url)
-    // Of usual length: an id that is a cuid, a stamp of 128 bits.
+    // Usual lengths: a cuid as id, a stamp of 128 bits.
     const key = (index: number) => `a:cmf${String(index).padStart(22, '0')}`
     const stamp = (index: number) => String(index).padStart(22, 's')
     const state = { details: 'd'.repeat(200), context: 'c'.repeat(100), fields: 'f'.repeat(240) }
@@ -218,7 +218,7 @@ describeWith('redis-server', 'redisStore: scripts that fail halfway', () => {
     await server.stop()
   })
 
-  /** Makes one command fail inside of scripts, for one user. */
+  /** Makes one command fail in scripts of one user. */
   async function without(command: string): Promise<{ readonly send: SendCommand; close(): Promise<unknown> }> {
     await bench.raw('ACL', 'SETUSER', command, 'reset', 'on', '>pw', '~*', '+@all', `-${command}`)
     const client = await createClient({ url: server.url, username: command, password: 'pw' }).connect()
@@ -255,7 +255,7 @@ describeWith('redis-server', 'redisStore: scripts that fail halfway', () => {
       ] as const) {
         await half.write('a:apr-1', open.stamp, next, options).catch(() => {})
         const { entry: found } = await store.read('a:apr-1')
-        // A key that is left in the parked index is only seen, and removed, by list.
+        // Only list finds and removes an extra key in the parked index.
         await store.list('parked', { limit: 10 })
         const { open: due, parked } = await store.count()
         expect(due).toBe(found?.dueAt === null ? 0 : 1)
@@ -447,7 +447,7 @@ describeWith('redis-server', 'redisStore: a server that is out of memory', () =>
         refused = added.find((each) => each.status === 'rejected')?.reason
       }
       expect(refused).toMatchObject({ code: 'store-full' })
-      // Nothing that is freed from now on makes room.
+      // Memory that is freed from now on does not help.
       await own.raw('CONFIG', 'SET', 'maxmemory', '1mb')
       const { open: before } = await store.count()
       await expect(store.write('a:new', null, entry({ dueAt: 1 }), { intake: true })).rejects.toMatchObject({
@@ -480,7 +480,7 @@ describeWith('redis-server', 'redisStore: replicas', () => {
     primary = await startRedis()
     replica = await startRedis({ replicaof: `127.0.0.1 ${primary.port}` })
     own = await openBench(primary.url)
-    // Until the first synchronization is over, WAIT counts no replica.
+    // WAIT counts no replica before the first synchronization has ended.
     while ((await own.raw('WAIT', '1', '100')) !== 1);
   })
   afterAll(async () => {

@@ -34,15 +34,15 @@ describe('a process that dies while it submits, on a store that survives', () =>
   })
 
   interface Crash {
-    /** Its nth call of the store is its last; 0: the call to Cheqpoint is. */
+    /** The process dies at its nth store call; 0: at its call to Cheqpoint. */
     readonly nth: number
-    /** Whether the store has that last call. */
+    /** Whether the store executes that last call. */
     readonly written: boolean
     readonly answer: 'pending' | 'approved'
     readonly callback: 'arrives' | 'is lost'
   }
 
-  /** One process submits and dies; another one lives on, and the request is approved. What is left two hours later. */
+  /** One process submits and dies, another one survives, and the request is approved. Resolves with the state two hours later. */
   async function afterCrash({ nth, written, answer, callback }: Crash) {
     const inner = memoryStore()
     const mortal = new FaultyStore(inner)
@@ -55,7 +55,7 @@ describe('a process that dies while it submits, on a store that survives', () =>
       mortal.crashAt(nth, { written })
       api.onPost = (_post, id) => (answer === 'pending' ? pendingPost(id) : decidedPost(id, answer))
     }
-    // It may resolve, reject or never settle: nobody is there any more to see it.
+    // It may resolve, reject or never settle: the process is dead.
     void dying.receiver.submit(refund).catch(() => {})
     await pass(1_000)
     const url = String(api.posts[0]?.body['callbackUrl'])
@@ -63,7 +63,7 @@ describe('a process that dies while it submits, on a store that survives', () =>
       api.approve('req_1', { decidedAt: new Date().toISOString() })
       if (callback === 'arrives') await living.receiver.fetch(callbackRequest('req_1', { url }))
     }
-    // A dead process does not learn that its call timed out either.
+    // A dead process does not notice the time-out of its call.
     if (nth === 0) mortal.hang()
     await pass(2 * 3_600_000)
     const end = {
@@ -99,14 +99,14 @@ describe('a process that dies while it submits, on a store that survives', () =>
       expect(end.adopted).toEqual(end.adopted.map(() => 'adopted'))
       expect(end.listed).toEqual(end.listed.map(() => refund.details))
       if (end.listed.length > 0) expect(end.reported).toBe(true)
-      // Nothing is forgotten that was sent.
+      // Every sent request is kept.
       if (end.posts > 0) expect(ends.at(-1)).not.toBe('nothing was kept')
       if (!end.died) break
     }
     const lost = way.callback === 'arrives' ? 'parked for a person' : 'reported and listed'
     expect(ends[0]).toBe(lost)
     expect(ends.at(-1)).toBe('decision arrived')
-    // Marked as sent and never sent: only where the store has the last call of the dead.
+    // Marked as sent but never sent: only if the store executed the dead process's last call.
     const unsent = way.written ? ['reported and listed'] : []
     expect(new Set(ends)).toEqual(new Set(['nothing was kept', ...unsent, lost, 'decision arrived']))
   })

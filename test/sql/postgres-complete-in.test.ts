@@ -39,7 +39,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
       const effects = async (key: string) =>
         (await client.query(`SELECT key FROM ${table}_effects WHERE key = CAST($1 AS text)`, [key])).length
 
-      /** A transaction that is repeated when the server asks for it, as careful users write it. */
+      /** A transaction that is repeated when the server requires it, as users should write it. */
       async function retried(level: string, body: (query: PostgresQuery) => Promise<void>): Promise<number> {
         for (let tries = 1; ; tries++) {
           try {
@@ -187,7 +187,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
         await client.transaction('BEGIN', async (query) => {
           await query(`SELECT key FROM ${table} WHERE key = CAST($1 AS text) FOR UPDATE`, [key])
           waiting = client.transaction('BEGIN', (inside) => store.completeIn(run, inside))
-          // Longer than the limit that other writes have for a lock.
+          // Longer than the lock time-out of other writes.
           await query('SELECT pg_sleep(1.5)', [])
         })
         await waiting
@@ -206,7 +206,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
                 await store.completeIn(run, query)
               }).catch((error: unknown) => expect(error).toMatchObject({ code: 'lease-lost' }))
             const first = work(stalled)
-            // The takeover loses where the stalled worker was faster or holds the row.
+            // The takeover loses if the stalled worker was faster or has locked the row.
             const other = await claim(store, key, 'B').catch(() => null)
             await Promise.all([first, other && work(other)])
             return [await completedBy(store, key), await effects(key)]
@@ -222,7 +222,7 @@ describeWith('postgres', 'completeIn of the Postgres store', () => {
         const run = await claim(store, nextKey(), 'A')
         const code = { code: 'argument-invalid' }
         await expect(store.completeIn(run, client.query, () => {})).rejects.toMatchObject(code)
-        // Wrong types on purpose: this is what callers without a compiler do.
+        // Wrong types on purpose, as callers without a compiler pass them.
         await expect(store.completeIn({} as never, client.query)).rejects.toMatchObject(code)
         await expect(store.completeIn(null as never, client.query)).rejects.toMatchObject(code)
         await expect(store.completeIn(run, { refund: 1 } as never)).rejects.toMatchObject(code)

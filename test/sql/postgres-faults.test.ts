@@ -7,7 +7,7 @@ import { type PostgresServer, startPostgres } from '../support/postgres-server.j
 import { type PostgresClient, postgresClients } from '../support/sql-clients.js'
 
 const entry = { stamp: 's', dueAt: 1, parkedAt: null, state: {} }
-// A client that is always there.
+// This client is always installed.
 const connect = postgresClients['pg'] as (url: string) => PostgresClient
 
 describeWith('postgres', 'the Postgres store', () => {
@@ -94,7 +94,7 @@ describeWith('postgres', 'the Postgres store', () => {
 
   test('a query that returns the result object of pg is store-answer, and the message names its rows', async () => {
     const pool = new pg.Pool({ connectionString: server.url })
-    // Wrong types on purpose: this is what callers without a compiler do.
+    // Wrong types on purpose, as callers without a compiler pass them.
     const query = (async (text: string, values: unknown[]) => pool.query(text, values)) as unknown as PostgresQuery
     await rejects(postgresStore({ query }).read('a:1'), 'store-answer', /return its property rows/)
     await pool.end()
@@ -242,7 +242,7 @@ describeWith('postgres', 'the Postgres store', () => {
     [{ query: async () => [], table: 'a.b.c' }, 'option-invalid'],
     [{ query: async () => [], table: 'x'.repeat(51) }, 'option-invalid'],
   ])('options %o are refused as %s', (options, code) => {
-    // Wrong types on purpose: this is what callers without a compiler do.
+    // Wrong types on purpose, as callers without a compiler pass them.
     expect(() => postgresStore(options as never)).toThrow(expect.objectContaining({ code }))
   })
 })

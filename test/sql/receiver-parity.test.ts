@@ -20,11 +20,11 @@ import { type PostgresClient, postgresClients, sqliteClients, temporaryFile } fr
 import { failure, refund as request, submitBench } from '../support/submit-bench.js'
 
 /*
- * The main behaviours of a receiver, in real time, over each store: what comes out must not depend on where entries are
- * kept. Two receivers on one store stand for two processes.
+ * The main behaviours of a receiver, in real time, on each store: results must not depend on the store. Two receivers
+ * on one store represent two processes.
  */
 
-/** A store, and a transaction of its database that adds an effect, where it has `completeIn`. */
+/** A store, and if it has `completeIn`, a transaction that adds an effect to its database. */
 interface Backing {
   readonly store: Store
   readonly complete?: (run: Parameters<NonNullable<ReceiverOptions['onDecision']>>[1]) => Promise<void> | void
@@ -84,7 +84,7 @@ async function sqlite(name: string): Promise<Kind> {
 
 async function postgres(): Promise<Kind> {
   const server = await startPostgres()
-  // A client that is always there.
+  // This client is always installed.
   const client = (postgresClients['pg'] as (url: string) => PostgresClient)(server.url)
   let tables = 0
   return {
@@ -174,7 +174,7 @@ function behaves(name: string, start: () => Kind | Promise<Kind>): void {
     })
 
     test('at-most-once parks a failed run, lists it, and lets an operator retry or cancel it', async () => {
-      // Parked in the same millisecond, they are listed by their ids.
+      // If parked in the same millisecond, they are listed by id.
       const [one = '', two = ''] = [id(), id()].sort()
       let fails = true
       const { receiver, runs, api } = await open({

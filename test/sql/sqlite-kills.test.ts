@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { runKills } from '../long/sqlite-kills/kills.js'
 import { sqliteClients } from '../support/sql-clients.js'
 
-// Built with the rest: a child process runs no TypeScript.
+// The build output: a child process cannot run TypeScript.
 const worker = `${process.env['CHEQPOINT_DIST'] ?? 'dist'}/test/long/sqlite-kills/worker.js`
 
 describe.each(Object.keys(sqliteClients))('two processes that write one file through %s and are killed', (client) => {

@@ -28,7 +28,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       try {
         database.close()
       } catch {
-        // Closed by the test.
+        // The test closed it.
       }
     }
     file.remove()
@@ -204,7 +204,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
   })
 
   describe('store time', () => {
-    // Only the time is faked: the store's timers run.
+    // Only Date.now is faked: the store's timers run.
     const at = (wall: number) => vi.spyOn(Date, 'now').mockReturnValue(wall)
     const start = 1_767_225_600_000
 
@@ -342,7 +342,7 @@ describe.each(Object.entries(sqliteClients))('the SQLite store on %s', (_, open)
       const refused = (call: () => void) =>
         expect(() => transaction(call)).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
       refused(() => store.completeIn(run, () => {}))
-      // Wrong types on purpose: this is what callers without a compiler do.
+      // Wrong types on purpose, as callers without a compiler pass them.
       refused(() => store.completeIn({} as never))
       refused(() => sqliteStore(database).completeIn(run))
       expect(run.settled()).toBe(false)
@@ -385,6 +385,6 @@ test.each([
   [{ prepare: () => {} }, 'option-invalid'],
   [{ query: () => {} }, 'option-invalid'],
 ])('a database %o is refused as %s', (database, code) => {
-  // Wrong types on purpose: this is what callers without a compiler do.
+  // Wrong types on purpose, as callers without a compiler pass them.
   expect(() => sqliteStore(database as never)).toThrow(expect.objectContaining({ code }))
 })

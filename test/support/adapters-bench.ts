@@ -4,19 +4,19 @@ import type { Received, Sent } from './raw-http.js'
 import { type Bench, bench, refund } from './receiver.js'
 
 export interface AdapterBench extends Bench {
-  /** Names of the store's methods that were called, in order, since the request was tracked. */
+  /** Names of the store methods called since the request was tracked, in order. */
   readonly storeCalls: string[]
-  /** Resolves once so many events of this type have been emitted. */
+  /** Resolves after this number of events of this type. */
   readonly seen: (type: string, count?: number) => Promise<void>
   /** The store can be read no more. */
   readonly breakStore: () => void
   /** Makes the API hang over `req_1`; resolves when it is asked. */
   readonly hang: () => Promise<void>
-  /** Lets the API answer after all: approved. */
+  /** Releases the hanging API response: approved. */
   readonly letGo: () => void
 }
 
-/** A receiver that tracks `req_1`, on an API that approved it and a store whose calls are counted. */
+/** Creates a receiver that tracks `req_1`, with an API that approved it and a store that records its calls. */
 export async function adapterBench(options: Partial<ReceiverOptions> = {}): Promise<AdapterBench> {
   const storeCalls: string[] = []
   const waiting = new Set<() => void>()
@@ -78,17 +78,17 @@ function counted(store: Store, onCall: (method: string) => void): Store {
 export const agent: Sent['headers'][number] = ['User-Agent', 'Cheqpoint-Callback/1.0']
 export const json: Sent['headers'][number] = ['Content-Type', 'application/json']
 
-/** What Cheqpoint sends, as its HTTP page shows it. */
+/** The body that Cheqpoint sends, as its HTTP page shows it. */
 export function bodyFor(approvalId: string): string {
   return JSON.stringify({ approvalId, status: 'approved', modifiedDetails: null, decisionNote: 'Approved.' })
 }
 
-/** A genuine callback for `req_1`; parts can be changed. */
+/** A genuine callback for `req_1`; `parts` override it. */
 export function callback(parts: Partial<Sent> = {}): Sent {
   return { method: 'POST', path, headers: [agent, json], body: bodyFor('req_1'), ...parts }
 }
 
-/** An answer word for word: status, body, and every header that is not the host's own. */
+/** An exact response: status, body, and every header that the host does not add itself. */
 export interface Expected {
   readonly status: number
   readonly body: string
@@ -122,7 +122,7 @@ export function problem(
 /** Headers that the servers add by themselves. */
 const ofTheHost: ReadonlySet<string> = new Set(['date', 'connection', 'keep-alive', 'x-powered-by'])
 
-/** What of an answer must be the same on every host, in the form of {@link Expected}. A length that is right is left out. */
+/** The parts of a response that must be the same on every host, as {@link Expected}. Omits a correct length. */
 export function comparable({ status, headers, body }: Received): Expected {
   const length = headers['content-length'] === String(Buffer.byteLength(body)) ? 'content-length' : ''
   const ours = Object.entries(headers).filter(([name]) => !ofTheHost.has(name) && name !== length)

@@ -35,26 +35,26 @@ export const callbackUrl = 'https://app.test/webhooks/cheqpoint'
 export interface AnswersBench {
   readonly receiver: TypedReceiver
   readonly api: FakeApi
-  /** The store itself; the receiver has it by way of `faulty`. */
+  /** The store itself; the receiver uses it through `faulty`. */
   readonly store: Store
   readonly faulty: FaultyStore
   /** What the handler for all actions was given, in order. */
   readonly runs: Decision[]
   readonly events: CheqpointEvent[]
-  /** A callback as Cheqpoint sends it for {@link id}; parts can be changed. */
+  /** Sends a callback as Cheqpoint does for {@link id}; `parts` override it. */
   readonly send: (parts?: Parameters<typeof callbackRequest>[1], approvalId?: string) => Promise<Response>
   readonly snapshot: (approvalId?: string) => Promise<Snapshot | null>
-  /** Lets so much time pass. */
+  /** Advances the time. */
   readonly pass: (ms: number) => Promise<void>
-  /** Counts from here: what the API was asked, what ran, what was told. */
+  /** Resets the records of API calls, runs and events. */
   readonly forget: () => void
 }
 
-/** A receiver that is full of canaries. Its fallback handler is missing where `onDecision` is given as `undefined`. */
+/** Creates a receiver full of canaries. It has no fallback handler if `onDecision` is given as `undefined`. */
 export function answersBench<Api extends FakeApi = FakeApi>(
   options: Partial<ReceiverOptions> = {},
   store: Store = memoryStore(),
-  // Whoever wants another one gives it.
+  // A test can override it.
   api: Api = new FakeApi() as Api,
 ): AnswersBench & { readonly api: Api } {
   const faulty = new FaultyStore(store)
@@ -67,7 +67,7 @@ export function answersBench<Api extends FakeApi = FakeApi>(
     dispatcher: api,
     random: () => 0.5,
     onEvent: (event) => {
-      // Said by a receiver that nothing sweeps, whatever else happens.
+      // Every receiver without a sweep emits it.
       if (event.type !== 'not-sweeping') events.push(event)
     },
     ...options,

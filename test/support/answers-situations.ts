@@ -16,21 +16,21 @@ import {
 import { addApproval, addReservation } from './approval-snapshot.js'
 import { callbackRequest } from './callback.js'
 
-/** One row of the table: what is going on when a callback comes, and everything that it then causes. */
+/** One row of the table: the situation at a callback, and all of its effects. */
 export interface Situation {
   readonly name: string
-  /** Status where it is swept, and where nothing sweeps. */
+  /** Status with and without a sweep. */
   readonly answers: readonly [swept: number, alone: number]
   readonly word: string
-  /** Seconds of Retry-After, wherever the answer is an error. */
+  /** Seconds of Retry-After, if the response is an error. */
   readonly retryAfter?: string
-  /** What the API was asked, what ran, what was emitted. Default: nothing. */
+  /** Number of GETs and runs, and types of the events. Default: none. */
   readonly gets?: number
   readonly runs?: number
   readonly events?: readonly string[]
-  /** How often the store was asked; only where that must be never. */
+  /** Number of store calls; given only if there must be none. */
   readonly storeCalls?: 0
-  /** Parts of the record as the store has it afterwards. */
+  /** Parts of the stored entry afterwards. */
   readonly record: object
   readonly options?: Partial<ReceiverOptions>
   /** Default: by `track`. */
@@ -40,14 +40,14 @@ export interface Situation {
 }
 
 const untouched = { state: 'pending', fence: 0, attempts: 0, decision: null, dueInMs: 12_345 }
-/** Given back undecided: a callback is owed a poll at the end of the minimum interval. */
+/** Released undecided: the callback gets a poll at the end of the minimum interval. */
 const released = { state: 'pending', fence: 1, attempts: 0, decision: null, dueInMs: 2_000 }
 const ran = ['confirmed', 'run-started', 'run-succeeded', 'completed']
-/** For an exchange that failed before it had one. */
+/** For an exchange that failed before it had a controller. */
 const noController = undefined as unknown as Dispatcher.DispatchController
 const amount = z.object({ orderId: z.string(), amount: z.number() })
 const withToken = { callbackUrl, callbackSecret }
-/** In answers that are not understood. */
+/** In unreadable responses. */
 const upstreamNote = { decisionNote: canaries.upstream }
 const throttled = { status: 429, headers: { 'retry-after': '120' }, body: { error: canaries.upstream } }
 
@@ -56,7 +56,7 @@ const recorded = {
   ...{ state: 'pending', attempts: 0, dueInMs: 0 },
   decision: expect.objectContaining({ status: 'approved' }),
 }
-/** A receiver with one place for handlers, which another approval has taken. */
+/** A receiver with one run slot, which another approval uses. */
 const oneHandler = {
   options: { runs: { concurrency: 1 }, onDecision: () => new Promise(() => {}) },
   async before({ api, receiver, send, pass, forget }: AnswersBench): Promise<void> {
@@ -822,7 +822,7 @@ function callback(body: Callback['body']): Callback {
   return { method: 'POST', url: '/webhooks/cheqpoint', header: (name) => [headers.get(name) ?? []].flat(), body }
 }
 
-/** What a client of HTTP throws: with what was sent and received attached. */
+/** An error of an HTTP client, with the request and the response attached. */
 export function wireError(): Error {
   const headers = ['x-api-key', `cq_live_${canaries.key}`]
   return Object.assign(new Error(canaries.upstream), {
@@ -832,7 +832,7 @@ export function wireError(): Error {
   })
 }
 
-/** What a client of a database throws: with the statement and what was written attached. */
+/** An error of a database client, with the statement and its values attached. */
 export function storeError(): Error {
   const cause = new Error(`duplicate entry ${canaries.storeError}`)
   return Object.assign(new Error(`write failed: ${canaries.storeError}`, { cause }), { detail: canaries.storeError })
@@ -843,6 +843,6 @@ export function failingDispatcher(fail: (handler: Dispatcher.DispatchHandler) =>
     fail(handler)
     return true
   }
-  // Nothing else of a dispatcher is used.
+  // No other method of a dispatcher is used.
   return { dispatch } as Dispatcher
 }

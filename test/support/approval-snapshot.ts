@@ -11,13 +11,13 @@ import { markSent, reserve } from '../../src/approvals/reservation.js'
 import type { ConfirmedDecision, ParkReason, Store, Stored } from '../../src/index.js'
 import { systemClock } from '../../src/util/clock.js'
 
-/** What a store holds of an approval, in one flat object. */
+/** The stored state of an approval, as one flat object. */
 export interface Snapshot {
   readonly state: 'pending' | 'claimed' | 'parked' | 'completed' | 'unreadable'
   readonly fence?: number
   readonly attempts?: number
   readonly decision?: ConfirmedDecision | null
-  /** When it is due, in milliseconds from now; negative where it is overdue, `null` where it is not due at all. */
+  /** Time until it is due, in milliseconds; negative if overdue, `null` if it is not in the due index. */
   readonly dueInMs: number | null
   readonly reason?: ParkReason
   readonly note?: string
@@ -25,7 +25,7 @@ export interface Snapshot {
   readonly result?: string | null
 }
 
-/** What stands under the key of an approval now; `null` where nothing does. */
+/** Reads the stored approval; `null` if there is none. */
 export async function snapshotOf(store: Store, approvalId: string): Promise<Snapshot | null> {
   return readSnapshot(await store.read(approvalKey(approvalId)))
 }
@@ -45,7 +45,7 @@ export function readSnapshot(stored: Stored): Snapshot | null {
   return { state, fence, attempts, decision, dueInMs, ...parked }
 }
 
-/** Whether a reservation is open, what is left of it, or that nothing is. */
+/** The state of a reservation: open, ended, or absent. */
 export async function reservationOf(store: Store, ref: string): Promise<string | null> {
   const known = readReservation(await store.read(reservationKey(ref)))
   return known === null || known === 'unreadable' ? known : known.kind
@@ -61,7 +61,7 @@ const nothing: TrackedRequest = {
   ...{ details: '{}', context: 'null' },
 }
 
-/** Writes an approval past any receiver. */
+/** Writes an approval directly to the store. */
 export async function addApproval(
   store: Store,
   approvalId: string,
@@ -75,7 +75,7 @@ export async function addApproval(
   )
 }
 
-/** Writes a submission that was sent and has no id yet, past any receiver. */
+/** Writes a sent submission without an id directly to the store. */
 export async function addReservation(store: Store, ref: string, dueInMs: number): Promise<void> {
   const records = recordsOf(store)
   const owner = records.newToken()
@@ -85,7 +85,7 @@ export async function addReservation(store: Store, ref: string, dueInMs: number)
   await records.change(key, (stored) => markSent(stored, { owner, dueInMs }))
 }
 
-/** Makes an approval due now, as a callback does that found no room. */
+/** Makes an approval due now, as a callback does that found no free slot. */
 export async function nudgeNow(store: Store, approvalId: string): Promise<void> {
   await recordsOf(store).change(approvalKey(approvalId), (stored) => steps.nudge(stored, { withinMs: 0 }))
 }

@@ -2,21 +2,21 @@ import { type MessagePort, workerData } from 'node:worker_threads'
 import pg from 'pg'
 import { createClient } from 'redis'
 
-/** Which server a thread talks to. */
+/** The server of a thread. */
 export interface ClientPlan {
   readonly kind: 'postgres' | 'redis'
   readonly url: string
 }
 /** A statement with its values, or a command of Redis. */
 export type Ask = readonly [text: string, ...values: unknown[]]
-/** What came of it. */
+/** Its result or error. */
 export interface Answer {
   readonly value?: unknown
   readonly failure?: { readonly message: string; readonly code?: string | undefined }
 }
 
 /*
- * The thread of a blocking client: it sends what it is asked, one after the other, and wakes the thread that waits.
+ * The thread of a blocking client: it runs one call at a time, and then wakes the waiting thread.
  */
 
 interface Start {
@@ -46,7 +46,7 @@ async function answer(ask: Ask): Promise<Answer> {
 
 async function postgres(url: string): Promise<(ask: Ask) => Promise<unknown>> {
   const client = new pg.Client(url)
-  // The server is stopped when the tests are over.
+  // The server stops after the tests.
   client.on('error', () => {})
   await client.connect()
   return async ([text, ...values]) => (await client.query(text, values)).rows

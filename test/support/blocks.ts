@@ -13,7 +13,7 @@ export function codeBlocks(file: string, language: string): readonly CodeBlock[]
   return [...found].map(([, name, code = ''], index) => ({ name: name ?? String(index + 1), code }))
 }
 
-/** First cells of the rows of a Markdown table between two marks, or of the only table, with the rest of each row. */
+/** Rows of a Markdown table: the table between two marks, or the only one. */
 export function tableRows(file: string, mark?: string): readonly (readonly string[])[] {
   const text = readFileSync(file, 'utf8')
   const part = mark === undefined ? text : (text.split(`<!-- ${mark} -->`)[1]?.split(`<!-- /${mark} -->`)[0] ?? '')

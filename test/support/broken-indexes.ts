@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Entry, Store } from '../../src/stores/store.js'
 import { type BrokenStore, broken, day, force } from './broken-stores.js'
 
-/** Bugs of the indexes, of time, and of what stays. */
+/** Bugs of indexes, time and retention. */
 export const brokenIndexes: readonly BrokenStore[] = [
   broken('takeDue gives one key more than asked for', 'at most limit at a time', (store) => ({
     takeDue: (limit, hideMs) => store.takeDue(limit + 1, hideMs),

@@ -2,10 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Entry, Store } from '../../src/stores/store.js'
 import { overlayStore } from './overlay-store.js'
 
-/** A store that is sound but for one bug. */
+/** A correct store with one bug. */
 export interface BrokenStore {
   readonly bug: string
-  /** Words from the rule of the contract that the bug breaks. */
+  /** Part of the name of the rule that the bug breaks. */
   readonly breaks: string
   wrap(store: Store): Store
 }
@@ -13,7 +13,7 @@ export interface BrokenStore {
 export const day = 86_400_000
 let writes = 0
 
-/** Writes whatever is stored, which no sound store does. */
+/** Writes unconditionally, which no correct store does. */
 export async function force(
   store: Store,
   key: string,
@@ -22,7 +22,7 @@ export async function force(
 ): Promise<true> {
   for (;;) {
     const stored = (await store.read(key)).entry
-    // A stamp that is stored already would make the write a repetition.
+    // With the stored stamp, the write would be a repeat.
     const step = stored?.stamp === entry.stamp ? { ...entry, stamp: `forced-${++writes}` } : entry
     if ((await store.write(key, stored?.stamp ?? null, step, options)) && step === entry) return true
   }
@@ -32,7 +32,7 @@ async function storedStamp(store: Store, key: string): Promise<string | null> {
   return (await store.read(key)).entry?.stamp ?? null
 }
 
-/** Each kind of bug that a store of one's own might have. */
+/** Kinds of bugs that a custom store might have. */
 export const brokenStores: readonly BrokenStore[] = [
   broken('a first write replaces a stored entry', 'expected null is false if an entry', (store) => ({
     write: (key, expected, ...rest) =>

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** Stands in every canary, so that one search tells whether any of them is there. */
+/** Part of every canary, so that one search finds any of them. */
 export const canary = 'CANARY'
 
 /** One word for each class of secret; letters and digits only, so that no escaping changes it. */
@@ -19,7 +19,7 @@ export const canaries = {
   claim: 'CANARYclaim0b76',
 } as const
 
-/** A token has no word of its own: it is known by the MAC at its end. */
+/** A token has no canary word: its MAC identifies it. */
 export type SecretKind = keyof typeof canaries | 'token'
 
 export interface Secret {
@@ -35,16 +35,16 @@ export const standingSecrets: readonly Secret[] = Object.entries(canaries).map((
 
 const token = /[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.([A-Za-z0-9_-]{43})/g
 
-/** The tokens in a text, by their MACs; without the last letter, which an altered one does not share. */
+/** MACs of the tokens in a text, without the last letter, which an altered token does not share. */
 export function tokensIn(text: string): readonly Secret[] {
   return [...text.matchAll(token)].map(([, mac = '']) => ({ kind: 'token', value: mac.slice(0, -1) }))
 }
 
-/** Every way to write a text that our search knows; `exact` where capitals matter. */
+/** All encodings of a text that the search recognizes; `exact` if case matters. */
 export function formsOf(value: string): { readonly exact: readonly string[]; readonly folded: readonly string[] } {
   const bytes = [...Buffer.from(value)]
   const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0'))
-  // In a longer text a value begins at one of three places of a group of base64; what its neighbours share is cut off.
+  // In base64 a value starts at one of three offsets of a group; characters shared with its neighbours are cut off.
   const base64 = [0, 1, 2].map((offset) => {
     const text = Buffer.concat([Buffer.alloc(offset), Buffer.from(value)]).toString('base64')
     return text.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6))
@@ -65,12 +65,12 @@ export function formsOf(value: string): { readonly exact: readonly string[]; rea
   return { exact: [...new Set([...base64, ...url])], folded: folded.map((form) => form.toLowerCase()) }
 }
 
-/** Tells which secrets stand in a text, in whatever form. */
+/** Returns the secrets in a text, in any encoding. */
 export function searchFor(secrets: readonly Secret[]): (text: string) => readonly SecretKind[] {
   const known = secrets.map(({ kind, value }) => ({ kind, ...formsOf(value) }))
   return (text) => {
     const lower = text.toLowerCase()
-    // Bytes are shown with spaces between them, wide letters have zeros there, lists break their lines.
+    // Dumps separate bytes by spaces, UTF-16 by zeros, and lists by line breaks.
     const squeezed = lower.replace(/[\s\0]/g, '')
     const found = known.filter(
       ({ exact, folded }) =>
@@ -81,13 +81,13 @@ export function searchFor(secrets: readonly Secret[]): (text: string) => readonl
   }
 }
 
-/** What a log shows of a value: as JSON, as `console.log` does, and in a copy. */
+/** A value as logs show it: as JSON, as by `console.log`, and as a copy. */
 export function shown(value: unknown): string {
   const copy = typeof value === 'object' && value !== null ? { ...value } : value
   return [json(value), inspect(value, whole), inspect(copy, whole), text(value)].join('\n')
 }
 
-/** All that can be got out of a value: hidden properties, causes, bytes, names, stacks. */
+/** Everything reachable from a value: hidden properties, causes, bytes, names, stacks. */
 export function everything(value: unknown): string {
   const texts: string[] = []
   const seen = new Set<object>()
@@ -122,7 +122,7 @@ function text(value: unknown): string {
   try {
     return String(value)
   } catch {
-    // An object without a prototype has no text.
+    // An object without a prototype cannot be converted to a string.
     return ''
   }
 }

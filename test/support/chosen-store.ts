@@ -13,10 +13,9 @@ import { overlayStore } from './overlay-store.js'
 import { sqliteClients } from './sql-clients.js'
 
 /*
- * Stands in the place of the memory store where the tests of the receiver run on another store: `memoryStore` opens an
- * empty store of the kind that CHEQPOINT_STORE names, on a real file or server, whose calls are done when they return and
- * whose time is the one that the memory store would have. Statements and scripts are those of the store, but for the
- * server's clock in them.
+ * Replaces the memory store when the receiver's tests run on another store: `memoryStore` opens an empty store of the
+ * kind CHEQPOINT_STORE, on a real file or server. Its calls are synchronous, and its time is that of the memory store.
+ * Statements and scripts are the store's own, except for the server's clock.
  */
 
 export type { MemoryStoreOptions } from '../../src/stores/memory/memory-store.js'
@@ -24,11 +23,11 @@ export const isMemoryStore: typeof memory.isMemoryStore = memory.isMemoryStore
 
 /** A store of the chosen kind. */
 export function memoryStore(options: memory.MemoryStoreOptions = {}): Store {
-  // Refuses what the memory store refuses, and warns as it does.
+  // Validates options and warns as the memory store does.
   memory.memoryStore(options)
   if (options.maxPending !== undefined) throw new Error('only the memory store has maxPending')
   const { now, elapsed } = options.clock ?? systemClock
-  // As the memory store tells time.
+  // The same time as in the memory store.
   const offset = Math.floor(now.call(options.clock)) - Math.floor(elapsed.call(options.clock))
   const time = () => offset + Math.floor(elapsed.call(options.clock))
   const open = kinds[process.env['CHEQPOINT_STORE'] ?? '']
@@ -39,7 +38,7 @@ export function memoryStore(options: memory.MemoryStoreOptions = {}): Store {
 const kinds: Readonly<Record<string, (time: () => number) => Store>> = { sqlite, postgres, redis }
 let opened = 0
 
-/** In memory where the machine has such a folder: what a disk costs is measured elsewhere. */
+/** In memory if the machine has such a folder: other tests measure the cost of a disk. */
 const folder = mkdtempSync(`${existsSync('/dev/shm') ? '/dev/shm' : tmpdir()}/cheqpoint-parity-`)
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 
@@ -53,7 +52,7 @@ function sqlite(time: () => number): Store {
       if (typeof method !== 'function') return method
       return (...args: unknown[]): unknown => {
         const { now } = Date
-        // All of a call happens before it returns, so nothing else sees this time.
+        // A call is synchronous, so no other code sees this time.
         Date.now = time
         try {
           return method.apply(target, args)
@@ -76,7 +75,7 @@ function postgres(time: () => number): Store {
     // The rows of pg.
     return ask([timed, ...values]) as object[]
   }
-  // Done when it returns, as every call.
+  // Synchronous, like every call.
   createTable(query, table).catch(() => {})
   return withoutWarnings(postgresStore({ query, table }))
 }
@@ -86,12 +85,12 @@ let askRedis: ReturnType<typeof blockingClient> | undefined
 function redis(time: () => number): Store {
   askRedis ??= blockingClient({ kind: 'redis', url: inject('parityServer') })
   const ask = askRedis
-  /** What disappears by the time of the tests: the text that was written last, and when. */
+  /** Entries that expire by the tests' time: the text last written, and when it expires. */
   const ends = new Map<string, { readonly text: string; readonly at: number }>()
   const store = redisStore({
     prefix: randomUUID(),
     async sendCommand([name, source, ...rest]) {
-      // Told as by a server that was restarted: the store sends the source then.
+      // The error of a restarted server, after which the store sends the source.
       if (name === 'EVALSHA') throw new Error('NOSCRIPT No matching script')
       for (const [key, { at }] of ends) if (at < time() && ends.delete(key)) ask(['DEL', key])
       const clock = `{'${Math.floor(time() / 1_000)}', '${(time() % 1_000) * 1_000}'}`
@@ -109,7 +108,7 @@ function redis(time: () => number): Store {
   return withoutWarnings(store)
 }
 
-/** The servers of the tests are set to be quick, and their stores warn of that. */
+/** The test servers are configured for speed, and their stores warn about that. */
 function withoutWarnings(store: Store): Store {
   return overlayStore(store, {
     async check() {
@@ -121,7 +120,7 @@ function withoutWarnings(store: Store): Store {
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the server of this run is; empty where it needs none. */
+    /** Address of the server of this run; empty if none is needed. */
     parityServer: string
   }
 }

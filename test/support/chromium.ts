@@ -1,7 +1,7 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { findTool } from './needs.js'
 
-/** A browser with nothing in it, which reaches this machine only. */
+/** A browser with an empty profile that can only reach this machine. */
 export function launchChromium(): Promise<Browser> {
   const found = findTool('chromium')
   if (found === undefined) throw new Error('Chromium is not installed')
@@ -18,16 +18,16 @@ export function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: found, headless: true, args })
 }
 
-/** A page, with everything it complained about and asked for. */
+/** A page, with its console messages and requests. */
 export interface WatchedPage {
   readonly page: Page
   /** Errors, warnings and refusals, as the console shows them. */
   readonly complaints: string[]
-  /** Origins that something was asked of. */
+  /** Origins of all requests. */
   readonly origins: ReadonlySet<string>
 }
 
-/** Opens an empty page in a profile of its own. Its clock and its words are the same everywhere. */
+/** Opens an empty page in a new profile, with a fixed time zone and language. */
 export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<WatchedPage> {
   const same = { timezoneId: 'UTC', locale: 'en-GB', viewport: { width: 1280, height: 800 } }
   const context = await browser.newContext({ ...same, ...options })

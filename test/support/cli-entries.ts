@@ -7,7 +7,7 @@ import { addCandidate, markSent, reserve } from '../../src/approvals/reservation
 import type { ConfirmedDecision, ParkReason, Store } from '../../src/index.js'
 import { systemClock, systemRandom } from '../../src/util/clock.js'
 
-/** An hour, which no test lasts. */
+/** An hour: longer than any test. */
 export const hour = 3_600_000
 
 export const details = '{"orderId":"8842","amount":120}'
@@ -17,14 +17,14 @@ const approved: ConfirmedDecision = {
 }
 
 export interface Entries {
-  /** An approval that nothing works on. */
+  /** An approval that no receiver claims. */
   pending(id: string, dueInMs?: number): Promise<void>
-  /** One whose lease lasts an hour. */
+  /** An approval with a lease of an hour. */
   inProgress(id: string): Promise<void>
   parked(id: string, reason: ParkReason, note: string, assistant?: string): Promise<void>
-  /** A submission that was sent, and whose id no response told. */
+  /** A sent submission whose response was lost. */
   unconfirmed(ref: string, candidates?: readonly string[]): Promise<void>
-  /** One that was not sent yet, which no list shows. */
+  /** A submission that was not sent yet, which no list shows. */
   reserved(ref: string): Promise<void>
 }
 

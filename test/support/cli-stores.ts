@@ -12,12 +12,12 @@ export interface CliStore {
   readonly store: Store
   /** The options that name it. */
   readonly at: readonly string[]
-  /** All that is stored, to compare. */
+  /** All stored data, to compare. */
   readonly content: () => Promise<unknown>
   readonly close: () => Promise<void>
 }
 
-/** Opens each kind of store on a server or a file of its own. */
+/** Opens each kind of store on its own server or file. */
 export const cliStores: Readonly<Record<'redis' | 'postgres' | 'sqlite', () => Promise<CliStore>>> = {
   async redis() {
     const server = await startRedis()

@@ -8,7 +8,7 @@ import { createReceiver, type Decision, type ReceiverOptions, type TypedReceiver
 import { createSimulator, type Simulator } from '../../src/simulator/index.js'
 import { path, socketHosts } from './hosts.js'
 
-/** Must never be printed, by any command, in any world. */
+/** No command may print these. */
 export const secrets = {
   key: 'cq_live_never_printed_9f3a',
   callback: 'a secret of the tests',
@@ -25,11 +25,11 @@ type Environment = Readonly<Record<string, string>>
 
 export interface Started {
   readonly child: ChildProcessByStdio<null, Readable, Readable>
-  /** What it has printed so far. */
+  /** The output so far. */
   readonly lines: readonly string[]
 }
 
-/** Starts the command line as it was built, in an environment that says nothing of itself. */
+/** Starts the built command line in an environment without variables. */
 export function startCli(args: readonly string[], env: Environment = {}, file = 'dist/src/cli/main.js'): Started {
   const own = [
     'CHEQPOINT_CONNECTION_KEY',
@@ -50,7 +50,7 @@ export function startCli(args: readonly string[], env: Environment = {}, file = 
   return { child, lines }
 }
 
-/** Runs a command to its end. Whatever it is about, it prints no secret, no stack trace and no colours. */
+/** Runs a command to its end. Asserts that it prints no secret, no stack trace and no colours. */
 export async function cli(args: readonly string[], env?: Environment, file?: string): Promise<Ended> {
   const { child } = startCli(args, env, file)
   let [stdout, stderr] = ['', '']
@@ -72,7 +72,7 @@ function clean(ended: Ended): Ended {
   return ended
 }
 
-/** The same in this process, for the many cases where a process of its own would prove nothing more. */
+/** The same inside this process, for cases that need no separate process. */
 export async function cliHere(args: readonly string[], env: Environment = {}): Promise<Ended> {
   let [stdout, stderr] = ['', '']
   const code = await run(args, {
@@ -97,7 +97,7 @@ export interface Told {
   readonly failed: boolean
 }
 
-/** What a command said with `--json`: one document on one of the two streams, and nothing on the other. */
+/** Runs a command with `--json`: one document on one of the two streams, and nothing on the other. */
 export function told({ code, stdout, stderr }: Ended): Told {
   expect([stdout, stderr]).toContain('')
   return { code, document: JSON.parse(stdout + stderr), failed: stdout === '' }
@@ -115,7 +115,7 @@ export interface World {
   readonly api: string
   readonly url: string
   readonly submit: () => Promise<string>
-  /** Where the callback of a request goes, its token included. */
+  /** Callback URL of a request, with its token. */
   readonly urlOf: (id: string) => string
 }
 

@@ -1,16 +1,16 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A way to a server on the loopback that breaks where it is told to. */
+/** A TCP proxy to a loopback server that breaks connections on request. */
 export interface CuttingProxy {
   readonly port: number
-  /** Connections that were made through it. */
+  /** Number of connections so far. */
   readonly connections: number
-  /** Bytes that went through each way since the last `cutAfter`, or since the start. */
+  /** Bytes in each direction since the last `cutAfter`, or since the start. */
   readonly passed: Readonly<Record<Direction, number>>
-  /** Lets so many more bytes through this way, and then resets the connection that brought the next one. Once. */
+  /** Passes this number of bytes in one direction, then resets the connection that brings the next byte. Once. */
   cutAfter(direction: Direction, bytes: number): void
-  /** Resets every connection, and takes none until `up`. */
+  /** Resets every connection, and accepts none until `up`. */
   down(): void
   up(): void
   close(): void
@@ -52,7 +52,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
         const rest = chunk.subarray(0, cut.left)
         cut = undefined
         passed[direction] += rest.length
-        // What may go through must arrive before the reset overtakes it.
+        // The bytes before the cut must arrive before the reset.
         to.end(rest, end)
       })
     }
@@ -60,7 +60,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    // A TCP server that listens has an address with a port.
+    // The address of a TCP server is an object.
     port: (server.address() as AddressInfo).port,
     get connections() {
       return connections

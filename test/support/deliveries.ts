@@ -11,7 +11,7 @@ export interface Delivery {
 }
 
 const headers = { 'user-agent': 'Cheqpoint-Callback/1.0', 'content-type': 'application/json' }
-/** Sends callbacks to whichever worker comes up, so many at a time, once each, and writes down the answers. */
+/** Sends each callback once, to the next running worker, a limited number at a time, and logs the responses. */
 export class Callbacks {
   readonly #log: Log
   readonly #connections: number
@@ -23,7 +23,7 @@ export class Callbacks {
   #unanswered = 0
   #onIdle: () => void = () => {}
 
-  /** An answer is given up after a time that is longer than any worker stands still. */
+  /** Time-out of a response, longer than any worker stalls. */
   constructor(log: Log, connections: number, chance: Chance, answerTimeoutMs: number = 15_000) {
     this.#log = log
     this.#connections = connections
@@ -43,7 +43,7 @@ export class Callbacks {
     }, inMs)
   }
 
-  /** Resolves once everything that was to be sent is answered or given up. */
+  /** Resolves once all callbacks have a response or timed out. */
   async idle(): Promise<void> {
     while (this.#unanswered > 0) {
       await new Promise<void>((resolve) => {

@@ -3,10 +3,10 @@ import { createReceiver } from '../../src/index.js'
 import { redisStore } from '../../src/stores/redis/redis-store.js'
 
 /*
- * A process that an orchestrator stops: it tells its parent how many handlers are at work, and closes on SIGTERM.
+ * A process that an orchestrator stops: it reports the number of running handlers to its parent, and closes on SIGTERM.
  */
 
-/** What the process is to do: its only argument, as JSON. */
+/** The plan of the process: its only argument, as JSON. */
 export interface DrainPlan {
   readonly redisUrl: string
   readonly prefix: string
@@ -28,7 +28,7 @@ const receiver = createReceiver({
   polling: { firstMs: 1, requestsPerSecond: Number.POSITIVE_INFINITY, concurrency: open },
   async onDecision({ approvalId }, { signal }) {
     if (++atWork === open) process.send?.('all at work')
-    // Every other handler comes to its end while the receiver drains; the rest only listen to their signal.
+    // Every second handler ends while the receiver drains; the others end only by their signal.
     if (Number(approvalId.slice(4)) % 2 === 0) return stopping
     await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   },

@@ -4,21 +4,21 @@ import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { SimulatedRequest, Simulator } from '../../src/simulator/index.js'
 
-/** An example that runs. */
+/** A running example. */
 export interface StartedExample {
   readonly child: ChildProcess
   /** The next line that it prints. */
   readonly line: () => Promise<string | undefined>
-  /** All lines from now on, once it has ended. */
+  /** Resolves at its end with all remaining lines. */
   readonly rest: () => Promise<readonly string[]>
-  /** The code that it ends with. */
+  /** Its exit code. */
   readonly ended: Promise<number | null>
 }
 
-/** How long each example ran, from its start to its end, in the order of the ends. */
+/** Duration of each example, in the order in which they ended. */
 const times: (readonly [file: string, ms: number])[] = []
 
-/** Starts a file under `dist/` as it was built, against a Cheqpoint. Kill `child` when the test is over. */
+/** Starts a built file under `dist/` with a Cheqpoint. Kill `child` after the test. */
 export function startExample(
   file: string,
   {
@@ -71,7 +71,7 @@ export function nextRequest(simulator: Simulator): Promise<SimulatedRequest> {
   })
 }
 
-/** A port that nobody listens on. */
+/** An unused port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,6 +1,6 @@
 import { Dispatcher } from 'undici'
 
-/** What the API says of one approval, the next time it is asked. */
+/** The API's next response for one approval. */
 export interface FakeAnswer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
@@ -8,13 +8,13 @@ export interface FakeAnswer {
 }
 
 /**
- * An API that answers from a table, without sockets or timers, so that tests may own the clock. Every call is
- * counted: `gets` holds the paths asked for, in order.
+ * An API that responds from a table, without sockets or timers, so that tests can control the clock. `gets` has the
+ * requested paths, in order.
  */
 export class FakeApi extends Dispatcher {
   readonly gets: string[] = []
   readonly keys: string[] = []
-  /** Every call as it was handed over. */
+  /** Every call, as received. */
   readonly requests: Dispatcher.DispatchOptions[] = []
   readonly #answers = new Map<string, FakeAnswer | ((key: string) => FakeAnswer | 'hang')>()
   readonly #hanging: (() => void)[] = []
@@ -36,7 +36,7 @@ export class FakeApi extends Dispatcher {
     this.answer(id, { body: { ...decided(id, 'PENDING', {}), decidedAt: null } })
   }
 
-  /** Lets every hanging call go on, to be answered from the table as it is now. */
+  /** Ends all hanging calls with the present responses of the table. */
   resume(): void {
     for (const go of this.#hanging.splice(0)) go()
   }

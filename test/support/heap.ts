@@ -1,7 +1,7 @@
 import v8 from 'node:v8'
 import vm from 'node:vm'
 
-/** Bytes in use, garbage left out: of the heap, and of buffers outside of it. */
+/** Bytes in use after garbage collection: heap and external buffers. */
 export function bytesInUse(): number {
   v8.setFlagsFromString('--expose-gc')
   const collect: () => void = vm.runInNewContext('gc')

@@ -12,7 +12,7 @@ import { honoCallback } from '../../adapters/hono.js'
 import { fromIncoming, type Receiver } from '../../src/index.js'
 import { RawConnection, type Received, type Sent, wireOf } from './raw-http.js'
 
-/** What a host needs of a receiver. */
+/** The receiver methods that a host uses. */
 export type Mounted = Pick<Receiver, 'handle' | 'fetch'>
 
 /** A way of putting a receiver behind HTTP. */
@@ -83,7 +83,7 @@ const fetchHosts: readonly Host[] = [
   inProcess('receiver.fetch', (receiver) => (request) => receiver.fetch(request)),
 ]
 
-/** Every host, of which all must answer alike. */
+/** Every host. All must respond alike. */
 export const hosts: readonly Host[] = [...socketHosts, ...fetchHosts]
 
 /** A plugin that reads bodies of its own, beside the app's routes. */
@@ -102,7 +102,7 @@ function honoServer(app: Hono): Server {
 export async function listenServer(server: Server): Promise<OpenSocketHost> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // a TCP server has no other kind
+  const { port } = server.address() as AddressInfo // the address of a TCP server is an object
   return {
     port,
     server,
@@ -176,7 +176,7 @@ export function requestOf({ method, path: at, headers, body, framing }: Sent): R
 }
 
 async function receivedOf(response: Response, method: string): Promise<Received> {
-  // To HEAD no server sends a body, whatever it was given.
+  // A server sends no body in response to HEAD.
   const body = method === 'HEAD' ? '' : await response.text()
   return { status: response.status, headers: Object.fromEntries(response.headers), body }
 }

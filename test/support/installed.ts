@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path'
 import { describe } from 'vitest'
 
 /**
- * A `describe` with what `test/integration/NAME/project/` asks for, installed in a folder of `.tmp/` where it is kept, and
- * the package as it was built. Where it cannot be installed, the tests fail in CI; elsewhere they are skipped.
+ * A `describe` with the packages of `test/integration/NAME/project/`, installed once in a folder of `.tmp/`, and the
+ * built package. If the installation fails, the tests fail in CI and are skipped elsewhere.
  */
 export function describeInstalled(name: string, body: (folder: string) => void): void {
   const folder = resolve('.tmp', `integration-${name}`)

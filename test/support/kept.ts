@@ -7,14 +7,14 @@ import {
 } from '../../src/approvals/entry.js'
 import type { Entry, Store } from '../../src/index.js'
 
-/** What a store holds of an approval, for tests to look at. */
+/** The stored state of an approval, for tests. */
 export type Kept = (Omit<OpenApproval, 'kind'> | Omit<Tombstone, 'kind'>) & {
   readonly state: 'pending' | 'claimed' | 'parked' | 'completed'
-  /** `null` where it is not in the due index. */
+  /** `null` if it is not in the due index. */
   readonly dueInMs: number | null
 }
 
-/** What the store holds under an approval id, or `null`. */
+/** Reads the stored approval, or `null`. */
 export async function kept(store: Store, approvalId: string): Promise<Kept | null> {
   const stored = await store.read(approvalKey(approvalId))
   const known = readApproval(stored)
@@ -28,7 +28,7 @@ export async function kept(store: Store, approvalId: string): Promise<Kept | nul
   return { ...rest, state, dueInMs }
 }
 
-/** Changes what is stored under an approval id, as another process or an accident would. */
+/** Changes a stored approval, as another process or a defect would. */
 export async function rewrite(
   store: Store,
   approvalId: string,
@@ -50,7 +50,7 @@ async function rewriteKey(
   if (!written) throw new Error(`another writer was faster under ${key}`)
 }
 
-/** Another process takes the lease over, as it may once that ran out. */
+/** Lets another process take the lease over, as it may after the lease ended. */
 export async function takeOver(store: Store, approvalId: string, leaseMs: number = 30_000): Promise<void> {
   const { now } = await store.read(approvalKey(approvalId))
   const leaseEnd = now + leaseMs

@@ -1,6 +1,6 @@
 import { openSync, readFileSync, writeSync } from 'node:fs'
 
-/** One line of a log: when (ms since the epoch), what, and words that say more. */
+/** One line of a log: time (ms since the epoch), kind, and further words. */
 export interface Entry {
   readonly at: number
   readonly kind: string
@@ -8,8 +8,8 @@ export interface Entry {
 }
 
 /**
- * Appends lines to a file, each in one synchronous write: many processes may write at once, and one that is killed
- * leaves whole lines behind. The order of lines is the order of what happened.
+ * Appends lines to a file, each in one synchronous write: many processes can write at the same time, and a killed one
+ * leaves complete lines. Lines are in the order of the events.
  */
 export class Log {
   readonly #file: number

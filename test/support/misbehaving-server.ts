@@ -19,7 +19,7 @@ export interface MisbehavingServer {
   gone(index: number): Promise<void>
 }
 
-/** An HTTP server that answers as it is told, bodies and framing included. */
+/** An HTTP server with a custom listener, which controls bodies and framing. */
 export async function misbehave(listener: RequestListener): Promise<MisbehavingServer> {
   const requests: SeenRequest[] = []
   const server = createServer((request, response) => {
@@ -29,7 +29,7 @@ export async function misbehave(listener: RequestListener): Promise<MisbehavingS
   return listen(server, requests)
 }
 
-/** A TCP server that writes these bytes once a request arrived, and then does what it is told with the socket. */
+/** A TCP server that writes these bytes after a request, and then calls `then` with the socket. */
 export async function misbehaveRaw(
   bytes: string,
   then: (socket: Socket) => void = () => {},

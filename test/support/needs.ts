@@ -10,7 +10,7 @@ const chromiumPlaces = [
 ]
 const wantedChromium = process.env['CHROMIUM_PATH']
 
-/** The programs that tests start, how each is found, and the package that has it where that has another name. */
+/** The programs that tests start, how to find each, and its package if the name differs. */
 const tools: Readonly<Record<Tool, { readonly find: () => string | undefined; readonly from?: string }>> = {
   'redis-server': { find: () => firstOf(['redis-server']) },
   chromium: { find: () => firstOf(wantedChromium === undefined ? chromiumPlaces : [wantedChromium]) },
@@ -21,14 +21,14 @@ const tools: Readonly<Record<Tool, { readonly find: () => string | undefined; re
 /** A program that some tests need. */
 export type Tool = 'redis-server' | 'chromium' | 'curl' | 'postgres'
 
-/** The command that starts a program here, of Postgres the folder; `undefined` where it is not installed. */
+/** The command of a program, or the folder of Postgres; `undefined` if it is not installed. */
 export function findTool(tool: Tool): string | undefined {
   return tools[tool].find()
 }
 
 /**
- * A `describe` that needs a program. Where it is missing, the tests fail in CI; elsewhere they are skipped with one
- * line that names the remedy.
+ * A `describe` that needs a program. If it is missing, the tests fail in CI; elsewhere they are skipped with one line
+ * that names the fix.
  */
 export function describeWith(tool: Tool, name: string, body: () => void): void {
   if (findTool(tool) !== undefined) {

@@ -1,14 +1,14 @@
 import { format } from 'node:util'
 import { canary, formsOf } from './canaries.js'
 
-/** What this process can say to the outside, or to its own log. */
+/** The output channels of this process. */
 type Channel = 'console' | 'stdout' | 'stderr' | 'warning' | 'rejection' | 'exception'
 
-/** A secret that was said, by the channel and the kind of it; never the secret itself. */
+/** A printed secret: its channel and kind, never the secret itself. */
 export interface Leak {
   readonly channel: Channel
   readonly kind: string
-  /** Where it stood, the secret being blotted out. */
+  /** The surrounding text, with the secret masked. */
   readonly around: string
 }
 
@@ -17,7 +17,7 @@ const encodedKey = [...exact, ...folded.slice(1)]
   .map((form) => form.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
   .join('|')
 
-/** How the secrets of the tests look. Each test that makes up another one gives it one of these forms. */
+/** The forms of the tests' secrets. Every new secret of a test must have one of them. */
 const patterns: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['key', /cq_live_\w+/],
   ['encoded key', new RegExp(encodedKey)],
@@ -31,7 +31,7 @@ export function isWatched(text: string): boolean {
   return patterns.some(([, pattern]) => pattern.test(text))
 }
 
-/** Watches everything that this process says, for secrets of the tests, until it is stopped. */
+/** Watches all output of this process for the tests' secrets, until it is stopped. */
 export function watchOutput(): { readonly stop: () => readonly Leak[] } {
   const leaks: Leak[] = []
   const undo: (() => void)[] = []
@@ -46,7 +46,7 @@ export function watchOutput(): { readonly stop: () => readonly Leak[] } {
     }
   }
 
-  /** Looks at what a method is given, before it does what it ever did. */
+  /** Wraps a method and inspects its arguments. */
   function tap<Target extends object>(target: Target, name: keyof Target & string, channel: Channel): void {
     const method: unknown = target[name]
     if (typeof method !== 'function') return

@@ -13,7 +13,7 @@ export function overlayStore(store: Store, replaced: Partial<Store>): Store {
   })
 }
 
-/** A memory store that stands for one that several processes share. */
+/** A memory store in the role of one that several processes share. */
 export function sharedStore(store?: Store, clock?: Clock): Store {
   return overlayStore(store ?? memoryStore({ clock }), {})
 }

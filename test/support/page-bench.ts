@@ -1,4 +1,4 @@
-// The package as it was built: the browser's part is there only once it is compiled.
+// The built package: the client of the page exists only after the build.
 import { createSimulator, type Simulator } from 'cheqpoint-callback/simulator'
 import express from 'express'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
@@ -7,7 +7,7 @@ import { createReceiver, type Decision, type TypedReceiver } from '../../src/ind
 import { openPage, type WatchedPage } from './chromium.js'
 import { listenTo, path } from './hosts.js'
 
-/** A simulator with its page, and an app whose receiver is called back by it. */
+/** A simulator with its page, and an app with a receiver for its callbacks. */
 export interface PageBench {
   readonly simulator: Simulator
   readonly url: string
@@ -26,7 +26,7 @@ export interface PageBench {
 export const apiKey = 'cq_live_local'
 
 export interface PageBenchOptions {
-  /** When the receiver begins to look for lost callbacks; by default so late that nothing but a callback counts. */
+  /** When the sweep first polls; by default so late that only callbacks have an effect. */
   readonly firstPollMs?: number
 }
 

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 
-/** Roles and places of everything that can have the focus and has no name, as Chromium tells assistive technology. */
+/** Roles and places of focusable elements without a name, from Chromium's accessibility tree. */
 export async function namelessControls(page: Page): Promise<readonly string[]> {
   const session = await page.context().newCDPSession(page)
   const { nodes } = await session.send('Accessibility.getFullAXTree')
@@ -12,12 +12,12 @@ export async function namelessControls(page: Page): Promise<readonly string[]> {
   return reachable.filter(({ name }) => !name?.value).map(({ role, nodeId }) => `${role?.value} ${nodeId}`)
 }
 
-/** Visible texts whose contrast with what is behind them is below 4.5 to 1, as `ratio: text`. */
+/** Visible texts with a contrast below 4.5 to 1, as `ratio: text`. */
 export async function faintTexts(page: Page): Promise<readonly string[]> {
   return (await page.evaluate(script)) as readonly string[] // what the script below gives
 }
 
-// In the browser's own language, because this program knows no DOM.
+// As JavaScript text, because this program has no DOM types.
 const script = `(() => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 })
   const paint = canvas.getContext('2d', { willReadFrequently: true })

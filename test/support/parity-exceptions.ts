@@ -1,4 +1,4 @@
-/** Parts of the titles of tests, by their file, and why each does not run on the other stores. */
+/** Parts of test titles by file, with the reason why each does not run on the other stores. */
 export type Exceptions = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 const ofMemory = 'it is about an option, or a check, of the memory store alone'

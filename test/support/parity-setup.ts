@@ -3,7 +3,8 @@ import { beforeEach } from 'vitest'
 import { exceptions } from './parity-exceptions.js'
 
 /*
- * Runs before each file of the receiver's tests on another store, and skips what does not run there, with the reason.
+ * Runs before each test file of the receiver on another store, and skips the tests that do not run there, with the
+ * reason.
  */
 
 beforeEach(({ task, skip }) => {

@@ -11,14 +11,14 @@ export interface PostgresServer {
   readonly port: number
   /** Of the superuser, for the database `postgres`. */
   readonly url: string
-  /** Stops it as a crash would, and starts it again on the same data after a pause. */
+  /** Crashes the server, and restarts it on the same data after a pause. */
   restart(pauseMs?: number): Promise<void>
-  /** Starts a replica of it, which takes no writes. */
+  /** Starts a read-only replica. */
   replicate(): Promise<Pick<PostgresServer, 'url' | 'stop'>>
   stop(): Promise<void>
 }
 
-/** The folder of the server's programs, or `undefined` where it is not installed. */
+/** The folder of the server's programs, or `undefined` if it is not installed. */
 export function findPostgres(): string | undefined {
   const root = '/usr/lib/postgresql'
   try {
@@ -56,7 +56,7 @@ export async function startPostgres(
   const end = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const gone = new Promise((resolve) => child.once('exit', resolve))
-    // SIGQUIT is the server's own crash: it ends its processes at once and writes nothing.
+    // On SIGQUIT the server ends its processes at once and writes nothing, as in a crash.
     kill()
     await gone
   }

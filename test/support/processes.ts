@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** Starts a file as a process with a plan for its argument. The file must end by itself when its parent does. */
+/** Starts a file as a process with a plan as argument. It must exit by itself when its parent does. */
 export function spawnFile(file: URL, plan: object, execArgv: readonly string[] = []): ChildProcess {
   return fork(fileURLToPath(file), [JSON.stringify(plan)], { stdio: 'inherit', execArgv: [...execArgv] })
 }

@@ -4,14 +4,14 @@ import { createServer } from 'node:net'
 import type { SimulatedRequest, Simulator } from '../../src/simulator/index.js'
 import { codeBlocks } from './blocks.js'
 
-/** What code in documents need not care about, and the library's own does. */
+/** Compiler options that are relaxed for code in documents. */
 const looser = {
   isolatedDeclarations: false,
   declaration: false,
   noPropertyAccessFromIndexSignature: false,
 }
 
-/** Compiles what lies in a folder, strictly. The folder must be two levels below the project's. */
+/** Compiles a folder strictly. The folder must be two levels below the project's. */
 export function compileFolder(folder: string, compilerOptions: Readonly<Record<string, unknown>> = {}): void {
   const config = {
     extends: '../../tsconfig.json',
@@ -26,7 +26,7 @@ export function compileFolder(folder: string, compilerOptions: Readonly<Record<s
   }
 }
 
-/** Compiles a block of a document as a program of its own, and gives the path of the JavaScript. */
+/** Compiles a block of a document as a program. Returns the path of the JavaScript. */
 export function compileBlock(
   document: string,
   name: string,

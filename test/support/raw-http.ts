@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 export interface Sent {
   readonly method: string
   readonly path: string
-  /** As they are, in this order; the same name may come twice. `host` and the framing are added. */
+  /** Sent unchanged, in this order; names may repeat. `host` and the framing are added. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | Uint8Array
   /**
@@ -52,10 +52,10 @@ export function wireOf(sent: Sent): Buffer {
   return Buffer.concat([head, ...chunks.map(chunk), chunk('')])
 }
 
-/** A connection on which a test says every byte itself. Resets count as the end of the connection. */
+/** A connection on which a test controls every byte. A reset counts as the end of the connection. */
 export class RawConnection {
   readonly socket: Socket
-  /** Resolves when the other side, or we, ended the connection. */
+  /** Resolves when either side ended the connection. */
   readonly closed: Promise<void>
   #bytes = Buffer.alloc(0)
   #over = false
@@ -85,7 +85,7 @@ export class RawConnection {
     this.socket.write(bytes)
   }
 
-  /** Writes as much of an endless body as the other side takes before it ends the connection. */
+  /** Writes an endless body until the other side ends the connection. */
   async pump(bytes: Uint8Array): Promise<void> {
     while (!this.#over) {
       if (this.socket.write(bytes)) await new Promise(setImmediate)
@@ -112,7 +112,7 @@ export class RawConnection {
     return { status, headers, body: body.toString() }
   }
 
-  /** Ends the connection without a word. */
+  /** Ends the connection silently. */
   async destroy(): Promise<void> {
     this.socket.destroy()
     await this.closed

@@ -9,19 +9,19 @@ import type {
 import { action, callbackSecret, callbackUrl, canaries, details, id, tracked } from './answers-bench.js'
 import type { RedactionBench } from './redaction-bench.js'
 
-/** Something that is done with a receiver by whoever holds it, and how that ends. */
+/** An operation of a receiver, and its result. */
 export interface Act {
   readonly name: string
   readonly options?: Partial<ReceiverOptions>
   readonly run: (bench: RedactionBench) => unknown
-  /** Code of the error; `own error`: the store's, handed on; `null`: it does not fail. */
+  /** Code of the error; `own error`: the store's error, passed on; `null`: no error. */
   readonly ends: ErrorCode | 'own error' | null
-  /** It needs more time of the store than can be made to pass for a server. */
+  /** Needs more store time than a server can be advanced by. */
   readonly memoryOnly?: true
 }
 
 export const withToken: Partial<ReceiverOptions> = { callbackUrl, callbackSecret }
-/** What a reviewer makes of the details, and says. */
+/** The reviewer's edit and note. */
 export const edit: JsonObject = { ...details, orderId: canaries.edit }
 export const verdict: JsonObject = { decisionNote: canaries.note, modifiedDetails: edit }
 
@@ -40,7 +40,7 @@ export async function track({ receiver }: RedactionBench): Promise<void> {
   await receiver.track(id, tracked)
 }
 
-/** Lets time pass while something is under way, and ends as that does. */
+/** Advances the time during an operation, and settles as it does. */
 export async function meanwhile(bench: RedactionBench, work: Promise<unknown>, ms: number): Promise<unknown> {
   const ended = Promise.allSettled([work])
   await bench.pass(ms)

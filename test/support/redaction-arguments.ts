@@ -47,7 +47,7 @@ const byId: readonly (readonly [string, Act['run']])[] = [
   ['cancel', ({ receiver }) => receiver.cancel(wrongId)],
 ]
 
-/** Calls that are refused for what they are given. */
+/** Calls that are refused because of their arguments. */
 export const wrongArguments: readonly Act[] = [
   ...wrong.map(
     ([what, change, options, ends]): Act => ({

@@ -8,19 +8,19 @@ import type { Place } from './redaction-places.js'
 import type { RedisBench } from './redis-bench.js'
 import { pass } from './runs-time.js'
 
-/** One part of what a store holds. */
+/** One part of the stored data. */
 export interface Kept {
   readonly place: Place
   readonly what: string
   readonly value: unknown
 }
 
-/** Where records are kept, and how all of it is read. */
+/** A store, and a way to read all of its data. */
 export interface Backing {
   readonly store: Store
-  /** Lets time pass once all that is under way has reached its rest. */
+  /** Advances the time after all pending work has settled. */
   readonly pass: (ms: number) => Promise<void>
-  /** All that is kept now, and all that the store was told so far. */
+  /** All stored data, and all commands so far. */
   readonly dump: (ids: readonly string[]) => Promise<readonly Kept[]>
 }
 
@@ -29,7 +29,7 @@ export function memoryBacking(): Backing {
   return { store, pass, dump: (ids) => throughMethods(store, ids) }
 }
 
-/** A prefix of its own on one server, read key by key past the store. */
+/** A separate prefix on one server, read key by key without the store. */
 export function redisBacking(
   { send, raw, store: open }: RedisBench,
   options: Partial<RedisStoreOptions> = {},
@@ -51,7 +51,7 @@ export function redisBacking(
     },
   })
 
-  /** Nothing under way for several turns of the loop: whatever follows waits for time. */
+  /** Waits until no work is pending for several turns of the event loop. */
   async function rest(): Promise<void> {
     for (let calm = 0; calm < 4; calm = underWay > 0 ? 0 : calm + 1) await new Promise(setImmediate)
   }
@@ -90,7 +90,7 @@ export function redisBacking(
     },
     async dump(ids) {
       await rest()
-      // A script that is sent by its source is the library's own text.
+      // The source of a script is text of the library.
       const told = commands.map((command) => {
         const told = command[0] === 'EVAL' ? command.toSpliced(1, 1) : command
         return { place: 'command', what: `${command[0]} to Redis`, value: told.join('\n') } as const
@@ -103,7 +103,7 @@ export function redisBacking(
   }
 }
 
-/** What the methods of a store show of it. */
+/** Reads the data through the methods of a store. */
 async function throughMethods(store: Store, ids: readonly string[]): Promise<readonly Kept[]> {
   const kept: Kept[] = []
   for (const id of ids) {
@@ -131,7 +131,7 @@ function placeOf(found: Snapshot | null): Place {
   return found.outcome === 'cancelled' ? 'cancelled tombstone' : 'tombstone'
 }
 
-/** An open reservation has the request in it, an ended one the id at most. */
+/** An open reservation contains the request, an ended one at most the id. */
 function placeOfReservation(kind: string | null): Place {
   return kind === 'reserved' || kind === 'binding' ? 'open record' : 'reference'
 }

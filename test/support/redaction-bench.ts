@@ -8,19 +8,19 @@ import { mayAppear, type Place } from './redaction-places.js'
 import { SubmitApi } from './submit-bench.js'
 import { telemetryBench } from './telemetry-bench.js'
 
-/** Something that can be read somewhere. */
+/** A text and the place where it can be read. */
 export interface Evidence {
   readonly place: Place
-  /** What it is, for whoever looks for the leak. */
+  /** A description, to find the leak. */
   readonly what: string
   readonly text: string
 }
 
 export interface RedactionBench extends AnswersBench {
   readonly api: SubmitApi
-  /** All that this receiver has let anybody read so far. */
+  /** Everything that this receiver has exposed so far. */
   readonly evidence: () => Promise<readonly Evidence[]>
-  /** Tokens that were made, sent or presented so far. */
+  /** Tokens that were created, sent or presented so far. */
   readonly tokens: () => readonly Secret[]
 }
 
@@ -28,8 +28,8 @@ export interface RedactionBench extends AnswersBench {
 const ids = Array.from({ length: 10 }, (_, at) => `req_${at}`)
 
 /**
- * A receiver full of canaries, all of whose answers, events, errors, results and requests are written down, and whose
- * callbacks claim things and have headers that nobody is to see.
+ * A receiver full of canaries. Records all responses, events, errors, results and requests. Its callbacks have claims
+ * and headers that must not leak.
  */
 export function redactionBench(backing: Backing, options: Partial<ReceiverOptions> = {}): RedactionBench {
   const events: CheqpointEvent[] = []
@@ -57,7 +57,7 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
 
   const receiver: TypedReceiver = new Proxy(bench.receiver, {
     get(target, property) {
-      // Whoever holds a receiver asks for nothing but its methods.
+      // Users of a receiver only access its methods.
       const name = property as keyof TypedReceiver
       const method = target[name] as (...args: unknown[]) => unknown
       return (...args: unknown[]): unknown => {
@@ -110,12 +110,12 @@ export function redactionBench(backing: Backing, options: Partial<ReceiverOption
   }
 }
 
-/** What an exporter can tell of a span. */
+/** The exported data of a span. */
 function toldOf({ name, attributes, events, links, status, resource, instrumentationScope }: ReadableSpan): unknown {
   return [name, attributes, events, links, status, resource.attributes, instrumentationScope]
 }
 
-/** An error in its parts: ours, Cheqpoint's own message, and what other code threw. */
+/** The parts of an error: ours, Cheqpoint's message, and what other code threw. */
 export function errorEvidence(what: string, error: unknown): readonly Evidence[] {
   if (!isCheqpointError(error)) return [{ place: 'own error', what, text: everything(error) }]
   const { cause, apiMessage, ...rest } = Object.getOwnPropertyDescriptors(error)
@@ -126,7 +126,7 @@ export function errorEvidence(what: string, error: unknown): readonly Evidence[]
   return cause === undefined ? parts : [...parts, ...errorEvidence(what, cause.value)]
 }
 
-/** Each secret that stands where it must not, in words. */
+/** Describes each secret in a place where it must not be. */
 export function misplaced(evidence: readonly Evidence[], search: ReturnType<typeof searchFor>): readonly string[] {
   return evidence.flatMap(({ place, what, text }) =>
     search(text)
@@ -135,7 +135,7 @@ export function misplaced(evidence: readonly Evidence[], search: ReturnType<type
   )
 }
 
-/** Runs what may fail; answers with the code of the error, `own error` for one that is not ours, `null` for none. */
+/** Runs an operation. Returns the code of its error, `own error` for a foreign error, `null` for none. */
 export async function codeOf(work: () => unknown): Promise<string | null> {
   try {
     await work()
@@ -146,7 +146,7 @@ export async function codeOf(work: () => unknown): Promise<string | null> {
 }
 
 function requestEvidence({ headers, body, ...rest }: SubmitApi['requests'][number]): readonly Evidence[] {
-  // The client hands headers over as names and values in turn.
+  // The client passes headers as alternating names and values.
   const list = headers as readonly string[]
   const pairs = list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1] ?? ''] as const] : []))
   const isKey = ([name]: readonly [string, string]): boolean => name === 'x-api-key'
@@ -160,7 +160,7 @@ function requestEvidence({ headers, body, ...rest }: SubmitApi['requests'][numbe
 
 type Parts = NonNullable<Parameters<typeof callbackRequest>[1]>
 
-/** The same callback with headers and claims that are nobody's business. */
+/** The same callback with headers and claims that must not leak. */
 function claiming(parts: Parts, approvalId: string): Parts {
   const headers = { cookie: `session=${canaries.claim}`, 'x-forwarded-for': canaries.claim, ...parts.headers }
   const body = parts.body ?? { approvalId, status: 'approved', modifiedDetails: null, decisionNote: null }

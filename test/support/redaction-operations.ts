@@ -75,7 +75,7 @@ const waits: readonly Act[] = [
   },
 ]
 
-/** Puts a result that is no JSON in the place of the one that is kept. */
+/** Replaces the stored result by one that is not JSON. */
 async function damageResult({ store }: RedactionBench): Promise<void> {
   const { entry } = await store.read(`a:${id}`)
   if (entry === null) throw new Error('there is no tombstone')
@@ -120,7 +120,7 @@ const failing: readonly (readonly [keyof Store, string, Act['run']])[] = [
   ['count', 'stats', ({ receiver }) => receiver.stats()],
 ]
 
-/** What happens in the handler of the act below, once. */
+/** Runs once in the handler of the operation below. */
 const whenRunning: (() => void)[] = []
 
 const byHand: readonly Act[] = [
@@ -238,5 +238,5 @@ function severalErrors(): AggregateError {
   return new AggregateError(errors, canaries.handlerError, { cause })
 }
 
-/** What is done by hand, by a schedule, or by an agent that waits. */
+/** Operations by hand, by a schedule, or by a waiting agent. */
 export const operations: readonly Act[] = [...waits, ...results, ...byHand]

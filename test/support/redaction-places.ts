@@ -1,26 +1,26 @@
 import type { SecretKind } from './canaries.js'
 
-/** Where something may be read, by whom it concerns or by whom it does not. */
+/** Places where a text can be read. */
 export const places = [
-  /** Status line, headers and body of an answer to a callback. */
+  /** Status line, headers and body of the response to a callback. */
   'answer',
   /** An event as JSON, in a log, as a copy, its `error` aside. */
   'event',
-  /** The `error` of an event, which a handler or a store threw, as JSON and as a log shows it, and all that is in it. */
+  /** The `error` of an event, from a handler or a store: as JSON, as a log shows it, and all of its contents. */
   'event error',
   /** A CheqpointError that a method rejects with: message, stack, causes, properties. */
   'error',
-  /** What the caller's own store or schema threw, handed on as it is or as the cause of ours. */
+  /** An error of the caller's store or schema, passed on directly or as `cause`. */
   'own error',
   /** Cheqpoint's own message about a refused call: `apiMessage` of an error. */
   'api message',
-  /** What a method resolves with, for the caller alone. */
+  /** The result of a method, for the caller only. */
   'returned',
-  /** What the API is sent: the header of the key, the body of a submission, all the rest. */
+  /** Requests to the API: the key header, the body of a submission, the rest. */
   'key header',
   'submission',
   'request',
-  /** What the store holds, and how it is told. */
+  /** Stored data, and commands to the store. */
   'open record',
   'parked record',
   'tombstone',
@@ -28,7 +28,7 @@ export const places = [
   'reference',
   'index',
   'command',
-  /** Spans with their attributes and links, and figures with their labels. */
+  /** Spans with attributes and links, and metrics with labels. */
   'trace',
   'metric',
   /** The receiver, the client, the store and the simulator themselves. */
@@ -38,7 +38,7 @@ export type Place = (typeof places)[number]
 
 const kept = ['open record', 'parked record', 'command'] as const
 
-/** Where each secret may be. Nowhere else. */
+/** The only places where each secret may be. */
 export const mayAppear: Readonly<Record<SecretKind, readonly Place[]>> = {
   key: ['key header'],
   token: ['submission'],

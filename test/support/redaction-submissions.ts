@@ -5,7 +5,7 @@ import { callbackRequest } from './callback.js'
 import { type Act, edit, meanwhile, submit, track, withToken } from './redaction-act.js'
 import { decidedPost, pendingPost } from './submit-bench.js'
 
-/** Of an exchange that has begun. */
+/** For an exchange that has begun. */
 const controller: Dispatcher.DispatchController = {
   aborted: false,
   reason: null,
@@ -195,5 +195,5 @@ const storeFails: readonly Act[] = [
   },
 ]
 
-/** Every way that a submission ends. */
+/** All outcomes of a submission. */
 export const submissions: readonly Act[] = [...answered, ...unreadable, ...unanswered, ...taken, ...storeFails]

@@ -5,7 +5,7 @@ import { type RedisStoreOptions, redisStore, type SendCommand } from '../../src/
 import type { Entry, Store } from '../../src/stores/store.js'
 import { sharedRedis } from './redis-server.js'
 
-/** One connection to one server, and stores on it that share nothing. */
+/** One connection to one server, with independent stores. */
 export interface RedisBench {
   readonly url: string
   readonly send: SendCommand
@@ -33,7 +33,7 @@ export async function openBench(url?: string): Promise<RedisBench> {
   }
 }
 
-/** Passes commands on, and remembers them. */
+/** Passes commands on and records them. */
 export function recorder(send: SendCommand): { readonly send: SendCommand; readonly commands: Command[] } {
   const commands: Command[] = []
   return {
@@ -45,7 +45,7 @@ export function recorder(send: SendCommand): { readonly send: SendCommand; reado
   }
 }
 
-/** Lets this many commands through, and loses the connection at every command after them. */
+/** Passes this number of commands, and loses the connection at every later one. */
 export function dyingAfter(calls: number, send: SendCommand): SendCommand {
   let left = calls
   return async (args, key) => {
@@ -61,15 +61,15 @@ export function scriptCalls(commands: readonly Command[]): number {
   return commands.filter(([name]) => name === 'EVALSHA' || name === 'EVAL').length
 }
 
-/** An hour, which no test lasts. */
+/** An hour: longer than any test. */
 export const hour = 3_600_000
 
-/** An entry with a stamp of its own, in no index unless said otherwise. */
+/** An entry with a unique stamp, in no index by default. */
 export function entry(change: Partial<Entry> = {}): Entry {
   return { stamp: randomUUID(), dueAt: null, parkedAt: null, state: { amount: 120 }, ...change }
 }
 
-/** Calls every method but `check`, and leaves nothing open. All its keys have `name` in them. */
+/** Calls every method but `check`, and leaves nothing open. All keys contain `name`. */
 export async function throughEverything(store: Store, name: string): Promise<void> {
   const keys = ['a', 'b', 'c', 'd'].map((letter) => `a:${name}-${letter}`)
   for (const key of keys) {

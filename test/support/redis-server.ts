@@ -76,7 +76,7 @@ export async function startCluster(): Promise<{ readonly ports: readonly number[
   }
 }
 
-/** Moves the slot of a key through all nodes of a cluster and on to the second, key by key. Resolves with the number of moves. */
+/** Moves the slot of a key through all nodes of a cluster to the second. Resolves with the number of moves. */
 export async function moveSlot(ports: readonly number[], key: string): Promise<number> {
   const clients = await Promise.all(ports.map((port) => createClient({ url: `redis://127.0.0.1:${port}` }).connect()))
   const nodes = await Promise.all(
@@ -99,7 +99,7 @@ export async function moveSlot(ports: readonly number[], key: string): Promise<n
       const [next] = (await source.ask('CLUSTER', 'GETKEYSINSLOT', slot, '1')) as unknown as string[]
       if (next === undefined) break
       await source.ask('MIGRATE', '127.0.0.1', target.port, next, '0', '5000')
-      // Between two keys a script that needs both finds neither node able to run it.
+      // While only one of two keys has moved, neither node can run a script that needs both.
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
     for (const node of [target, source, ...nodes]) await node.ask('CLUSTER', 'SETSLOT', slot, 'NODE', target.id)
@@ -109,7 +109,7 @@ export async function moveSlot(ports: readonly number[], key: string): Promise<n
   return moves
 }
 
-/** Looks again and again, for ten seconds at most. */
+/** Polls a condition for at most ten seconds. */
 export async function until(look: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!(await look())) {

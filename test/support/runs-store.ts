@@ -2,7 +2,7 @@ import { CheqpointError, memoryStore, type Store } from '../../src/index.js'
 import { type Gate, gate } from './runs-time.js'
 import { type StoreStep, stepOf } from './store-steps.js'
 
-/** A method of the store, or what a write does. */
+/** A method of the store, or the kind of a write. */
 type Method = keyof Store | StoreStep
 type Fault =
   | 'fail'
@@ -12,8 +12,7 @@ type Fault =
   | { readonly until: Promise<void> }
 
 /**
- * A memory store that can be made to fail, to hang or to answer otherwise, by method or by what a write does. Every call
- * is noted.
+ * A memory store that can fail, hang or return other results, by method or by kind of write. Records every call.
  */
 export class FaultyStore {
   readonly store: Store
@@ -40,7 +39,7 @@ export class FaultyStore {
   #call<Value>(method: keyof Store, call: () => Promise<Value>, step: Method = method): Promise<Value> {
     this.calls.push({ method, step, at: performance.now() })
     if (this.#crash !== undefined && this.#crash.left-- <= 1) {
-      // Of a process that dies as it calls, the store may have the call or not.
+      // If a process dies during a call, the store may or may not execute it.
       if (this.#crash.left === 0 && this.#crash.written) void call()
       return new Promise(() => {})
     }
@@ -49,21 +48,21 @@ export class FaultyStore {
     if (fault === 'fail') return Promise.reject(new CheqpointError('store-unavailable', 'the store is down'))
     if (fault === undefined) return call()
     if ('error' in fault) return Promise.reject(fault.error)
-    // A test may say anything, for stores may.
+    // A test can return anything, as a store can.
     return 'until' in fault ? fault.until.then(call) : Promise.resolve(fault.answer as Value)
   }
 
-  /** These methods, or all of them, reject from now on. Nothing reaches the store. */
+  /** Makes these methods, or all, reject from now on. No call reaches the store. */
   fail(...methods: readonly Method[]): void {
     this.#set('fail', methods)
   }
 
-  /** These methods, or all of them, reject with this from now on. */
+  /** Makes these methods, or all, reject with this error from now on. */
   failWith(error: unknown, ...methods: readonly Method[]): void {
     this.#set({ error }, methods)
   }
 
-  /** These methods, or all of them, never answer from now on. Nothing reaches the store. */
+  /** Makes these methods, or all, hang from now on. No call reaches the store. */
   hang(...methods: readonly Method[]): void {
     this.#set('hang', methods)
   }
@@ -72,7 +71,7 @@ export class FaultyStore {
     this.#faults.set(method, { answer })
   }
 
-  /** This method answers once the gate is open. */
+  /** Makes this method wait for the gate. */
   hold(method: Method): Gate {
     const held = gate()
     this.#faults.set(method, { until: held.promise })
@@ -83,17 +82,17 @@ export class FaultyStore {
     this.#faults.clear()
   }
 
-  /** The process that holds this store dies at its nth call from now: no call is ever answered again. */
+  /** Simulates the death of the process at its nth call from now: no later call settles. */
   crashAt(nth: number, { written }: { readonly written: boolean }): void {
     this.#crash = { left: nth, written }
   }
 
-  /** Whether it has come to that. */
+  /** Whether the process has died. */
   get crashed(): boolean {
     return this.#crash !== undefined && this.#crash.left <= 0
   }
 
-  /** When a method was called, in order, as `performance.now()`. */
+  /** Times of a method's calls, in order, as `performance.now()`. */
   timesOf(method: Method): readonly number[] {
     return this.calls.filter((call) => call.method === method || call.step === method).map(({ at }) => at)
   }

@@ -12,7 +12,7 @@ export async function trackAll(receiver: TypedReceiver, all: readonly string[]):
   for (const id of all) await receiver.track(id, refund)
 }
 
-/** Notes when the API is asked for an approval, in milliseconds from now on, and answers by the function given. */
+/** Records the times of an approval's polls, in milliseconds from now, and responds by the given function. */
 export function timeGets(api: FakeApi, all: readonly string[], answer: (id: string) => FakeAnswer | 'hang'): number[] {
   const from = performance.now()
   const times: number[] = []
@@ -25,17 +25,17 @@ export function timeGets(api: FakeApi, all: readonly string[], answer: (id: stri
   return times
 }
 
-/** What the API says of an approval that nobody decided yet. */
+/** The API's response for an undecided approval. */
 export function pending(id: string): FakeAnswer {
   return { body: { id, status: 'PENDING', modifiedDetails: null, decisionNote: null, decidedAt: null } }
 }
 
-/** What the API says of an approval. */
+/** The API's response for an approval. */
 export function approved(id: string, decidedAt: string | null = '2026-11-20T09:00:00.000Z'): FakeAnswer {
   return { body: { id, status: 'APPROVED', modifiedDetails: null, decisionNote: null, decidedAt } }
 }
 
-/** Whether no stretch of time saw more than a bucket of `perSecond` tokens, full at first, allows. */
+/** Whether a token bucket of `perSecond`, full at first, allows these times. */
 export function withinBucket(times: readonly number[], perSecond: number): boolean {
   return times.every((from, first) =>
     times.slice(first).every((to, more) => more + 1 <= perSecond + ((to - from) / 1000) * perSecond + 1e-6),

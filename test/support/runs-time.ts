@@ -1,11 +1,11 @@
 import { vi } from 'vitest'
 
-/** Lets so much time pass, with everything that happens in it. */
+/** Advances the time, and runs everything that happens in it. */
 export async function pass(ms: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms)
 }
 
-/** A promise, and the way to settle it from outside. */
+/** A promise with functions to settle it. */
 export interface Gate<Value = void> {
   readonly promise: Promise<Value>
   readonly open: (value: Value) => void

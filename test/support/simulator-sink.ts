@@ -2,11 +2,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Change, Simulator } from '../../src/simulator/index.js'
 
-/** A callback as it came over the wire. */
+/** A callback as received. */
 export interface ReceivedCallback {
   readonly method: string | undefined
   readonly url: string | undefined
-  /** Names and values as they were written, in turn. */
+  /** Alternating names and values, as sent. */
   readonly rawHeaders: readonly string[]
   readonly body: unknown
 }
@@ -14,14 +14,14 @@ export interface ReceivedCallback {
 export interface CallbackSink {
   readonly url: string
   readonly received: readonly ReceivedCallback[]
-  /** How callbacks are answered from now on, in turn; the last for good. `null` never answers. */
+  /** The responses to the next callbacks, in order; the last repeats. `null`: no response. */
   answers: ({ readonly status: number; readonly headers?: Record<string, string> } | null)[]
   /** Called before a callback is answered. */
   onCallback: () => Promise<void> | void
   close(): Promise<void>
 }
 
-/** A server that writes down the callbacks it gets, as a receiver's socket sees them. */
+/** A server that records callbacks as a receiver's socket gets them. */
 export async function openSink(): Promise<CallbackSink> {
   const received: ReceivedCallback[] = []
   const server = createServer(async (incoming, outgoing) => {
@@ -52,7 +52,7 @@ export async function openSink(): Promise<CallbackSink> {
   return sink
 }
 
-/** The next change that fits. */
+/** Resolves with the next matching change. */
 export function nextChange(simulator: Simulator, fits: (change: Change) => boolean): Promise<Change> {
   return new Promise((resolve) => {
     const stop = simulator.subscribe((change) => {

@@ -21,9 +21,9 @@ export interface PostgresClient {
 export const postgresClients: Readonly<Record<string, (url: string) => PostgresClient>> = {
   pg(url) {
     const pool = new pg.Pool({ connectionString: url, max: 20 })
-    // A backend that is terminated reports to the pool; a test sees it in its own call.
+    // A terminated backend reports to the pool; the test sees the error in its call.
     pool.on('error', () => {})
-    // So does one whose connection is lost between two statements of a transaction.
+    // So does a connection that is lost between two statements of a transaction.
     pool.on('connect', (client) => client.on('error', () => {}))
     return {
       query: async (text, values) => (await pool.query(text, values)).rows,
@@ -33,11 +33,11 @@ export const postgresClients: Readonly<Record<string, (url: string) => PostgresC
           await client.query(begin)
           const result = await body(async (text, values) => (await client.query(text, values)).rows)
           const { command } = await client.query('COMMIT')
-          // Postgres answers COMMIT with ROLLBACK after a failed statement, and pg takes that for success.
+          // After a failed statement, Postgres answers COMMIT with ROLLBACK, which pg treats as success.
           if (command !== 'COMMIT') throw new Error('rolled back')
           return result
         } catch (error) {
-          // Where the connection was lost there is nothing left to roll back.
+          // If the connection is lost, there is nothing to roll back.
           await client.query('ROLLBACK').catch(() => {})
           throw error
         } finally {
@@ -53,7 +53,7 @@ export const postgresClients: Readonly<Record<string, (url: string) => PostgresC
       query: (text, values) => sql.unsafe(text, values),
       transaction: (begin, body) => {
         const mode = begin.replace(/^BEGIN ?/, '')
-        // What `begin` resolves with is what `body` did: no array of promises here.
+        // `begin` resolves with the result of `body`; here it is never an array of promises.
         return sql.begin(mode, (tx) => body((text, values) => tx.unsafe(text, values))) as ReturnType<typeof body>
       },
       close: () => sql.end(),
@@ -61,7 +61,7 @@ export const postgresClients: Readonly<Record<string, (url: string) => PostgresC
   },
 }
 
-/** How each client of SQLite opens a file, where it is there: node:sqlite comes with Node 22.13, and addons are built for one Node. */
+/** How each available SQLite client opens a file. node:sqlite needs Node.js 22.13; an addon fits one Node.js. */
 export const sqliteClients: Readonly<Record<string, (path: string) => SqliteHandle>> = Object.fromEntries(
   Object.entries<(path: string) => SqliteHandle>({
     libsql: (path) => new Libsql(path),

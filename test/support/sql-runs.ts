@@ -1,17 +1,17 @@
 import { type Completable, type Completion, completion, type Entry, type Store } from '../../src/stores/store.js'
 
-/** A run as the stores see one. */
+/** The parts of a run that stores use. */
 export interface FakeRun extends Completable {
   /** The stamp of the entry that completes it. */
   readonly stamp: string
-  /** Whether its renewals were ended. */
+  /** Whether its renewals have stopped. */
   readonly settled: () => boolean
 }
 
 const long = 3_600_000
 let drawn = 0
 
-/** A run under a key, which may complete it while the state names its token. */
+/** A run of a key, which can complete while the state has its token. */
 export function fakeRun(key: string, token: string): FakeRun {
   const stamp = `done-${token}-${drawn++}`
   let settled = false
@@ -22,7 +22,7 @@ export function fakeRun(key: string, token: string): FakeRun {
     },
     step({ entry: stored }) {
       if (stored?.state['token'] !== token || stored.state['done'] === true) return null
-      // The tests pass JSON.
+      // Tests pass JSON only.
       const state = { token, done: true, result: result as null }
       return { expected: stored.stamp, entry: { stamp, dueAt: null, parkedAt: null, state }, keepMs: long }
     },
@@ -30,14 +30,14 @@ export function fakeRun(key: string, token: string): FakeRun {
   return { stamp, settled: () => settled, [completion]: complete }
 }
 
-/** Claims a key for a token: over nothing, or over what is stored and not completed, as the state machine does. */
+/** Claims a key for a token, if it is new or not completed, as the state machine does. */
 export async function claim(store: Store, key: string, token: string): Promise<FakeRun> {
   const entry = { stamp: `claim-${token}-${drawn++}`, dueAt: long * 1e6, parkedAt: null, state: { token, done: false } }
   await overwrite(store, key, entry)
   return fakeRun(key, token)
 }
 
-/** Gives an entry another stamp and leaves the rest, as a nudge does. */
+/** Changes only the stamp of an entry, as a nudge does. */
 export async function nudge(store: Store, key: string): Promise<boolean> {
   const { entry } = await store.read(key)
   if (entry === null) return false

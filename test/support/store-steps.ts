@@ -1,11 +1,11 @@
 import type { Entry } from '../../src/stores/store.js'
 
-/** What a write does, told by what stood there before. */
+/** The kind of a write, derived from the entry before it. */
 export type StoreStep =
   | ('add' | 'claim' | 'record' | 'extend' | 'nudge' | 'defer' | 'release' | 'complete' | 'park' | 'retry' | 'cancel')
   | ('reserve' | 'markSent' | 'addCandidate' | 'beginBind' | 'endBind' | 'keepBound' | 'postpone' | 'discard')
 
-/** The step of the state machine that a write under this key takes. */
+/** Returns the step of the state machine that a write makes. */
 export function stepOf(key: string, before: Entry | null, { state: next }: Entry): StoreStep {
   const last = before?.state ?? {}
   return key.startsWith('r:') ? stepOfReservation(last, next) : stepOfApproval(before === null, last, next)

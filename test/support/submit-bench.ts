@@ -15,7 +15,7 @@ import { type FakeAnswer, FakeApi } from './fake-api.js'
 import { overlayStore } from './overlay-store.js'
 import { stepOf } from './store-steps.js'
 
-/** One submission as it left. */
+/** One submission as sent. */
 export interface Post {
   readonly path: string
   readonly text: string
@@ -23,15 +23,15 @@ export interface Post {
   readonly key: string
 }
 
-/** A fake API that takes submissions too: each is pending, as `req_1`, `req_2` and so on, unless it is told otherwise. */
+/** A fake API that also accepts submissions: by default each is pending, as `req_1`, `req_2` and so on. */
 export class SubmitApi extends FakeApi {
   readonly posts: Post[] = []
-  /** Submissions, and what a noted store was asked, in order. */
+  /** Submissions and recorded store calls, in order. */
   readonly steps: string[] = []
-  /** The answer to a submission. */
+  /** The response to a submission. */
   onPost: (post: Post, id: string) => FakeAnswer | 'hang' = (_post, id) => pendingPost(id)
 
-  /** Ids that the API was asked about, in order. */
+  /** Polled ids, in order. */
   get asked(): readonly string[] {
     return this.gets.filter((path) => path.startsWith('/api/approvals/')).map((path) => path.split('/').at(-1) ?? '')
   }
@@ -54,17 +54,17 @@ export class SubmitApi extends FakeApi {
   }
 }
 
-/** The documented answer to a submission that nobody decided yet. */
+/** The documented response to an undecided submission. */
 export function pendingPost(id: string): FakeAnswer {
   return { body: { status: 'pending', approvalId: id, reviewUrl: `https://app.cheqpoint.co/review/${id}` } }
 }
 
-/** The documented answer to a submission that was decided at once. */
+/** The documented response to a submission that was decided at once. */
 export function decidedPost(id: string, status: string, modifiedDetails: object | null = null): FakeAnswer {
   return { body: { status, approvalId: id, modifiedDetails } }
 }
 
-/** `store`, noting what its writes do, and when they have answered. */
+/** Wraps `store` and records the kind of each write, and when it settled. */
 export function noted(store: Store, steps: string[]): Store {
   return overlayStore(store, {
     async write(key, expected, entry, options) {
@@ -87,7 +87,7 @@ export interface SubmitBench {
   readonly types: () => readonly string[]
 }
 
-/** A receiver that submits to a fake API, with a store whose calls are noted there. */
+/** A receiver that submits to a fake API, with a store whose calls are recorded there. */
 export function submitBench(options: Partial<ReceiverOptions> = {}, api: SubmitApi = new SubmitApi()): SubmitBench {
   const runs: { decision: Decision; run: Run }[] = []
   const events: CheqpointEvent[] = []

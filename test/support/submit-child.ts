@@ -10,7 +10,7 @@ export type Step =
   | ('before reserve' | 'after reserve' | 'after it was marked as sent')
   | ('before bind' | 'after bind' | 'in the handler')
 
-/** What the process is to do: its only argument, as JSON. */
+/** The plan of the process: its only argument, as JSON. */
 export interface Plan {
   readonly dieAt: Step
   readonly redisUrl: string
@@ -19,7 +19,7 @@ export interface Plan {
   readonly options: Partial<ReceiverOptions>
 }
 
-/** Dies as a machine that loses its power does, if this is the step. */
+/** Kills the process with SIGKILL at this step. */
 async function dieAt(step: Step): Promise<void> {
   if (plan.dieAt !== step) return
   process.kill(process.pid, 'SIGKILL')

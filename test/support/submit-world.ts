@@ -11,13 +11,13 @@ import type { Submission } from '../../src/submit/submission.js'
 import { kept } from './kept.js'
 import { webhook } from './submit-bench.js'
 
-/** What happens in one schedule; its order is the scheduler's. */
+/** The events of one schedule; the scheduler chooses their order. */
 export interface Story {
-  /** What Cheqpoint answers to the submission. `lost`: it took the request, and no answer came. */
+  /** Cheqpoint's response to the submission. `lost`: it accepted the request, but the response was lost. */
   readonly answer: 'pending' | 'approved' | 'rejected' | 'lost'
-  /** What a reviewer says of what is pending, if anything. */
+  /** The reviewer's decision on a pending request, if any. */
   readonly verdict: 'approved' | 'rejected' | 'nothing'
-  /** How often each decision is called back, to either process. */
+  /** Number of callbacks of each decision, to either process. */
   readonly callbacks: number
   readonly sweeps: number
   /** Whether callback URLs have tokens. */
@@ -25,7 +25,7 @@ export interface Story {
   readonly swept: boolean
   /** Whether the other process submits the same step, under the same key. */
   readonly twice: boolean
-  /** Whether somebody posts the id of the other request with the token of this one. */
+  /** Whether a callback has the id of the other request with the token of this one. */
   readonly leak: boolean
 }
 
@@ -45,7 +45,7 @@ interface Ran {
 
 const start = Date.parse('2026-11-20T10:00:00Z')
 
-/** Two processes, one store and one Cheqpoint, every step of which waits until the scheduler lets it. */
+/** Two processes, one store and one Cheqpoint; the scheduler releases each step. */
 export class World {
   readonly #story: Story
   readonly #schedule: (label: string) => Promise<unknown>
@@ -58,7 +58,7 @@ export class World {
   readonly #submissions: { readonly orderId: string; readonly id: string | null }[] = []
   #elapsed = 0
   #live = true
-  /** A token was taken for an approval that is not its own. */
+  /** A token was accepted for another approval. */
   #misled = false
 
   constructor(story: Story, schedule: (label: string) => Promise<unknown>) {
@@ -77,7 +77,7 @@ export class World {
         sweep: swept ? 'elsewhere' : 'off',
         confirm: { minIntervalMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY },
         polling: { firstMs: 1_000, requestsPerSecond: Number.POSITIVE_INFINITY },
-        // Short, since a timer keeps its receiver until it has rung.
+        // Short, since a pending timer keeps its receiver in memory.
         runs: { timeoutMs: 5_000 },
         random: () => 0.5,
         onEvent: (event) => this.#events.push(event),
@@ -87,7 +87,7 @@ export class World {
     )
   }
 
-  /** Begins everything that the story tells; the steps of it wait for the scheduler. */
+  /** Starts all events of the schedule; their steps wait for the scheduler. */
   begin(): void {
     const { sweeps, twice, leak } = this.#story
     this.#submit(0, 'A')
@@ -97,7 +97,7 @@ export class World {
     if (leak) this.#do(() => this.#attack())
   }
 
-  /** Lets all that is left happen, in order: time passes, and both processes sweep. */
+  /** Runs the remaining steps in order: time passes, and both processes sweep. */
   async end(): Promise<void> {
     this.#live = false
     for (let seen = -1; seen < this.#tasks.length; ) {
@@ -107,13 +107,13 @@ export class World {
     for (let at = 0; at < 8; at++) await this.#sweep(at % 2, 30_000)
   }
 
-  /** Time is over: the timers get their turn, and the world with all that it holds can be forgotten. */
+  /** Runs all timers, so that the world can be garbage-collected. */
   async leave(): Promise<void> {
     this.#elapsed = Number.POSITIVE_INFINITY
     await new Promise((resolve) => setImmediate(resolve))
   }
 
-  /** Every promise that was broken, in words. */
+  /** Describes every broken promise. */
   async violations(): Promise<readonly string[]> {
     const { answer } = this.#story
     const wrong: string[] = []
@@ -128,7 +128,7 @@ export class World {
     }
     for (const { id, orderId, status } of this.#requests) {
       const isLost = orderId === 'A' && answer === 'lost'
-      // What is found by its callback alone is a person's to decide.
+      // A submission that only its callback found is parked.
       const expected = status === 'pending' || isLost ? 0 : 1
       const runs = this.#runs.filter((ran) => ran.id === id).length
       if (runs !== expected) wrong.push(`${id} of ${orderId} ran ${runs} times, not ${expected}`)
@@ -151,7 +151,7 @@ export class World {
     return wrong
   }
 
-  /** A lost submission whose approval was called back with its token, and nothing else was. */
+  /** Whether a lost submission had callbacks for its own approval only. */
   get #mustBeFound(): boolean {
     const { verdict, callbacks, secret, leak } = this.#story
     return secret && callbacks > 0 && verdict !== 'nothing' && !leak
@@ -196,7 +196,7 @@ export class World {
     const [a, b] = ['A', 'B'].map((orderId) => this.#requests.find((each) => each.orderId === orderId))
     if (a === undefined || b === undefined) return
     const status = await this.#callBack({ ...b, callbackUrl: a.callbackUrl }, 1)
-    // Without tokens it is a callback like any other.
+    // Without tokens it is an ordinary callback.
     if (status === 200 && this.#story.secret) this.#misled = true
   }
 
@@ -230,7 +230,7 @@ export class World {
     return answer
   }
 
-  /** Takes a submission: the first request is told as the story says, the other one is pending. */
+  /** Accepts a submission: the first request gets the response of the schedule, the other is pending. */
   #take({ details, callbackUrl }: { details: { orderId: string }; callbackUrl: string }): readonly [number, object] {
     const { orderId } = details
     const id = `req_${this.#requests.length + 1}`
@@ -255,11 +255,11 @@ export class World {
   }
 }
 
-/** A store each of whose calls waits before it is made, and before its answer is seen. */
+/** A store whose calls wait for the scheduler, before they are made and before their result is returned. */
 function stepwise(store: Store, step: (label: string) => Promise<void>): Store {
   return new Proxy(store, {
     get(target, name) {
-      // Whoever holds the store as a `Store` asks for nothing but its methods.
+      // Users of a `Store` only access its methods.
       const method = name as keyof Store
       const call: unknown = target[method]
       if (typeof call !== 'function') return call

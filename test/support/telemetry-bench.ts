@@ -21,7 +21,7 @@ export class Traces implements SpanProcessor {
   async forceFlush(): Promise<void> {}
   async shutdown(): Promise<void> {}
 
-  /** Each trace as a tree of names, links behind them, a failure in front. */
+  /** Each trace as a tree of names, with a failure before and links after the name. */
   tree(): readonly string[] {
     return treeOf(this.started.map(shownOf))
   }
@@ -37,13 +37,13 @@ export class Traces implements SpanProcessor {
   }
 }
 
-/** What a tree shows of a span. */
+/** The text of a span in a tree. */
 export interface Shown {
   readonly name: string
   readonly id: string
   readonly parent: string | undefined
   readonly links: readonly string[]
-  /** `undefined` where it has not failed. */
+  /** `undefined` if it has not failed. */
   readonly failure: string | undefined
   readonly kind: string
   readonly isOpen: boolean
@@ -82,18 +82,18 @@ class Reader extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
 }
 
-/** A figure: its value, or the count and the sum of a histogram. */
+/** A metric: its value, or the count and sum of a histogram. */
 export type Figure = number | { readonly count: number; readonly sum: number | undefined }
 
 /** Traces and metrics that are kept in memory. */
 export interface TelemetryBench {
   readonly telemetry: Telemetry
   readonly traces: Traces
-  /** Every figure by `name label=value …`, labels in order. */
+  /** Every metric by `name label=value …`, labels in order. */
   readonly figures: () => Promise<Readonly<Record<string, Figure>>>
 }
 
-/** One process's telemetry; several processes may share their traces. */
+/** The telemetry of one process; processes may share traces. */
 export function telemetryBench(traces: Traces = new Traces()): TelemetryBench {
   const reader = new Reader()
   const meterProvider = new MeterProvider({ readers: [reader] })
@@ -122,10 +122,10 @@ export function telemetryBench(traces: Traces = new Traces()): TelemetryBench {
   }
 }
 
-/** Lets spans be active, as the SDK does once it is registered. The function that is returned ends it. */
+/** Enables active spans, as a registered SDK does. The returned function disables them. */
 export function activeSpans(): () => void {
   new NodeTracerProvider().register()
-  // Spans go to the providers of the tests; what is active is known to all.
+  // Spans go to the tests' providers; the active context is global.
   trace.disable()
   return () => context.disable()
 }

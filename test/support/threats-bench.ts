@@ -23,15 +23,15 @@ interface Openable<Open extends OpenHost> extends Pick<Host, 'name'> {
   readonly open: (receiver: Mounted) => Promise<Open>
 }
 
-/** One host for each way of reading a body from a socket. That the others answer alike, the conformance table shows. */
+/** One host for each way of reading a body from a socket. The conformance table covers the others. */
 export const servers: readonly SocketHost[] = socketHosts.filter(({ name }) =>
   /app\.all|at a prefix|c\.req\.raw|by hand/.test(name),
 )
 
-/** These, and `receiver.fetch` without a socket. */
+/** These hosts, and `receiver.fetch` without a socket. */
 export const ways: readonly Host[] = [...servers, ...hosts.filter(({ name }) => name === 'receiver.fetch')]
 
-/** The same tests behind each of these hosts. */
+/** Runs the same tests behind each of these hosts. */
 export function behind<Open extends OpenHost>(
   list: readonly Openable<Open>[],
   tests: (stage: Stage<Open>) => void,
@@ -69,7 +69,7 @@ export function connectionsOf({ server }: OpenSocketHost): Promise<number> {
   })
 }
 
-/** What a callback caused: GETs, runs of the handler, calls of the store. */
+/** The effects of a callback: GETs, runs of the handler, store calls. */
 export function effects({ api, runs, storeCalls }: AdapterBench): {
   readonly gets: number
   readonly runs: number
@@ -78,5 +78,5 @@ export function effects({ api, runs, storeCalls }: AdapterBench): {
   return { gets: api.gets.length, runs: runs.length, storeCalls: [...storeCalls] }
 }
 
-/** The effects of a callback that was refused before anybody was asked. */
+/** The effects of a callback that was refused without an API or store call. */
 export const none: ReturnType<typeof effects> = { gets: 0, runs: 0, storeCalls: [] }

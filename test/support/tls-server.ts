@@ -17,7 +17,7 @@ export interface CertificateTerms {
   readonly notAfter?: Date | undefined
 }
 
-/** A certificate that nobody but itself vouches for, made from scratch so that no key lies about in the repository. */
+/** Creates a self-signed certificate, so that the repository contains no key. */
 export function selfSigned({ dnsName, notAfter = new Date(Date.now() + day) }: CertificateTerms = {}): SelfSigned {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const name = sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from('test')))))
@@ -46,7 +46,7 @@ export function selfSigned({ dnsName, notAfter = new Date(Date.now() + day) }: C
 
 export interface TlsServer {
   readonly url: string
-  /** Headers of each request that came through, in order. */
+  /** Headers of each received request, in order. */
   readonly seen: readonly NodeJS.Dict<string | string[]>[]
 }
 
@@ -57,7 +57,7 @@ export async function listenTls(credentials: SelfSigned, listener: RequestListen
     seen.push(request.headers)
     listener(request, response)
   })
-  server.on('tlsClientError', () => {}) // a client that hangs up is what most tests are about
+  server.on('tlsClientError', () => {}) // most tests expect the client to hang up
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {

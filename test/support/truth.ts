@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 
-/** What the reviewer decides. */
+/** The reviewer's decision. */
 export interface Truth {
   readonly status: 'APPROVED' | 'REJECTED' | 'TIMED_OUT'
   /** The reviewer's edit. */
   readonly modifiedDetails: { readonly n: number; readonly amount: number } | null
-  /** As the ledger of effects must have them. */
+  /** The expected values in the ledger of effects. */
   readonly effect: { readonly status: 'approved' | 'rejected' | 'expired'; readonly amount: string }
 }
 
-/** The decision on request `n`: the same for the same seed, and no more to be guessed than a person's. */
+/** The decision on request `n`: the same for the same seed, but unpredictable. */
 export function truthOf(seed: number, n: number): Truth {
   const [first = 0, second = 0] = createHash('sha256').update(`${seed} ${n}`).digest()
   if (first >= 230) return { status: 'TIMED_OUT', modifiedDetails: null, effect: { status: 'expired', amount: '-' } }
@@ -19,7 +19,7 @@ export function truthOf(seed: number, n: number): Truth {
   return { status: 'APPROVED', modifiedDetails: edited, effect: { status: 'approved', amount } }
 }
 
-/** What request `n` asks for. */
+/** The details of request `n`. */
 export function amountOf(n: number): number {
   return n + 100
 }

@@ -6,13 +6,13 @@ import { FaultyStore } from './runs-store.js'
 
 export interface UpstreamBench extends Omit<Bench, 'api'> {
   readonly faulty: FaultyStore
-  /** A genuine callback for `req_1`; parts can be changed. */
+  /** Sends a genuine callback for `req_1`; `parts` override it. */
   readonly send: (parts?: Parameters<typeof callbackRequest>[1]) => Promise<Response>
-  /** Methods of the store that were called since `req_1` was tracked. */
+  /** Store methods called since `req_1` was tracked. */
   readonly calls: () => readonly string[]
 }
 
-/** A receiver that tracks `req_1` and asks the API at this URL over real connections. Closed when the test ends. */
+/** A receiver that tracks `req_1` and polls the API at this URL over real connections. Closed when the test ends. */
 export async function upstreamBench(url: string, options: Partial<ReceiverOptions> = {}): Promise<UpstreamBench> {
   const faulty = new FaultyStore(options.store ?? memoryStore())
   const { api: _unused, ...made } = bench({
@@ -33,7 +33,7 @@ export async function upstreamBench(url: string, options: Partial<ReceiverOption
   }
 }
 
-/** What the API says of `req_1`. */
+/** The API's response for `req_1`. */
 export function answerBody(fields: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({ id: 'req_1', status: 'APPROVED', modifiedDetails: null, decisionNote: null, ...fields })
 }

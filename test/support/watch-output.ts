@@ -2,14 +2,14 @@ import { afterAll } from 'vitest'
 import { watchOutput } from './output-watch.js'
 
 /*
- * Runs before each test file: no secret of any test may be seen in anything that the process says meanwhile.
+ * Runs before each test file: no secret of a test may appear in any output of the process.
  */
 
 const nextTurn = setImmediate
 const watch = watchOutput()
 
 afterAll(async () => {
-  // Warnings and rejections are told a little later; a test may have left its own timers behind.
+  // Warnings and rejections are reported later; a test may have left fake timers.
   await new Promise((resolve) => nextTurn(resolve))
   const leaks = watch.stop()
   if (leaks.length === 0) return

@@ -12,7 +12,7 @@ export interface Payment {
 export interface Payments extends Served {
   /** Effects by idempotency key. */
   readonly effects: Map<string, Payment>
-  /** How often it was called. */
+  /** Number of calls. */
   calls: number
   /** Awaited between an effect and its response. */
   before: () => Promise<void>

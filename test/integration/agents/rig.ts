@@ -9,17 +9,17 @@ import { freePort } from '../../support/examples.js'
 import { type Payments, startPayments } from './payments.js'
 import { type ScriptedModel, startScriptedModel } from './scripted-model.js'
 
-/** What happened, counted by the three servers that the agent talks to. */
+/** Counts of the three servers that the agent calls. */
 export interface Figures {
-  /** Requests for approval that Cheqpoint got. */
+  /** Requests for approval at Cheqpoint. */
   readonly requests: number
-  /** Model calls, delivered ones, that went on after the pause. */
+  /** Delivered model calls that resumed after the pause. */
   readonly resumes: number
   /** Payments. */
   readonly effects: number
 }
 
-/** An agent in a folder of its own, and everything that it talks to. */
+/** An agent in its own folder, with all servers that it calls. */
 export interface Rig {
   readonly simulator: Simulator
   readonly model: ScriptedModel
@@ -28,9 +28,9 @@ export interface Rig {
   readonly folder: string
   /** Starts the process, and resolves once it listens. */
   readonly start: () => Promise<void>
-  /** Sends a ticket; the status of the response, or `null` where the process ended meanwhile. */
+  /** Sends a ticket. Resolves with the status of the response, or `null` if the process ended meanwhile. */
   readonly send: (text: string) => Promise<number | null>
-  /** What the processes wrote to stderr. */
+  /** Error output of the processes. */
   readonly errors: () => string
   /** Ends the process as `kill -9` does. */
   readonly kill: () => Promise<void>

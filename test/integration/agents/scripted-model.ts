@@ -5,15 +5,15 @@ import { listen, readText, type Served } from './http.js'
 
 /** One call of the model. */
 export interface ModelTurn {
-  /** What the customer wrote. */
+  /** The customer's message. */
   readonly asked: string
-  /** What the tool calls so far came back with. */
+  /** The results of the tool calls so far. */
   readonly told: readonly string[]
   /** Whether the agent got the response. */
   delivered: boolean
 }
 
-/** A server that speaks as OpenAI's, and follows a script. It keeps what it was told. */
+/** A server with the API of OpenAI that follows a script and records its calls. */
 export interface ScriptedModel extends Served {
   readonly turns: ModelTurn[]
   /** Awaited before each response. */
@@ -32,8 +32,8 @@ const toolResult = z.union([
 ])
 
 /**
- * Starts it. The script: each "$120 for order 8842" of the customer becomes a tool call, under a new id each time, as a
- * real model would; once they have results, it ends with a text.
+ * Starts the server. Its script: each "$120 for order 8842" of the customer becomes a tool call with a new id, as with
+ * a real model; after all results it ends with a text.
  */
 export async function startScriptedModel(): Promise<ScriptedModel> {
   const turns: ModelTurn[] = []
@@ -64,7 +64,7 @@ interface Call {
   readonly args: string
 }
 
-/** As the Responses API puts it. */
+/** In the format of the Responses API. */
 function asResponse(calls: readonly Call[], told: readonly string[]): object {
   const output = calls.map(({ id, args }) => ({
     ...{ type: 'function_call', id: `fc_${id}`, call_id: id, name: 'refund', arguments: args, status: 'completed' },
@@ -81,7 +81,7 @@ function asResponse(calls: readonly Call[], told: readonly string[]): object {
   }
 }
 
-/** As the Chat Completions API puts it. */
+/** In the format of the Chat Completions API. */
 function asCompletion(calls: readonly Call[], told: readonly string[]): object {
   const tool_calls = calls.map(({ id, args }) => ({
     ...{ id, type: 'function', function: { name: 'refund', arguments: args } },

@@ -7,7 +7,7 @@ import express from 'express'
 
 /*
  * An app that is bundled and run without its packages: a receiver behind Express, and a simulator with its page. Prints
- * what carried the calls to the API.
+ * the transport of the API calls.
  */
 
 const outer = globalThis.fetch

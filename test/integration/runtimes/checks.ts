@@ -12,14 +12,13 @@ import { honoCallback } from 'cheqpoint-callback/hono'
 import { Hono } from 'hono'
 
 /*
- * What every runtime is asked to do, of whatever kind it is. They need a simulator and the wrong APIs of
- * wrong-api.ts.
+ * The checks of every runtime. They need a simulator and the APIs of wrong-api.ts.
  */
 
 export type Checks = Readonly<Record<string, () => Promise<void>>>
 export type Fetch = (request: Request) => Response | Promise<Response>
 
-/** Where requests arrive. */
+/** Entry point of requests. */
 export interface Host {
   readonly origin: string
   stop(): Promise<void>
@@ -36,7 +35,7 @@ export const apiKey = 'cq_live_runtimes'
 export const request = { action: 'process_refund', summary: 'Refund $120', details: { orderId: '8842', amount: 120 } }
 export const onDecision: ReceiverOptions['onDecision'] = ({ via, status }) => ({ via, status })
 
-/** Approves as the page of the simulator does, once the submission was answered: sooner, its callback would have no id. */
+/** Approves as the simulator's page does, after the response to the submission: before it, the callback has no id. */
 async function approve(simulatorUrl: string | undefined, id: string): Promise<void> {
   const headers = { 'content-type': 'application/json' }
   const body = JSON.stringify({ id, status: 'approved' })
@@ -44,7 +43,7 @@ async function approve(simulatorUrl: string | undefined, id: string): Promise<vo
   assert.ok(ok, 'the simulator did not approve')
 }
 
-/** Submits through a receiver, and looks that the sweep finds the decision, which has no callback. */
+/** Submits through a receiver, and checks that the sweep finds the decision, which has no callback. */
 export async function submitAndFind(options: Partial<ReceiverOptions>): Promise<void> {
   const receiver = createReceiver({ apiKey, store: memoryStore(), polling: { firstMs: 50 }, onDecision, ...options })
   await receiver.start()
@@ -55,12 +54,12 @@ export async function submitAndFind(options: Partial<ReceiverOptions>): Promise<
   await receiver.close()
 }
 
-/** Submits through a receiver whose callbacks come to a host, and looks that the callback brought the decision. */
+/** Submits through a receiver behind a host, and checks that the callback brings the decision. */
 export async function roundTrip(
   baseUrl: string | undefined,
   hostOf: (receiver: Receiver) => Promise<Host>,
 ): Promise<void> {
-  // Tried with a made-up token at once, when there is no host yet.
+  // createReceiver tests it at once with a sample token, when no host is there yet.
   let origin = 'http://127.0.0.1:1'
   const receiver = createReceiver({
     ...{ apiKey, baseUrl, onDecision, polling: { firstMs: 60_000 } },
@@ -133,7 +132,7 @@ export function checksEverywhere({ simulatorUrl: baseUrl, wrongUrl, serveFetch }
     },
   }
 
-  /** How many requests came to one of the wrong APIs. */
+  /** Number of requests to one of the wrong APIs. */
   async function countOf(api: string): Promise<number> {
     return Number(await (await fetch(`${wrongUrl}/count/${api}`)).text())
   }
@@ -146,7 +145,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   )
 }
 
-/** What went wrong in a check, or `null`. */
+/** The error of a check, or `null`. */
 export async function tried(check: () => Promise<void>): Promise<string | null> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {

@@ -1,7 +1,7 @@
 /*
- * The checks as a program for Node.js, Bun and Deno, in a project that has the package installed. Prints a line for each:
- * a JSON object with its name, and what went wrong. Needs a Redis at `REDIS_URL`, and of two APIs with certificates of
- * their own, one at `VOUCHED_URL` that `NODE_EXTRA_CA_CERTS` names, and one at `STRANGE_URL`.
+ * The checks as a program for Node.js, Bun and Deno, in a project that has the package installed. Prints a line for
+ * each: a JSON object with its name, and what went wrong. Needs a Redis at `REDIS_URL`, and of two APIs with
+ * certificates of their own, one at `VOUCHED_URL` that `NODE_EXTRA_CA_CERTS` names, and one at `STRANGE_URL`.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -31,7 +31,7 @@ import {
   tried,
 } from './checks.js'
 
-/** The servers that Bun and Deno bring themselves; neither has types here. */
+/** The built-in servers of Bun and Deno; neither has types here. */
 interface Runtimes {
   readonly Bun?: { serve(options: { port: number; hostname: string; fetch: Fetch }): { port: number; stop(): void } }
   readonly Deno?: {
@@ -44,7 +44,7 @@ interface Runtimes {
 // The globals of a runtime that has them.
 const { Bun, Deno } = globalThis as Runtimes
 
-/** Serves requests with the runtime's own server; on Node.js, which has none of this kind, with Hono's. */
+/** Serves requests with the runtime's server for `Request`; on Node.js, which has none, with Hono's. */
 async function serveFetch(fetch: Fetch): Promise<Host> {
   const where = { port: 0, hostname: '127.0.0.1' }
   if (Bun !== undefined) {
@@ -76,7 +76,7 @@ function portOf(address: AddressInfo | string | null): number {
   return address.port
 }
 
-/** What becomes of a submission to an API. */
+/** The result of a submission to an API. */
 async function submitTo(baseUrl: string | undefined, dispatcher?: Agent): Promise<string> {
   const receiver = createReceiver({ apiKey, baseUrl, dispatcher, sweep: 'off', onDecision })
   try {
@@ -109,7 +109,7 @@ const checks: Checks = {
   ...(hasSqlite && { sqliteStore: () => submitAndFind({ baseUrl, store: sqliteStore(sqliteFile) }) }),
   'an untrusted certificate is refused': async () => {
     const { NODE_EXTRA_CA_CERTS: file = '', VOUCHED_URL: vouched } = process.env
-    // Deno does not heed the variable here.
+    // Deno ignores the variable here.
     const dispatcher = Deno && new Agent({ connect: { ca: readFileSync(file) } })
     assert.equal(await submitTo(vouched, dispatcher), 'pending')
     await dispatcher?.close()

@@ -15,11 +15,11 @@ import { apiKey } from './checks.js'
 import { startWrongApi } from './wrong-api.js'
 
 /*
- * The packed package on each runtime of docs/runtimes.md, against a simulator, a Redis and wrong APIs that stay on
- * Node.js. What the document says of a check is what must come of it here.
+ * The packed package on each runtime of docs/runtimes.md, with a simulator, a Redis and wrong APIs on Node.js. Each
+ * check must have the result that the document shows.
  */
 
-/** Of each check what came of it: `null`, or what went wrong. */
+/** The result of each check: `null`, or its error. */
 type Results = ReadonlyMap<string, string | null>
 
 describeWith('redis-server', 'the package on', () => {
@@ -57,7 +57,7 @@ describeWith('redis-server', 'the package on', () => {
         response.writeHead(201, { 'content-type': 'application/json' })
         response.end('{"approvalId":"req_tls","status":"pending"}')
       }).listen(0, '127.0.0.1')
-      server.on('tlsClientError', () => {}) // who does not trust it hangs up
+      server.on('tlsClientError', () => {}) // a client that does not trust it hangs up
       await once(server, 'listening')
       stops.push(() => server.close())
       const address = server.address()
@@ -68,7 +68,7 @@ describeWith('redis-server', 'the package on', () => {
     async function run(command: string, ...args: readonly string[]): Promise<Results> {
       const child = spawn(command, [...args, join(place, 'program.js')], { env, stdio: ['ignore', 'pipe', 'inherit'] })
       const ended = once(child, 'exit')
-      // What a failed check leaves behind may keep it.
+      // Resources of a failed check may keep the process alive.
       const hangs = setTimeout(() => child.kill('SIGKILL'), 100_000)
       const results = new Map<string, string | null>()
       for await (const line of createInterface({ input: child.stdout })) {
@@ -80,7 +80,7 @@ describeWith('redis-server', 'the package on', () => {
       return results.set('ends by itself', code === 0 ? null : `it ended with ${code ?? signal}`)
     }
 
-    /** Bundles the worker, serves it, and asks for each check. */
+    /** Bundles and serves the worker, and requests each check. */
     async function serve(names: readonly string[]): Promise<Results> {
       const bundle = ['--bundle', '--format=esm', '--platform=node', `--outfile=${join(place, 'bundle.mjs')}`]
       execFileSync(bin('esbuild'), [join(place, 'worker.js'), ...bundle], { stdio: 'pipe' })

@@ -1,6 +1,6 @@
 /*
- * The checks as a worker: `/check/NAME` tries one, and responds with what went wrong as JSON. Other requests go to what
- * the check serves.
+ * The checks as a worker: `/check/NAME` runs one, and responds with its error as JSON. Other requests go to the handler
+ * of the check.
  */
 import { checksEverywhere, type Fetch, tried } from './checks.js'
 

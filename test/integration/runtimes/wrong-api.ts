@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 
 const approved = JSON.stringify({ id: 'req_1', status: 'APPROVED' })
 
-/** What each does with its requests, the nth counted from 1. */
+/** The behaviour of each API for its nth request, counted from 1. */
 const wrong: Readonly<Record<string, (response: ServerResponse, nth: number) => unknown>> = {
   redirects: (response) => response.writeHead(302, { location: '/elsewhere/api/approvals/req_1' }).end(),
   elsewhere: (response) => response.end(approved),
@@ -21,7 +21,7 @@ const wrong: Readonly<Record<string, (response: ServerResponse, nth: number) => 
   'answers-once': (response, nth) => (nth % 2 === 1 ? response.end(approved) : response.destroy()),
 }
 
-/** APIs that do wrong, each below a path of its name; `/count/NAME` tells how many requests one got. */
+/** Faulty APIs, each below a path of its name; `/count/NAME` returns the number of requests to one. */
 export async function startWrongApi(): Promise<{ readonly url: string; close(): void }> {
   const counts = new Map<string, number>()
   const server = createServer((request, response) => {

@@ -45,7 +45,7 @@ const wrong = {
 } as const
 
 describeInstalled('typescript', (folder) => {
-  /** What this version of the compiler says of programs by name, all compiled at once. */
+  /** The errors of this compiler version by program, all compiled at once. */
   function compile(version: string, texts: Readonly<Record<string, string>>): string {
     const place = mkdtempSync(join(folder, 'run-'))
     const compilerOptions = { strict: true, module: 'NodeNext', target: 'ES2022', noEmit: true, types: ['node'] }

@@ -36,7 +36,7 @@ export class Faults {
   }
 
   /**
-   * The fault that let another run begin although an earlier claim had run, or was about to; `null` where there was none.
+   * The fault that let another run begin although an earlier claim had run, or was about to; `null` if there was none.
    * A process that stood still may begin its run after the one that followed it.
    */
   between(earlier: Pick<End, 'at' | 'pid'>, later: Pick<End, 'at'>): string | null {

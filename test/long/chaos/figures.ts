@@ -73,7 +73,7 @@ export function figuresOf(history: History, notes: readonly string[], failures: 
   }
 }
 
-/** The fault between the first claim whose run finished and the next, or `null` where any two had none between them. */
+/** The fault between the first claim whose run finished and the next, or `null` if any two had none between them. */
 function causeOf({ finishes, starts }: Life, faults: Faults): string | null {
   const fences = new Set(finishes.map(({ fence }) => fence))
   const claims = starts.filter(({ fence }) => fences.has(fence)).toSorted((a, b) => a.fence - b.fence)

@@ -28,7 +28,7 @@ export interface FinalState {
   readonly open: readonly string[]
   /** Ids of tombstones. */
   readonly done: readonly string[]
-  /** `null` where there are too few to tell. */
+  /** `null` if there are too few to tell. */
   readonly bytesPerKey: number | null
 }
 

@@ -63,7 +63,7 @@ export interface EffectPlan {
   readonly completes: 'inside' | 'apart'
 }
 
-/** Where a worker keeps its entries. `effects` is `null` where they are lines in the ledger. */
+/** Where a worker keeps its entries. `effects` is `null` if they are lines in the ledger. */
 export type StorePlan =
   | { readonly kind: 'redis'; readonly port: number }
   | { readonly kind: 'postgres'; readonly url: string; readonly effects: EffectPlan | null }

@@ -35,7 +35,7 @@ export async function startProxy(target: number): Promise<Proxy> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    // A TCP server that listens has an address with a port.
+    // The address of a TCP server is an object.
     port: (server.address() as AddressInfo).port,
     hold() {
       holds = true

@@ -69,7 +69,7 @@ export function redisVersion(): string {
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  // A TCP server that listens has an address with a port.
+  // The address of a TCP server is an object.
   const { port } = server.address() as AddressInfo
   server.close()
   await once(server, 'close')

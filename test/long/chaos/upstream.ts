@@ -14,7 +14,7 @@ import type { FromUpstream, Knobs, ToUpstream, UpstreamPlan } from './messages.j
 interface Request {
   readonly id: string
   readonly truth: Truth
-  /** Path and query of its callback URL; `null` where it has none. */
+  /** Path and query of its callback URL; `null` if it has none. */
   readonly path: string | null
   decidedAt: number | null
 }

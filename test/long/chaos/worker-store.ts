@@ -11,7 +11,7 @@ import type { WorkerPlan } from './messages.js'
 /** The store of a worker, and how its handler commits its effect. */
 export interface WorkerStore {
   readonly store: Store
-  /** Writes the effect of a run into the database; `null` where effects are lines in the ledger. */
+  /** Writes the effect of a run into the database; `null` if effects are lines in the ledger. */
   readonly commit: ((id: string, run: Run) => Promise<void>) | null
 }
 

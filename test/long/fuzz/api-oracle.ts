@@ -56,7 +56,7 @@ interface Said extends Omit<Expected, 'status' | 'details'> {
   readonly servedAt: number | null
 }
 
-/** What the answer says of this approval; `null` where it does not say anything that can be relied on. */
+/** What the answer says of this approval; `null` if it does not say anything that can be relied on. */
 function read({ headers, chunks, end }: UpstreamAnswer, id: string): Said | null {
   const bytes = Buffer.concat(chunks)
   const { 'content-encoding': coding, 'content-length': length } = headers

@@ -38,7 +38,7 @@ export async function exchange(server: Server, request: Uint8Array, headOnly: bo
   return received
 }
 
-/** The answer in these bytes, or `null` where it is not whole yet. */
+/** The answer in these bytes, or `null` if it is not whole yet. */
 function readAnswer(bytes: string, headOnly: boolean): Received | null {
   const end = bytes.indexOf('\r\n\r\n')
   if (end < 0) return null

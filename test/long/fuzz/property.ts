@@ -20,7 +20,7 @@ export interface Report {
   readonly ms: number
   /** How often each thing happened that makes a case worth its while. */
   readonly seen: ReadonlyMap<string, number>
-  /** `null` where the property holds. */
+  /** `null` if the property holds. */
   readonly failure: Failure | null
 }
 

@@ -38,7 +38,7 @@ const receiver = library.createReceiver({
 
 async function listen(server: Server): Promise<number> {
   await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo // a TCP server has no other kind
+  const { port } = server.address() as AddressInfo // the address of a TCP server is an object
   return port
 }
 

@@ -12,7 +12,7 @@ export interface Evidence {
   /** Written by the reviewer: `answer`. */
   readonly reviewer: readonly Entry[]
   readonly answers: readonly AnswerCount[]
-  /** Why the receiver's process ended, or `null` where it was alive to the end. */
+  /** Why the receiver's process ended, or `null` if it was alive to the end. */
   readonly died: string | null
   readonly before: Footprint
   readonly after: Footprint

@@ -24,7 +24,7 @@ export class Peer {
     })
   }
 
-  /** How the process ended, or `null` where it is alive. */
+  /** How the process ended, or `null` if it is alive. */
   get exit(): string | null {
     return this.#exit
   }

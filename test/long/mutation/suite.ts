@@ -77,7 +77,7 @@ function readVerdict(root: string, output: string, passed: boolean): Verdict {
   return { kind: 'broken', why: message?.split('\n')[0] ?? 'errors outside of the tests' }
 }
 
-/** How the process ended; `null` where it had to be stopped, which takes its workers with it. */
+/** How the process ended; `null` if it had to be stopped, which takes its workers with it. */
 function run(cwd: string, args: readonly string[]): Promise<number | null> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, { cwd, stdio: 'ignore', detached: true })

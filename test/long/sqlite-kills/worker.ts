@@ -100,7 +100,7 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && /locked|busy/i.test(error.message)
 }
 
-/** `false` where another process writes. Throws any other error. */
+/** `false` if another process writes. Throws any other error. */
 function isStoreBusy(error: unknown): false {
   if (isCheqpointError(error, 'store-busy')) return false
   throw error

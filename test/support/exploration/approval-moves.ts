@@ -15,7 +15,7 @@ import {
 } from './approval-world.js'
 import type { Model, Move } from './explore.js'
 
-/** Everything that can happen to one approval and two workers. */
+/** All moves of one approval and two workers. */
 export function approvalModel(world: ApprovalWorld): Model<State> {
   return {
     initial: world.initial,
@@ -77,7 +77,7 @@ function* byWorker(world: ApprovalWorld, state: State, at: 0 | 1): Iterable<Name
   }
   if (rejected !== null) {
     yield [`${rejected}: again`, world.begin(state, at, rejected)]
-    // A renewal that failed is tried again later, or not.
+    // A failed renewal is retried later, or not.
     if (rejected === 'extends' && phase === 'running')
       yield ['the run goes on', withWorker(state, at, { ...worker, rejected: null })]
     return
@@ -108,14 +108,14 @@ function* byWorker(world: ApprovalWorld, state: State, at: 0 | 1): Iterable<Name
       yield [fail, world.begin(withWorker(state, at, { ...worker, phase: 'ended' }), at, fail)]
       return
     }
-    // What ended has its last write on its way.
+    // The last write of an ended operation may still be in flight.
     case 'undecided':
     case 'confirmed':
     case 'ended':
   }
 }
 
-/** The key in the order of the workers that comes first: they are alike. */
+/** The smaller key of the two orders of the workers, which are interchangeable. */
 function keyOf(state: State): string {
   const [a, b] = state.workers.map(
     (worker) => `${worker.phase}${worker.flight?.by}${worker.rejected}${worker.believes}`,
@@ -127,8 +127,8 @@ function keyOf(state: State): string {
 }
 
 /**
- * All that the future depends on, and nothing that only grows: times count from now, and stamps and tokens have the
- * numbers in which they appear. Of an entry that no write can meet any more, only what its holder reads in it counts.
+ * The part of a state that decides its future. Times are relative to now; stamps and tokens are numbered by first
+ * appearance. Of an entry that no write can match any more, only the fields that its holder reads are included.
  */
 function keyIn(state: State, order: readonly (0 | 1)[]): string {
   const { now, step, entry, late, ledger, workers, left } = state

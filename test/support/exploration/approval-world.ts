@@ -10,9 +10,9 @@ import type { Entry, Stored } from '../../../src/stores/store.js'
 import { type ApprovalTransitions, approvalTransitions } from './transitions.js'
 
 /*
- * One approval, two workers that follow the pipeline a write at a time, and a store that compares stamps. Each write of
- * a worker may land with its answer lost, or land at any later time, or never; a worker may die between any two. The
- * ledger keeps what truly happened.
+ * One approval, two workers that execute the pipeline write by write, and a store with compare-and-set. A worker's
+ * write may succeed with its response lost, or arrive at any later time or never; a worker may die between two writes.
+ * The ledger records what really happened.
  */
 
 /** How the workers behave. The last two are bugs. */
@@ -22,23 +22,23 @@ export interface Policy {
   readonly completesBeforeRunning?: boolean
 }
 
-/** How often the same trouble comes in one story. What is not bounded here may happen any number of times. */
+/** How often each fault may occur in one path. All other moves may happen any number of times. */
 export interface Bounds {
-  /** Writes whose answer is lost, or that land later or never. */
+  /** Writes whose response is lost, or that arrive later or never. */
   readonly faults: number
-  /** How often the API changes its mind. */
+  /** How often the API changes its decision. */
   readonly flips: number
-  /** How often the clock of the store is set forward. */
+  /** How often the store's clock is set forward. */
   readonly steps: number
-  /** How often the request is added, after its tombstone ended. */
+  /** How often the request is added again after its tombstone expired. */
   readonly lives: number
-  /** What persons do: cancel and retry. */
+  /** Actions of operators: cancel and retry. */
   readonly persons: number
 }
 
 /** Durations in steps of `time passes`: few and short, so that states repeat. */
 export const times = { lease: 2, minInterval: 0, backOff: 2, hide: 1, first: 1 }
-/** A handler does not start with less of its lease left. */
+/** The minimum remaining lease for a handler to start. */
 const enough = 1
 const maxAttempts = 2
 const keepMs = 1_000_000
@@ -57,15 +57,15 @@ export type Operation =
 
 export type Phase = 'idle' | 'claimed' | 'undecided' | 'confirmed' | 'ready' | 'running' | 'ended'
 
-/** A write on its way. */
+/** A write in flight. */
 export interface Flight {
   readonly by: Operation
   readonly token: string
   readonly expected: string | null
   readonly entry: Entry
-  /** What the step answers if the write lands. */
+  /** Result of the step if the write succeeds. */
   readonly result: string
-  /** Whether the worker's handler has run when it was sent. */
+  /** Whether the worker's handler had run when the write was sent. */
   readonly earned: boolean
   /** By the clock of the process, when the operation began. */
   readonly sentAt: number
@@ -76,20 +76,20 @@ export interface Worker {
   readonly token: string
   /** The entry as the worker knows it. */
   readonly held: Entry | null
-  /** How far the store's clock was set forward before that was read. */
+  /** How far the store's clock had been set forward at that read. */
   readonly heldStep: number
-  /** Until then its lease lives, as far as it knows, by the clock of the process. */
+  /** End of its lease as it knows it, by the clock of the process. */
   readonly believes: number
-  /** What the API said, and whether that was asked of it. */
+  /** The decision of the API, and whether it was requested. */
   readonly said: string | null
   readonly confirmed: boolean
   readonly ran: boolean
   readonly flight: Flight | null
-  /** The operation that was rejected: it may be tried again with the same token. */
+  /** A rejected operation, which may be repeated with the same token. */
   readonly rejected: Operation | null
 }
 
-/** What truly happened in this life of the approval. */
+/** What really happened in this life of the approval. */
 export interface Ledger {
   readonly recorded: string | null
   readonly completions: number
@@ -107,7 +107,7 @@ export interface State {
   readonly api: string | null
   readonly left: Bounds
   readonly entry: Entry | null
-  /** A write that its worker was told has failed, and that may land all the same. */
+  /** A write that was reported as failed, but may still succeed. */
   readonly late: Flight | null
   readonly workers: readonly [Worker, Worker]
   readonly ledger: Ledger
@@ -132,7 +132,7 @@ const request = {
 }
 const beginning = { dueInMs: times.first, decision: null, parked: null }
 
-/** The world with these transitions in the place of the real ones. */
+/** The world with these transitions instead of the real ones. */
 export class ApprovalWorld {
   readonly steps: ApprovalTransitions
   readonly policy: Policy
@@ -145,7 +145,7 @@ export class ApprovalWorld {
     this.steps = { ...approvalTransitions, ...replaced }
   }
 
-  // What happens around the workers.
+  // Moves of the environment.
 
   add(state: State): State {
     const { next } = this.steps.add(stored(state), { request, beginning })
@@ -171,21 +171,21 @@ export class ApprovalWorld {
     return spend({ ...this.#write(state, next), ledger }, 'persons')
   }
 
-  /** The retention is over. No first write is on its way for that long. */
+  /** The retention ends. No first write is in flight that long. */
   expire(state: State): State {
     const late = state.late?.expected === null ? null : state.late
     return { ...state, entry: null, late }
   }
 
-  /** A sweeper takes the key. What it does next, if anything, is a worker's. */
+  /** A sweeper takes the key. Its next step, if any, is a worker's move. */
   hide(state: State): State {
     const { entry, now } = state
     return entry === null ? state : { ...state, entry: { ...entry, dueAt: now + times.hide } }
   }
 
-  // What a worker does.
+  // Moves of a worker.
 
-  /** Begins an operation, or tries it again: a read, where it holds nothing yet, and a step. */
+  /** Begins or repeats an operation: a read, if it holds nothing yet, and a step. */
   begin(state: State, at: 0 | 1, by: Operation): State {
     const isClaim = by.startsWith('claims')
     const given = state.workers[at]
@@ -197,7 +197,7 @@ export class ApprovalWorld {
     return this.#take(next, at, by, known, processTime(next))
   }
 
-  /** The write lands, or is refused, and the worker is told. */
+  /** The write succeeds or is refused, and the worker learns the result. */
   answer(state: State, at: 0 | 1): State {
     const { flight } = state.workers[at]
     if (flight === null) return state
@@ -209,19 +209,19 @@ export class ApprovalWorld {
     return this.#take(landed, at, flight.by, stored(landed), sentAt)
   }
 
-  /** The write lands, or is refused, and the worker is not told. */
+  /** The write succeeds or is refused, and the result is lost. */
   loseAnswer(state: State, at: 0 | 1): State {
     const { flight } = state.workers[at]
     return flight === null ? state : spend(reject(this.land(state, flight), at, flight), 'faults')
   }
 
-  /** The write stays on its way for now, or for ever. */
+  /** The write stays in flight for now, or for ever. */
   delay(state: State, at: 0 | 1): State {
     const { flight } = state.workers[at]
     return flight === null ? state : spend(reject({ ...state, late: flight }, at, flight), 'faults')
   }
 
-  /** Compare-and-set. What the writer was told does not matter here. */
+  /** Compare-and-set, independent of what the writer learns. */
   land(state: State, flight: Flight): State {
     if (state.entry?.stamp === flight.entry.stamp) return state
     if ((state.entry?.stamp ?? null) !== flight.expected) return state
@@ -271,7 +271,7 @@ export class ApprovalWorld {
     const worker = state.workers[at]
     const { result, next } = this.#step(by, worker, known)
     if (next === undefined) {
-      // Where a claim had landed before, what is left of its lease is less than a whole one.
+      // If the claim succeeded earlier, less than a whole lease is left.
       const endsIn = (openOf(known.entry)?.leaseEnd ?? known.now) - known.now
       return this.#finish(state, at, by, result, { entry: known.entry, believes: sentAt + endsIn })
     }
@@ -330,7 +330,7 @@ export class ApprovalWorld {
     }
   }
 
-  /** The worker is told what became of its operation. */
+  /** The worker learns the result of its operation. */
   #finish(
     state: State,
     at: 0 | 1,
@@ -352,7 +352,7 @@ export class ApprovalWorld {
       return checkHolders(withWorker(state, at, result === 'recorded' ? { ...renewed, phase: 'ready' } : idle))
     if (by === 'extends') {
       if (result === 'extended') return checkHolders(withWorker(state, at, renewed))
-      // Lost: what did not start is given up; what runs goes on, and its completion is refused.
+      // Lost: a run that did not start is dropped; a started one continues, and its completion is refused.
       return withWorker(state, at, worker.phase === 'ready' ? idle : { ...held, believes: 0 })
     }
     return withWorker(state, at, idle)
@@ -365,14 +365,14 @@ export class ApprovalWorld {
     return { ...state, ledger: { ...state.ledger, nudged: true } }
   }
 
-  /** What a writer beside the workers writes at once. */
+  /** An atomic write by something other than the workers. */
   #write(state: State, next: Step<never>['next']): State {
     if (next === undefined) return state
     return { ...state, entry: entryOf(next, `s${state.drawn}`), drawn: state.drawn + 1 }
   }
 }
 
-/** What must hold whenever a write lands. */
+/** Invariants of each successful write. */
 function audit(state: State, { by, token, entry, earned }: Flight): State {
   const before = openOf(state.entry)
   const after = openOf(entry)
@@ -386,7 +386,7 @@ function audit(state: State, { by, token, entry, earned }: Flight): State {
     if (after.parked === null && after.holder === token && before.holder !== token && after.fence !== before.fence + 1)
       return fail('the fence rises by one with each claim')
   } else if (before?.holder !== token) return fail('no write by a worker that lost its claim')
-  // One attempt of one claim; a token that claims again after its lease was over has another.
+  // One attempt per claim; a token that claims again after its lease ended has another attempt.
   const attempt = `${token}/${after?.fence}`
   const counted =
     after?.holder === token && after.counted && !ledger.counted.includes(attempt)
@@ -394,13 +394,13 @@ function audit(state: State, { by, token, entry, earned }: Flight): State {
       : by === 'gives the attempt back'
         ? ledger.counted.filter((each) => each !== attempt)
         : ledger.counted
-  // What must not be repeated is a start: one that was counted, and given back unstarted, is none.
+  // Only starts must not repeat: an attempt that was counted and released unstarted is not a start.
   if (after !== null && after.attempts > counted.length) return fail('an attempt is counted once')
   const recorded = ledger.recorded ?? (by.startsWith('records') ? (after?.decision?.status ?? null) : null)
   const completions = ledger.completions + (by === 'completes' ? 1 : 0)
   if (completions > 1) return fail('one completion an id')
   if (by === 'completes' && !earned) return fail('a completion follows a finished run or a cancel')
-  // The poll in progress may have been asked before the nudge: the release makes up for it.
+  // The poll in progress may have been sent before the nudge; the release then makes the entry due.
   const nudged = ledger.nudged && by !== 'completes' && !by.startsWith('records')
   if (nudged && by === 'releases undecided' && entry.dueAt !== null && entry.dueAt > now + times.minInterval)
     return fail('a nudge is never lost')
@@ -408,7 +408,7 @@ function audit(state: State, { by, token, entry, earned }: Flight): State {
   return { ...state, ledger: { ...ledger, counted, recorded, completions, nudged: left } }
 }
 
-/** At most one worker believes that it holds a live lease, as long as clocks agree. */
+/** At most one worker believes that it holds a live lease, while the clocks agree. */
 function checkHolders(state: State): State {
   const live = state.workers.filter((worker) => holds(worker) && worker.believes > processTime(state))
   return live.length > 1 && state.step === 0 && state.broken === null
@@ -416,13 +416,13 @@ function checkHolders(state: State): State {
     : state
 }
 
-/** Whether a worker goes on as the holder, and does not give the lease back. */
+/** Whether a worker continues as the holder and does not release the lease. */
 function holds({ phase, flight, rejected }: Worker): boolean {
   const by = flight?.by ?? rejected
   return phase !== 'idle' && (by === null || by === 'records' || by === 'extends')
 }
 
-/** What must hold in every state. */
+/** Invariants of each state. */
 export function brokenIn(state: State): string | null {
   const { entry, now, ledger } = state
   if (state.broken !== null) return state.broken
@@ -439,7 +439,7 @@ export function brokenIn(state: State): string | null {
 
 const readings = new WeakMap<Entry, ApprovalState>()
 
-/** What an entry holds. Nothing in this world is unreadable. */
+/** The state of an entry. No entry is unreadable here. */
 export function read(entry: Entry | null): ApprovalState | null {
   if (entry === null) return null
   const known = readings.get(entry) ?? readApproval({ now: 0, entry })
@@ -458,7 +458,7 @@ export function withWorker(state: State, at: 0 | 1, worker: Worker): State {
   return { ...state, workers: at === 0 ? [worker, second] : [first, worker] }
 }
 
-/** Notes that something happened whose number is bounded. */
+/** Counts a bounded move. */
 export function spend(state: State, what: keyof Bounds): State {
   return { ...state, left: { ...state.left, [what]: state.left[what] - 1 } }
 }
@@ -479,7 +479,7 @@ function processTime({ now, step }: State): number {
   return now - step
 }
 
-/** The store's time as a holder knows it: the clock of its process, from when it read last. */
+/** The store's time as a holder knows it: its last read, advanced by the clock of its process. */
 function estimate(state: State, { heldStep }: Worker): number {
   return state.now - (state.step - heldStep)
 }

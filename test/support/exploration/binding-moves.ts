@@ -17,7 +17,7 @@ import type { Model, Move } from './explore.js'
 
 type Named = readonly [name: string, to: State]
 
-/** Everything that can happen to one submission and two workers. */
+/** All moves of one submission and two workers. */
 export function bindingModel(world: BindingWorld): Model<State> {
   return {
     initial: world.initial,
@@ -61,7 +61,7 @@ function isOver(state: State, key: Key): boolean {
   return found?.kind !== 'completed' || found.until <= state.now
 }
 
-/** Whether a first write is on its way: none is for as long as an entry that ends is kept. Nor does anybody stall so long. */
+/** Whether a first write is in flight. No write is in flight, and no worker stalls, as long as a tombstone is kept. */
 function isAwaited({ workers, late }: State, key: Key): boolean {
   const isFirst = (flight: Flight | null): boolean => flight?.key === key && flight.expected === null
   const isAbout = ({ id, phase, alone, begun }: Worker): boolean =>
@@ -97,7 +97,7 @@ function* byWorker(world: BindingWorld, state: State, at: 0 | 1): Iterable<Named
   if (rejected !== null) yield [`${rejected}: again`, world.begin(state, at, rejected)]
 }
 
-/** As the key of an approval's state. */
+/** Like the key of an approval's state. */
 function keyIn(state: State, order: readonly (0 | 1)[]): string {
   const { now, entries, ends, late, workers, left, sent, freed, followed } = state
   const names: string[] = []

@@ -14,9 +14,9 @@ import type { Entry, Stored } from '../../../src/stores/store.js'
 import { type ReservationTransitions, reservationTransitions } from './transitions.js'
 
 /*
- * One submission under a reference, and two workers: each may submit it, bind it, or settle its reservation for the
- * sweep, a write at a time, as `submitter.ts`, `bind.ts` and `orphaned-submission.ts` do. The approval has a key of its
- * own, so a worker may die between the two.
+ * One submission under a reference, and two workers: each may submit it, bind it, or settle its reservation in the
+ * sweep, write by write, as `submitter.ts`, `bind.ts` and `orphaned-submission.ts` do. The approval has its own key, so
+ * a worker may die between the two writes.
  */
 
 export type Transitions = ReservationTransitions & { readonly addBound: typeof addBound }
@@ -24,12 +24,12 @@ export type Transitions = ReservationTransitions & { readonly addBound: typeof a
 export type Key = 'r' | 'a1' | 'a2'
 export type Id = '1' | '2'
 
-/** How often something happens in one story. */
+/** How often each move may occur in one path. */
 export interface Bounds {
   readonly faults: number
   /** Submissions under the same reference. */
   readonly submits: number
-  /** A person forgets the reservation. */
+  /** An operator discards the reservation. */
   readonly discards: number
   /** An id that belongs to another request: tracked elsewhere, or named by a leaked token. */
   readonly strangers: number
@@ -57,7 +57,7 @@ export interface Flight {
 export interface Worker {
   readonly phase: 'idle' | 'working' | 'may send'
   readonly token: string
-  /** The id to bind, and the reservation as it was when that began. */
+  /** The id to bind, and the reservation at the start of the binding. */
   readonly id: Id | null
   readonly begun: BindingReservation | null
   readonly isBound: boolean
@@ -74,13 +74,13 @@ export interface State {
   readonly drawn: number
   readonly left: Bounds
   readonly entries: Readonly<Record<Key, Entry | null>>
-  /** Which entries end by themselves. */
+  /** Entries that expire. */
   readonly ends: Readonly<Record<Key, boolean>>
   readonly late: Flight | null
   readonly workers: readonly [Worker, Worker]
   /** Ids that Cheqpoint gave to this submission. */
   readonly sent: readonly Id[]
-  /** How often the reference was free again: discarded by a person, or forgotten with its approval. */
+  /** How often the reference became free again: discarded, or expired with its approval. */
   readonly freed: number
   /** Ids that were added under this reference. */
   readonly followed: readonly Id[]
@@ -122,7 +122,7 @@ export class BindingWorld {
     return this.#digest !== null
   }
 
-  // What happens around the workers.
+  // Moves of the environment.
 
   /** A callback with the token of this reference names an id. */
   name(state: State, id: Id): State {
@@ -153,11 +153,11 @@ export class BindingWorld {
     return { ...written, freed: state.freed + (result === 'discarded' ? 1 : 0) }
   }
 
-  /** The time of an entry is over. No write of something new is on its way for that long. */
+  /** An entry expires. No first write is in flight that long. */
   end(state: State, key: Key): State {
     const reservation = key === 'r' ? readRef(state) : null
     const approval = reservation?.kind === 'bound' ? readAt(state, `a${idOf(reservation.id)}`) : null
-    // One that came so late that it was parked at once is not: it may be left from another one.
+    // Except a late one that was parked at once: it may belong to another submission.
     const isOpen = approval?.kind === 'open' && approval.parked === null
     const isNeeded = isOpen && reservation?.kind === 'bound' && reservation.digest !== null
     return {
@@ -169,7 +169,7 @@ export class BindingWorld {
     }
   }
 
-  // What a worker does.
+  // Moves of a worker.
 
   submit(state: State, at: 0 | 1): State {
     const token = `t${state.drawn}`
@@ -177,7 +177,7 @@ export class BindingWorld {
     return this.begin(withWorker(next, at, { ...idle, phase: 'working', token }), at, 'reserves')
   }
 
-  /** Cheqpoint takes the request. Its response comes, or does not. */
+  /** Cheqpoint accepts the request. Its response arrives or is lost. */
   send(state: State, at: 0 | 1, isAnswered: boolean): State {
     const id: Id = state.sent.length === 0 ? '1' : '2'
     const sent = [...state.sent, id]
@@ -187,7 +187,7 @@ export class BindingWorld {
     return this.begin(withWorker(next, at, { ...state.workers[at], phase: 'working', id }), at, 'begins to bind')
   }
 
-  /** What a sweep does with a reference that is due. */
+  /** A sweep handles a due reference. */
   settle(state: State, at: 0 | 1): State {
     const token = `t${state.drawn}`
     const begun = { ...idle, phase: 'working', token } as const
@@ -208,7 +208,7 @@ export class BindingWorld {
     return go('begins to bind', { id: idOf(only), isAdopted: true })
   }
 
-  /** Begins an operation, or tries it again: a read and a step. */
+  /** Begins or repeats an operation: a read and a step. */
   begin(state: State, at: 0 | 1, by: Operation): State {
     const worker = { ...state.workers[at], rejected: null }
     const key: Key = by === 'adds the approval' ? `a${worker.id ?? '1'}` : 'r'
@@ -254,7 +254,7 @@ export class BindingWorld {
     const isNew = before === null && !state.followed.includes(id)
     const followed = [...new Set([...state.followed, id])]
     const isOne = followed.length <= 1 + state.freed
-    // Added again for a person, it runs by their hands alone.
+    // An approval that is parked when added runs only if an operator retries it.
     const isAgain = before !== null || (state.followed.includes(id) && state.entries[`a${id}`]?.parkedAt === null)
     const broken = isAgain ? 'an approval is added once' : isOne || !isNew ? null : 'a reference is bound to one id'
     return { ...state, followed, broken: state.broken ?? broken }
@@ -295,7 +295,7 @@ export class BindingWorld {
     const done = withWorker(state, at, idle)
     const go = (next: Operation, changed: Partial<Worker> = {}): State =>
       this.begin(withWorker(state, at, { ...worker, ...changed }), at, next)
-    // What the transitions answer, as far as it matters here.
+    // The results of the transitions that matter here.
     const result = given as { kind: string; reservation?: BindingReservation; known?: { ref?: string | null } }
     switch (by) {
       case 'reserves':
@@ -307,7 +307,7 @@ export class BindingWorld {
       case 'begins to bind':
         if (result.kind === 'binding' && result.reservation !== undefined) {
           const begun = result.reservation
-          // The approval is written under the id in the reservation, whichever that is.
+          // The approval is written under the id in the reservation.
           return go('adds the approval', { begun, id: idOf(begun.id) })
         }
         if (result.kind === 'unknown' && !worker.isAdopted) return go('adds the approval', { alone: true })
@@ -333,7 +333,7 @@ export class BindingWorld {
   }
 }
 
-/** What must hold in every state. */
+/** Invariants of each state. */
 export function brokenIn(state: State): string | null {
   const { entries, ends, now, sent, followed, freed, broken } = state
   if (broken !== null) return broken

@@ -4,7 +4,7 @@ import { openOf } from './approval-world.js'
 import type { Bounds as BindingBounds, Transitions as BindingTransitions } from './binding-world.js'
 import { type ApprovalTransitions, approvalTransitions as real, reservationTransitions } from './transitions.js'
 
-/** A mistake in a transition, or in how workers behave, and the invariant that it breaks first. */
+/** A bug in a transition or in the behaviour of workers, and the invariant that it breaks first. */
 interface Bug {
   readonly bug: string
   readonly breaks: string
@@ -30,17 +30,17 @@ const lost = 'no write by a worker that lost its claim'
 const indexed = 'every open entry is in one of the indexes'
 const completedOnce = 'one completion an id'
 
-/** The holder that the entry names, for any caller. */
+/** Treats any caller as the holder. */
 function holderOf({ entry }: Stored, token: string): string {
   return openOf(entry)?.holder ?? token
 }
 
-/** What is stored, at the moment when its lease is over. */
+/** The stored state at the end of its lease. */
 function afterLease(stored: Stored): Stored {
   return { ...stored, now: Math.max(stored.now, openOf(stored.entry)?.leaseEnd ?? 0) }
 }
 
-/** An entry as it was before it was completed, with what is left of it. */
+/** Rebuilds an open entry from its tombstone. */
 function revived(entry: Entry | null): Entry | null {
   if (entry?.state['kind'] !== 'completed') return entry
   const open = { ...entry.state, kind: 'open', details: '{}', context: 'null' }

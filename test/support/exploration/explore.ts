@@ -1,7 +1,7 @@
-/** A small world that can be explored: states are plain values, and nothing in them is changed in place. */
+/** A model to explore. States are plain values that are never changed in place. */
 export interface Model<State> {
   readonly initial: State
-  /** Everything that can happen in a state. `broken`: the invariant that does not hold there. */
+  /** All moves of a state. `broken`: the invariant that does not hold there. */
   moves(state: State): Iterable<Move<State>>
   /** The same text for states that have the same future. */
   key(state: State): string
@@ -16,13 +16,13 @@ export interface Move<State> {
 export interface Report {
   readonly states: number
   readonly transitions: number
-  /** The first invariant that broke, and the shortest way there. */
+  /** The first broken invariant, and the shortest path to it. */
   readonly broken: { readonly invariant: string; readonly path: readonly string[] } | null
-  /** How often each kind of move was made. */
+  /** Count of each kind of move. */
   readonly moves: ReadonlyMap<string, number>
 }
 
-/** Visits every state that can be reached, nearest first, and stops at the first that breaks an invariant. */
+/** Visits all reachable states, breadth first, and stops at the first that breaks an invariant. */
 export function explore<State>(model: Model<State>, most: number = Number.POSITIVE_INFINITY): Report {
   const seen = new Set([model.key(model.initial)])
   const states: State[] = [model.initial]
@@ -48,7 +48,7 @@ export function explore<State>(model: Model<State>, most: number = Number.POSITI
       states.push(to)
       ways.push({ from: at, name })
     }
-    // Only the way back is needed from here on.
+    // Only the path back is needed now.
     Reflect.deleteProperty(states, at)
   }
   return { states: seen.size, transitions, broken: null, moves }

@@ -1,6 +1,6 @@
 /*
- * A NestJS app on Express. The controller hands the request to the adapter, behind Nest's own body parser: a body that
- * it has parsed is used as it is. Bodies that are no JSON, or larger than its limit, get Nest's own 400 and 413.
+ * A NestJS app on Express. The controller passes the request to the adapter, behind Nest's body parser: the adapter
+ * uses the parsed body. Bodies that are not JSON or exceed the parser's limit get Nest's own 400 and 413.
  */
 import {
   All,

@@ -10,7 +10,7 @@ export interface Known {
   cancelledAt: number | null
   /** How often a person revived it in this life. */
   retries: number
-  /** How often it had been revived when it was seen parked last; `null` where it never was. */
+  /** How often it had been revived when it was seen parked last; `null` if it never was. */
   parkedAt: number | null
   /** The decision that was recorded when it was last read. */
   recorded: string | null
