@@ -297,7 +297,7 @@ describe('a store in a SQLite file', () => {
 })
 
 describe('the client of a store', () => {
-  /** The package as built, beside nothing but its dependencies and these. */
+  /** The built package with only its dependencies and these. */
   function installedWith(...peers: readonly string[]): string {
     const folder = mkdtempSync(join(tmpdir(), 'cheqpoint-cli-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))

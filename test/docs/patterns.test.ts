@@ -17,7 +17,7 @@ afterEach(async () => {
 })
 afterAll(printTimes)
 
-/** Runs an example as built, against the simulator. */
+/** Runs a built example with the simulator. */
 async function start(
   file: string,
   env: Readonly<Record<string, string>> = {},

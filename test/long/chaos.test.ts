@@ -6,7 +6,7 @@ import { describeWith } from '../support/needs.js'
 import { check } from './chaos/check.js'
 import type { History } from './chaos/history.js'
 
-/** A history in which request 1 was acknowledged, decided, asked for once, run once, and answered for. */
+/** A history in which request 1 was acknowledged, decided, polled once and run once; its callback got a response. */
 const sound = {
   driver: ['1700000000000 ack req_1'],
   upstream: [
@@ -169,7 +169,7 @@ describeWith(
   },
 )
 
-/** Runs the harness as it was built. Its output has the seed, to try a failure again. */
+/** Runs the built harness. Its output contains the seed, to reproduce a failure. */
 async function harness(...args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
   const child = spawn(process.execPath, ['dist/test/long/chaos/main.js', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -7,8 +7,8 @@ import { approvalBugs, bindingBugs } from '../support/exploration/bugs.js'
 import { explore } from '../support/exploration/explore.js'
 
 /*
- * Every state that two workers over one store can come to, nearest first. What has a bound happens so often in one story;
- * everything else, claims, polls, runs, deaths, callbacks, sweeps and waits, any number of times and in every order.
+ * All states that two workers on one store can reach, breadth first. Bounded moves happen at most that often in a path;
+ * all others (claims, polls, runs, deaths, callbacks, sweeps, waits) any number of times and in any order.
  */
 
 const calm = { faults: 0, flips: 0, steps: 0, lives: 1, persons: 0 }
@@ -29,7 +29,7 @@ describe('the transitions of an approval keep every invariant in every interleav
     const { states, transitions, broken } = explore(approvalModel(new ApprovalWorld({ guarantee }, bounds)))
     console.log(`exploration, ${guarantee}, ${what}: ${states} states, ${transitions} transitions`)
     expect(broken).toBeNull()
-    // Far fewer would mean that moves are missing, not that there is less to explore.
+    // Far fewer states would mean that moves are missing.
     expect(states).toBeGreaterThan(atLeast)
   })
 

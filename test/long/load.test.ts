@@ -9,7 +9,7 @@ import type { AnswerCount, Footprint } from './load/messages.js'
 
 const quiet: Footprint = { heapBytes: 20_000_000, rssBytes: 80_000_000, handles: {}, connections: 0 }
 
-/** What a run left behind in which one decision was made and handled, and a spoof came to nothing. */
+/** The records of a run with one handled decision, and one spoof without effect. */
 const sound = {
   genuine: 1,
   ledger: ['1700000001020 start genuine_0 1 approved 101 callback'],
@@ -39,7 +39,7 @@ function lawsBrokenBy(change: (run: Lines) => void): readonly string[] {
   return [...new Set(check(evidence).map(({ law }) => law))]
 }
 
-/** GETs for different approvals, so many a second, from a moment on. */
+/** GETs for different approvals from a time on, at this rate per second. */
 function gets(count: number, perSecond: number, prefix: string = 'each'): readonly string[] {
   const at = (n: number): number => 1_700_000_010_000 + Math.floor((n * 1_000) / perSecond)
   return Array.from({ length: count }, (_, n) => `${at(n)} get ${prefix}_${n}`)
@@ -123,7 +123,7 @@ describe('docs/load.md', () => {
   })
 })
 
-/** Runs the harness as it was built. Its output has the seed, to try a failure again. */
+/** Runs the built harness. Its output contains the seed, to reproduce a failure. */
 async function harness(...args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
   const child = spawn(process.execPath, ['dist/test/long/load/main.js', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -9,8 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { launchChromium, openPage } from '../support/chromium.js'
 import { describeWith } from '../support/needs.js'
 
-// Asked for, the pictures of the documents are made anew, with the ports that a reader sees. Otherwise they are only
-// tried.
+// On request, rewrites the documents' pictures, with the ports that readers see. Otherwise only tests that this works.
 const asked = process.env['WRITE_PICTURES'] !== undefined
 const apiKey = 'cq_live_local'
 

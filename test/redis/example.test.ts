@@ -39,7 +39,7 @@ describeWith('redis-server', 'the example with two processes behind one Redis', 
   })
 })
 
-/** Starts the example as built, and collects the lines that it prints. */
+/** Starts the built example and collects its output lines. */
 function start(args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, ['dist/examples/redis.js', ...args], {
     env: { ...process.env, ...env },

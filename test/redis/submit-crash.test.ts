@@ -42,7 +42,7 @@ describe('a process that dies while it submits, on a store that survives', () =>
     readonly callback: 'arrives' | 'is lost'
   }
 
-  /** One process submits and dies, another one survives, and the request is approved. Resolves with the state two hours later. */
+  /** One process submits and dies, another survives, and the request is approved. Resolves with the state after two hours. */
   async function afterCrash({ nth, written, answer, callback }: Crash) {
     const inner = memoryStore()
     const mortal = new FaultyStore(inner)

@@ -16,7 +16,7 @@ const allowed202 = new Set([
   ...['api-failed', 'api-throttled', 'api-key-refused', 'handler-failed'],
 ])
 
-/** Holds a history against the laws. Needs nothing of the library, and no process that is still running. */
+/** Checks a history against the laws. Uses no code of the library and no running process. */
 export function check(history: History): readonly Violation[] {
   const lives = livesOf(history)
   const faults = new Faults(history)
@@ -26,7 +26,7 @@ export function check(history: History): readonly Violation[] {
 
 const members = new WeakMap<History, ReadonlySet<string>>()
 
-/** Whether an approval was finished, waits for a person, or is still open where the run did not wait for its end. */
+/** Whether an approval is completed, parked, or still open in a run that did not wait for its end. */
 export function isKept({ id, finishes }: Life, history: History): boolean {
   if (finishes.length > 0) return true
   const { state, terms } = history
@@ -63,7 +63,7 @@ class Judge {
     return broken
   }
 
-  /** L1: acknowledged, or taken by Cheqpoint, means finished, parked, or still listed. */
+  /** L1: every request that was acknowledged, or that Cheqpoint accepted, is completed, parked or still listed. */
   #kept(life: Life, report: (law: string, what: string) => void): void {
     const { ref, ackedAt, decided } = life
     if (this.#history.terms.mayLose || isKept(life, this.#history)) return
@@ -73,7 +73,7 @@ class Judge {
     }
   }
 
-  /** L2 and L3: what ran is what was decided, after it was. */
+  /** L2 and L3: a run follows its decision and matches it. */
   #rightEffect({ decided }: Life, start: Start, report: (law: string, what: string) => void): void {
     if (decided === null) report('L3', 'ran, and was never decided')
     else if (start.status !== decided.status || start.amount !== decided.amount) {
@@ -81,7 +81,7 @@ class Judge {
     } else if (start.at < decided.at) report('L3', `ran ${decided.at - start.at} ms before it was decided`)
   }
 
-  /** L5: each further run has a reason. At-most-once allows none. */
+  /** L5: each further run has a cause. At-most-once allows none. */
   #runs({ starts, finishes, throws, dones }: Life, report: (law: string, what: string) => void): void {
     if (this.#history.terms.guarantee === 'at-most-once' && starts.length > 1) {
       report('L5', `started ${starts.length} times under at-most-once`)
@@ -103,7 +103,7 @@ class Judge {
     }
   }
 
-  /** L6: fences rise; only a process that stood still may use an older one late. */
+  /** L6: fences rise; only a stalled process may use an older one late. */
   #fences({ starts }: Life, report: (law: string, what: string) => void): void {
     let highest = 0
     for (const { fence, pid, at } of starts) {
@@ -116,7 +116,7 @@ class Judge {
   /** L7: one GET for an approval in `minIntervalMs`, for all processes together. */
   #gets({ gets }: Life, report: (law: string, what: string) => void): void {
     const { minIntervalMs, leaseMs } = this.#history.terms
-    // A claim that died with its process is taken over after its lease, of which a third may pass before it asks.
+    // A claim of a dead process is taken over after its lease; a third of a lease may pass before its poll.
     const least = Math.min(minIntervalMs, leaseMs / 2) - slackMs
     for (const [at, time] of gets.entries()) {
       const before = gets[at - 1]
@@ -125,7 +125,7 @@ class Judge {
     }
   }
 
-  /** L8: the answer fits what was known at that time. */
+  /** L8: the response matches what was known at that time. */
   #answer(life: Life, answer: CallbackAnswer, report: (law: string, what: string) => void): void {
     const { status, word, sort, at, sentAt } = answer
     const fits = ((): boolean => {
@@ -139,7 +139,7 @@ class Judge {
     if (!fits) report('L8', `a ${sort} callback was answered ${status} ${word}`)
   }
 
-  /** L9: in the end nothing is held, and the indexes name exactly what is open. */
+  /** L9: at the end no lease is held, and the indexes contain exactly the open entries. */
   end(): readonly Violation[] {
     const { state, terms } = this.#history
     if (terms.mayLose) return []

@@ -9,7 +9,7 @@ const points = {
   complete: ['c6', 'c7'],
 } as const
 
-/** A store whose process dies at one named point of its first approval, as a power cut would have it. */
+/** A store whose process dies at one named point of its first approval, as in a power cut. */
 export function dieAt(point: CrashPoint | null, store: Store): Store {
   return {
     ...store,
@@ -24,20 +24,20 @@ export function dieAt(point: CrashPoint | null, store: Store): Store {
   }
 }
 
-/** What a write of an approval is: read from what it writes, since a store is told nothing else. */
+/** The kind of an approval's write, derived from the written entry. */
 function writeOf({ kind, leaseEnd, decision }: JsonObject): keyof typeof points | null {
   if (kind === 'completed') return 'complete'
   if (leaseEnd === undefined) return null
   return decision === undefined ? 'claim' : 'record'
 }
 
-/** Dies at once, where this is the point: nothing after it happens. */
+/** Kills the process if this is the point. */
 export function dieIf(point: CrashPoint | null, here: CrashPoint): void {
   if (point === here) dieNow()
 }
 
 export function dieNow(): void {
   process.kill(process.pid, 'SIGKILL')
-  // The signal is on its way; not one more step until it is here.
+  // Waits for the signal, so that no further step runs.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }

@@ -2,23 +2,23 @@ import type { Entry } from '../../support/log.js'
 import type { History } from './history.js'
 import type { End } from './lives.js'
 
-/** How long a fault of the store goes on to matter after it is over: workers reconnect, leases have passed. */
+/** How long a fault of the store has an effect after its end: workers reconnect, leases end. */
 const echoMs = 1_000
 
 interface Window {
   readonly kind: string
-  /** The process that it hit; `null` for all of them. */
+  /** The affected process; `null` for all. */
   readonly pid: string | null
   readonly from: number
   readonly to: number
 }
 
-/** The faults of a run that can make a decision run again. */
+/** The faults of a run that can cause a second run of a decision. */
 export class Faults {
   readonly #windows: readonly Window[]
-  /** Injected faults by kind, those of the upstream stub included, and times that the machine held a worker up. */
+  /** Injected faults by kind, including those of the upstream stub, and stalls of workers by the machine. */
   readonly counts: ReadonlyMap<string, number>
-  /** When the last one began or was over. */
+  /** Time of the last start or end of a fault. */
   readonly lastAt: number
 
   constructor({ driver, ledger, upstream }: Pick<History, 'driver' | 'ledger' | 'upstream'>) {
@@ -36,8 +36,8 @@ export class Faults {
   }
 
   /**
-   * The fault that let another run begin although an earlier claim had run, or was about to; `null` if there was none.
-   * A process that stood still may begin its run after the one that followed it.
+   * The fault that allowed another run although an earlier claim had run or was about to run; `null` if there was none.
+   * A stalled process may start its run after the run that took over.
    */
   between(earlier: Pick<End, 'at' | 'pid'>, later: Pick<End, 'at'>): string | null {
     const [begin, end] = [Math.min(earlier.at, later.at), Math.max(earlier.at, later.at)]
@@ -47,7 +47,7 @@ export class Faults {
     return hit?.kind ?? null
   }
 
-  /** Whether the process did not move for a while, so that what it did next may be out of order. */
+  /** Whether the process was stalled, so that its next actions may be out of order. */
   stalled(pid: string, at: number): boolean {
     return this.#windows.some(
       ({ kind, pid: hit, from, to }) =>
@@ -55,21 +55,21 @@ export class Faults {
     )
   }
 
-  /** Whether the store was away, or had just come back. */
+  /** Whether the store was down, or had just restarted. */
   isOutage(from: number, to: number): boolean {
     return this.#windows.some((window) => window.pid === null && window.from <= to && window.to >= from)
   }
 
-  /** Whether anything but the store could keep a callback from its answer at this time. */
+  /** Whether a fault other than the store's could delay the response to a callback at this time. */
   get hitsWorkers(): boolean {
     return this.#windows.some(({ pid }) => pid !== null)
   }
 }
 
-/** Faults that go on until a line says that they are over. */
+/** Faults that last until a line marks their end. */
 const lasting = new Set(['stop', 'redis-kill', 'postgres-kill', 'failover', 'backend-terminated'])
 
-/** Windows of kills, stops and outages, from the lines that begin and end them. */
+/** Intervals of kills, stops and outages, from the lines at their start and end. */
 function windowsOf(driver: readonly Entry[]): readonly Window[] {
   const windows: Window[] = []
   const open = new Map<string, Window>()
@@ -87,7 +87,7 @@ function windowsOf(driver: readonly Entry[]): readonly Window[] {
   return [...windows, ...open.values()]
 }
 
-/** A process that found its timers late was held up by the machine; nobody injected that, but it stops work as well. */
+/** A process with late timers was stalled by the machine. This is not injected, but has the same effect. */
 function stallWindow({ at, words }: Entry): Window {
   const [pid = '', ms = ''] = words
   return { kind: 'stall', pid, from: at - Number(ms), to: at + echoMs }

@@ -3,7 +3,7 @@ import { Faults } from './faults.js'
 import type { History } from './history.js'
 import { type Life, livesOf } from './lives.js'
 
-/** What a report prints of a run. */
+/** The figures of a run in a report. */
 export interface Figures {
   readonly run: string
   readonly title: string
@@ -14,9 +14,9 @@ export interface Figures {
   readonly faults: Readonly<Record<string, number>>
   readonly acked: number
   readonly lost: number
-  /** Taken by Cheqpoint in a submission that broke off: handled, parked or listed all the same. */
+  /** Interrupted submissions that Cheqpoint accepted: handled, parked or listed nevertheless. */
   readonly orphans: number
-  /** Decisions with more than one finished run; those explained by the fault that explains them. */
+  /** Decisions with more than one finished run, by the fault that explains them. */
   readonly doubles: { readonly explained: Readonly<Record<string, number>>; readonly unexplained: number }
   readonly completedTwice: number
   readonly staleRefused: number
@@ -24,7 +24,7 @@ export interface Figures {
   readonly getsPerDecision: number
   readonly answers: Readonly<Record<string, number>>
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number }
-  /** From the last fault to the last effect; 0 where nothing was left to do. */
+  /** From the last fault to the last effect; 0 if no work was left. */
   readonly recoveryMs: number
   readonly bytesPerKey: number | null
   readonly notes: readonly string[]
@@ -73,7 +73,7 @@ export function figuresOf(history: History, notes: readonly string[], failures: 
   }
 }
 
-/** The fault between the first claim whose run finished and the next, or `null` if any two had none between them. */
+/** The fault between the first claim whose run finished and the next; `null` if one pair had none. */
 function causeOf({ finishes, starts }: Life, faults: Faults): string | null {
   const fences = new Set(finishes.map(({ fence }) => fence))
   const claims = starts.filter(({ fence }) => fences.has(fence)).toSorted((a, b) => a.fence - b.fence)

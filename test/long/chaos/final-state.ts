@@ -2,30 +2,30 @@ import { createClient } from 'redis'
 import type { FinalState } from './history.js'
 
 /*
- * What Redis holds, read with plain commands: the oracle takes nothing from the library's word for it.
+ * The contents of Redis, read with plain commands: the oracle does not rely on the library.
  */
 
 export type Peephole = ReturnType<typeof createClient>
 
 export async function openPeephole(port: number): Promise<Peephole> {
   const redis = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: () => 50 } })
-  // Redis is killed on purpose; what is asked meanwhile waits for its return.
+  // Redis is killed on purpose; commands wait until it is back.
   redis.on('error', () => {})
   await redis.connect()
   return redis
 }
 
-/** Whether no approval is open any more. Reservations may be: of those nobody knows whether Cheqpoint took them. */
+/** Whether no approval is open. Reservations may be open: it is unknown whether Cheqpoint accepted them. */
 export async function isDrained(redis: Peephole, partitions: number): Promise<boolean> {
   for (let partition = 0; partition < partitions; partition++) {
-    // Far from the end, the number says enough.
+    // Long before the end, the count is enough.
     if ((await redis.zCard(`{chaos:${partition}}:due`)) > 2_000) return false
     if ((await readDue(redis, partition)).some((key) => !key.startsWith('r:'))) return false
   }
   return true
 }
 
-/** What is due in a partition; a reservation that is half bound stands there as `b:<ref>`. */
+/** Due keys of a partition; a half-bound reservation is listed as `b:<ref>`. */
 async function readDue(redis: Peephole, partition: number): Promise<readonly string[]> {
   const members = await redis.zRange(`{chaos:${partition}}:due`, 0, -1)
   return Promise.all(

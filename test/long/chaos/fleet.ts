@@ -6,14 +6,14 @@ import type { Log } from '../../support/log.js'
 import { spawnFile } from '../../support/processes.js'
 import type { FromWorker, StorePlan, ToWorker, WorkerPlan } from './messages.js'
 
-/** A worker process that is up. */
+/** A running worker process. */
 export interface Worker {
   readonly child: ChildProcess
   readonly pid: number
   readonly port: number
 }
 
-/** What every worker of a run is started with. */
+/** The start parameters of all workers of a run. */
 export type FleetPlan = Omit<WorkerPlan, 'host' | 'ledger' | 'upstreamPort' | 'store' | 'crashAt'>
 
 export interface FleetTerms {
@@ -22,11 +22,11 @@ export interface FleetTerms {
   readonly plan: FleetPlan
   readonly upstreamPort: number
   readonly store: () => StorePlan
-  /** Told of the ports of those that are up, whenever that changes. */
+  /** Called with the ports of the running workers at each change. */
   readonly onPorts: (ports: readonly number[]) => void
 }
 
-/** The workers of a run, and what is done to them. Every fault is written down before it happens. */
+/** The workers of a run, and their faults. Every fault is logged before it is injected. */
 export class Fleet {
   readonly #deps: FleetTerms
   readonly #workers = new Set<Worker>()
@@ -42,7 +42,7 @@ export class Fleet {
     return [...this.#workers]
   }
 
-  /** Starts a worker: every other one behind Express, the rest behind Hono. `refused` says why it did not start. */
+  /** Starts a worker, alternately behind Express and Hono. `refused` is the reason if it did not start. */
   async boot(change: Partial<WorkerPlan> = {}): Promise<Worker | { readonly refused: string }> {
     const { folder, log, plan, upstreamPort, store } = this.#deps
     const child = spawnFile(new URL('./worker.js', import.meta.url), {
@@ -54,7 +54,7 @@ export class Fleet {
       crashAt: null,
       ...change,
     } satisfies WorkerPlan)
-    // Who dies while booting says nothing; the others begin with this message.
+    // A worker that dies while booting sends nothing; this is the first message of the others.
     const [ready] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])])) as [FromWorker?]
     if (ready?.kind !== 'ready' || child.pid === undefined) {
       child.kill('SIGKILL')
@@ -69,14 +69,14 @@ export class Fleet {
     return worker
   }
 
-  /** Kills a worker, and starts another in its place. */
+  /** Kills a worker and starts a replacement. */
   async kill(worker: Worker): Promise<void> {
     this.#deps.log.write('fault', 'kill', worker.pid)
     await this.#end(worker)
     this.#bootAnother()
   }
 
-  /** Resolves when the worker died by its own hand, at its crash point. */
+  /** Resolves when the worker has killed itself at its crash point. */
   async died(worker: Worker): Promise<void> {
     const { child, pid } = worker
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
@@ -95,16 +95,16 @@ export class Fleet {
     this.#deps.log.write('over', 'stop', pid)
   }
 
-  /** Has a worker register approvals that nobody submitted through it. */
+  /** Makes a worker register approvals that it did not submit. */
   async track(worker: Worker, request: Omit<ToWorker, 'kind'>): Promise<Extract<FromWorker, { kind: 'tracked' }>> {
     const answer = once(worker.child, 'message')
     worker.child.send({ kind: 'track', ...request } satisfies ToWorker)
-    // The worker says nothing else once it is ready.
+    // A ready worker sends only this type.
     const [tracked] = (await answer) as [Extract<FromWorker, { kind: 'tracked' }>]
     return tracked
   }
 
-  /** Resolves when every worker that is to replace a killed one is up. */
+  /** Resolves when all replacements of killed workers are running. */
   async booted(): Promise<void> {
     await Promise.all(this.#booting)
   }
@@ -115,7 +115,7 @@ export class Fleet {
     await Promise.all(this.workers.map((worker) => this.#end(worker)))
   }
 
-  /** Starts another worker in the place of one that died by chance, in a transaction. */
+  /** Replaces a worker that died at random in a transaction. */
   #replace(worker: Worker): void {
     if (!this.#workers.delete(worker)) return
     this.#deps.log.write('fault', 'kill', worker.pid)
@@ -128,7 +128,7 @@ export class Fleet {
     this.#booting.add(booting)
   }
 
-  /** As what supervises a process does: where the store is away just then, it is tried again. */
+  /** Starts a worker as a process supervisor does: retries while the store is down. */
   async #bootUntilUp(): Promise<void> {
     while (!this.#ended && 'refused' in (await this.boot())) await sleep(200)
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Entry, readLog } from '../../support/log.js'
 
-/** What a run was made with; the laws depend on it. */
+/** The parameters of a run, on which the laws depend. */
 export interface Terms {
   readonly run: string
   readonly seed: number
@@ -10,39 +10,39 @@ export interface Terms {
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly leaseMs: number
   readonly minIntervalMs: number
-  /** Whether Redis was set up so that it may lose what it acknowledged: the loss is printed then, and no failure. */
+  /** Whether Redis may lose acknowledged writes by its configuration. Losses are then printed, not failures. */
   readonly mayLose: boolean
-  /** Whether the run went on until nothing was open. Otherwise what is open in the end is kept, and not lost. */
+  /** Whether the run lasted until nothing was open. Otherwise open entries at the end count as kept. */
   readonly drains: boolean
   readonly versions: string
-  /** What was done, in a line. */
+  /** One line that describes the run. */
   readonly title: string
 }
 
-/** What Redis held in the end, read without the library. */
+/** The final contents of Redis, read without the library. */
 export interface FinalState {
-  /** Keys in the due indexes: `a:<id>`, `r:<ref>`, and `b:<ref>` for a reservation that is half bound. */
+  /** Keys in the due indexes: `a:<id>`, `r:<ref>`, and `b:<ref>` for a half-bound reservation. */
   readonly due: readonly string[]
   readonly parked: readonly string[]
   /** Ids of entries without a time to live. */
   readonly open: readonly string[]
   /** Ids of tombstones. */
   readonly done: readonly string[]
-  /** `null` if there are too few to tell. */
+  /** `null` if there are too few samples. */
   readonly bytesPerKey: number | null
 }
 
-/** Everything that a run left behind. */
+/** All records of a run. */
 export interface History {
   readonly terms: Terms
-  /** Written by the handlers: `start`, `finish`, `throw`, and what the library reported of them. */
+  /** Lines of the handlers: `start`, `finish`, `throw`, and events of the library about them. */
   readonly ledger: readonly Entry[]
-  /** Written by the upstream stub: `created`, `decided`, `get`, `answer`, `fault`. */
+  /** Lines of the upstream stub: `created`, `decided`, `get`, `answer`, `fault`. */
   readonly upstream: readonly Entry[]
-  /** Written by the driver: `ack`, `unanswered`, `fault`. */
+  /** Lines of the driver: `ack`, `unanswered`, `fault`. */
   readonly driver: readonly Entry[]
   readonly state: FinalState
-  /** What the driver saw and no law is about. */
+  /** Observations of the driver that no law covers. */
   readonly notes: readonly string[]
 }
 

@@ -14,7 +14,7 @@ export interface End {
   readonly pid: string
 }
 
-/** An answer to a callback; status 0 where none came. */
+/** The response to a callback; status 0 if there was none. */
 export interface CallbackAnswer {
   readonly at: number
   readonly sentAt: number
@@ -23,10 +23,10 @@ export interface CallbackAnswer {
   readonly word: string
 }
 
-/** All that happened to one approval, in order. */
+/** All events of one approval, in order. */
 export interface Life {
   readonly id: string
-  /** The reference in its callback URL, as the stub saw it. */
+  /** The reference in its callback URL, as the stub received it. */
   ref: string | null
   ackedAt: number | null
   decided: { readonly at: number; readonly status: string; readonly amount: string } | null
@@ -35,7 +35,7 @@ export interface Life {
   readonly throws: End[]
   /** Completions that the store accepted. */
   readonly dones: End[]
-  /** Completions that the store refused because somebody else had taken over. */
+  /** Completions that the store refused after a takeover. */
   readonly refused: End[]
   readonly gets: number[]
   readonly answers: CallbackAnswer[]

@@ -4,8 +4,8 @@ import { judge, perform } from './run.js'
 import { runs } from './runs.js'
 
 /*
- * The fault harness. Makes every run, or those that are named, and writes their rows in docs/reliability.md anew;
- * runs of another size than the full one are printed only.
+ * The fault harness. Executes all runs, or the named ones, and rewrites their rows in docs/reliability.md; runs that
+ * are not at full size are only printed.
  * Use: node dist/test/long/chaos/main.js [F2 F8 …] [--seed 7] [--size 1000], or --judge FOLDER
  */
 const { positionals, values } = parseArgs({
@@ -13,10 +13,10 @@ const { positionals, values } = parseArgs({
   options: { seed: { type: 'string' }, size: { type: 'string' }, judge: { type: 'string' } },
 })
 
-// Leaves no process behind: servers are killed when this one exits.
+// Kills the servers when this process exits.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
-/** A name stands for every run that begins with it: F8 for F8a, F8b, F8ap and so on. */
+/** A name selects every run that begins with it: F8 selects F8a, F8b, F8ap and so on. */
 const chosen = runs.filter(
   ({ name }) =>
     positionals.length === 0 || positionals.includes(name) || positionals.includes(name.replace(/[a-z]+$/, '')),

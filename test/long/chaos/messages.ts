@@ -1,28 +1,28 @@
 /*
- * What the driver says to the processes it starts, and what they say back.
+ * Messages between the driver and the processes that it starts.
  */
 
 /** How the upstream stub behaves. All shares are from 0 to 1. */
 export interface Knobs {
-  /** From a submission to its decision, in milliseconds; `null`: held until the driver says `decide`. */
+  /** Time from a submission to its decision, in milliseconds; `null`: pending until the driver sends `decide`. */
   readonly decideMs: readonly [number, number] | null
-  /** Share of submissions decided in their own answer. */
+  /** Share of submissions that are decided in their response. */
   readonly inline: number
-  /** How long GET still says pending after the decision. */
+  /** How long a GET still returns pending after the decision. */
   readonly lagMs: number
   readonly callbacks: {
     /** Share of decisions whose callback is never sent. */
     readonly lost: number
-    /** Callbacks for each other decision, at least and at most. */
+    /** Minimum and maximum number of callbacks for each other decision. */
     readonly copies: readonly [number, number]
     /** Copies are sent within this time, in any order. */
     readonly spreadMs: number
-    /** Share that is sent before the submission has its answer. */
+    /** Share that is sent before the response to the submission. */
     readonly early: number
   }
-  /** What becomes of a GET; the rest is answered. */
+  /** Shares of faulty GETs; the others get a response. */
   readonly gets: { readonly failed: number; readonly throttled: number; readonly hung: number }
-  /** Share of submissions that are taken and answered 500. */
+  /** Share of submissions that are accepted, but get a 500. */
   readonly postsFailed: number
 }
 
@@ -39,31 +39,31 @@ export interface UpstreamPlan {
   readonly log: string
   readonly seed: number
   readonly knobs: Knobs
-  /** Callbacks under way at a time. */
+  /** Maximum callbacks in flight. */
   readonly connections: number
 }
 
 export type ToUpstream =
   | { readonly kind: 'ports'; readonly ports: readonly number[] }
   | { readonly kind: 'knobs'; readonly knobs: Knobs }
-  /** Decides what is held, the named ones or all. */
+  /** Decides pending requests: the named ones or all. */
   | { readonly kind: 'decide'; readonly ids?: readonly string[] | undefined }
-  /** Sends forged approvals for these ids in turn, to the URLs of their callbacks, or to what a stranger can guess of them. */
+  /** Sends forged approvals for these ids in turn, to their callback URLs, or to the part that an attacker can guess. */
   | { readonly kind: 'spoof'; readonly ids: readonly string[]; readonly count: number; readonly guesses: boolean }
   | { readonly kind: 'idle' }
 
 export type FromUpstream = { readonly kind: 'ready'; readonly port: number } | { readonly kind: 'idle' }
 
-/** Moments at which a worker can be made to die. */
+/** Points at which a worker can be killed. */
 export type CrashPoint = 'c1' | 'c2' | 'c3' | 'c4' | 'c5' | 'c6' | 'c7' | 'c8'
 
-/** How handlers write their effects into Postgres: the completion in the same transaction, or apart from it. */
+/** How handlers write effects to Postgres: in the same transaction as the completion, or separately. */
 export interface EffectPlan {
   readonly isolation: 'READ COMMITTED' | 'SERIALIZABLE'
   readonly completes: 'inside' | 'apart'
 }
 
-/** Where a worker keeps its entries. `effects` is `null` if they are lines in the ledger. */
+/** The store of a worker. `effects` is `null` if effects are lines in the ledger. */
 export type StorePlan =
   | { readonly kind: 'redis'; readonly port: number }
   | { readonly kind: 'postgres'; readonly url: string; readonly effects: EffectPlan | null }
@@ -90,11 +90,11 @@ export interface WorkerPlan {
   readonly allowEviction: boolean
   readonly partitions: number
   readonly crashAt: CrashPoint | null
-  /** The chance to die at each point of a transaction with an effect. */
+  /** Probability of a kill at each point of a transaction with an effect. */
   readonly deaths: number
 }
 
-/** Registers approvals `<prefix>0` and on, so many at a time, writing an `ack` for each. */
+/** Registers approvals from `<prefix>0` on, with limited concurrency, and logs an `ack` for each. */
 export interface ToWorker {
   readonly kind: 'track'
   readonly prefix: string

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { between, oneOf } from '../../support/chance.js'
 import type { Rig } from './rig.js'
 
-/** Does something again and again until it is told to stop. */
+/** Repeats a fault until it is stopped. */
 export class Nemesis {
   readonly #loop: Promise<void>
   #stopped = false
@@ -18,7 +18,7 @@ export class Nemesis {
     })()
   }
 
-  /** Resolves when it has stopped, after so many strikes at least. */
+  /** Resolves when it has stopped, after at least this number of faults. */
   async stop(atLeast: number = 1): Promise<void> {
     while (this.count < atLeast) await Promise.race([this.#loop, sleep(100)])
     this.#stopped = true
@@ -26,7 +26,7 @@ export class Nemesis {
   }
 }
 
-/** Kills workers, whichever comes up. One at least stays up. */
+/** Kills random workers. At least one keeps running. */
 export function killWorkers(rig: Rig, everyMs: readonly [number, number]): Nemesis {
   const strike = async (): Promise<void> => {
     while (rig.fleet.workers.length < 2) await sleep(20)
@@ -63,7 +63,7 @@ export function terminateBackends(rig: Rig, everyMs: readonly [number, number]):
   return new Nemesis(strike, () => between(everyMs, rig.chance))
 }
 
-/** Stops a worker for longer than its lease, and lets it go on. */
+/** Stops a worker for longer than its lease, then continues it. */
 export function stallWorkers(rig: Rig, everyMs: readonly [number, number]): Nemesis {
   const strike = async (): Promise<void> => {
     const victim = oneOf(rig.fleet.workers, rig.chance)

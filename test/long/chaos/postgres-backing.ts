@@ -5,7 +5,7 @@ import { type PostgresServer, startPostgres } from '../../support/postgres-serve
 import type { FinalState } from './history.js'
 import type { EffectPlan, StorePlan } from './messages.js'
 
-/** A row that a handler wrote. Nothing in its table is unique. */
+/** A row of a handler. Its table has no unique column. */
 export interface Effect {
   readonly at: number
   readonly id: string
@@ -13,7 +13,7 @@ export interface Effect {
   readonly pid: number
 }
 
-/** The Postgres of a run, and what the driver reads there without the library. */
+/** The Postgres of a run, and the driver's reads without the library. */
 export class PostgresBacking {
   readonly name = 'postgres'
   readonly version: string
@@ -31,7 +31,7 @@ export class PostgresBacking {
   static async start(effects: EffectPlan | null): Promise<PostgresBacking> {
     const server = await startPostgres()
     const pool = new pg.Pool({ connectionString: server.url, max: 2 })
-    // The server is stopped on purpose; what is asked meanwhile is asked again.
+    // The server is stopped on purpose; queries are repeated.
     pool.on('error', () => {})
     await createTable(async (text, values) => (await pool.query(text, values)).rows)
     await pool.query('CREATE TABLE effects (at float8, id text, fence integer, pid integer)')
@@ -43,12 +43,12 @@ export class PostgresBacking {
     return { kind: 'postgres', url: `${this.#server.url}?application_name=worker`, effects: this.#effects }
   }
 
-  /** Stops the server as a crash would, and starts it again. */
+  /** Crashes the server and restarts it. */
   async restart(pauseMs: number): Promise<void> {
     await this.#server.restart(pauseMs)
   }
 
-  /** Ends a connection of a worker, whatever it is doing, and rather one that is in a transaction. */
+  /** Ends a connection of a worker, preferably one in a transaction. */
   async terminateBackend(): Promise<void> {
     await this.#rows(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = 'worker' ORDER BY state = 'idle', random() LIMIT 1`)
@@ -74,7 +74,7 @@ state LIKE '%"kind":"binding"%' AS binding FROM cheqpoint_entries ORDER BY due, 
     }
   }
 
-  /** What handlers wrote, in the order of time. */
+  /** The rows of handlers, in order of time. */
   async readEffects(): Promise<readonly Effect[]> {
     const rows = await this.#rows('SELECT at, id, fence, pid FROM effects ORDER BY at')
     return rows.map(({ at, id, fence, pid }) => ({ at, id, fence, pid }))

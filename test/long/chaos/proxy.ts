@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A TCP proxy on the loopback that can stop passing on what the server says, or break its connections. */
+/** A TCP proxy on the loopback that can stop passing on the server's data, or break connections. */
 export interface Proxy {
   readonly port: number
-  /** From now on nothing of the server comes through, while its connections stay up. */
+  /** Drops the server's data from now on, and keeps connections open. */
   readonly hold: () => void
-  /** Breaks the connections that there are; new ones may come. */
+  /** Breaks all connections; new ones are accepted. */
   readonly cut: () => void
   readonly close: () => void
 }

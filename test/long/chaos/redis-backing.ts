@@ -4,7 +4,7 @@ import type { FinalState } from './history.js'
 import type { StorePlan } from './messages.js'
 import { RedisProcess, redisVersion } from './redis-process.js'
 
-/** The Redis of a run, and what the driver reads there without the library. */
+/** The Redis of a run, and the driver's reads without the library. */
 export class RedisBacking {
   readonly name = 'redis'
   readonly version: string = `Redis ${redisVersion()}`
@@ -30,14 +30,14 @@ export class RedisBacking {
     return { kind: 'redis', port: this.server.port }
   }
 
-  /** Kills the server and starts it again on its files. */
+  /** Kills the server and restarts it on its files. */
   async restart(pauseMs: number): Promise<void> {
     await this.server.kill()
     await sleep(pauseMs)
     await this.server.start()
   }
 
-  /** From now on this replica is the Redis of the run. */
+  /** Makes this replica the Redis of the run. */
   async failOver(peephole: Peephole, replica: RedisProcess): Promise<void> {
     this.peephole.destroy()
     await this.server.stop()

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A Redis server that can be killed and started again on its port and its files. */
+/** A Redis server that can be killed and restarted on its port and files. */
 export class RedisProcess {
   readonly port: number
   readonly #dir: string
@@ -19,7 +19,7 @@ export class RedisProcess {
     this.#settings = settings
   }
 
-  /** Starts a server without persistence, but for what the settings say: those of redis.conf. */
+  /** Starts a server, by default without persistence. `settings` are those of redis.conf. */
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<RedisProcess> {
     const server = new RedisProcess(await freePort(), await mkdtemp(join(tmpdir(), 'cheqpoint-chaos-')), settings)
     process.once('exit', server.#cleanUp)
@@ -27,7 +27,7 @@ export class RedisProcess {
     return server
   }
 
-  /** Resolves when it has read its files and answers. */
+  /** Resolves when the server has loaded its files and responds. */
   async start(): Promise<void> {
     const all = { port: String(this.port), bind: '127.0.0.1', dir: this.#dir, save: '', ...this.#settings }
     const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value])
@@ -41,7 +41,7 @@ export class RedisProcess {
     })
   }
 
-  /** As a power cut of the process, not of the machine: what was written to files stays. */
+  /** Kills the process, not the machine: data written to files is kept. */
   async kill(): Promise<void> {
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return

@@ -19,7 +19,7 @@ export function printFigures(figures: Figures): void {
   console.log(violations.length === 0 ? '  all laws hold' : `  ${violations.length} violations`)
 }
 
-/** Writes the rows of these runs in the marked part of the page, and leaves those of the others. */
+/** Writes the rows of these runs in the marked part of the page, and keeps the other rows. */
 export function writeReport(figures: readonly Figures[]): void {
   const page = readFileSync(file, 'utf8')
   const old = page.slice(page.indexOf(begin) + begin.length, page.indexOf(end))

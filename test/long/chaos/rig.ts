@@ -12,14 +12,14 @@ import type { EffectPlan, FromUpstream, Knobs, ToUpstream } from './messages.js'
 import { PostgresBacking } from './postgres-backing.js'
 import { RedisBacking } from './redis-backing.js'
 
-/** What is needed to set up a run. */
+/** The setup of a run. */
 export interface RigPlan {
   readonly folder: string
   readonly seed: number
   readonly workers: number
   readonly worker: FleetPlan
   readonly redis: Readonly<Record<string, string>>
-  /** Whether entries are kept in Postgres, and how handlers write their effects there. */
+  /** Set if entries are in Postgres: how handlers write effects there. */
   readonly postgres: { readonly effects: EffectPlan | null } | null
   readonly knobs: Knobs
   /** Callbacks that the upstream stub sends at a time. */
@@ -39,7 +39,7 @@ export interface Pace {
   readonly from?: number
 }
 
-/** The processes of a run: Redis or Postgres, the upstream stub, and the workers; and the driver's part in it. */
+/** The processes of a run: Redis or Postgres, the upstream stub and the workers; and the driver's operations. */
 export class Rig {
   readonly log: Log
   readonly chance: Chance
@@ -71,7 +71,7 @@ export class Rig {
     const log = join(plan.folder, 'upstream.log')
     const { knobs, connections, seed } = plan
     const upstream = spawnFile(new URL('./upstream.js', import.meta.url), { log, seed, knobs, connections })
-    // The stub says nothing else before.
+    // The first message of the stub.
     const [{ port: upstreamPort }] = (await once(upstream, 'message')) as [Extract<FromUpstream, { kind: 'ready' }>]
     const rig = new Rig(plan, { backing, upstream, upstreamPort })
     await Promise.all(Array.from({ length: plan.workers }, () => rig.fleet.boot()))
@@ -90,7 +90,7 @@ export class Rig {
     throw new Error('this run has no Postgres')
   }
 
-  /** Kills Redis or Postgres and starts it again on its files. */
+  /** Kills Redis or Postgres and restarts it on its files. */
   async restartStore(pauseMs: number): Promise<void> {
     const fault = `${this.backing.name}-kill`
     this.log.write('fault', fault)
@@ -102,14 +102,14 @@ export class Rig {
     this.#upstream.send(message)
   }
 
-  /** Resolves when every callback was answered or given up. */
+  /** Resolves when every callback has a response or timed out. */
   async callbacksAnswered(): Promise<void> {
     const idle = once(this.#upstream, 'message')
     this.tell({ kind: 'idle' })
     await idle
   }
 
-  /** Submits until so many are acknowledged, each request once. Resolves with their ids. */
+  /** Submits until this number is acknowledged, each request once. Resolves with their ids. */
   async submit(count: number, { perSecond = 1_000, atOnce = 16, from = 0 }: Pace = {}): Promise<readonly string[]> {
     const ids: string[] = []
     const startedAt = performance.now()
@@ -132,7 +132,7 @@ export class Rig {
     return ids
   }
 
-  /** Waits until nothing is open, for so long at most: the checker tells what still is. */
+  /** Waits until nothing is open, at most this time; the checker reports open entries. */
   async drain(timeoutMs: number = 90_000): Promise<void> {
     await this.fleet.booted()
     const until = performance.now() + timeoutMs
@@ -170,7 +170,7 @@ export class Rig {
     const origin = `http://127.0.0.1:${port}`
     try {
       const { body } = await this.#agent.request({ origin, path: `/submit/${n}`, method: 'POST' })
-      // The worker answers one or the other.
+      // The worker sends one of these.
       return (await body.json()) as { readonly id: string } | { readonly code: string }
     } catch {
       return { code: 'no-answer' }

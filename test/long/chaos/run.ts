@@ -5,16 +5,16 @@ import { type History, readHistory, type Terms } from './history.js'
 import { calm, type Knobs } from './messages.js'
 import { Rig, type RigPlan } from './rig.js'
 
-/** One run: what is set up, what is done to it, and what must hold beyond the laws. */
+/** One run: its setup, its faults, and its conditions beyond the laws. */
 export interface Run {
   readonly name: string
   readonly title: string
-  /** Of the full run. */
+  /** Size of the full run. */
   readonly size: number
   readonly workers?: number
   readonly worker?: Partial<RigPlan['worker']>
   readonly redis?: Readonly<Record<string, string>>
-  /** Where entries are kept in Postgres, and how handlers write their effects there. */
+  /** Set if entries are in Postgres: how handlers write effects there. */
   readonly postgres?: RigPlan['postgres']
   readonly knobs?: Partial<Knobs>
   readonly connections?: number
@@ -22,7 +22,7 @@ export interface Run {
   readonly drains?: boolean
   /** Resolves with notes for the report. */
   readonly act: (rig: Rig, size: number) => Promise<readonly string[]>
-  /** What failed of the run's own bars, and notes on them. */
+  /** Failures of the run's own conditions, and notes on them. */
   readonly judge?: (history: History, size: number) => Verdict
 }
 
@@ -51,7 +51,7 @@ const worker: RigPlan['worker'] = {
 
 export const historyRoot = '.tmp/chaos'
 
-/** Makes a run and judges it. The history of one that fails stays in its folder, to be judged again. */
+/** Executes a run and judges it. The history of a failed run stays in its folder, to be judged again. */
 export async function perform(run: Run, seed: number, size: number): Promise<Figures> {
   const folder = join(historyRoot, `${run.name}-${seed}`)
   rmSync(folder, { recursive: true, force: true })
@@ -91,13 +91,13 @@ export async function perform(run: Run, seed: number, size: number): Promise<Fig
   return figures
 }
 
-/** Effects in the database, as lines that handlers would have written. */
+/** Effects in the database, as lines of the ledger. */
 async function effectLines(rig: Rig): Promise<string> {
   const effects = await rig.postgres.readEffects()
   return effects.map(({ at, id, fence, pid }) => `${at} finish ${id} ${fence} ${pid}\n`).join('')
 }
 
-/** Judges what a run left behind. */
+/** Judges the records of a run. */
 export function judge(folder: string, run: Run): Figures {
   const history = readHistory(folder)
   const { notes, failures } = run.judge?.(history, history.terms.size) ?? { notes: [], failures: [] }

@@ -6,8 +6,8 @@ import { upstreamRuns } from './runs-upstream.js'
 import { workerRuns } from './runs-workers.js'
 
 /*
- * Runs over Postgres: those of workers and of Cheqpoint again, with entries in a table; and effects that are rows without
- * a unique key, committed with the completion or apart from it.
+ * Runs on Postgres: faults of workers and of Cheqpoint again, with entries in a table; and effects as rows without a
+ * unique key, committed with the completion or separately.
  */
 
 const everything: Omit<Run, 'name' | 'title' | 'postgres' | 'judge'> = {
@@ -63,7 +63,7 @@ const transactions: readonly Run[] = [
   },
 ]
 
-/** A run again, with entries in Postgres. */
+/** The same run with entries in Postgres. */
 function onPostgres(run: Run): Run {
   return { ...run, name: `${run.name}p`, title: `${run.name} on Postgres`, postgres: { effects: null } }
 }

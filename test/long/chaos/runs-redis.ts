@@ -48,10 +48,10 @@ const forgotten: Run = {
   mayLose: true,
 }
 
-/** Of a line that acknowledges an approval, about. */
+/** Approximate bytes of a line that acknowledges an approval. */
 const ackBytes = 27
 
-/** Registers until a part is acknowledged, then loses the primary and goes on with a replica that is behind. */
+/** Registers until a part is acknowledged, then kills the primary and continues on a replica that lags behind. */
 function failover(name: string, title: string, minReplicas: number): Run {
   return {
     name,
@@ -101,7 +101,7 @@ function eviction(name: string, policy: string, allowEviction: boolean): Run {
       if (worker === undefined) return ['start() rejects']
       const { codes } = await rig.fleet.track(worker, { prefix: 'reg_', count: size, atOnce: 32 })
       rig.log.write('fault', 'redis-full')
-      // What was accepted must be able to end, full or not.
+      // Accepted approvals must be able to complete on a full server.
       await Promise.all([rig.fleet.boot({ sweeps: true }), rig.fleet.boot({ sweeps: true })])
       return refusedNotes(codes)
     },

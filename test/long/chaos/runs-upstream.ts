@@ -5,11 +5,11 @@ import { calm, type Knobs } from './messages.js'
 import type { Run, Verdict } from './run.js'
 
 /*
- * Faults of Cheqpoint and of what lies between: it fails, slows us down, loses and repeats callbacks; strangers forge
- * them; and everything comes due at once.
+ * Faults of Cheqpoint and the network: it fails, throttles, loses and repeats callbacks; attackers forge them; and
+ * everything is due at once.
  */
 
-/** Of each worker, for callbacks and for the sweep each. */
+/** Budget of each worker, for callbacks and the sweep separately. */
 const getsPerSecond = 150
 
 function troubled(name: string, title: string, gets: Partial<Knobs['gets']>): Run {
@@ -27,7 +27,7 @@ function troubled(name: string, title: string, gets: Partial<Knobs['gets']>): Ru
       rig.log.write('over', 'upstream-faults')
       return []
     },
-    // Each budget is a bucket that holds a second's worth.
+    // Each budget is a token bucket with the tokens of one second.
     judge: (history) => judgePeak(history, 3 * 2 * 2 * getsPerSecond),
   }
 }
@@ -48,7 +48,7 @@ function delivered(name: string, title: string, knobs: Partial<Knobs>): Run {
 
 const { callbacks } = calm
 
-/** A storm of forged callbacks without a token on pending approvals, with genuine ones, which have theirs, among them. */
+/** Many forged callbacks without a token for pending approvals, mixed with genuine ones with their token. */
 function spoofed(name: string, targets: number, secret: boolean): Run {
   const genuine = 100
   return {
@@ -80,7 +80,7 @@ function judgeStorm(history: History, targets: number): Verdict {
   const to = history.driver.find(({ kind }) => kind === 'calm')?.at ?? 0
   const gets = history.upstream.filter(({ kind, at }) => kind === 'get' && at >= from && at <= to).length
   const seconds = (to - from) / 1_000
-  // One GET an approval in two seconds, and 50 a second of each of three workers, for callbacks and the sweep each.
+  // One GET per approval in two seconds, and 50 per second by each of three workers, for callbacks and the sweep each.
   const most = Math.min(targets * (seconds / 2 + 2), 3 * 2 * 50 * (seconds + 1)) + 200
   const waits = [...livesOf(history).values()].flatMap(({ decided, finishes: [first] }) =>
     decided === null || first === undefined || decided.at >= to ? [] : [first.at - decided.at],
@@ -98,7 +98,7 @@ const herd: Run = {
   title: 'all due at once, eight workers sweep',
   size: 10_000,
   workers: 1,
-  // Eight processes that boot at once on a small machine are slow; that is not what is looked at.
+  // Eight processes that boot together on a small machine are slow, which does not matter here.
   worker: {
     ...{ sweeps: false, firstMs: 1, maxMs: 60_000, getsPerSecond, throws: 0, handlerMs: [0, 5] },
     ...{ leaseMs: 10_000, confirmTimeoutMs: 3_000 },
@@ -122,7 +122,7 @@ const herd: Run = {
   },
 }
 
-/** The most GETs in any second. */
+/** The maximum number of GETs in any second. */
 function judgePeak({ upstream }: History, most: number): Verdict {
   const times = upstream.filter(({ kind }) => kind === 'get').map(({ at }) => at)
   let peak = 0

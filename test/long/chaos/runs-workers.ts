@@ -11,7 +11,7 @@ import type { Rig } from './rig.js'
 import type { Run, Verdict } from './run.js'
 
 /*
- * Faults of workers: they race, are killed, stand still, and die at named points.
+ * Faults of workers: they race, are killed, stall, and die at named points.
  */
 
 const race: Run = {
@@ -84,7 +84,7 @@ const stalls: Run = {
   },
 }
 
-/** Has one worker stand still until the other has taken over; answers how many handlers were under way. */
+/** Stops one worker until the other has taken over. Resolves with the number of handlers that were running. */
 async function stallOnce(rig: Rig, from: number): Promise<number> {
   const [victim, other] = rig.fleet.workers
   if (victim === undefined || other === undefined) throw new Error('two workers are needed')
@@ -112,7 +112,7 @@ function idsIn(rig: Rig, kind: string, { pid }: Worker): readonly string[] {
     .map(({ words: [id = ''] }) => id)
 }
 
-/** Starts, finishes, and whether it is parked in the end. */
+/** Numbers of starts and finishes, and whether it is parked at the end. */
 type Fate = readonly [starts: number, finishes: number, parked: boolean]
 
 const once: Fate = [1, 1, false]

@@ -7,14 +7,14 @@ import { amountOf, type Truth, truthOf } from '../../support/truth.js'
 import type { FromUpstream, Knobs, ToUpstream, UpstreamPlan } from './messages.js'
 
 /*
- * A process that stands for Cheqpoint: it holds the truth, decides, answers, and sends callbacks, as badly as its knobs
- * say. Shares nothing with the library.
+ * A process in the role of Cheqpoint: it owns the decisions, responds, and sends callbacks, with configured faults.
+ * Shares no code with the library.
  */
 
 interface Request {
   readonly id: string
   readonly truth: Truth
-  /** Path and query of its callback URL; `null` if it has none. */
+  /** Path and query of the callback URL, or `null`. */
   readonly path: string | null
   decidedAt: number | null
 }
@@ -27,7 +27,7 @@ class Upstream {
   readonly #seed: number
   readonly #chance: Chance
   readonly #callbacks: Callbacks
-  /** Strangers have connections of their own. */
+  /** Separate connections for attackers. */
   readonly #spoofs: Callbacks
   readonly #requests = new Map<string, Request>()
   readonly #held = new Set<Request>()
@@ -75,7 +75,7 @@ class Upstream {
     const { inline, decideMs, callbacks, postsFailed } = this.#knobs
     const url = body.callbackUrl === undefined ? null : new URL(body.callbackUrl)
     const path = url === null ? null : url.pathname + url.search
-    // The same request sent again is another approval, as at Cheqpoint.
+    // A repeated request is another approval, as at Cheqpoint.
     const id = this.#requests.has(`req_${n}`) ? `req_${n}_again_${this.#requests.size}` : `req_${n}`
     const request: Request = { id, truth: truthOf(this.#seed, n), path, decidedAt: null }
     this.#requests.set(id, request)
@@ -159,7 +159,7 @@ class Upstream {
     }
   }
 
-  /** A request that somebody else submitted, `<word>_<n>`: decided when it is first asked for. */
+  /** A request that was not submitted here, `<word>_<n>`: it is decided at its first GET. */
   #tracked(id: string): Request | null {
     const n = Number(/^[a-z]+_(\d+)$/.exec(id)?.[1] ?? Number.NaN)
     if (Number.isNaN(n)) return null

@@ -8,7 +8,7 @@ import { postgresClients } from '../../support/sql-clients.js'
 import { dieNow } from './crashing-store.js'
 import type { WorkerPlan } from './messages.js'
 
-/** The store of a worker, and how its handler commits its effect. */
+/** The store of a worker, and how its handler commits effects. */
 export interface WorkerStore {
   readonly store: Store
   /** Writes the effect of a run into the database; `null` if effects are lines in the ledger. */
@@ -26,7 +26,7 @@ async function openRedis({ partitions, minReplicas, allowEviction }: WorkerPlan,
     disableOfflineQueue: true,
     socket: { reconnectStrategy: () => 50, connectTimeout: 2_000 },
   })
-  // Reported by the store as what it is: unavailable.
+  // The store reports this as store-unavailable.
   redis.on('error', () => {})
   await redis.connect()
   const sendCommand = (args: string[]): Promise<unknown> => redis.sendCommand(args)
@@ -68,7 +68,7 @@ function openPostgres(
   }
 }
 
-/** Dies at once, with this chance at each call. */
+/** Kills the process, with this probability per call. */
 export function dyingBy(share: number, chance: Chance): () => void {
   return () => {
     if (chance() < share) dieNow()

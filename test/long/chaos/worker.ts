@@ -21,8 +21,8 @@ import type { FromWorker, ToWorker, WorkerPlan } from './messages.js'
 import { dyingBy, openStore } from './worker-store.js'
 
 /*
- * A process of an application: a receiver behind Express or Hono, its store on Redis or Postgres, and a handler that
- * writes what it does into the ledger. `POST /submit/<n>` submits request n; callbacks come to `/hook`.
+ * A process of an application: a receiver behind Express or Hono, a store on Redis or Postgres, and a handler that
+ * writes its actions to the ledger. `POST /submit/<n>` submits request n; `/hook` receives callbacks.
  */
 
 // Only the driver starts this process.
@@ -65,7 +65,7 @@ function onEvent(event: CheqpointEvent): void {
   else if (event.type === 'adopted') ledger.write('adopted', event.approvalId, event.ref, pid)
 }
 
-/** Writes down when this process did not get to move for a good part of a lease. */
+/** Logs when this process was stalled for a considerable part of a lease. */
 function watchForStalls(): void {
   let last = performance.now()
   setInterval(() => {

@@ -16,15 +16,14 @@ import { anyRequest } from './requests.js'
 import { FakeTime } from './time.js'
 
 /*
- * The same request through every adapter. The bulk goes over connections without sockets: the parser and the server of
- * Node.js read and write real bytes, and nothing below them takes part. A smaller share goes over sockets, with every
- * way of mounting.
+ * The same request through every adapter. Most cases use connections without sockets: the parser and server of Node.js
+ * read and write real bytes. Fewer cases use sockets, with every way of mounting.
  */
 
-/** Costs as much as many a case of other properties: five hosts for each. */
+/** One case costs as much as several of other properties, since it uses five hosts. */
 export const adapters: Property = property({
   name: 'adapters',
-  says: 'the same request gets the same answer and does the same, whatever the adapter',
+  says: 'the same request has the same response and effects with every adapter',
   sees: [
     '200 handled',
     '400 malformed',
@@ -77,11 +76,11 @@ export const adapters: Property = property({
 
 export const sockets: Property = property({
   name: 'sockets',
-  says: 'the same over sockets, for every way of mounting a receiver',
+  says: 'the same request has the same response and effects over sockets, for every way of mounting a receiver',
   sees: ['200 handled', '400 malformed', '401 token-refused'],
   suite: 40,
   full: 5_000,
-  // Interim answers are not for the client at hand, and other methods not for every host.
+  // The client does not support interim responses, and not all hosts support other methods.
   arbitrary: anyRequest.filter(
     ({ method, headers }) => method === 'POST' && headers.every(([name]) => name.toLowerCase() !== 'expect'),
   ),

@@ -10,7 +10,7 @@ import { ref, secret } from './requests.js'
 import type { FakeTime } from './time.js'
 import { json } from './upstream.js'
 
-/** A host with a receiver of its own behind it. */
+/** A host with its own receiver. */
 export interface Side {
   readonly name: string
   readonly bench: FuzzBench
@@ -23,7 +23,7 @@ export interface OpenedHost {
   readonly close?: () => Promise<void>
 }
 
-/** Puts a receiver behind a host, like every other one of the property. */
+/** Puts a receiver behind a host, with the settings of the property. */
 export async function openSide(
   name: string,
   open: (receiver: Mounted) => OpenedHost | Promise<OpenedHost>,
@@ -49,7 +49,7 @@ interface Effects {
   readonly state: string
 }
 
-/** Sends one request to every side, from the same state. Throws where any answers or does otherwise than the first. */
+/** Sends one request to every host, from the same state. Throws if a response or an effect differs from the first. */
 export async function expectAgreement(sides: readonly Side[], sent: Sent): Promise<Effects> {
   const found = await Promise.all(sides.map((side) => effectsOn(side, sent)))
   const [first, ...others] = found

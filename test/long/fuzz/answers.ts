@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import type { CallbackResponse } from '../../../src/index.js'
 
 /*
- * The table of answers as section "Answers" of the README and the problem titles have it, written out again: every word,
- * the status where something sweeps and where nothing does, the title.
+ * A copy of the documented table of responses: every word, its status with and without a sweep, and its title.
  */
 const taken: readonly (readonly [status: number, result: string])[] = [
   [200, 'handled'],
@@ -55,7 +54,7 @@ const alone: readonly (readonly [status: number, code: string, title: string])[]
   [503, 'no-free-slot', 'No place is free'],
 ]
 
-/** Bodies by what an answer means: `200 handled`, `404 unknown-approval`. */
+/** Bodies by the meaning of a response: `200 handled`, `404 unknown-approval`. */
 const bodies = new Map<string, string>([
   ...taken.map(([status, result]) => [`${status} ${result}`, `{"result":"${result}"}`] as const),
   ...[...refused, ...alone].map(
@@ -75,8 +74,8 @@ const fixedHeaders = new Map([
 ])
 
 /**
- * What an answer means, as status and word. Throws for an answer that the table does not hold, byte by byte, so that
- * none can carry anything of what was sent.
+ * The meaning of a response, as status and word. Throws if the response is not byte for byte in the table, so that it
+ * cannot contain data of the request.
  */
 export function readAnswer({ status, headers, body }: CallbackResponse): string {
   const meaning = meanings.get(body) ?? ''

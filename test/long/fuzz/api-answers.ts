@@ -3,10 +3,10 @@ import fc from 'fast-check'
 import { bombText, jsonText, keyText, objectText, objectTexts } from './json-texts.js'
 import type { UpstreamAnswer } from './upstream.js'
 
-/** A longer answer is not read. */
+/** A longer response is not read. */
 export const maxResponseBytes = 4_000
 
-/** Moments around which dates lie: an hour each before and after. */
+/** Times around which dates are generated: an hour before and after. */
 export const epochMs = 1_795_000_000_000
 
 const words = [
@@ -174,7 +174,7 @@ const nearSchema = fc
     ),
   )
 
-/** An approval whose edit or note is nested as deep as is allowed, or deeper. */
+/** An approval whose edit or note is nested to the limit or deeper. */
 const deep = fc
   .tuple(fc.integer({ min: 58, max: 70 }), fc.constantFrom('modifiedDetails', 'decisionNote', 'other'), fc.boolean())
   .map(([levels, name, isList]) => {
@@ -257,7 +257,7 @@ const headers: fc.Arbitrary<IncomingHttpHeaders> = fc.oneof(
         { age: '600' },
         JSON.parse('{"__proto__":"x"}') as IncomingHttpHeaders,
       ],
-      // Sent twice, undici gives a list.
+      // For a repeated header, undici returns a list.
       ...[{ 'retry-after': ['1', '2'] }, { 'content-encoding': ['gzip', 'br'] }].map(
         (each) => each as unknown as IncomingHttpHeaders,
       ),

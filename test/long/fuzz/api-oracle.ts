@@ -3,13 +3,13 @@ import { maxResponseBytes } from './api-answers.js'
 import type { UpstreamAnswer } from './upstream.js'
 
 /*
- * What an answer of the API means, read from the documents alone: the vendor's HTTP page, and the design for what that
- * page leaves open.
+ * The meaning of a response of the API, from the documents alone: the vendor's HTTP page, and the design for everything
+ * that the page does not specify.
  */
 
 type Json = Readonly<Record<string, unknown>>
 
-/** What may happen after an answer. `runs` is the only way to the handler. */
+/** Allowed effects of a response. Only `runs` calls the handler. */
 export type Meaning =
   | { readonly kind: 'unusable' | 'throttled' | 'key-refused' | 'undecided' }
   | { readonly kind: 'runs'; readonly decision: Expected }
@@ -23,7 +23,7 @@ export interface Expected {
   readonly modifiedDetails: Json | null
   readonly note: string | null
   readonly decidedAt: number | null
-  /** What an approval lets be done. */
+  /** The effect of an approval. */
   readonly details?: unknown
 }
 
@@ -52,11 +52,11 @@ const day = 86_400_000
 
 interface Said extends Omit<Expected, 'status' | 'details'> {
   readonly word: string
-  /** When the answer was made, by the clock of the API. */
+  /** Time of the response, by the clock of the API. */
   readonly servedAt: number | null
 }
 
-/** What the answer says of this approval; `null` if it does not say anything that can be relied on. */
+/** The response's data about this approval; `null` if it is not reliable. */
 function read({ headers, chunks, end }: UpstreamAnswer, id: string): Said | null {
   const bytes = Buffer.concat(chunks)
   const { 'content-encoding': coding, 'content-length': length } = headers
@@ -82,7 +82,7 @@ function read({ headers, chunks, end }: UpstreamAnswer, id: string): Said | null
 
 function judge({ word, modifiedDetails, note, decidedAt, servedAt }: Said, asked: Asked): Meaning {
   const { expiresAt, now } = asked
-  // By the clock of the store, and by that of the API where it was sent.
+  // By the store's clock, and by the API's if it was sent.
   const isOver = now > expiresAt && (servedAt === null || servedAt > expiresAt)
   const known = [...statuses].find(([, spellings]) => spellings.some((each) => each === word.toLowerCase()))
   const status = known?.[0]
@@ -115,7 +115,7 @@ function detailsOf(
   return { details: policy === 'merge' ? merged(original, edit) : edit }
 }
 
-/** What the schema of the action `schema` asks for. */
+/** Whether a value matches the schema of the action `schema`. */
 export function passesSchema(value: unknown): boolean {
   return isObject(value) && typeof value['amount'] === 'number'
 }
@@ -149,7 +149,7 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Levels of brackets, those within strings left out. */
+/** Levels of brackets, without those in strings. */
 function depthOf(text: string): number {
   let depth = 0
   let deepest = 0
@@ -160,20 +160,20 @@ function depthOf(text: string): number {
   return deepest
 }
 
-/** Whether a number came that JavaScript has none for, so that what is handed on would be something else. */
+/** Whether a number has no exact JavaScript value, so that the handler would get another one. */
 function isExact(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value)
   return typeof value !== 'object' || value === null || Object.values(value).every(isExact)
 }
 
-/** A moment in ISO 8601 with its offset, as the vendor's page shows it. Nothing else names one moment. */
+/** A time in ISO 8601 with an offset, as on the vendor's page. Other forms are ambiguous. */
 function dateOf(text: string): number | null {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return null
   const ms = Date.parse(text)
   return Number.isNaN(ms) ? null : ms
 }
 
-/** Equality of JSON, whatever the prototypes, the order of keys, and the sign of zero, which no JSON keeps. */
+/** Equality of JSON values. Ignores prototypes, the order of keys, and the sign of zero. */
 export function same(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(plain(a), plain(b))
 }

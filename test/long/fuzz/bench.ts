@@ -17,12 +17,12 @@ import { Upstream } from './upstream.js'
 export const agent = 'Cheqpoint-Callback/1.0'
 export const origin = 'https://app.cheqpoint.co'
 
-/** Longer than anything that a case sets off lasts: pauses of an assistant, budgets, early callbacks. */
+/** Longer than all effects of a case: pauses of an assistant, budgets, early callbacks. */
 const betweenCasesMs = 1_000_000
 
 /**
- * One receiver for any number of cases, since making one costs more than most cases: before each of them it gets an
- * empty store, and all that it remembers by time is over.
+ * One receiver for many cases, since creating one costs more than most cases. Each case starts with an empty store,
+ * after all time-limited state of the receiver has expired.
  */
 export class FuzzBench {
   readonly time: FakeTime
@@ -33,10 +33,10 @@ export class FuzzBench {
   /** The store of the case, behind the counter. */
   inner: Store
   storeCalls = 0
-  /** What the handler does beside being noted. */
+  /** The behaviour of the handler; its calls are recorded. */
   onDecision: (decision: Decision, run: Run) => unknown = () => {}
 
-  /** Several that serve one property share their time. */
+  /** Shared by all benches of one property. */
   constructor(options: Partial<ReceiverOptions> = {}, time: FakeTime = new FakeTime()) {
     time.install()
     this.time = time
@@ -53,7 +53,7 @@ export class FuzzBench {
     })
   }
 
-  /** Begins a case. */
+  /** Starts a case. */
   begin(inner: Store = this.#emptyStore()): this {
     this.time.pass(betweenCasesMs)
     this.inner = inner
@@ -61,7 +61,7 @@ export class FuzzBench {
     return this
   }
 
-  /** From here on, nothing has been asked, run or told. */
+  /** Resets the records of calls, runs and events. */
   forget(): void {
     this.storeCalls = 0
     this.runs.length = 0
@@ -69,13 +69,13 @@ export class FuzzBench {
     this.upstream.asked.length = 0
   }
 
-  /** What every handler does. */
+  /** The handler of all actions. */
   record(decision: Decision, run: Run): unknown {
     this.runs.push({ decision, run })
     return this.onDecision(decision, run)
   }
 
-  /** Throws where anything was asked, run, or read from the store more often than that. */
+  /** Throws if there were more API calls, runs or store reads than given. */
   expectRefused({ storeCalls = 0 }: { readonly storeCalls?: number } = {}): void {
     assert.equal(this.upstream.asked.length, 0, 'questions to the API')
     assert.equal(this.runs.length, 0, 'runs')
@@ -106,9 +106,9 @@ export class FuzzBench {
   #switchedStore(): Store {
     return new Proxy(this.inner, {
       get: (_, name) => {
-        // Whoever holds a `Store` asks for nothing but its methods.
+        // Users of a `Store` only access its methods.
         const method = name as keyof Store
-        // What a store may do without, it may do without in every case.
+        // Optional methods of a store may be missing in every case.
         if (name === 'check' || name === 'close') return undefined
         return (...given: never[]): unknown => {
           this.storeCalls++

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { bombText, jsonText, keyText, objectText, objectTexts } from './json-texts.js'
 
-/** More bytes than this and a body is refused. */
+/** A longer body is refused. */
 export const maxBodyBytes = 9_000
 
-/** How a host hands a body over. */
+/** How a host passes on a body. */
 export type Form = 'web stream' | 'node stream' | 'whole' | 'buffer' | 'array buffer' | 'text' | 'value'
 
 export interface SentBody {
   readonly bytes: Uint8Array
   readonly form: Form
-  /** Where a stream parts the bytes. */
+  /** Offsets at which a stream splits the bytes. */
   readonly cut: number
 }
 
@@ -30,7 +30,7 @@ const idText = fc.oneof(
   { weight: 1, arbitrary: jsonText },
 )
 
-/** What Cheqpoint sends, each field there or not, right or not, once or more, among others. */
+/** Fields that Cheqpoint sends, each present or not, valid or not, once or repeated, with other fields. */
 const nearGenuine: fc.Arbitrary<string> = fc
   .tuple(
     fc.tuple(fc.constantFrom('"approvalId"', '"approvalId"', '"id"', '"approval\\u0049d"'), idText),
@@ -65,7 +65,7 @@ const texts: fc.Arbitrary<string> = fc.oneof(
 
 const plain = texts.map((text) => Buffer.from(text))
 
-/** Bytes that a text became, and what became of them on the way. */
+/** The bytes of a text, with transmission errors. */
 const damaged: fc.Arbitrary<Uint8Array> = fc
   .tuple(nearGenuine, fc.nat(), fc.nat(255), fc.constantFrom('replace', 'insert', 'remove', 'cut', 'flip'))
   .map(([text, place, byte, how]) => {

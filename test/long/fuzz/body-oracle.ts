@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { maxBodyBytes, type SentBody } from './bodies.js'
 
-/** What a callback says, by the documents alone: an object with an id, and perhaps a status word. */
+/** The content of a callback, by the documents alone: an object with an id, and perhaps a status word. */
 export type Reading =
   | { readonly kind: 'malformed' | 'too-large' }
   | { readonly kind: 'claim'; readonly id: string; readonly fields: Readonly<Record<string, unknown>> }
 
-/** A body as its host hands it over: a parser has judged length and encoding before it leaves a text or a value. */
+/** A body as the host passes it on: a parser that passes on text or a value has checked length and encoding. */
 export function readSent({ bytes, form }: SentBody): Reading {
   const text = Buffer.from(bytes).toString()
   const measured = form === 'text' ? Buffer.byteLength(text) : bytes.length
@@ -15,7 +15,7 @@ export function readSent({ bytes, form }: SentBody): Reading {
   return isText ? readValue(parsed(text)) : { kind: 'malformed' }
 }
 
-/** What parsing gives; nothing where it is not JSON. */
+/** The parsed value, if it is JSON. */
 export function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -45,7 +45,7 @@ export interface Truth {
   readonly decisionNote: string | null
 }
 
-/** Names of the fields in which a claim says something else than the truth. */
+/** Names of the fields in which a claim differs from the API. */
 export function liesIn(fields: Readonly<Record<string, unknown>>, truth: Truth): readonly string[] {
   const { status, modifiedDetails, decisionNote } = fields
   const said = typeof status === 'string' ? (meaningOf[status.toLowerCase()] ?? status) : undefined

@@ -17,10 +17,10 @@ const truths: readonly Truth[] = [
 ]
 const details = { orderId: '8842', amount: 120 }
 
-/** Whatever a callback's body is, it names an approval or it does nothing, and never says what is done. */
+/** A body of a callback names an approval or has no effect, and never decides the effect. */
 export const callbackBodies: Property = property({
   name: 'bodies',
-  says: 'a callback body names an approval or is refused, and nothing of it reaches the handler',
+  says: 'a callback body names an approval or is refused, and none of its data reaches the handler',
   sees: ['200 handled', '400 malformed', '404 unknown-approval', '413 body-too-large', 'lies found', 'sent again'],
   arbitrary: fc.record({ sent: sentBody, truth: fc.constantFrom(...truths), known: fc.boolean() }),
   open() {

@@ -13,10 +13,10 @@ import { json } from './upstream.js'
 
 const body = Buffer.from('{"approvalId":"req_1"}')
 
-/** Headers decide whether a body is looked at, and nothing else. */
+/** Headers only decide whether the body is read. */
 export const callbackHeaders: Property = property({
   name: 'headers',
-  says: 'headers let a callback in or keep it out as documented, before anybody is asked',
+  says: 'headers admit or refuse a callback as documented, before any API or store call',
   sees: [
     '200 handled',
     '400 malformed',
@@ -53,13 +53,13 @@ export const callbackHeaders: Property = property({
   },
 })
 
-/** Headers as Node.js takes them apart, without a socket; a parser came first and left the text of the body. */
+/** Headers as Node.js parses them, without a socket; a parser has already set the text of the body. */
 function ofNode(method: string, pairs: HeaderPairs): Callback {
-  // The socket is asked for nothing but its buffer size, where there is one.
+  // Of a socket, only its buffer size is read.
   const request = new IncomingMessage(undefined as never)
   request.method = method
   request.url = '/webhooks/cheqpoint'
-  // What the parser of Node.js calls with the headers that it found.
+  // The parser of Node.js calls this with its headers.
   const addHeaderLines: unknown = Reflect.get(request, '_addHeaderLines')
   assert.ok(typeof addHeaderLines === 'function')
   addHeaderLines.call(request, pairs.flat(), pairs.length * 2)

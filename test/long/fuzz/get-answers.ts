@@ -26,10 +26,10 @@ const schema = {
   },
 } as const
 
-/** An answer of the API runs the handler with what it says, or does not run it. */
+/** A response of the API runs the handler with its data, or does not run it. */
 export const getAnswers: Property = property({
   name: 'answers',
-  says: 'the handler runs if, and only if, a readable answer about this approval decides it, and with nothing else',
+  says: 'the handler runs if and only if a readable response for this approval decides it, with the data of that response',
   sees: [
     'runs approved',
     'runs rejected',
@@ -45,7 +45,7 @@ export const getAnswers: Property = property({
     policy: fc.constantFrom(...policies),
     original: fc.constantFrom(...originals),
     expiresInMs: fc.constantFrom(hour, hour, 30 * 24 * hour, 30 * 24 * hour, -hour, -25 * hour),
-    /** How wrong the clock of the process is: it decides nothing. */
+    /** The error of the process's clock, which must have no effect. */
     skewMs: fc.constantFrom(0, 0, -40 * 24 * hour, 40 * 24 * hour),
     via: fc.constantFrom('callback', 'callback', 'callback', 'manual', 'manual', 'poll'),
     spoils: fc.boolean(),
@@ -54,7 +54,7 @@ export const getAnswers: Property = property({
     const onDecision = (decision: Decision, run: Run): unknown => bench.record(decision, run)
     const bench: FuzzBench = new FuzzBench({
       confirm: { maxResponseBytes },
-      // `none` has no entry: it is handled by the one for all others.
+      // `none` has no entry: the fallback handler gets it.
       actions: {
         replace: { modifications: 'replace', onDecision },
         merge: { modifications: 'merge', onDecision },
@@ -62,14 +62,14 @@ export const getAnswers: Property = property({
         schema: { details: schema, onDecision },
       },
     })
-    // The process is up for longer than an API that cannot be asked is given.
+    // The process has been running for longer than an unreachable API may be down.
     bench.time.pass(2 * hour)
     return {
       async judge({ answer, policy, original, expiresInMs, skewMs, via, spoils }, note) {
         const { upstream, inner, time, receiver, events, runs } = bench.begin()
         time.setNow(epochMs + skewMs)
         const expiresAt = epochMs + expiresInMs
-        // It was to live for an hour at least, and for so long it has lived.
+        // Its minimum life is an hour, which has passed.
         const ageMs = Math.max(0, hour - expiresInMs)
         const lifetime = { expiresAt, expiresAfterMs: expiresInMs + ageMs, ageMs }
         await register(inner, 'req_1', { action: policy, details: original, ...lifetime })
@@ -122,7 +122,7 @@ function answerTo(meaning: Meaning): string {
     case 'runs':
       return '200 handled'
     case 'parks':
-      // Without an edit there is none to refuse.
+      // Without an edit, nothing is refused.
       return meaning.reason === 'unconfirmed' || meaning.reason === 'details-invalid'
         ? '202 parked'
         : '200 edit-refused'
@@ -137,7 +137,7 @@ function answerTo(meaning: Meaning): string {
   }
 }
 
-/** What a callback says that tells the truth. */
+/** The claims of a truthful callback. */
 function claimsOf({ status, modifiedDetails, note }: Expected): object {
   return { status, modifiedDetails, decisionNote: note }
 }
@@ -156,7 +156,7 @@ function checkDecision(decision: Decision | undefined, expected: Expected, { ori
   assert.equal(decision.changedPaths.length > 0, !same(original, expected.details), 'what was changed')
 }
 
-/** What a careless handler does to what it was given. */
+/** Changes the given values, as a careless handler does. */
 function spoil(decision: object): void {
   for (const value of Object.values(decision)) {
     if (typeof value !== 'object' || value === null) continue

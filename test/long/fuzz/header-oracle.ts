@@ -2,7 +2,7 @@ import { agent } from './bench.js'
 import { maxBodyBytes } from './bodies.js'
 import type { HeaderPairs } from './headers.js'
 
-/** What headers deserve; where the documents leave two readings open, both. */
+/** The allowed results for headers; both, if the documents allow two interpretations. */
 export function deserved(method: string, pairs: HeaderPairs): readonly string[] {
   const values = (name: string): readonly string[] =>
     pairs.filter(([each]) => each.toLowerCase() === name).map(([, value]) => value)
@@ -26,14 +26,14 @@ const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const parameter = `[ \\t]*;[ \\t]*(${token})=(${token}|"(?:[^"\\\\]|\\\\.)*")`
 const mediaType = new RegExp(`^(${token})/(${token})((?:${parameter})*)$`)
 
-/** One media type that is JSON, in UTF-8 where it says so (RFC 9110, section 8.3). */
+/** One media type that is JSON, with UTF-8 as charset if given (RFC 9110, section 8.3). */
 function isJsonType(values: readonly string[]): Verdict {
   const [value] = values
   if (value === undefined) return 'yes'
   if (values.length > 1) return 'no'
-  // A list of types is none; a comma within quotes is no list.
+  // A list of types is invalid; a comma within quotes does not make a list.
   if (value.includes(',')) return value.includes('"') ? 'either' : 'no'
-  // The grammar would be tried for long on what is long and wrong.
+  // The regular expression would be slow on long invalid input.
   const parts = value.length > 500 ? null : mediaType.exec(value.toLowerCase())
   if (parts === null) return /^application\/[^;]*json/i.test(value) ? 'either' : 'no'
   const [, type, subtype = '', rest = ''] = parts
@@ -45,7 +45,7 @@ function isJsonType(values: readonly string[]): Verdict {
 function isPlain(values: readonly string[]): Verdict {
   const codings = values.flatMap((value) => value.split(',')).map((coding) => coding.trim().toLowerCase())
   if (codings.some((coding) => coding !== 'identity' && coding !== '')) return 'no'
-  // An empty element of a list says nothing; that it is no coding either may be minded.
+  // An empty element of a list may be ignored or refused.
   return codings.includes('') ? 'either' : 'yes'
 }
 
@@ -53,7 +53,7 @@ function lengthAnswer(values: readonly string[]): readonly string[] {
   if (values.some((value) => value === '' || [...value].some((digit) => digit < '0' || digit > '9')))
     return ['400 malformed']
   const tooLarge = values.some((value) => BigInt(value) > BigInt(maxBodyBytes))
-  // Hosts that join repeated headers leave no number behind.
+  // Joined repeated headers are not a number.
   if (values.length > 1) return ['400 malformed', tooLarge ? '413 body-too-large' : '200 handled']
   return [tooLarge ? '413 body-too-large' : '200 handled']
 }

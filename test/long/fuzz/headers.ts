@@ -3,7 +3,7 @@ import { agent } from './bench.js'
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[]
 
-/** What an HTTP parser lets through: printable Latin-1, blanks and tabs inside. */
+/** Values that an HTTP parser accepts: printable Latin-1, with blanks and tabs inside. */
 const valueText = fc
   .string({ unit: fc.constantFrom(...' \t!",;=/\\()<>@:[]{}?%', ...'abcJSON019+-_~\u00e9\u00ff'), maxLength: 12 })
   .map((text) => text.replace(/^[ \t]+|[ \t]+$/g, ''))
@@ -110,7 +110,7 @@ const maybe = (arbitrary: fc.Arbitrary<readonly [string, string]>, most = 1): fc
     { weight: 1, arbitrary: fc.array(arbitrary, { minLength: 2, maxLength: 3 }) },
   )
 
-/** Headers as they may arrive: the ones that matter mostly right, once, or not there; sometimes twice, long or odd. */
+/** Headers of a request: relevant ones mostly valid, once or absent; sometimes repeated, long or unusual. */
 export const headerPairs: fc.Arbitrary<HeaderPairs> = fc
   .tuple(
     fc.oneof(

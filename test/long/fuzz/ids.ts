@@ -84,7 +84,7 @@ const id: fc.Arbitrary<unknown> = fc.oneof(
   },
 )
 
-/** Two alphabets: the default one, and one with all that a path may hold unchanged. */
+/** Two alphabets: the default, and all characters that a path may contain unchanged. */
 const wide = /(?!\.+$)[A-Za-z0-9_.~:@!$&'()*+,;=-]{1,200}/
 const isId = (value: unknown, isWide: boolean): value is string =>
   typeof value === 'string' &&
@@ -93,10 +93,10 @@ const isId = (value: unknown, isWide: boolean): value is string =>
   [...value].every((character) => letters.includes(character) || (isWide && more.includes(character))) &&
   [...value].some((character) => character !== '.')
 
-/** What the API is asked for is the id, unchanged; what is no id is asked of nobody. */
+/** A GET has the unchanged id in its path; an invalid id causes no GET. */
 export const ids: Property = property({
   name: 'ids',
-  says: 'an id is taken literally from registration to the path of the question, and anything else is refused',
+  says: 'an id is used unchanged from registration to the path of the GET, and anything else is refused',
   sees: ['allowed', 'nasty and allowed', 'refused'],
   arbitrary: fc.record({ id, isWide: fc.boolean(), entry: fc.constantFrom('resolve', 'wait', 'retry', 'cancel') }),
   open() {
@@ -107,7 +107,7 @@ export const ids: Property = property({
         const bench = isWide ? broad : narrow
         const { upstream, receiver, runs } = bench.begin()
         const { time } = narrow
-        // Types end here: callers in JavaScript pass what they like.
+        // Untyped on purpose: callers in JavaScript can pass anything.
         const text = given as string
         const tracking = time.end(receiver.track(text, { action: 'refund', details: { amount: 1 } }))
         const sent = { body: { parsed: { approvalId: given, status: 'approved' } } }

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 
 /*
- * JSON as text, so that it can hold what no value in memory can: a key twice, numbers of any size, any escape.
+ * JSON as text, which can contain what no value in memory can: duplicate keys, numbers of any size, any escape.
  */
 
-/** Keys that mean something to JavaScript, to serializers, or to the documented shapes. */
+/** Keys with a meaning for JavaScript, serializers or the documented formats. */
 export const nastyKeys: readonly string[] = [
   '__proto__',
   'constructor',

@@ -4,8 +4,8 @@ import { properties } from './properties.js'
 import { print } from './report.js'
 
 /*
- * The fuzz run: every property, or those that are named, each with the same seed.
- * `--runs` is for each of them; without it each has its full number of cases.
+ * The fuzz run: all properties, or the named ones, each with the same seed.
+ * `--runs` sets the cases of each; by default each has its full number of cases.
  * Use: node dist/test/long/fuzz/main.js [--seed 7] [--runs 1000] [--only bodies,ids]
  */
 const { values } = parseArgs({

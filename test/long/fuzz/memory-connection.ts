@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import { Duplex } from 'node:stream'
 import type { Received } from '../../support/raw-http.js'
 
-/** A connection without a socket: the server of Node.js reads and writes bytes as over any other. */
+/** A connection without a socket: the Node.js server reads and writes bytes as on any other. */
 class MemoryConnection extends Duplex {
   #bytes = ''
   readonly #onBytes: (bytes: string) => void
@@ -14,14 +14,14 @@ class MemoryConnection extends Duplex {
 
   override _read(): void {}
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    // One character for each byte, so that lengths are right.
+    // One character per byte, so that lengths are correct.
     this.#bytes += chunk.toString('latin1')
     done()
     this.#onBytes(this.#bytes)
   }
 }
 
-/** Sends a whole request to a server that listens nowhere, and resolves with its first answer that is no interim one. */
+/** Sends a complete request to a server that does not listen. Resolves with its first final response. */
 export async function exchange(server: Server, request: Uint8Array, headOnly: boolean): Promise<Received> {
   let received: Received | null = null
   const connection = new MemoryConnection((bytes) => {
@@ -38,7 +38,7 @@ export async function exchange(server: Server, request: Uint8Array, headOnly: bo
   return received
 }
 
-/** The answer in these bytes, or `null` if it is not whole yet. */
+/** The response in these bytes, or `null` if it is not complete. */
 function readAnswer(bytes: string, headOnly: boolean): Received | null {
   const end = bytes.indexOf('\r\n\r\n')
   if (end < 0) return null

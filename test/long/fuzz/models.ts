@@ -13,8 +13,8 @@ import { type Property, property } from './property.js'
 import { FakeTime } from './time.js'
 
 /*
- * Two processes, one store, and everything that may befall them, in random order, held against a model of the promises.
- * A case is a whole story of up to fifty commands.
+ * Two processes, one store, and all commands and faults in random order, checked against a model of the promises. A
+ * case is a sequence of up to fifty commands.
  */
 
 interface Story {
@@ -27,14 +27,14 @@ const story: fc.Arbitrary<Story> = fc.record({
   guarantee: fc.constantFrom('at-least-once' as const, 'at-least-once' as const, 'at-most-once' as const),
 })
 
-/** What some story must have come to. */
+/** Events that must occur in some case. */
 const sees = ['runs that returned', 'runs that threw', 'runs that never ended']
 
-/** The model over a memory store, or over what is made of one. */
+/** The model on a memory store, or on a wrapper around one. */
 export function modelOver(wrap: (store: Store) => Store): Property {
   return property({
     name: 'model',
-    says: 'over a memory store every promise holds after every command, and all ends well',
+    says: 'with a memory store every promise holds after every command, and every approval ends',
     suite: 300,
     full: 20_000,
     sees,
@@ -56,7 +56,7 @@ export const memoryModel: Property = modelOver((store) => store)
 
 export const redisModel: Property = property({
   name: 'redis-model',
-  says: 'over Redis every promise holds after every command, and all ends well',
+  says: 'with Redis every promise holds after every command, and every approval ends',
   suite: 40,
   full: 2_000,
   needsRedis: true,
@@ -70,7 +70,7 @@ export const redisModel: Property = property({
         time.busy = () => redis.pending() > 0
         await redis.raw(['FLUSHDB'])
         const bare = redisStore({ sendCommand: redis.send(time), prefix: 'm' })
-        // Its check runs a script that is not loaded before.
+        // check() runs a script that is not loaded yet.
         const store = overlayStore(bare, { check: async () => [] })
         const loseTombstone = async (id: string): Promise<void> => {
           if ((await kept(store, id))?.state === 'completed') await redis.raw(['DEL', `{m:0}:a:${id}`])
@@ -94,7 +94,7 @@ async function tell({ commands, guarantee }: Story, stage: Stage, note: (what: s
   try {
     const world = new World({ ...stage, guarantee })
     const model = newModel()
-    // One is there from the start, or most stories would be about nothing.
+    // One approval exists from the start, so that most cases are meaningful.
     await time.end(world.operator.track(idPool[0], { action: 'refund', details: original }))
     Object.assign(of(model, idPool[0]), { life: 1, since: time.elapsed(), open: true })
     await fc.asyncModelRun(() => ({ model, real: world }), commands)

@@ -5,7 +5,7 @@ import { readAnswer } from './answers.js'
 import type { FuzzBench } from './bench.js'
 
 /*
- * Everything that a receiver can be asked for, and what it may answer whatever its store does.
+ * All operations of a receiver, and their allowed results with a faulty store.
  */
 
 export type Operation =
@@ -22,7 +22,7 @@ export type Operation =
   | 'discard'
   | 'stats'
 
-/** What brings decisions comes more often than what only looks. */
+/** Operations that find decisions are more frequent than reads. */
 const drawn: readonly Operation[] = [
   ...(['callback', 'callback', 'callback', 'resolve', 'resolve', 'reconcile', 'track', 'submit', 'wait'] as const),
   ...(['parked', 'unconfirmed', 'retry', 'cancel', 'discard', 'stats'] as const),
@@ -36,7 +36,7 @@ export const operationList: fc.Arbitrary<readonly Operation[]> = fc.array(fc.con
 const id = 'req_1'
 const waitMs = 20_000
 
-/** Carries one out to its end. Resolves with what came of it in a word; throws where that is no answer at all. */
+/** Executes an operation. Resolves with its result as a word; throws if the result is not allowed. */
 export async function operate(
   operation: Operation,
   { receiver, time, handle }: Pick<FuzzBench, 'receiver' | 'time' | 'handle'>,
@@ -144,7 +144,7 @@ function read(operation: Exclude<Operation, 'callback'>, value: unknown): string
   }
 }
 
-/** Errors as programs throw them, coded or not, and things that are none. */
+/** Thrown values: errors with and without a code, and values that are not errors. */
 export const anyError: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     ...[

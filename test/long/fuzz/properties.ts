@@ -9,7 +9,7 @@ import { redisReplies } from './redis-replies.js'
 import { storeFaults } from './store-faults.js'
 import { urlTokens } from './url-tokens.js'
 
-/** Of what strangers send. */
+/** Properties of untrusted requests. */
 export const requestProperties: readonly Property[] = [callbackBodies, callbackHeaders, ids, urlTokens]
 
 /** Every property, in the order in which they are checked. */

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 
-/** What is to hold for every case. */
+/** A property that must hold in every case. */
 export interface Property {
   /** Short name, for `--only`. */
   readonly name: string
   readonly says: string
   /** Cases in the test suite and in a full run. */
   readonly cases: { readonly suite: number; readonly full: number }
-  /** Whether it can only be checked where `redis-server` is installed. */
+  /** Whether it needs an installed `redis-server`. */
   readonly needsRedis: boolean
-  /** What must happen in as many cases as the suite has, or the property would hold for want of occasion. */
+  /** Events that must occur within the suite's number of cases; otherwise the property proves nothing. */
   readonly sees: readonly string[]
   check(seed: number, cases: number): Promise<Report>
 }
@@ -18,7 +18,7 @@ export interface Property {
 export interface Report {
   readonly cases: number
   readonly ms: number
-  /** How often each thing happened that makes a case worth its while. */
+  /** Counts of the relevant events. */
   readonly seen: ReadonlyMap<string, number>
   /** `null` if the property holds. */
   readonly failure: Failure | null
@@ -28,7 +28,7 @@ export interface Failure {
   readonly error: unknown
   /** The smallest case that fails. */
   readonly example: string
-  /** fast-check's way to it, for the same seed. */
+  /** fast-check's path to the case, for the same seed. */
   readonly path: string
 }
 
@@ -42,19 +42,19 @@ export interface Terms<Case> {
   readonly needsRedis?: boolean
   readonly sees: readonly string[]
   readonly arbitrary: fc.Arbitrary<Case>
-  /** Prepares what all cases share. */
+  /** Prepares the shared setup. */
   readonly open: () => Judge<Case> | Promise<Judge<Case>>
 }
 
 export interface Judge<Case> {
-  /** Throws where the case shows something that must not be. */
+  /** Throws if the case violates the property. */
   judge(each: Case, note: (what: string) => void): Promise<void>
   close?(): void | Promise<void>
 }
 
 const numberOfGlobals = { prototype: Object.getOwnPropertyNames(Object.prototype).length }
 
-/** A property that draws its cases at random, and shrinks one that fails. */
+/** A property with random cases; a failing one is shrunk. */
 export function property<Case>({
   suite = 100_000,
   full = 1_000_000,
@@ -84,7 +84,7 @@ export function property<Case>({
           seed,
           numRuns: cases,
         })
-        // What a last case left behind comes to light a turn later.
+        // Unhandled rejections of the last case appear a turn later.
         await new Promise((resolve) => setImmediate(resolve))
         const left = failed ? null : attempt(() => checkGlobals(strays))
         const ms = performance.now() - startedAt

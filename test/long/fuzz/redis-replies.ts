@@ -8,7 +8,7 @@ import { type Property, property } from './property.js'
 import { oddItem, redisError, type SoundReply, scriptNames, soundReply, type Written } from './redis-reply-texts.js'
 import { json } from './upstream.js'
 
-/** What is done to a reply before the store gets it. */
+/** The change of a reply before the store gets it. */
 type Damage =
   | { readonly how: 'none' | 'hangs' | 'digits as text' | 'wrapped' }
   | { readonly how: 'item'; readonly at: number; readonly item: unknown }
@@ -36,13 +36,13 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<Damage>({ how: 'hangs' }, { how: 'wrapped' }) },
 )
 
-/** More commands than this for one case, and something goes round in circles. */
+/** More commands than this in one case mean an endless loop. */
 const mostCommands = 2_000
 
-/** Whatever Redis, its client or a proxy between them answers, the store makes an answer of its contract or a coded error of it. */
+/** For every reply of Redis, its client or a proxy, the store returns a valid result or a coded error. */
 export const redisReplies: Property = property({
   name: 'redis',
-  says: 'whatever sendCommand answers, nothing escapes, nothing hangs, and nothing runs that the API did not confirm',
+  says: 'with any result of sendCommand, no error escapes, nothing hangs, and nothing runs that the API did not confirm',
   sees: [
     ...[
       'callback: 200 handled',
@@ -63,7 +63,7 @@ export const redisReplies: Property = property({
   }),
   open() {
     const bench = new FuzzBench()
-    // A store keeps nothing but its options: four serve every case.
+    // A store has no state except its options: four stores serve all cases.
     const stores = new Map<string, Store>()
     let sendCommand: SendCommand = () => Promise.reject(new Error('no case yet'))
     const storeOf = (partitions: number, minReplicas: number): Store => {
@@ -84,7 +84,7 @@ export const redisReplies: Property = property({
             args.every((arg) => typeof arg === 'string'),
             'a command holds nothing but text',
           )
-          // Every outage ends, in that a completion is refused: it is written again until then.
+          // The outage ends, since a completion is repeated until the store accepts or refuses it.
           if (++commands > mostCommands) return new Promise(() => {})
           return damaged(args, commands > 60 ? last : (steps[commands % steps.length] ?? last), written)
         }
@@ -99,7 +99,7 @@ export const redisReplies: Property = property({
         for (const { decision } of runs) {
           assert.ok(decision.status !== 'approved' || api === 'APPROVED', 'an approval that nobody gave')
         }
-        // What a command that hung leaves behind ends when its time is up.
+        // The work of a hanging command ends at its time-out.
         await time.live(steps.some((step) => step.damage.how === 'hangs') ? 100_000 : 0)
       },
       close: () => bench.close(),

@@ -2,16 +2,16 @@ import fc from 'fast-check'
 import * as scripts from '../../../src/stores/redis/scripts.js'
 
 /*
- * What the scripts of the Redis store reply, as their headers say; what is drawn from here is then damaged.
+ * Replies of the scripts of the Redis store, as in their headers. The fuzz run then damages them.
  */
 
-/** Names of the scripts by the digest that a command carries. */
+/** Names of the scripts by digest. */
 export const scriptNames: ReadonlyMap<string, string> = new Map(
   Object.entries(scripts).flatMap(([name, script]) => ('sha' in script ? [[script.sha, name] as const] : [])),
 )
 
 type RawReply = readonly unknown[]
-/** As a script replies. */
+/** A reply of a script. */
 export type SoundReply = RawReply | number | string
 
 /** Seconds and microseconds of the server. */
@@ -38,7 +38,7 @@ const reserved = {
 }
 const dueAt = '1795000000000'
 
-/** An entry as it is stored: a line with its stamp, one with its times, and the state. */
+/** A stored entry: a line with the stamp, a line with the times, and the state. */
 function stored(state: object, due: string | null = dueAt, parked: string | null = null): RawReply {
   return [...now, 'entry', `1 s.1\n${parked ?? ''} ${due ?? ''}\n${JSON.stringify(state)}`, due, parked]
 }
@@ -54,7 +54,7 @@ const entries: readonly RawReply[] = [
   stored({ ...reserved, kind: 'binding', id: 'req_1', beginning: { dueInMs: 0, decision: null, parked: null } }),
   stored({ kind: 'bound', id: 'req_1', digest: 'x' }),
   stored({ kind: 'discarded', by: 'x' }, null),
-  // What a store may hold after another program wrote to it.
+  // Data that another program may have stored.
   stored({ ...open, details: '{', context: '[' }),
   stored({ ...open, ...details, decision: { status: 'approved' } }),
   stored({ ...tombstone, result: '{"a":' }, null),
@@ -83,13 +83,13 @@ const replies: Readonly<Record<string, readonly SoundReply[]>> = {
   probe: [['probe', 7, null, [], 'redis_version:7.0.15\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n']],
 }
 
-/** What was written in a case, by the key of its entry. */
+/** The writes of a case, by key. */
 export type Written = Map<string, SoundReply>
 
-/** One of the replies that a script has; for a read, every other time, what was written last where something was. */
+/** One possible reply of a script; for a read, half of the time the last written entry, if any. */
 export function soundReply(name: string, operands: readonly string[], choice: number, written: Written): SoundReply {
   const [, entry = ''] = operands
-  // What is written begins with two lines: its stamp, and its times.
+  // A written entry begins with two lines: stamp and times.
   const text = operands.find((each) => /^1 .+\n-?\d* -?\d*\n\{/.test(each)) ?? ''
   const [parked, due] = text.split('\n')[1]?.split(' ') ?? []
   if (name === 'write') written.set(entry, [...now, 'entry', text, due || null, parked || null])
@@ -99,7 +99,7 @@ export function soundReply(name: string, operands: readonly string[], choice: nu
   return all[choice % all.length] ?? []
 }
 
-/** What may replace one of its items. */
+/** Replacements of an item. */
 export const oddItem: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     ...[
@@ -134,7 +134,7 @@ export const oddItem: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything(),
 )
 
-/** Errors as Redis words them, and as its clients throw them. */
+/** Errors of Redis and of its clients. */
 export const redisError: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     ...[

@@ -11,7 +11,7 @@ import { complete, park, recordDecision } from '../../../src/approvals/holder.js
 import { reserve } from '../../../src/approvals/reservation.js'
 import type { ConfirmedDecision, Store, Stored } from '../../../src/index.js'
 
-/** What of an approval matters to a case. Details and context are JSON text. */
+/** The relevant parts of an approval. Details and context are JSON text. */
 export interface Registered {
   readonly ref?: string | null
   readonly action?: string
@@ -25,7 +25,7 @@ export interface Registered {
 
 const token = 'registered'
 
-/** Puts an approval into a store as it stands there after `track`, without what that costs. */
+/** Stores an approval as `track` does, at a lower cost. */
 export async function register(store: Store, id: string, fields: Registered = {}): Promise<void> {
   const { ageMs = 0, ...rest } = fields
   await write(store, approvalKey(id), (stored) =>
@@ -37,14 +37,14 @@ export async function register(store: Store, id: string, fields: Registered = {}
   )
 }
 
-/** Puts one there that waits for a person. */
+/** Stores a parked approval. */
 export async function registerParked(store: Store, id: string): Promise<void> {
   await register(store, id)
   await write(store, approvalKey(id), (stored) => claim(stored, { token, leaseMs: 1_000 }))
   await write(store, approvalKey(id), (stored) => park(stored, { token, reason: 'adopted', note: '' }))
 }
 
-/** Puts a tombstone there, of this decision and with this text as its result. */
+/** Stores a tombstone with this decision and result text. */
 export async function registerCompleted(
   store: Store,
   id: string,

@@ -8,7 +8,7 @@ import { mint } from './token-oracle.js'
 
 export const secret = 'the secret of the adapters'
 export const ref = 'ref_1'
-/** For as long as any run lasts. */
+/** Longer than any run. */
 export const token: string = mint(secret, ref, 4_000_000_000_000)
 
 const query = fc.oneof(
@@ -54,8 +54,8 @@ const query = fc.oneof(
 )
 
 /**
- * The framing is the sender's, and what is larger than a server takes never gets to a receiver; nor does any expectation
- * but the usual one, which Node.js answers itself.
+ * Limits of the generated requests: the sender sets the framing, servers refuse headers that are too large, and Node.js
+ * itself responds to unknown expectations.
  */
 const passing = (pairs: HeaderPairs): HeaderPairs =>
   pairs.filter(([name, value]) => {
@@ -64,7 +64,7 @@ const passing = (pairs: HeaderPairs): HeaderPairs =>
     return lower !== 'content-length' && lower !== 'transfer-encoding' && value.length < 9_000
   })
 
-/** Requests as any server takes them, most of them near to a callback of Cheqpoint. */
+/** Requests that any server accepts, mostly similar to a callback of Cheqpoint. */
 export const anyRequest: fc.Arbitrary<Sent> = fc
   .record({
     method: fc.oneof(

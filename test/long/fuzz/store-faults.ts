@@ -7,15 +7,15 @@ import { type Property, property } from './property.js'
 import { register, registerCompleted, registerParked, registerReference } from './registered.js'
 import { json } from './upstream.js'
 
-/** What a call of the store does instead of what it should. */
+/** The fault of a store call. */
 type Fault =
   | { readonly how: 'none' | 'hangs' }
   | { readonly how: 'rejects' | 'throws'; readonly error: unknown }
   | { readonly how: 'answers' | 'answers at once'; readonly value: unknown }
-  /** The true answer, with one value in it replaced. */
+  /** The correct result with one value replaced. */
   | { readonly how: 'tampers'; readonly at: number; readonly value: unknown }
 
-/** Answers that some method gives, so that they are near to those of others, and answers that none gives. */
+/** Results that some method returns, and results that no method returns. */
 const answer: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     ...[undefined, null, '', 'OK', 0, 1, true, false, [], {}, [null], [{}]],
@@ -67,10 +67,10 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
   },
 )
 
-/** A store may fail in any way: what it is asked for ends, with an answer of the table or a coded error. */
+/** With any fault of the store, every operation ends, with a response of the table or a coded error. */
 export const storeFaults: Property = property({
   name: 'store',
-  says: 'whatever a store does, nothing escapes, nothing hangs, and nothing runs that the API did not confirm',
+  says: 'with any fault of the store, no error escapes, nothing hangs, and nothing runs that the API did not confirm',
   sees: [
     ...['callback: 200 handled', 'callback: 503 store-unavailable', 'callback: 202 over-budget', 'resolve: handled'],
     ...['wait: approved', 'wait: wait-timeout', 'submit: pending', 'submit: submission-unknown', 'track: store-answer'],
@@ -93,7 +93,7 @@ export const storeFaults: Property = property({
   }),
   open() {
     const roomy = new FuzzBench()
-    // A callback of which the API cannot be asked goes another way.
+    // A callback takes another path if the API is unreachable.
     const tight = new FuzzBench({ confirm: { requestsPerSecond: 0.001 } }, roomy.time)
     return {
       async judge({ faults, operations, registers, api, tight: isTight }, note) {
@@ -103,13 +103,13 @@ export const storeFaults: Property = property({
         if (registers === 'record') await register(inner, 'req_1')
         if (registers === 'reservation') await registerReference(inner, 'ref_1', 0)
         if (registers === 'damaged') await register(inner, 'req_1', { details: '{', context: '[' })
-        // Its decision and its result were damaged since.
+        // Its decision and result were damaged afterwards.
         if (registers === 'completed') await registerCompleted(inner, 'req_1', damagedDecision, '{"a":')
         if (registers === 'parked') await registerParked(inner, 'req_1')
         upstream.answer = () => (api === 'down' ? json({}, 503) : json({ id: 'req_1', status: api }))
         let calls = 0
         bench.inner = faulty(sound, () => (calls < faultyCalls && faults[calls++ % faults.length]) || none)
-        // One call after the other, so that what one leaves behind is the next one's.
+        // Sequential, so that the effects of one call reach the next.
         for (const operation of operations)
           note(
             `${operation}: ${await operate(operation, { receiver, time: bench.time, handle: (sent) => bench.handle(sent) })}`,
@@ -118,7 +118,7 @@ export const storeFaults: Property = property({
           assert.ok(decision.status !== 'approved' || api === 'APPROVED', 'an approval that nobody gave')
         }
         bench.inner = sound
-        // What a call that hung leaves behind ends when its time is up.
+        // The work of a hanging call ends at its time-out.
         await bench.time.live(faults.some(({ how }) => how === 'hangs') ? 100_000 : 0)
       },
       async close() {
@@ -130,7 +130,7 @@ export const storeFaults: Property = property({
 })
 
 const none: Fault = { how: 'none' }
-/** Every outage ends: a completion is written again until it does. */
+/** Ends the outage, since a completion is repeated until then. */
 const faultyCalls = 24
 const damagedDecision = { status: 'rejected' } as ConfirmedDecision
 

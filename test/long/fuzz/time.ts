@@ -5,20 +5,20 @@ interface Timer {
   readonly ring: () => void
 }
 
-/** A case did not end: neither work that is under way nor any timer will end it. */
+/** A case that hangs: no pending work or timer will end it. */
 export class Hung extends Error {}
 
-/** Turns of the event loop without any progress, after which only a timer can bring some. */
+/** Turns of the event loop without progress after which only a timer can continue. */
 const idleTurns = 4
 /** How long work outside of this process may take, in real milliseconds. */
 const patienceMs = 30_000
 
 /**
- * Time that passes only when it is told to: the clock of receivers and stores, and, while it is installed, the timers
- * of the platform. So a case that waits ends at once, and one that hangs is found without waiting.
+ * Controlled time: the clock of receivers and stores, and while installed the timers of the platform. A waiting case
+ * ends at once, and a hanging one is detected without waiting.
  */
 export class FakeTime implements Clock {
-  /** Work that timers have no part in, such as a command on its way to Redis: time stands still meanwhile. */
+  /** Work outside of timers, such as a command to Redis in flight; time does not advance meanwhile. */
   busy: () => boolean = () => false
   readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout }
   readonly #timers = new Set<Timer>()
@@ -29,7 +29,7 @@ export class FakeTime implements Clock {
     return this.#startedAt + this.#passed
   }
 
-  /** Sets the wall clock, as an administrator does. Time that passed stays what it was. */
+  /** Sets the wall clock. Elapsed time does not change. */
   setNow(ms: number): void {
     this.#startedAt = ms - this.#passed
   }
@@ -38,7 +38,7 @@ export class FakeTime implements Clock {
     return this.#passed
   }
 
-  /** Puts itself in the place of the platform's timers, until `uninstall`. */
+  /** Replaces the platform's timers until `uninstall`. */
   install(): void {
     const set = (ring: (...given: unknown[]) => void, ms = 0, ...given: unknown[]): object => {
       const timer = { at: this.#passed + Math.max(1, Number(ms) || 0), ring: () => ring(...given) }
@@ -49,7 +49,7 @@ export class FakeTime implements Clock {
     const clear = (handle?: { readonly timer?: Timer }): void => {
       if (handle?.timer !== undefined) this.#timers.delete(handle.timer)
     }
-    // What the code under test asks of a timer is to be cleared and unref'd, and nothing else.
+    // The code under test only clears timers and calls unref.
     Object.assign(globalThis, { setTimeout: set, clearTimeout: clear })
   }
 
@@ -58,14 +58,14 @@ export class FakeTime implements Clock {
     Object.assign(globalThis, this.#real)
   }
 
-  /** Lets so much time pass, ringing what rings in it, in order. What that sets off has not ended when this returns. */
+  /** Advances the time and fires its timers in order. Does not wait for the work that they start. */
   pass(ms: number): void {
     const until = this.#passed + ms
     while (this.#ringNext(until));
     this.#passed = until
   }
 
-  /** The same with everything that happens meanwhile. */
+  /** The same, and waits for the started work. */
   async live(ms: number): Promise<void> {
     const until = this.#passed + ms
     for (;;) {
@@ -75,7 +75,7 @@ export class FakeTime implements Clock {
     this.#passed = until
   }
 
-  /** Resolves or rejects with `work`, letting time pass where nothing else can end it. Rejects with {@link Hung} after so long. */
+  /** Settles with `work`; advances the time if only that can end it. Rejects with {@link Hung} after the limit. */
   async end<Value>(work: Promise<Value>, withinMs = 7_200_000): Promise<Value> {
     const until = this.#passed + withinMs
     let over = false
@@ -90,7 +90,7 @@ export class FakeTime implements Clock {
     }
   }
 
-  /** Waits until nothing goes on any more, or it is over. */
+  /** Waits until no work is pending or it has ended. */
   async #settle(isOver: () => boolean = () => false): Promise<void> {
     const startedAt = performance.now()
     for (let idle = 0; idle < idleTurns && !isOver(); idle++) {

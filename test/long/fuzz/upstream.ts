@@ -1,21 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Dispatcher } from 'undici'
 
-/** An answer of the API as it arrives. */
+/** A response of the API on the wire. */
 export interface UpstreamAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** The body, in the pieces in which it comes. */
+  /** The chunks of the body. */
   readonly chunks: readonly Uint8Array[]
-  /** How the exchange ends after them. Default: as it should. */
+  /** How the exchange ends after them. Default: normally. */
   readonly end?: 'whole' | 'broken' | 'never' | undefined
 }
 
-/** The API without sockets: answers as it is told to, and notes every question. */
+/** The API without sockets: sends the given response, and records every request. */
 export class Upstream extends Dispatcher {
-  /** Method, origin and path of each question. */
+  /** Method, origin and path of each request. */
   readonly asked: string[] = []
-  /** Asked anew for each question. */
+  /** Called for each request. */
   answer: (path: string) => UpstreamAnswer = () => json({}, 404)
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {

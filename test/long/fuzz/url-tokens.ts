@@ -13,7 +13,7 @@ const secrets = ['the newest secret of all', 'the secret before that'] as const
 const base = 'https://app.test/webhooks/cheqpoint'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-'
 
-/** What is done with a genuine token, or instead of one, and what the callback then deserves. */
+/** A change or replacement of a genuine token, and the expected result of the callback. */
 type Way =
   | { readonly how: 'genuine'; readonly secret: 0 | 1; readonly place: number }
   | { readonly how: 'altered'; readonly at: number; readonly by: string }
@@ -85,7 +85,7 @@ const way: fc.Arbitrary<Way> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ how: fc.constant('elsewhere' as const), where: fc.nat() }) },
 )
 
-/** Where a token may stand in a URL that was made with a text, and with a function. */
+/** Valid places of a token, in a URL from a text and from a function. */
 const inText: readonly ((token: string) => string)[] = [
   (token) => `${base}?cq=${token}`,
   (token) => `/webhooks/cheqpoint?cq=${token}`,
@@ -100,7 +100,7 @@ const inFunction: readonly ((token: string) => string)[] = [
   (token) => `/${token}?cq=1.2.3`,
 ]
 
-/** Places where a token proves nothing, for both kinds of URL. */
+/** Invalid places of a token, for both kinds of URL. */
 const elsewhere: readonly ((token: string) => Partial<Callback>)[] = [
   (token) => ({ header: (name) => (name === 'user-agent' ? [agent] : [`${base}?cq=${token}`]) }),
   (token) => ({ body: { parsed: JSON.stringify({ approvalId: 'req_1', cq: token, url: `${base}?cq=${token}` }) } }),
@@ -123,17 +123,17 @@ const elsewhereInText: readonly ((token: string) => Partial<Callback>)[] = [
   (token) => ({ url: `${base}?cq=&cq=${token}` }),
 ]
 
-/** Calls that tell a valid token of another record, and one of no record, from the right one. */
+/** Store reads that distinguish a valid token of another record, or of none, from the correct one. */
 const storeCalls: ReadonlyMap<Way['how'], number> = new Map([
   ['of another record', 1],
   ['of nobody', 2],
   ['not bound yet', 3],
 ])
 
-/** A callback is let in by the one token that was made for its record, whole, once, in its place and time. */
+/** A callback is accepted only with the token of its record: complete, once, in its place, and not expired. */
 export const urlTokens: Property = property({
   name: 'tokens',
-  says: 'only the genuine token of the record, in its place and time, lets a callback in',
+  says: 'only the unexpired token of the record, in its place, admits a callback',
   sees: [
     ...[
       'genuine: 200 handled',
@@ -170,7 +170,7 @@ export const urlTokens: Property = property({
         note(`${chosen.how}: ${meaning}`)
         assert.equal(meaning, deserves)
         if (meaning === '200 handled') return assert.deepEqual([upstream.asked.length, runs.length], [1, 1])
-        // Tokens that are no token of ours cost no call; those of others are told by the record, or by its absence.
+        // Forged tokens cause no store call; valid tokens of other records are detected by the record or its absence.
         bench.expectRefused({ storeCalls: storeCalls.get(chosen.how) ?? 0 })
         assert.equal((await kept(inner, 'req_1'))?.state, 'pending')
       },
@@ -184,7 +184,7 @@ export const urlTokens: Property = property({
 
 const unknownId = { body: { parsed: '{"approvalId":"req_9"}' } }
 
-/** The last thing in a URL that is made as the two receivers make them. */
+/** The last part of a callback URL of the two receivers. */
 function tokenIn(url: string): string {
   return url.split(/[=/]/).at(-1) ?? ''
 }
@@ -214,7 +214,7 @@ function goWay(
     case 'altered': {
       const at = way.at % genuine.length
       const altered = genuine.slice(0, at) + way.by + genuine.slice(at + 1)
-      // Written otherwise, a character of a query is the same character.
+      // An escaped character of a query is the same character.
       const isSame = altered === genuine || (!inPath && altered.replace('%2e', '.') === genuine)
       return isSame ? { sent: put(altered), deserves: '200 handled' } : refused(put(altered))
     }

@@ -5,7 +5,7 @@ import { holdSockets } from './slow.js'
 import { sendSpoofs } from './spoofs.js'
 import { Tally } from './tally.js'
 
-/* A process of a stranger. Attacks once, when it is told to. */
+/* The process of an attacker. Attacks once, on the driver's order. */
 
 const plan = readPlan<AssaultPlan>()
 

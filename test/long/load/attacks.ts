@@ -1,8 +1,8 @@
 import { type AssaultPlan, type JunkPlan, pendingId, type SlowPlan, type SpoofPlan } from './messages.js'
 
-/** How much of everything. */
+/** The amounts of an attack. */
 export interface Size {
-  /** An attack lasts so long; decisions are made at random moments of it. */
+  /** Duration of an attack; decisions are made at random times in it. */
   readonly seconds: number
   readonly genuine: number
   readonly sockets: number
@@ -28,9 +28,9 @@ export interface Attack {
   readonly title: string
   /** Whether callbacks need a token; every genuine one has its own. */
   readonly secret: boolean
-  /** Pending approvals whose ids strangers know. */
+  /** Pending approvals whose ids the attackers know. */
   readonly knows: 'one' | 'many'
-  /** Each is made by a process of its own. */
+  /** Each runs in its own process. */
   readonly assaults: readonly Assault[]
 }
 
@@ -43,11 +43,11 @@ const spoofOne: Assault = (common, { spoofs }): SpoofPlan => ({
 })
 const spoofMany: Assault = (common, { spoofs, known }): SpoofPlan => ({
   ...{ ...common, kind: 'spoof', count: spoofs },
-  // The first one is the one whose token leaked.
+  // The token of the first one leaked.
   ids: Array.from({ length: known }, (_, n) => pendingId(n + 1)),
 })
 
-/** Every attack, in the order of the table. The first is none. */
+/** Every attack, in the order of the table. The first is no attack. */
 export const attacks: readonly Attack[] = [
   attack('baseline', 'no attack', false, []),
   attack('slow', 'slow sockets', false, [slow]),

@@ -8,8 +8,8 @@ import { pendingId } from './messages.js'
 import { onOrder, readPlan, say } from './process.js'
 
 /*
- * A stranger who knows the agent header and no token. Sends heads whose bodies never come, on sockets or on streams of
- * HTTP/2, or copies of one callback on one socket, as fast as it takes them.
+ * An attacker with the agent header and without a token. Sends heads without bodies on sockets or HTTP/2 streams, or
+ * copies of one callback on one socket as fast as possible.
  */
 
 const { way, port, path, seconds, count, againMs } = readPlan<BodiesAttackerPlan>()
@@ -20,7 +20,7 @@ const headers = [
 let over = false
 const onEnd: (() => void)[] = []
 
-/** Opens `count` at a time, each again a while after it has ended. Resolves with how many were opened. */
+/** Keeps `count` open, and reopens each a while after its end. Resolves with the number opened. */
 async function keepOpen(open: (at: number) => Promise<void>): Promise<number> {
   let opened = 0
   const keep = async (at: number): Promise<void> => {
@@ -34,7 +34,7 @@ async function keepOpen(open: (at: number) => Promise<void>): Promise<number> {
   return opened
 }
 
-/** Resolves once the socket is answered, or has ended. */
+/** Resolves once the socket has a response, or has ended. */
 function holdSocket(): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' })
@@ -65,12 +65,12 @@ function holdStream(at: number): Promise<void> {
     const fields = { 'user-agent': headers[0][1], 'content-type': headers[1][1], 'content-length': '100' }
     const stream = sessionOf(at).request({ ':method': 'POST', ':path': path, ...fields }, { endStream: false })
     stream.once('close', () => resolve()).on('error', () => {})
-    // A client that leaves its half open, however it was answered.
+    // The client keeps its half open after the response.
     stream.resume()
   })
 }
 
-/** Resolves with how many copies were written. */
+/** Resolves with the number of copies written. */
 async function sendCopies(): Promise<number> {
   const one = wireOf({ method: 'POST', path, headers, body: bodyFor(pendingId(0)) })
   const some = Buffer.concat(Array.from({ length: 100 }, () => one))

@@ -1,13 +1,13 @@
 /*
- * What the measurement of unread bodies says to its processes.
+ * Messages of the unread-bodies measurement to its processes.
  */
 
 export interface BodiesReceiverPlan {
-  /** Where the build under test is, as a URL. */
+  /** URL of the build under test. */
   readonly build: string
   readonly cheqpointPort: number
   readonly genuine: number
-  /** What each call of the store takes, as over a network. */
+  /** Latency of each store call, as over a network. */
   readonly storeMs: number
 }
 
@@ -16,8 +16,8 @@ export interface BodiesAttackerPlan {
   readonly port: number
   readonly path: string
   readonly seconds: number
-  /** Sockets or streams that are open at a time. */
+  /** Number of open sockets or streams. */
   readonly count: number
-  /** Until an answered one is opened again. */
+  /** Delay before a finished one is reopened. */
   readonly againMs: number
 }

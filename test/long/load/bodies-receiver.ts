@@ -9,14 +9,14 @@ import { genuineId, pendingId } from './messages.js'
 import { onOrder, readPlan, say, Watch } from './process.js'
 
 /*
- * The process under attack, of whichever build: defaults, no secret, the memory store, behind node:http, and behind
- * node:http2 for attackers with streams. Uses only what the first edition has too.
+ * The process under attack, of any build: defaults, no secret, the memory store, behind node:http, and behind
+ * node:http2 for attackers with streams. Uses only names that all editions have.
  */
 
 const plan = readPlan<BodiesReceiverPlan>()
 const path = '/webhooks/cheqpoint'
 
-// The build is known at run time only. Its public names are the same in every edition.
+// The build is only known at run time. Its public names are the same in every edition.
 const library = (await import(`${plan.build}/src/index.js`)) as typeof import('../../../src/index.js')
 const memory = library.memoryStore()
 const store = new Proxy(memory, {
@@ -54,7 +54,7 @@ await receiver.track(pendingId(0), { action: 'refund', details: { n: 0, amount: 
 await receiver.start()
 const port = await listen(createServer(listener))
 const streams = createHttp2Server((request, response) => {
-  // What the types of node:http2 call its requests and responses has all that is used of those of node:http.
+  // Requests and responses of node:http2 have all the members that are used of node:http.
   void listener(request as unknown as IncomingMessage, response as unknown as Parameters<RequestListener>[1])
 })
 streams.on('sessionError', () => {})

@@ -10,9 +10,9 @@ import type { CheqpointPlan, ReviewerPlan } from './messages.js'
 import { Peer } from './peer.js'
 
 /*
- * How many genuine callbacks a receiver refuses while strangers send heads without bodies, or copies of one callback.
- * No secret: nothing tells a genuine callback from another before it has been looked into. Ends with 1 where 1 % or
- * more is refused. Takes any build, so that editions can be compared.
+ * Measures how many genuine callbacks a receiver refuses while attackers send heads without bodies, or copies of one
+ * callback. Without a secret, genuine callbacks cannot be distinguished before they are read. Exits with 1 if 1 % or
+ * more is refused. Accepts any build, so that editions can be compared.
  * Use: node dist/test/long/load/bodies.js [--build /path/to/dist] [--only sockets-1000,streams] [--seconds 10]
  */
 const { values } = parseArgs({
@@ -30,7 +30,7 @@ const attacks: Readonly<Record<string, Attack | null>> = {
   none: null,
   'sockets-1000': { way: 'sockets', count: 1_000, storeMs: 0 },
   'sockets-2500': { way: 'sockets', count: 2_500, storeMs: 0 },
-  // Copies only pile up while a store takes its time.
+  // Copies only accumulate with a slow store.
   pipelined: { way: 'pipelined', count: 1, storeMs: 20 },
   'streams-1000': { way: 'streams', count: 1_000, storeMs: 0 },
 }
@@ -46,7 +46,7 @@ for (const [name, attack] of Object.entries(attacks)) {
 }
 rmSync(folder, { recursive: true, force: true })
 
-/** Prints the figures of one attack. Resolves with how many genuine callbacks were refused. */
+/** Prints the figures of one attack. Resolves with the number of refused genuine callbacks. */
 async function measure(name: string, attack: Attack | null): Promise<number> {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -84,7 +84,7 @@ async function measure(name: string, attack: Attack | null): Promise<number> {
       await attacker.hear('ready')
     }
     const attacked = attacker?.ask({ kind: 'go' }, 'done')
-    // The attack is under way before the first genuine callback comes.
+    // The attack starts before the first genuine callback.
     if (attack !== null) await sleep(1_500)
     await reviewer.ask({ kind: 'go' }, 'done')
     const { peak, delayMs, cpuSeconds } = await receiver.ask({ kind: 'report' }, 'seen')

@@ -1,22 +1,22 @@
 import type { Entry } from '../../support/log.js'
 import { type AnswerCount, bounds, type Delay, type Footprint, genuineId } from './messages.js'
 
-/** Everything that a run left behind. The laws are held against this, and against nothing that the library says. */
+/** All records of a run. The laws are checked against these, not against events of the library. */
 export interface Evidence {
-  /** Decisions that the reviewer was to make. */
+  /** Number of planned decisions. */
   readonly genuine: number
-  /** Written by the handler: `start`. */
+  /** Lines of the handler: `start`. */
   readonly ledger: readonly Entry[]
-  /** Written by the process that stands for Cheqpoint: `decided`, `get`. */
+  /** Lines of the process in the role of Cheqpoint: `decided`, `get`. */
   readonly cheqpoint: readonly Entry[]
-  /** Written by the reviewer: `answer`. */
+  /** Lines of the reviewer: `answer`. */
   readonly reviewer: readonly Entry[]
   readonly answers: readonly AnswerCount[]
-  /** Why the receiver's process ended, or `null` if it was alive to the end. */
+  /** Why the receiver's process ended, or `null` if it survived. */
   readonly died: string | null
   readonly before: Footprint
   readonly after: Footprint
-  /** Of the receiver and of Cheqpoint. */
+  /** Event-loop delays of the receiver and of Cheqpoint. */
   readonly delays: readonly Delay[]
 }
 
@@ -25,18 +25,18 @@ export interface Violation {
   readonly what: string
 }
 
-/** Heap that may be left after the attack: tombstones, the bounded caches, and what the engine compiled. */
+/** Allowed growth of the heap: tombstones, bounded caches, and compiled code. */
 const heapSlackBytes = 8 * 1_048_576
-/** The logs of two processes are read to the millisecond. */
+/** Tolerance between the clocks of two processes, in milliseconds. */
 const slackMs = 5
 
 const shed = '503 overloaded'
-/** Design section 7: what may be said of a callback that may be looked into. */
+/** Allowed responses to a callback that reaches the pipeline. */
 const looked = [
   ...['202 undecided', '202 too-soon', '202 over-budget', '202 no-free-slot', '202 in-progress', '202 running'],
   ...['202 api-failed', shed],
 ]
-/** The same for each sort of request; `0 -` is a connection that ended without an answer. */
+/** Allowed responses by kind of request; `0 -` is a connection that ended without a response. */
 const lawful: Readonly<Record<string, readonly string[]>> = {
   'slow-headers': [],
   'slow-body': ['408 body-too-slow', shed],
@@ -50,7 +50,7 @@ const lawful: Readonly<Record<string, readonly string[]>> = {
   'wrong-method': ['405 method-not-allowed'],
   'wrong-type': ['415 media-type-refused', shed],
   'too-large-declared': ['413 body-too-large', shed],
-  // A connection that is closed while bytes come in may be reset before its answer is read.
+  // A connection that is closed while bytes arrive may be reset before its response is read.
   'too-large-chunked': ['413 body-too-large', shed, '0 -'],
   spoof: looked,
   'spoof-no-token': ['401 token-refused', shed],
@@ -70,7 +70,7 @@ export function check(evidence: Evidence): readonly Violation[] {
   ]
 }
 
-/** L1: every genuine decision is made, and handled exactly once. */
+/** L1: every genuine decision is handled exactly once. */
 function* handledOnce({ genuine, ledger, cheqpoint }: Evidence): Generator<Violation> {
   const decided = new Set(cheqpoint.filter(({ kind }) => kind === 'decided').map(({ words: [id] }) => id))
   const starts = new Map<string, number>()
@@ -83,7 +83,7 @@ function* handledOnce({ genuine, ledger, cheqpoint }: Evidence): Generator<Viola
   }
 }
 
-/** L2: no handler started without a decision, before it, or with another one. */
+/** L2: no handler started without, before or against a decision. */
 function* rightEffects({ ledger, cheqpoint }: Evidence): Generator<Violation> {
   const decisions = new Map(
     cheqpoint.filter(({ kind }) => kind === 'decided').map((decided) => [decided.words[0], decided]),
@@ -101,9 +101,9 @@ function* rightEffects({ ledger, cheqpoint }: Evidence): Generator<Violation> {
 }
 
 /**
- * L3: in any time, short or long, no more GETs than the budgets allow: a second's worth saved up, and what comes in
- * that time. The first GET for a genuine approval is free: its callback has the token of its approval. A GET may reach
- * Cheqpoint later than it was allowed by as long as a process stood still.
+ * L3: in any interval, no more GETs than the budgets allow: the tokens of one second, and the tokens of that interval.
+ * The first GET of a genuine approval is free, since its callback has a valid token. A GET may reach Cheqpoint late by
+ * the time that a process was stalled.
  */
 function* withinBudget({ genuine, cheqpoint, delays }: Evidence): Generator<Violation> {
   const most = bounds.callbackGets + bounds.sweepGets
@@ -135,7 +135,7 @@ function* oncePerGap({ cheqpoint }: Evidence): Generator<Violation> {
   }
 }
 
-/** L5: each answer is one that the table has for such a request. */
+/** L5: each response is allowed for its kind of request. */
 function* lawfulAnswers({ answers, reviewer }: Evidence): Generator<Violation> {
   const genuine = reviewer.map(({ words: [, sort = '', status, code = ''] }) => ({
     ...{ sort, status: Number(status), code, count: 1 },
@@ -146,7 +146,7 @@ function* lawfulAnswers({ answers, reviewer }: Evidence): Generator<Violation> {
   }
 }
 
-/** L6 and L7: the process is alive; its heap is as before, and no stranger's connection is left. */
+/** L6 and L7: the process is alive, its heap is as before, and no attacker's connection is open. */
 function* unharmed({ died, before, after }: Evidence): Generator<Violation> {
   if (died !== null) {
     yield { law: 'L6', what: died }

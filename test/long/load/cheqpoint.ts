@@ -5,8 +5,8 @@ import type { CheqpointPlan } from './messages.js'
 import { onOrder, readPlan, say, Watch } from './process.js'
 
 /*
- * A process that stands for Cheqpoint: every approval is pending until the reviewer decides it, and each GET is written
- * down before it is answered. Shares nothing with the library.
+ * A process in the role of Cheqpoint: every approval is pending until the reviewer decides it, and each GET is logged
+ * before its response. Shares no code with the library.
  */
 
 interface Decided {

@@ -10,7 +10,7 @@ export interface Figures {
   readonly sent: number
   readonly sentPerSecond: number
   readonly handled: number
-  /** How many of the decisions were confirmed for a callback; the rest were found by the sweep. */
+  /** Number of decisions that a callback confirmed; the sweep found the others. */
   readonly byCallback: number
   /** From the decision to the start of its handler. */
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number }
@@ -41,7 +41,7 @@ export interface Course {
   readonly delayMs: Delay
   readonly cpuSeconds: number
   readonly peak: { readonly heapBytes: number; readonly rssBytes: number }
-  /** Of the machine, while the attack went on. */
+  /** Load of the machine during the attack. */
   readonly load: number
 }
 

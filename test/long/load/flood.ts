@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { RawConnection, type Received } from '../../support/raw-http.js'
 import type { Tally } from './tally.js'
 
-/** One request of a flood: what it is, and its bytes. */
+/** One request of a flood: its kind and its bytes. */
 export interface Shot {
   readonly sort: string
   readonly bytes: string
@@ -12,16 +12,16 @@ export interface FloodTerms {
   readonly port: number
   readonly tally: Tally
   readonly connections: number
-  /** Requests sent on a connection before their answers are read. */
+  /** Pipelined requests per connection before responses are read. */
   readonly depth: number
   readonly perSecond: number
   readonly count: number
-  /** Nothing is sent after so long. */
+  /** Duration, after which nothing is sent. */
   readonly seconds: number
   readonly next: () => Shot
 }
 
-/** Sends so many requests a second on pipelined connections, or as many as are answered. Resolves with how many. */
+/** Sends requests on pipelined connections at this rate, or as fast as responses arrive. Resolves with their number. */
 export async function flood(terms: FloodTerms): Promise<number> {
   const { port, tally, connections, depth, perSecond, count, seconds, next } = terms
   const startedAt = performance.now()

@@ -5,15 +5,14 @@ import type { JunkPlan } from './messages.js'
 import type { Tally } from './tally.js'
 
 /*
- * Requests of every sort that can be refused, each wrong in one thing only: they carry a token that leaked, but those
- * that are to lack it.
+ * Requests of every refusable kind, each with one defect: all have a leaked token, except those that must lack it.
  */
 
 const agent = ['User-Agent', 'Cheqpoint-Callback/1.0'] as const
 const json = ['Content-Type', 'application/json'] as const
 const tooLarge = 300_000
 
-/** Resolves with how many were sent. */
+/** Resolves with the number sent. */
 export async function throwJunk(plan: JunkPlan, tally: Tally): Promise<number> {
   const { port, seconds, perSecond } = plan
   const chance = chanceOf(plan.seed)
@@ -35,7 +34,7 @@ function junkOf({ path, leaked, secret }: JunkPlan, chance: Chance): readonly (r
   return [
     ['wrong-agent', fixed(wireOf({ ...post, headers: [['User-Agent', 'curl/8.5.0'], json] }))],
     ['no-agent', fixed(wireOf({ ...post, headers: [json] }))],
-    // Where none is asked for, this is a spoof.
+    // If no token is required, this is a spoof.
     ...(secret ? [['no-token', fixed(wireOf({ ...post, path }))] as const] : []),
     ['malformed', fixed(wireOf({ ...post, body: '{"approvalId":"pending_0",' }))],
     ['no-id', fixed(wireOf({ ...post, body: '{"status":"approved"}' }))],
@@ -45,7 +44,7 @@ function junkOf({ path, leaked, secret }: JunkPlan, chance: Chance): readonly (r
   ]
 }
 
-/** Uploads that are too large, one after the other, each on a connection of its own. */
+/** Sends uploads that are too large, one after another, each on a new connection. */
 async function throwLarge(
   { port, leaked, seconds }: JunkPlan,
   tally: Tally,

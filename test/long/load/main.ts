@@ -6,8 +6,8 @@ import { printFigures, writeReport } from './report.js'
 import { perform } from './run.js'
 
 /*
- * The load harness. Makes every attack on both hosts and writes the table of docs/load.md anew; a part of them, or
- * small ones, are printed only.
+ * The load harness. Runs every attack on both hosts and rewrites the table of docs/load.md; selected or small runs are
+ * only printed.
  * Use: node dist/test/long/load/main.js [--only slow,all] [--host hono] [--quick] [--seed 7]
  */
 const { values } = parseArgs({
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 })
 
-// Leaves no process behind: the others end when this one does.
+// The other processes end when this one does.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
 const names = values.only?.split(',')

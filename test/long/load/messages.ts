@@ -1,22 +1,22 @@
 /*
- * What the driver says to the processes it starts, and what they say back.
+ * Messages between the driver and the processes that it starts.
  */
 
-/** The receiver's bounds: the defaults of the library, written down again so that the laws do not ask it for them. */
+/** The receiver's limits: the library's defaults, copied so that the laws do not depend on it. */
 export const bounds = {
-  /** One GET for an approval in this time. */
+  /** Minimum interval between GETs of one approval. */
   minIntervalMs: 2_000,
-  /** GETs a second that callbacks may cause; as many may be saved up. */
+  /** GETs per second that callbacks may cause; also the size of the bucket. */
   callbackGets: 50,
-  /** The same of the sweep. */
+  /** The same for the sweep. */
   sweepGets: 10,
 } as const
 
 export type HostName = 'express' | 'hono'
 
-/** Approvals of which the reviewer decides each. */
+/** Approvals that the reviewer decides. */
 export const genuineId = (n: number): string => `genuine_${n}`
-/** Approvals that stay pending, for strangers to know of. */
+/** Approvals that stay pending, and whose ids the attackers know. */
 export const pendingId = (n: number): string => `pending_${n}`
 
 export interface CheqpointPlan {
@@ -41,7 +41,7 @@ export interface ReviewerPlan {
   readonly cheqpointPort: number
   /** Paths of the callback URLs of the genuine approvals. */
   readonly paths: readonly string[]
-  /** Decisions are made at random moments of this time. */
+  /** Decisions are made at random times of this interval. */
   readonly withinMs: number
 }
 
@@ -49,7 +49,7 @@ interface AttackerPlan {
   readonly seed: number
   readonly port: number
   readonly seconds: number
-  /** Where callbacks come in, without a token. */
+  /** Callback URL without a token. */
   readonly path: string
   /** Path of the callback URL of `pending_0`, which leaked with its token. */
   readonly leaked: string
@@ -75,7 +75,7 @@ export interface SpoofPlan extends AttackerPlan {
 
 export type AssaultPlan = SlowPlan | JunkPlan | SpoofPlan
 
-/** How often a sort of request got an answer. Status 0: none. */
+/** Number of equal responses to a kind of request. Status 0: no response. */
 export interface AnswerCount {
   readonly sort: string
   readonly status: number
@@ -87,26 +87,26 @@ export interface AnswerCount {
 export interface Footprint {
   readonly heapBytes: number
   readonly rssBytes: number
-  /** What keeps the process busy, by kind. */
+  /** Active resources of the process, by kind. */
   readonly handles: Readonly<Record<string, number>>
   /** Connections of the HTTP server. */
   readonly connections: number
 }
 
-/** Event-loop delay, as a timer of 1 ms sees it. */
+/** Event-loop delay, measured by a timer of 1 ms. */
 export interface Delay {
   readonly p99: number
   readonly max: number
 }
 
 export type Order =
-  /** To attackers and the reviewer: begin. */
+  /** To attackers and the reviewer: start. */
   | { readonly kind: 'go' }
-  /** To the receiver: collect garbage and say what is left. */
+  /** To the receiver: collect garbage and report what is left. */
   | { readonly kind: 'measure' }
   /** To the receiver and Cheqpoint: watch memory and event loop from now on. */
   | { readonly kind: 'watch' }
-  /** To the same: say what was seen so far. */
+  /** To the same: report the measurements. */
   | { readonly kind: 'report' }
 
 export type Said =

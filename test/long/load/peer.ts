@@ -24,7 +24,7 @@ export class Peer {
     })
   }
 
-  /** How the process ended, or `null` if it is alive. */
+  /** Why the process ended, or `null` if it is alive. */
   get exit(): string | null {
     return this.#exit
   }
@@ -33,13 +33,13 @@ export class Peer {
     if (this.#exit === null) this.#child.send(order)
   }
 
-  /** The next thing it says, which must be of this kind. One caller at a time. Rejects once the process has ended. */
+  /** Resolves with its next message, which must be of this kind. One caller at a time. Rejects if it has ended. */
   async hear<Kind extends Said['kind']>(kind: Kind): Promise<Extract<Said, { kind: Kind }>> {
     for (;;) {
       const said = this.#heard.shift()
       if (said !== undefined) {
         if (said.kind !== kind) throw new Error(`${this.#name} said ${said.kind}, where ${kind} was to come`)
-        // Its kind was looked at.
+        // Its kind was checked.
         return said as Extract<Said, { kind: Kind }>
       }
       if (this.#exit !== null) throw new Error(this.#exit)

@@ -2,10 +2,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Order, Said } from './messages.js'
 
 /*
- * What the processes of a run have in common. Each gets its plan as an argument and ends with the driver.
+ * Common parts of a run's processes. Each gets its plan as an argument and ends with the driver.
  */
 
-/** The plan this process was started with. Only the driver starts it. */
+/** The plan of this process. Only the driver starts it. */
 export function readPlan<Plan>(): Plan {
   return JSON.parse(process.argv[2] ?? '') as Plan
 }

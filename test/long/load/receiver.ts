@@ -8,7 +8,7 @@ import { onOrder, readPlan, say, Watch } from './process.js'
 
 /*
  * The process under attack: the built package with its defaults and the memory store, behind Express or Hono. Its
- * handler writes what it is given into the ledger.
+ * handler logs its decisions in the ledger.
  */
 
 const plan = readPlan<ReceiverPlan>()
@@ -30,7 +30,7 @@ async function track(receiver: TypedReceiver, id: string, n: number): Promise<st
 
 async function measure(server: Server): Promise<Footprint> {
   for (let round = 0; round < 3; round++) {
-    // What is freed by a callback of the garbage collector is freed a turn later.
+    // Memory that finalizers free is released a turn later.
     await new Promise(setImmediate)
     globalThis.gc?.()
   }

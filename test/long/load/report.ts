@@ -6,7 +6,7 @@ const file = 'docs/load.md'
 const begin = '<!-- load -->'
 const end = '<!-- /load -->'
 
-/** In a second: what was saved up, and what came in. */
+/** Maximum per second: a full bucket and the refill. */
 const allowed = 2 * (bounds.callbackGets + bounds.sweepGets)
 
 export function printFigures(figures: Figures, baseline: Figures | undefined): void {
@@ -31,7 +31,7 @@ export function printFigures(figures: Figures, baseline: Figures | undefined): v
   console.log(violations.length === 0 ? '  all laws hold' : `  ${violations.length} violations`)
 }
 
-/** Writes the table in the marked part of the page, in place of what was there: one row for each attack. */
+/** Replaces the table in the marked part of the page: one row for each attack. */
 export function writeReport(all: readonly Figures[]): void {
   const page = readFileSync(file, 'utf8')
   const old = page.slice(page.indexOf(begin) + begin.length, page.indexOf(end))
@@ -47,7 +47,7 @@ export function writeReport(all: readonly Figures[]): void {
 
 const heads = ['attack', 'requests/s', 'by callback', 'p99, ms', 'most GETs/s', 'peak heap, MB'] as const
 
-/** What the hosts had of one attack, side by side. */
+/** The figures of both hosts for one attack. */
 function rowOf(hosts: readonly Figures[]): readonly string[] {
   const beside = (pick: (figures: Figures) => number): string => hosts.map((each) => grouped(pick(each))).join('/')
   const broken = hosts.reduce((sum, { violations }) => sum + violations.length, 0)

@@ -7,14 +7,13 @@ import { genuineId, type ReviewerPlan } from './messages.js'
 import { onOrder, readPlan, say } from './process.js'
 
 /*
- * The process that decides, at random moments, and sends the genuine callbacks: one for each decision, once, whatever
- * the answer.
+ * The process that decides at random times and sends the genuine callbacks: one per decision, without retries.
  */
 
 const plan = readPlan<ReviewerPlan>()
 const { seed, port, cheqpointPort, paths, withinMs } = plan
 const chance = chanceOf(seed)
-// No answer is late only because the machine is slow.
+// Long enough for a slow machine.
 const callbacks = new Callbacks(new Log(plan.log), paths.length, chance, 60_000)
 callbacks.ports = [port]
 const agent = new Agent()

@@ -8,12 +8,12 @@ import { type Figures, figuresOf } from './figures.js'
 import type { CheqpointPlan, Footprint, HostName, ReceiverPlan, ReviewerPlan, Said } from './messages.js'
 import { Peer } from './peer.js'
 
-/** How long the sweep gets for what the callbacks could not have confirmed. */
+/** Time for the sweep to find decisions that callbacks did not confirm. */
 const drainMs = 180_000
-/** How long a server gets to notice that its connections are gone. */
+/** Time for a server to notice closed connections. */
 const partingMs = 5_000
 
-/** Makes a run and judges it. Its logs stay where a law was broken. */
+/** Executes a run and judges it. Keeps its logs if a law was broken. */
 export async function perform(attack: Attack, host: HostName, size: Size, seed: number): Promise<Figures> {
   const startedAt = performance.now()
   const folder = join('.tmp/load', `${attack.name}-${host}-${seed}`)
@@ -33,7 +33,7 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
   try {
     const { genuine, seconds } = size
     const { secret } = attack
-    // The first is the one whose token leaked.
+    // The token of the first one leaked.
     const pending = 1 + (attack.knows === 'many' ? size.known : 1)
     const cheqpoint = start('./cheqpoint.js', { log: logs.cheqpoint, seed } satisfies CheqpointPlan)
     const { port: cheqpointPort } = await cheqpoint.hear('listening')
@@ -86,14 +86,14 @@ export async function perform(attack: Attack, host: HostName, size: Size, seed: 
 
 type Seen = Pick<Extract<Said, { kind: 'seen' }>, 'peak' | 'delayMs' | 'cpuSeconds'>
 
-/** What a process has seen so far; one that has ended tells nothing. */
+/** The measurements of a process; none if it has ended. */
 async function look(peer: Peer, before: Footprint): Promise<Seen> {
   if (peer.exit !== null) return { peak: before, delayMs: { p99: 0, max: 0 }, cpuSeconds: 0 }
   const { peak, delayMs, cpuSeconds } = await peer.ask({ kind: 'report' }, 'seen')
   return { peak, delayMs, cpuSeconds }
 }
 
-/** `rang` resolves when the process has ended, so that nobody waits for what it would have said. */
+/** `rang` resolves when the process has ended, so that no caller waits for its message. */
 function aliveOr(peer: Peer): { readonly rang: Promise<null>; readonly disarm: () => void } {
   let timer: NodeJS.Timeout | undefined
   const rang = new Promise<null>((resolve) => {
@@ -102,7 +102,7 @@ function aliveOr(peer: Peer): { readonly rang: Promise<null>; readonly disarm: (
   return { rang, disarm: () => clearInterval(timer) }
 }
 
-/** Waits until every decision was handled, for so long at most: the laws tell what was not. */
+/** Waits until every decision is handled, at most this time; the laws report the others. */
 async function drained(ledger: string, genuine: number): Promise<void> {
   const until = performance.now() + drainMs
   while (performance.now() < until) {

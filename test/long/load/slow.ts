@@ -5,8 +5,8 @@ import type { SlowPlan } from './messages.js'
 import type { Tally } from './tally.js'
 
 /*
- * Sockets that hold on: a third never end their headers, a third send their body by the byte, a third stop half-way
- * through it. Each is opened again soon after it was answered.
+ * Slow sockets: a third never end their headers, a third send their body byte by byte, a third stop halfway through the
+ * body. Each is reopened soon after its response.
  */
 
 const sorts = ['slow-headers', 'slow-body', 'half-upload'] as const
@@ -16,7 +16,7 @@ const headers = [
 ] as const
 const dripMs = 250
 
-/** Resolves with how many connections were made. */
+/** Resolves with the number of connections. */
 export async function holdSockets({ port, leaked, sockets, seconds }: SlowPlan, tally: Tally): Promise<number> {
   let opened = 0
   let over = false
@@ -31,7 +31,7 @@ export async function holdSockets({ port, leaked, sockets, seconds }: SlowPlan, 
       clearInterval(drip)
       open.delete(connection)
       await connection.destroy()
-      // What ends with the attack was not to be answered.
+      // A connection that ends with the attack needs no response.
       if (answer !== null || !over) tally.count(sort, answer)
       if (!over) await sleep(dripMs)
     }
@@ -58,6 +58,6 @@ function begin(connection: RawConnection, sort: (typeof sorts)[number], path: st
   }
   connection.write(head)
   let at = 0
-  // Slow enough never to end within the body's time-out.
+  // Too slow to end within the body's time-out.
   return setInterval(() => at < body.length - 1 && connection.write(body.charAt(at++)), dripMs)
 }

@@ -5,8 +5,8 @@ import type { SpoofPlan } from './messages.js'
 import type { Tally } from './tally.js'
 
 /*
- * Forged approvals of known ids, with the right agent. Where a token is asked for they have none, an invented one, or
- * one that leaked and is another approval's.
+ * Forged approvals of known ids, with the correct agent header. If tokens are required, they have none, a forged one,
+ * or a leaked one of another approval.
  */
 
 const headers = [
@@ -14,7 +14,7 @@ const headers = [
   ['Content-Type', 'application/json'],
 ] as const
 
-/** Resolves with how many were sent. Spreads them over the time of the attack; a slow receiver gets thrice that. */
+/** Resolves with the number sent. Spreads them over the attack; a slow receiver gets three times as long. */
 export function sendSpoofs(plan: SpoofPlan, tally: Tally): Promise<number> {
   const { port, path, leaked, secret, seed, ids, count, seconds } = plan
   const chance = chanceOf(seed)

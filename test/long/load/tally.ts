@@ -1,10 +1,10 @@
 import type { Received } from '../../support/raw-http.js'
 import type { AnswerCount } from './messages.js'
 
-/** Counts answers by what was asked, as the judge wants them. */
+/** Counts responses by kind of request. */
 export class Tally {
   readonly #counts = new Map<string, number>()
-  /** Few different bodies come; each is parsed once. */
+  /** There are few different bodies; each is parsed once. */
   readonly #codes = new Map<string, string>()
 
   count(sort: string, answer: Received | null): void {

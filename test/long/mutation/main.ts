@@ -6,11 +6,11 @@ import { runTests, type Verdict } from './suite.js'
 import { Tree } from './tree.js'
 
 /*
- * Takes the guards of the library away, one at a time, in a private copy of it, and prints which test notices.
- * Fails where one is not missed.
- * Use: node dist/test/long/mutation/main.js [--only 'text of a guard or a file'] [--sample 200 --seed 7] [--jobs 2] [--quick]
- * With --quick only the tests that the list names are run; without it, all of them where those do not notice. A sample
- * is drawn by the seed that is printed.
+ * Removes the guards of the library one at a time, in a private copy, and prints which test fails. Exits with an error
+ * if no test fails.
+ * Use: node dist/test/long/mutation/main.js [--only 'text of a guard or a file'] [--sample 200 --seed 7] [--jobs 2]
+ * [--quick] --quick only runs the tests named in the list; by default all tests run if none of these fails. A sample is
+ * drawn by the printed seed.
  */
 const { values } = parseArgs({
   options: {
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   },
 })
 
-// Leaves nothing behind: copies and test runs end when this process does.
+// Copies and test runs end when this process does.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
 const named = mutants.filter(({ guard, file }) => guard.includes(values.only) || file.includes(values.only))
@@ -30,7 +30,7 @@ const chosen = values.sample === 'all' ? named : draw(named, Number(values.sampl
 const queue = [...chosen]
 const verdicts: Verdict['kind'][] = []
 
-/** A sample of a list, by a seed: each has a place by its digest, and the first ones are taken. */
+/** A sample of a list by a seed: the first items in the order of their digests. */
 function draw(list: readonly Mutant[], count: number, seed: number): readonly Mutant[] {
   console.log(`a sample of ${count} of ${list.length} mutants, seed ${seed}`)
   const place = ({ guard }: Mutant): string => createHash('sha256').update(`${seed} ${guard}`).digest('hex')
@@ -48,7 +48,7 @@ async function test(tree: Tree, files: readonly string[]): Promise<Verdict> {
   return runTests(tree.root, files)
 }
 
-/** The named tests one by one; where none of them notices, all that there are. */
+/** Runs the named tests one by one, and all tests if none of them fails. */
 async function judge(tree: Tree, mutant: Mutant): Promise<Verdict> {
   const undo = tree.change(mutant)
   let verdict: Verdict = { kind: 'survived' }
@@ -64,7 +64,7 @@ async function judge(tree: Tree, mutant: Mutant): Promise<Verdict> {
   return verdict.kind === 'killed' && verdict.timedOut ? confirm(tree, verdict) : verdict
 }
 
-/** A test that runs out of time notices something only where it does not without the change. */
+/** A time-out counts as a failure only if the test passes without the change. */
 async function confirm(tree: Tree, verdict: Extract<Verdict, { kind: 'killed' }>): Promise<Verdict> {
   if (tree.needBuild([verdict.file])) tree.build()
   const { kind } = await runTests(tree.root, [verdict.file], verdict.title)

@@ -1,11 +1,11 @@
-/** One guard of the library, taken away. */
+/** One removed guard of the library. */
 export interface Mutant {
-  /** What the library no longer keeps to, as a sentence. */
+  /** The removed guard, as a sentence. */
   readonly guard: string
   readonly file: `src/${string}` | `adapters/${string}`
-  /** Text that stands in the file exactly once. */
+  /** Text that occurs in the file exactly once. */
   readonly find: string
   readonly replace: string
-  /** Files in `test/` that should notice, most likely first. */
+  /** Files in `test/` that should fail, the most likely first. */
   readonly tests: readonly [string, ...string[]]
 }

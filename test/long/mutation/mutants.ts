@@ -15,7 +15,7 @@ import { submitMutants } from './mutants/submit.js'
 import { telemetryMutants } from './mutants/telemetry.js'
 import { tokenMutants } from './mutants/token.js'
 
-/** Every guard that the suite must miss when it is gone. */
+/** All guards whose removal must make a test fail. */
 export const mutants: readonly Mutant[] = [
   ...intakeMutants,
   ...tokenMutants,

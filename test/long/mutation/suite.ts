@@ -2,17 +2,17 @@ import { spawn } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What the tests said. */
+/** The result of the tests. */
 export type Verdict =
   | {
       readonly kind: 'killed'
       readonly file: string
       readonly title: string
-      /** It ran out of time, as it may on a slow machine too. */
+      /** The test timed out, as it may on a slow machine too. */
       readonly timedOut: boolean
     }
   | { readonly kind: 'survived' }
-  /** No test could say anything: nothing loads, or they never end. */
+  /** No test ran: the code does not load, or the tests hang. */
   | { readonly kind: 'broken'; readonly why: string }
 
 /** The part of vitest's JSON report that is read here. */
@@ -31,8 +31,8 @@ interface Report {
 const longestRunMs = 900_000
 
 /**
- * Runs these files of a tree's tests, or all of them where none is named, up to the first failure. With a title, only
- * the test of that name.
+ * Runs these test files of a tree, or all if none is named, up to the first failure. With a title, only the test of
+ * that name.
  */
 export async function runTests(root: string, files: readonly string[], title?: string): Promise<Verdict> {
   const output = join(root, 'mutation-report.json')
@@ -40,10 +40,10 @@ export async function runTests(root: string, files: readonly string[], title?: s
   const paths = files.map((file) => `test/${file}`)
   const named = title === undefined ? [] : [`--testNamePattern=^${title.replace(/[^\w\s]/g, '.')}$`]
   const reporting = ['--reporter=json', `--outputFile=${output}`, '--bail=1']
-  // A slow machine must not look like a test that noticed.
+  // A slow machine must not cause a failure.
   const patience = ['--testTimeout=60000', '--hookTimeout=60000']
-  // The list of mutants misses each text that was changed, and would kill everything.
-  // Where no file is named, the lanes of `npm test`. Files run once, not over each store again.
+  // The test of this list fails for every changed text.
+  // Without files: the lanes of `npm test`. Files run once, not for each store.
   const lanes = files.length > 0 ? ['--project=!receiver-on-*'] : fastLanes(root)
   const options = ['run', ...lanes, '--exclude', 'test/unit/mutants.test.ts', ...patience, ...reporting]
   const code = await run(root, ['node_modules/vitest/vitest.mjs', ...options, ...named, ...paths])
@@ -58,7 +58,7 @@ function fastLanes(root: string): readonly string[] {
 function readVerdict(root: string, output: string, passed: boolean): Verdict {
   let report: Report
   try {
-    // Written by vitest a moment ago.
+    // Written by vitest just now.
     report = JSON.parse(readFileSync(output, 'utf8')) as Report
   } catch {
     return { kind: 'broken', why: 'vitest gave no report' }
@@ -66,7 +66,7 @@ function readVerdict(root: string, output: string, passed: boolean): Verdict {
   for (const { name, assertionResults } of report.testResults) {
     const failed = assertionResults.find(({ status }) => status === 'failed')
     if (failed === undefined) continue
-    // A script that Redis cannot compile fails every test of the store, and shows nothing.
+    // A script that Redis cannot compile fails every test of the store, which proves nothing.
     if (failed.failureMessages.some((message) => /Redis answered ERR/.test(message)))
       return { kind: 'broken', why: 'a script of Redis does not run' }
     const timedOut = failed.failureMessages.some((message) => /timed out in/.test(message))
@@ -77,7 +77,7 @@ function readVerdict(root: string, output: string, passed: boolean): Verdict {
   return { kind: 'broken', why: message?.split('\n')[0] ?? 'errors outside of the tests' }
 }
 
-/** How the process ended; `null` if it had to be stopped, which takes its workers with it. */
+/** Exit code of the process; `null` if it had to be killed with its workers. */
 function run(cwd: string, args: readonly string[]): Promise<number | null> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, { cwd, stdio: 'ignore', detached: true })
@@ -85,10 +85,10 @@ function run(cwd: string, args: readonly string[]): Promise<number | null> {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
       } catch {
-        // It has gone already.
+        // It has ended already.
       }
     }
-    // Before the tree is removed, in which it writes.
+    // Waits for its end before the tree, in which it writes, is removed.
     process.prependOnceListener('exit', stop)
     const timer = setTimeout(stop, longestRunMs)
     child.once('exit', (code) => {

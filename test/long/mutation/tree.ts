@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve, sep } from 'node:path'
 import type { Mutant } from './mutant.js'
 
-/** A private copy of the work tree, to be changed and tested without touching what is being worked on. */
+/** A private copy of the work tree, to change and test without affecting the original. */
 export class Tree {
   readonly root: string
 
@@ -21,7 +21,7 @@ export class Tree {
     symlinkSync(resolve(source, 'node_modules'), join(this.root, 'node_modules'))
   }
 
-  /** Makes the change, and returns what takes it back. Throws where its text does not stand there exactly once. */
+  /** Makes the change. Returns a function that reverts it. Throws unless its text occurs exactly once. */
   change({ guard, file, find, replace }: Mutant): () => void {
     const path = join(this.root, file)
     const text = readFileSync(path, 'utf8')
@@ -32,7 +32,7 @@ export class Tree {
     return () => writeFileSync(path, text)
   }
 
-  /** Whether these tests, or what they import from `test/support`, use what was built. */
+  /** Whether these tests, or what they import from `test/support`, use the built package. */
   needBuild(tests: readonly string[]): boolean {
     return tests.some((file) => {
       const text = readFileSync(join(this.root, 'test', file), 'utf8')
@@ -41,13 +41,13 @@ export class Tree {
     })
   }
 
-  /** Builds what stands there, types right or wrong: the compiler is no test. */
+  /** Builds the tree even with type errors: the compiler is not a test. */
   build(): void {
     rmSync(join(this.root, 'dist'), { recursive: true, force: true })
     try {
       execFileSync(process.execPath, ['node_modules/typescript/bin/tsc'], { cwd: this.root, stdio: 'ignore' })
     } catch {
-      // It writes what it could not prove all the same.
+      // The compiler writes its output despite type errors.
     }
     execFileSync('npm', ['run', '--silent', 'build:page'], { cwd: this.root, stdio: 'ignore' })
   }

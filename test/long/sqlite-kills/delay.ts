@@ -3,8 +3,8 @@ import { temporaryFile } from '../../support/sql-clients.js'
 import { start } from './kills.js'
 
 /*
- * How late timers fire in two processes that write one SQLite file at the same time, and in one beside them that writes
- * nothing, which tells what is the machine's doing:
+ * Measures timer delays in two processes that write one SQLite file at the same time, and in one that writes nothing,
+ * which shows the delay caused by the machine:
  * node dist/test/long/sqlite-kills/delay.js [seconds] [client]
  */
 
@@ -19,7 +19,7 @@ const worker = fileURLToPath(new URL('./worker.js', import.meta.url))
 const reports = ['first', 'second', 'idle'].map((name) => {
   const plan = { client, path, log: `${path}.log`, name, forMs: Number(seconds) * 1_000, isIdle: name === 'idle' }
   const child = start(worker, plan)
-  // The worker sends nothing else.
+  // The worker sends only this type.
   return new Promise<Report>((resolve) => child.once('message', (report) => resolve(report as Report)))
 })
 let worst = 0

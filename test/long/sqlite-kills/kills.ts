@@ -5,20 +5,20 @@ import { sqliteStore } from '../../../src/stores/sql/sqlite-store.js'
 import { sqliteClients, temporaryFile } from '../../support/sql-clients.js'
 import type { WorkerPlan } from './worker.js'
 
-/** What was found after workers were killed. */
+/** Findings after workers were killed. */
 export interface KillFigures {
   readonly kills: number
   readonly acknowledged: number
-  /** Acknowledged entries that are gone, or older than what was acknowledged. */
+  /** Acknowledged entries that are missing, or older than acknowledged. */
   readonly lost: readonly string[]
-  /** Keys whose completion and effects do not match: exactly one effect with it, and none without. */
+  /** Keys whose effects do not match: one effect with a completion, none without. */
   readonly unmatched: readonly string[]
   readonly completed: number
-  /** How long opening took after a kill, in milliseconds: the slowest. */
+  /** Longest time to open the file after a kill, in milliseconds. */
   readonly slowestStartMs: number
 }
 
-/** Starts two workers on one file again and again, and kills each with SIGKILL at a random moment. */
+/** Repeatedly starts two workers on one file, and kills each with SIGKILL at a random time. */
 export async function runKills(worker: string, client: string, kills: number): Promise<KillFigures> {
   const { path, remove } = temporaryFile()
   const log = `${path}.log`
@@ -29,7 +29,7 @@ export async function runKills(worker: string, client: string, kills: number): P
       const child = start(worker, { client, path, log, name })
       let notes = 0
       child.on('message', () => notes++)
-      // Some die while they open the file, most while they write: after so many notes, however slow the machine is.
+      // Some die while they open the file, most while they write: after a number of lines, not a time.
       const atLeast = Math.random() < 0.1 ? 0 : 1 + Math.random() * 100
       await until(() => notes >= atLeast || child.exitCode !== null)
       await sleep(Math.random() * 20)
@@ -44,7 +44,7 @@ export async function runKills(worker: string, client: string, kills: number): P
 
 /** Starts a worker. */
 export function start(worker: string, plan: WorkerPlan): ChildProcess {
-  // Without the mark of the test runner, which has told already which clients are not there.
+  // Without the variable of the test runner, which has already reported missing clients.
   const env = { ...process.env, VITEST: undefined }
   return fork(worker, [JSON.stringify(plan)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env })
 }
@@ -53,8 +53,8 @@ async function examine(client: string, path: string, log: string): Promise<Omit<
   const database = sqliteClients[client]?.(path)
   if (database === undefined) throw new Error(`no client ${client}`)
   const store = sqliteStore(database)
-  // What each write was over, by key and stamp, and which were acknowledged. The notes of two processes interleave: one may
-  // tell of its write after another has written over it.
+  // The stamp that each write replaced, by key and stamp, and the acknowledged writes. Lines of two processes
+  // interleave: one may report its write after the other has replaced it.
   const [over, acknowledged, starts] = [new Map<string, string>(), new Map<string, Set<string>>(), [] as number[]]
   for (const [word, key = '', stamp = '', expected = ''] of log.split('\n').map((line) => line.split(' '))) {
     if (word === 'ready') starts.push(Number(stamp))
@@ -65,7 +65,7 @@ async function examine(client: string, path: string, log: string): Promise<Omit<
   let completed = 0
   for (const [key, stamps] of acknowledged) {
     const { entry } = await store.read(key)
-    // All that was acknowledged is what is stored, or was written over on the way to it.
+    // Each acknowledged write is stored, or was replaced on the way to the stored one.
     const missing = new Set(stamps)
     for (let stamp = entry?.stamp; stamp; stamp = over.get(`${key} ${stamp}`)) missing.delete(stamp)
     if (missing.size > 0) lost.push(key)

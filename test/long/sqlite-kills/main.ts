@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { runKills } from './kills.js'
 
 /*
- * Kills processes that write a SQLite file, and looks for acknowledged entries that are lost:
+ * Kills processes that write a SQLite file, and checks for lost acknowledged entries:
  * node dist/test/long/sqlite-kills/main.js [kills] [client]
  */
 

@@ -7,15 +7,15 @@ import type { Entry } from '../../../src/stores/store.js'
 import { sqliteClients } from '../../support/sql-clients.js'
 import { fakeRun } from '../../support/sql-runs.js'
 
-/** What a worker does. It is killed, unless `forMs` says when it ends by itself. */
+/** The plan of a worker. It is killed, unless `forMs` sets when it ends by itself. */
 export interface WorkerPlan {
   readonly client: string
   readonly path: string
   readonly log: string
   readonly name: string
-  /** Prints how late timers fired, in milliseconds, and ends. */
+  /** Prints the delays of timers, in milliseconds, and ends. */
   readonly forMs?: number | undefined
-  /** Writes nothing: shows how late timers fire on this machine without SQLite. */
+  /** Writes nothing, to show the delays of timers without SQLite. */
   readonly isIdle?: boolean | undefined
 }
 
@@ -23,22 +23,22 @@ export interface WorkerPlan {
 const { client, path, log, name, forMs, isIdle } = JSON.parse(process.argv[2] ?? '') as WorkerPlan
 const database = sqliteClients[client]?.(path)
 if (database === undefined) throw new Error(`no client ${client}`)
-// The store sets its own; the transactions of this file shall not wait synchronously either.
+// The store sets its own time-out; transactions of this file must not wait synchronously either.
 database.exec('PRAGMA busy_timeout = 0')
 const store = sqliteStore(database)
-// A line that was appended survives the death of the process.
+// An appended line survives the death of the process.
 const note = (text: string) => {
   appendFileSync(log, `${text}\n`)
-  // Tells the harness how far this is; those who measure have no use for it.
+  // Reports progress to the harness; not needed for measurements.
   if (forMs === undefined) tell('noted')
 }
-// A harness that is gone ends the worker, whichever tells of it first: the channel or a message that fails.
+// The worker exits if the harness is gone: when the channel closes or a message fails.
 const leave = () => process.exit(1)
 const tell = (message: unknown) => process.send?.(message, undefined, undefined, (error) => error && leave())
 process.once('disconnect', leave)
 
 const started = performance.now()
-// The other process may write for longer than the store tries.
+// The other process may hold the lock for longer than the store retries.
 while (!(await store.check?.().then(() => true, isStoreBusy))) {}
 database.exec('CREATE TABLE IF NOT EXISTS effects (key TEXT)')
 note(`ready ${name} ${Math.round(performance.now() - started)}`)
@@ -50,7 +50,7 @@ await Promise.all(Array.from({ length: 4 }, (_, lane) => work(`${name}-${lane}`)
 tell({ name, percentiles: [50, 90, 99, 99.9, 100].map((of) => delay.percentile(of) / 1e6) })
 process.off('disconnect', leave).disconnect?.()
 
-/** Creates keys, moves them on, and completes those that are due, its own and those of dead workers. */
+/** Creates keys, updates them, and completes due ones, its own and those of dead workers. */
 async function work(lane: string): Promise<void> {
   for (let round = 0; !isOver(); round++) {
     if (isIdle === true) {
@@ -63,7 +63,7 @@ async function work(lane: string): Promise<void> {
     } catch (error) {
       if (!isBusy(error)) isStoreBusy(error)
     }
-    // All else is done at once: without a pause nothing tells this process that the harness is gone.
+    // All other work is synchronous: without a pause, this process would not notice the end of the harness.
     await sleep(forMs === undefined ? 0 : Math.random() * 5)
   }
 }
@@ -95,12 +95,12 @@ async function advance(key: string, entry: Entry, expected: string | null): Prom
   return written
 }
 
-/** Another process writes; BEGIN IMMEDIATE of this file is not repeated by the store. */
+/** Another process holds the lock; the store does not repeat the BEGIN IMMEDIATE of this file. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && /locked|busy/i.test(error.message)
 }
 
-/** `false` if another process writes. Throws any other error. */
+/** Returns `false` if another process holds the lock. Throws any other error. */
 function isStoreBusy(error: unknown): false {
   if (isCheqpointError(error, 'store-busy')) return false
   throw error

@@ -3,11 +3,11 @@ import { join, relative } from 'node:path'
 import { parseAst } from 'vitest/node'
 
 /*
- * A copy of built files that says where execution is: at the start of each function, and after each call and await has
- * come back.
+ * Copies built files and adds calls that report the position of execution: at the start of each function, and after
+ * each call and await.
  */
 
-/** A node of the syntax tree, as far as it is looked at here. */
+/** A node of the syntax tree, as far as it is used here. */
 interface Node {
   readonly type: string
   readonly start: number
@@ -36,13 +36,13 @@ function rewrite(text: string, file: string): string {
   const insert = (at: number, added: string): void => void inserts.push({ at, order: inserts.length, text: added })
   walk(parseAst(text), (node, parent) => {
     if (functions.has(node.type)) enter(node, insert, name)
-    // Of a chain the whole is one expression: what is left out in it ends it.
+    // An optional chain is one expression, since a missing value ends all of it.
     const isCall = node.type === 'ChainExpression' || (calls.has(node.type) && parent?.type !== 'ChainExpression')
     if (!isCall || isInChain(node, parent)) return
     insert(node.start, `$back(${name}, `)
     insert(node.end, ')')
   })
-  // Inner expressions close first; where they begin at one place, outer ones open first.
+  // Inner expressions close first; at equal starts, outer ones open first.
   const sorted = inserts.sort(
     (a, b) => a.at - b.at || (a.text === ')' || b.text === ')' ? closing(a, b) : a.order - b.order),
   )
@@ -59,7 +59,7 @@ function closing(a: { readonly text: string }, b: { readonly text: string }): nu
   return Number(b.text === ')') - Number(a.text === ')')
 }
 
-/** A call within a longer chain such as `a?.b().c`, which cannot be taken out of it. */
+/** A call inside a longer chain such as `a?.b().c`, which cannot be wrapped alone. */
 function isInChain(node: Node, parent: Node | undefined): boolean {
   return parent?.type === 'MemberExpression' && node.type === 'CallExpression' && hasOptional(node)
 }
@@ -82,7 +82,7 @@ function enter(node: Node, insert: (at: number, added: string) => void, name: st
 function walk(node: unknown, visit: (node: Node, parent: Node | undefined) => void, parent?: Node): void {
   if (Array.isArray(node)) for (const each of node) walk(each, visit, parent)
   if (typeof node !== 'object' || node === null || !('type' in node) || typeof node.type !== 'string') return
-  // What has a type is a node.
+  // An object with a type is a node.
   const self = node as Node
   visit(self, parent)
   for (const value of Object.values(node)) walk(value, visit, self)

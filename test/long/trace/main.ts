@@ -6,8 +6,8 @@ import express from 'express'
 import { instrument } from './instrument.js'
 
 /*
- * The executed trace of one happy Express callback over memory: which files of src/ and adapters/ are entered, and how
- * often execution changes file, by calls alone and with every return. Fails above the bounds.
+ * Traces one successful Express callback with the memory store: the entered files of src/ and adapters/, and how often
+ * execution changes file, by calls alone and including returns. Fails above the limits.
  * Use: node dist/test/long/trace/main.js [--build dist] [--steps]
  */
 
@@ -20,7 +20,7 @@ const { values } = parseArgs({
 const copy = resolve('.tmp/trace')
 instrument(resolve(values.build), ['src', 'adapters'], copy)
 
-/** Where execution is and was, while it is recorded. */
+/** The recorded positions of execution. */
 let steps: string[] | null = null
 let entered = 0
 const note = (file: string): boolean => {
@@ -38,7 +38,7 @@ Object.assign(globalThis, {
   },
 })
 
-// The copy has the types of what it was made from.
+// The copy has the types of the original.
 const load = (file: string): Promise<unknown> => import(pathToFileURL(join(copy, file)).href)
 const { createReceiver } = (await load('src/index.js')) as typeof import('cheqpoint-callback')
 const { expressCallback } = (await load('adapters/express.js')) as typeof import('cheqpoint-callback/express')
@@ -72,7 +72,7 @@ for (const id of ['first', 'second']) {
   })
   if (response.status !== 200) throw new Error(`answered ${response.status} ${await response.text()}`)
   await response.arrayBuffer()
-  // What the handler's end leaves to do.
+  // Work after the end of the handler.
   await new Promise(setImmediate)
 }
 const trace: readonly string[] = steps ?? []

@@ -7,11 +7,11 @@ import type { World } from './world.js'
 export type ModelCommand = fc.AsyncCommand<Model, World>
 export type Drawn = fc.Arbitrary<ModelCommand>
 
-/** Which approval, and which of the two processes. */
+/** The approval and the process. */
 export const anyId: fc.Arbitrary<string> = fc.constantFrom(...idPool)
 export const anySide: fc.Arbitrary<0 | 1> = fc.constantFrom<0 | 1>(0, 1)
 
-/** A command that may be given at any time; after it every promise is checked. */
+/** A command that is allowed at any time; every promise is checked after it. */
 export function command(name: string, run: (model: Model, world: World) => unknown): ModelCommand {
   return {
     check: () => true,
@@ -24,7 +24,7 @@ export function command(name: string, run: (model: Model, world: World) => unkno
   }
 }
 
-/** Lets work begin that may never end, because its process dies, and go on by itself. */
+/** Starts work in the background that may never end, because its process dies. */
 export function set(world: World, work: Promise<unknown>): Promise<void> {
   work.catch((error: unknown) => {
     if (!isCheqpointError(error)) world.strays.push(error)

@@ -5,7 +5,7 @@ import { type ApiMode, type HandlerMode, leaseMs, type Verdict } from './world.j
 
 const approved: Verdict = { status: 'APPROVED', modifiedDetails: null, decisionNote: null }
 
-/** What goes wrong: processes die, calls of the store get lost, handlers fail or stall, the API is out of order. */
+/** Faults: processes die, store calls are lost, handlers fail or stall, the API fails. */
 export const faults: readonly Drawn[] = [
   fc
     .record({ on: anySide, ms: fc.constantFrom(5_000, 29_000, 31_000, 90_000) })

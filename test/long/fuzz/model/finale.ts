@@ -7,8 +7,8 @@ import type { World } from './world.js'
 const rounds = 60
 
 /**
- * All that went wrong is mended, everything is decided, and time goes by. Throws where something that is followed is
- * then neither completed nor left to a person.
+ * Ends all faults, decides everything and lets time pass. Throws if a tracked approval is then neither completed nor
+ * parked.
  */
 export async function expectGoodEnd(model: Model, world: World): Promise<void> {
   world.api = 'answers'

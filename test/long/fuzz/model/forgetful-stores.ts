@@ -2,8 +2,8 @@ import type { Entry, Store } from '../../../../src/index.js'
 import { overlayStore } from '../../../support/overlay-store.js'
 
 /*
- * Mistakes of the state machine, made by a store that forgets or invents a part of what it keeps: its reader takes a
- * step that a broken transition would take.
+ * Bugs of the state machine, simulated by a store that drops or invents parts of its entries: its reader then takes the
+ * step of a broken transition.
  */
 
 export interface ForgetfulStore {
@@ -22,7 +22,7 @@ export const forgetfulStores: readonly ForgetfulStore[] = [
   showing('attempts are forgotten', ({ attempts: _, ...state }) => state),
   showing('the minimum interval is forgotten', (state) => ('notBefore' in state ? { ...state, notBefore: 0 } : state)),
   {
-    bug: 'the fence stands still',
+    bug: 'the fence does not rise',
     wrap: (store) =>
       overlayStore(store, {
         write(key, expected, entry, options) {
@@ -32,7 +32,7 @@ export const forgetfulStores: readonly ForgetfulStore[] = [
       }),
   },
   {
-    bug: 'a completed approval is not remembered',
+    bug: 'a completed approval leaves no tombstone',
     wrap: (store) =>
       overlayStore(store, {
         write: (key, expected, entry, options) =>
@@ -43,7 +43,7 @@ export const forgetfulStores: readonly ForgetfulStore[] = [
   },
 ]
 
-/** A store that keeps everything, and shows something else to its readers. */
+/** A store that keeps everything, but returns changed entries to its readers. */
 function showing(bug: string, change: (state: Entry['state']) => Entry['state']): ForgetfulStore {
   return {
     bug,

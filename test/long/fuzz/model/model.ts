@@ -1,20 +1,20 @@
-/** What is known of one id, by what was asked for and answered. Nothing of it comes from the store or its records. */
+/** The model of one id, from calls and responses only. Nothing comes from the store or its entries. */
 export interface Known {
-  /** How often it was registered anew. */
+  /** How often it was registered again. */
   life: number
-  /** When its present life began. */
+  /** Start of its present life. */
   since: number
-  /** Registered, and neither completed nor cancelled as far as was reported. */
+  /** Registered, and not reported as completed or cancelled. */
   open: boolean
   /** When it was cancelled in this life. */
   cancelledAt: number | null
-  /** How often a person revived it in this life. */
+  /** How often an operator retried it in this life. */
   retries: number
-  /** How often it had been revived when it was seen parked last; `null` if it never was. */
+  /** Number of retries when it was last seen parked; `null` if never. */
   parkedAt: number | null
-  /** The decision that was recorded when it was last read. */
+  /** The recorded decision at the last read. */
   recorded: string | null
-  /** When somebody asked by hand, past every gap. */
+  /** Times of polls by hand, which ignore the minimum interval. */
   readonly manual: number[]
 }
 
@@ -22,7 +22,7 @@ export interface Model {
   readonly ids: Map<string, Known>
 }
 
-/** Two, so that much happens to each. */
+/** Two, so that each has many events. */
 export const idPool = ['req_1', '__proto__'] as const
 
 export function newModel(): Model {

@@ -7,13 +7,13 @@ import { type Model, of } from './model.js'
 import { minIntervalMs, original, retentionMs, type Verdict, type World } from './world.js'
 
 /*
- * What happens where nothing goes wrong: people submit, decide, cancel and revive, callbacks come, sweeps look, time goes by.
+ * Commands without faults: submit, decide, cancel, retry, send callbacks, sweep, let time pass.
  */
 
 const verdict: fc.Arbitrary<Verdict> = fc.constantFrom<Verdict>(
   { status: 'APPROVED', modifiedDetails: null, decisionNote: null },
   { status: 'APPROVED', modifiedDetails: { orderId: '8842', amount: 90 }, decisionNote: 'Less.' },
-  // Parks, since nobody knows whether it replaces the order or adds to it.
+  // Parks: it is ambiguous whether the edit replaces or extends the details.
   { status: 'APPROVED', modifiedDetails: { amount: 1 }, decisionNote: 'Which order?' },
   { status: 'REJECTED', modifiedDetails: null, decisionNote: 'No.' },
   { status: 'EXPIRED', modifiedDetails: null, decisionNote: null },
@@ -36,7 +36,7 @@ async function track(model: Model, world: World, which: string): Promise<void> {
   })
 }
 
-/** A callback that came before the API shows the decision is not lost in a long wait. */
+/** A callback before the API shows the decision must not be lost in a long wait. */
 async function expectSoon({ store }: World, which: string): Promise<void> {
   const shown = await kept(store, which)
   if (shown?.state === 'pending')

@@ -4,10 +4,10 @@ import { type Known, type Model, of } from './model.js'
 import { longestDueMs, maxAttempts, minIntervalMs, original, type Start, type Verdict, type World } from './world.js'
 
 /*
- * The promises of the README and of the store's contract, held against the ledger and against what the store shows.
+ * The promises of the README and of the store contract, checked against the ledger and the store.
  */
 
-/** Throws where one is broken. Called after every command. */
+/** Throws if a promise is broken. Called after every command. */
 export async function checkPromises(model: Model, world: World): Promise<void> {
   for (const [id, known] of model.ids) {
     if (known.life === 0) continue
@@ -49,7 +49,7 @@ function withoutVia({ decision }: Start): object {
   return { ...decision, via: null }
 }
 
-/** Whether a decision is what the API said: status, edit, note, and the details that follow from them. */
+/** Whether a decision matches the API: status, edit, note, and the resulting details. */
 function agrees({ status, modifiedDetails, note, ...rest }: Start['decision'], verdict: Verdict): boolean {
   const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
   const details = 'details' in rest ? rest.details : null
@@ -89,7 +89,7 @@ async function checkRecord(id: string, shown: Kept | null, model: Model, world: 
   assert.ok(next !== null && next <= Math.max(dueInMs, 0), `${id} is not in the due index`)
 }
 
-/** One question about an approval in each gap, whoever asks, but for a person. */
+/** At most one GET per approval and minimum interval, except polls by hand. */
 function checkQuestions(id: string, { manual, since }: Known, world: World): void {
   const times = world.questions.filter((each) => each.id === id && each.at >= since).map(({ at }) => at)
   for (const [index, at] of times.entries()) {

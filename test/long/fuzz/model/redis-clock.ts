@@ -5,9 +5,9 @@ import { startRedis, type TestServer } from '../../../support/redis-server.js'
 import type { FakeTime } from '../time.js'
 
 /*
- * A real Redis whose scripts read the time of the test: in each of them the call that asks the server for it reads a
- * key instead. All else is as it is delivered. So leases end when the test says so, and nothing sleeps. What the server
- * does by its own clock stays so: tombstones do not expire within a run.
+ * A real Redis whose scripts use the time of the test: each script reads a key instead of the server's time, and is
+ * otherwise unchanged. Leases end when the test says so, without sleeping. The server itself still uses its own clock:
+ * tombstones do not expire within a run.
  */
 
 const clockKey = 'fuzz:clock'
@@ -16,9 +16,9 @@ const askTime = "redis.call('TIME')"
 const readTime = `(function(ms) return {math.floor(ms / 1000), (ms % 1000) * 1000} end)(redis.call('GET', '${clockKey}'))`
 
 export interface ClockedRedis {
-  /** How many commands are on their way. */
+  /** Number of commands in flight. */
   readonly pending: () => number
-  /** A way to Redis, by the clock of this time. */
+  /** Sends commands with the time of this clock. */
   readonly send: (time: FakeTime) => SendCommand
   readonly raw: (args: readonly string[]) => Promise<unknown>
   close(): Promise<void>
@@ -41,7 +41,7 @@ export async function openClockedRedis(): Promise<ClockedRedis> {
       if (command === 'EVAL') throw new Error('every script was loaded')
       pending++
       try {
-        // Sent together, and carried out in this order.
+        // Sent together and executed in this order.
         const [, reply] = await Promise.all([
           client.sendCommand(['SET', clockKey, String(Math.floor(time.now()))]),
           client.sendCommand(command === 'EVALSHA' ? [command, changed.get(sha) ?? '', ...operands] : args),

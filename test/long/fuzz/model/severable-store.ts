@@ -1,20 +1,20 @@
 import type { Store } from '../../../../src/index.js'
 
-/** What goes wrong with one call on its way between a process and the store. */
+/** Faults of one call between a process and the store. */
 export type Mishap =
-  /** It never gets there, and the process is told. */
+  /** The call does not arrive, and is reported as failed. */
   | 'refused'
-  /** It is carried out, and the answer is lost. */
+  /** The call is executed, and the response is lost. */
   | 'answer lost'
-  /** It is carried out long after the process gave it up. */
+  /** The call is executed long after its time-out. */
   | 'late'
-  /** It is carried out, and answered after the process gave it up. */
+  /** The call is executed, and the response arrives after its time-out. */
   | 'answered late'
 
-/** Longer than a receiver waits for its store. */
+/** Longer than a receiver's time-out for the store. */
 const lateMs = 7_000
 
-/** The way of one process to the store that all share: calls on it can go wrong, and it ends when the process dies. */
+/** The connection of one process to the shared store: calls can fail, and it ends when the process dies. */
 export class SeverableStore {
   readonly store: Store
   readonly #mishaps: Mishap[] = []
@@ -38,14 +38,14 @@ export class SeverableStore {
     return this.#severed
   }
 
-  /** Whether nothing goes wrong with its calls. */
+  /** Whether no fault is active. */
   get isSound(): boolean {
     return (
       !this.#severed && this.#mishaps.length === 0 && this.#callsLeft === Number.POSITIVE_INFINITY && !this.#isCutOff
     )
   }
 
-  /** Every call is refused for so long. */
+  /** Makes every call fail for this time. */
   cutOff(ms: number): void {
     this.#isCutOff = true
     setTimeout(() => {
@@ -53,17 +53,17 @@ export class SeverableStore {
     }, ms)
   }
 
-  /** These befall the next calls, one each. */
+  /** Faults of the next calls, one each. */
   upset(mishaps: readonly Mishap[]): void {
     this.#mishaps.push(...mishaps)
   }
 
-  /** No call is answered from now on. */
+  /** Makes every call hang from now on. */
   sever(): void {
     this.#severed = true
   }
 
-  /** The process dies at its nth call from now, which the store gets or not. */
+  /** The process dies at its nth call from now, which may or may not be executed. */
   severAt(nth: number, lastIsWritten: boolean): void {
     this.#callsLeft = nth
     this.#lastIsWritten = lastIsWritten

@@ -13,15 +13,15 @@ import { json, Upstream, type UpstreamAnswer } from '../upstream.js'
 import { SeverableStore } from './severable-store.js'
 
 /*
- * What surrounds one store: an API that people decide in, processes that may die, their handlers, and a ledger that one
- * who sees everything keeps.
+ * The environment of one store: an API with decisions, processes that may die, their handlers, and a ledger of all
+ * events.
  */
 
 export const minIntervalMs = 2_000
 export const leaseMs = 30_000
 export const maxAttempts = 3
 export const retentionMs = 3_600_000
-/** No open record is due later than this: the longest pause that an API may ask for, and its jitter. */
+/** No open entry is due later than this: the longest Retry-After of an API, with jitter. */
 export const longestDueMs = 1_080_000
 
 export const original = { orderId: '8842', amount: 120 }
@@ -35,7 +35,7 @@ export interface Verdict {
 export type ApiMode = 'answers' | 'fails' | 'hangs' | 'throttles' | 'refuses the key'
 export type HandlerMode = 'returns' | 'throws' | 'hangs' | 'is slow'
 
-/** Something that truly happened. */
+/** An event that really happened. */
 export interface Start {
   readonly id: string
   readonly process: Process
@@ -51,17 +51,17 @@ export class World {
   readonly guarantee: 'at-least-once' | 'at-most-once'
   readonly verdicts: Map<string, Verdict> = new Map()
   api: ApiMode = 'answers'
-  /** What the API said of which approval, and when. */
+  /** The API's responses, by approval and time. */
   readonly said: { readonly id: string; readonly verdict: Verdict; readonly at: number }[] = []
   readonly questions: { readonly id: string; readonly at: number }[] = []
   readonly starts: Start[] = []
   readonly done: { readonly id: string; readonly at: number }[] = []
   readonly processes: [Process, Process]
-  /** What rejected without a code. */
+  /** Errors without a code. */
   readonly strays: unknown[] = []
-  /** Takes away what is remembered of a finished approval, where it is remembered. */
+  /** Removes the tombstone of a completed approval, if any. */
   readonly loseTombstone: (id: string) => Promise<void>
-  /** The one who registers, cancels and retries: nothing befalls it. */
+  /** The process that registers, cancels and retries; it has no faults. */
   readonly operator: TypedReceiver
 
   constructor({
@@ -83,7 +83,7 @@ export class World {
     )
   }
 
-  /** A process dies, and another one takes its place. */
+  /** Kills a process and starts a replacement. */
   replace(index: 0 | 1): void {
     this.processes[index].way.sever()
     this.processes[index] = new Process(this)
@@ -130,7 +130,7 @@ export class World {
   }
 }
 
-/** One process: a receiver, its way to the store, and how its handler behaves. */
+/** One process: a receiver, its connection to the store, and the behaviour of its handler. */
 export class Process {
   readonly way: SeverableStore
   readonly receiver: TypedReceiver
@@ -156,7 +156,7 @@ export class Process {
       ended: null,
     }
     starts.push(start)
-    // A mode that changes does not change what is under way.
+    // A change of the mode does not affect running handlers.
     const { mode } = this
     const how = mode === 'hangs' ? await this.#hang() : mode
     if (mode === 'is slow') await new Promise((resolve) => setTimeout(resolve, 45_000))
@@ -165,7 +165,7 @@ export class Process {
     if (how === 'throws') throw new Error('the handler fails')
   }
 
-  /** Lets every hanging handler come to an end. */
+  /** Ends every hanging handler. */
   letGo(how: 'returns' | 'throws'): void {
     for (const go of this.#hanging) go(how)
     this.#hanging.clear()
