@@ -50,10 +50,7 @@ type Kept = { -readonly [Name in keyof Entry]: Entry[Name] } & {
 
 type Place = Readonly<{ at: number; kept: Kept }>
 
-/**
- * Due keys, oldest first. Places are removed lazily: a key whose due time moves later or is cleared keeps its old place
- * until that comes up.
- */
+/** Due keys, oldest first. Lazy: a key that is due later, or no longer, keeps its old place until that comes up. */
 class DueQueue {
   readonly #places = new TinyQueue<Place>([], (a, b) => a.at - b.at || (a.kept.key < b.kept.key ? -1 : 1))
 
