@@ -24,7 +24,7 @@ export const simulatorMutants: readonly Mutant[] = [
     tests: ['unit/simulator/page-server.test.ts'],
   },
   {
-    guard: 'a host that begins like loopback is no host of this machine',
+    guard: 'a host that begins like loopback is refused',
     file: 'src/simulator/calls.ts',
     find: '(?::\\d+)?$/i',
     replace: '(?::\\d+)?/i',
@@ -38,14 +38,14 @@ export const simulatorMutants: readonly Mutant[] = [
     tests: ['unit/simulator/simulator.test.ts'],
   },
   {
-    guard: 'a decision names the requests that wait where the id is unknown',
+    guard: 'a decision on an unknown id lists pending requests',
     file: 'src/simulator/page/page.ts',
     find: 'if (!simulator.list().some((each) => each.id === id)) {',
     replace: 'if (id === null) {',
     tests: ['unit/simulator/page-server.test.ts'],
   },
   {
-    guard: 'a forged callback that is refused is the outcome that was asked for',
+    guard: 'send exits with 0 if a forged callback is refused',
     file: 'src/cli/send.ts',
     find: 'const mayBeRefused = forged || ',
     replace: 'const mayBeRefused = ',
