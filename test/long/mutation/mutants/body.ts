@@ -3,7 +3,7 @@ import type { Mutant } from '../mutant.js'
 /** How much of a body is read, and how long it is waited for. */
 export const bodyMutants: readonly Mutant[] = [
   {
-    guard: 'a stream of Node is read one chunk past the limit at the most',
+    guard: 'a stream of Node is read at most one chunk past the limit',
     file: 'src/http/body.ts',
     find: 'if (size > maxBytes) finish(',
     replace: 'if (false) finish(',
@@ -17,14 +17,14 @@ export const bodyMutants: readonly Mutant[] = [
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a web stream is read one chunk past the limit at the most',
+    guard: 'a web stream is read at most one chunk past the limit',
     file: 'src/http/body.ts',
     find: 'if (size > maxBytes) {',
     replace: 'if (size > 2 * maxBytes) {',
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'what a parser or a host read is held to the limit as well',
+    guard: 'the limit also applies to a body that a parser or host read',
     file: 'src/http/body.ts',
     find: "if (read.byteLength > maxBytes) return { kind: 'body-too-large' }",
     replace: '',
@@ -45,14 +45,14 @@ export const bodyMutants: readonly Mutant[] = [
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a stream of Node that somebody read is not waited for',
+    guard: 'a stream of Node that was read before is not waited for',
     file: 'src/http/body.ts',
     find: "if (stream.readableDidRead) return Promise.resolve({ kind: 'body-already-read' })",
     replace: '',
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a web stream that somebody reads is not waited for',
+    guard: 'a web stream that is being read is not waited for',
     file: 'src/http/body.ts',
     find: "if (stream.locked) return { kind: 'body-already-read' }",
     replace: '',
@@ -73,21 +73,21 @@ export const bodyMutants: readonly Mutant[] = [
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a client that goes away is not waited for',
+    guard: 'a body whose client disconnected is not waited for',
     file: 'src/http/body.ts',
     find: ".on('close', onAbort)",
     replace: '',
     tests: ['unit/http/body.test.ts', 'hosts/sockets.test.ts'],
   },
   {
-    guard: 'a late reset of a refused request is no crash',
+    guard: 'a late reset of a refused request does not throw',
     file: 'src/http/body.ts',
     find: ".off('close', onAbort)",
     replace: ".off('close', onAbort).off('error', onAbort)",
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a request whose body the host says was used is drained',
+    guard: 'a request whose body was used is reported as read',
     file: 'src/http/hosts.ts',
     find: 'request.bodyUsed ?',
     replace: 'false ?',
@@ -108,14 +108,14 @@ export const bodyMutants: readonly Mutant[] = [
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a web stream holds bytes and nothing else',
+    guard: 'a web stream must contain bytes',
     file: 'src/http/body.ts',
     find: '!ArrayBuffer.isView(next.value)',
     replace: 'false',
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'Express writes nothing where something else has answered',
+    guard: 'Express writes nothing after another response',
     file: 'adapters/express.ts',
     find: 'if (response.headersSent) return',
     replace: '',
@@ -129,7 +129,7 @@ export const bodyMutants: readonly Mutant[] = [
     tests: ['unit/http/body.test.ts'],
   },
   {
-    guard: 'a body that Hono cannot give again is told as read',
+    guard: 'a body that Hono cannot return again is reported as read',
     file: 'adapters/hono.ts',
     find: 'parsed === null ? { alreadyRead: true } : { parsed }',
     replace: '{ parsed }',
