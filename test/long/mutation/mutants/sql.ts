@@ -10,7 +10,7 @@ export const sqlMutants: readonly Mutant[] = [
     tests: ['sql/sqlite-contract.test.ts', 'sql/postgres-contract.test.ts'],
   },
   {
-    guard: 'a repeated write in SQL keeps what takeDue moved',
+    guard: 'a repeated write in SQL keeps the dueAt that takeDue set',
     file: 'src/stores/sql/statements.ts',
     find: "set('v', 'e.stamp <> v.stamp', ",
     replace: "set('v', 'true', ",
@@ -24,14 +24,14 @@ export const sqlMutants: readonly Mutant[] = [
     tests: ['sql/postgres-contract.test.ts'],
   },
   {
-    guard: 'an entry in SQL that disappeared is not there',
+    guard: 'an expired entry in SQL is absent',
     file: 'src/stores/sql/statements.ts',
     find: 'const live = `(e.ends IS NULL OR ',
     replace: "const live = `(e.ends IS NULL OR e.stamp <> '' OR ",
     tests: ['sql/sqlite-store.test.ts', 'sql/sqlite-contract.test.ts'],
   },
   {
-    guard: 'a due key in Postgres is handed to one taker',
+    guard: 'a due key in Postgres goes to one taker',
     file: 'src/stores/sql/postgres-store.ts',
     find: ' FOR UPDATE SKIP LOCKED),\ntaken AS',
     replace: '),\ntaken AS',
@@ -52,7 +52,7 @@ export const sqlMutants: readonly Mutant[] = [
     tests: ['sql/postgres-complete-in.test.ts'],
   },
   {
-    guard: 'completeIn gives a serialization failure to the caller as it is',
+    guard: 'completeIn passes a serialization failure on unchanged',
     file: 'src/stores/sql/postgres-store.ts',
     find: 'if (isRetryable(error)) throw error\n        const failure',
     replace: 'const failure',
@@ -108,14 +108,14 @@ export const sqlMutants: readonly Mutant[] = [
     tests: ['sql/postgres-complete-in.test.ts'],
   },
   {
-    guard: 'a statement that the database asks to repeat is repeated',
+    guard: 'a statement with a serialization failure is repeated',
     file: 'src/util/repeated.ts',
     find: '      if (!passes(error) || performance.now() > end) throw explain(error)\n',
     replace: '      throw explain(error)\n',
     tests: ['sql/postgres-faults.test.ts'],
   },
   {
-    guard: 'rows that are none are refused',
+    guard: 'a result without rows is refused',
     file: 'src/stores/sql/postgres-store.ts',
     find: 'if (Array.isArray(rows)) return',
     replace: 'return',
@@ -143,14 +143,14 @@ export const sqlMutants: readonly Mutant[] = [
     tests: ['sql/sqlite-store.test.ts'],
   },
   {
-    guard: 'what is damaged in SQL is removed only as it was read',
+    guard: 'a damaged row in SQL is only removed unchanged',
     file: 'src/stores/sql/entries.ts',
     find: '      if (readStored(row).unreadable !== unreadable) return false\n',
     replace: '',
     tests: ['sql/sqlite-contract.test.ts', 'sql/postgres-contract.test.ts'],
   },
   {
-    guard: 'a run that is completed is not completed in a second transaction',
+    guard: 'a completed run is not completed again in a second transaction',
     file: 'src/pipeline/lease.ts',
     find: 'if (stored.entry === null || next?.keepMs === undefined) return null',
     replace:
