@@ -41,7 +41,7 @@ export function createGate({ keys, faults, clock, random, closing, onChange, end
 
   async function answer(asked: Asked): Promise<Response> {
     const { request, path, socket } = asked
-    if (isWebSite(request)) return refusal(403, 'The simulator answers to pages of this machine only')
+    if (isWebSite(request)) return refusal(403, 'The simulator only accepts pages of this machine')
     const { method } = request
     const assistant = keys.get(request.headers.get('x-api-key') ?? '')
     const at = new Date(clock.now()).toISOString()

@@ -67,14 +67,14 @@ export class Bench {
     const first = await this.now()
     if (this.#advance !== undefined) {
       if (time > first) await this.#advance(time - first)
-      assert.equal(await this.now(), Math.max(time, first), 'now is moved by what the clock was advanced by')
+      assert.equal(await this.now(), Math.max(time, first), 'now advances with the clock')
       return
     }
     for (let before = first; before < time; ) {
       // Not unref'd: perhaps nothing else keeps the process alive while a case waits.
       await sleep(Math.min(time - before + 1, 2_000))
       const now = await this.now()
-      assert.ok(now > before, `the store's time stands still at ${now}`)
+      assert.ok(now > before, `the store's time does not advance from ${now}`)
       before = now
     }
   }
@@ -125,10 +125,10 @@ export class Bench {
     const all: string[] = []
     for (;;) {
       const { keys } = await this.store.takeDue(limit, hideMs)
-      assert.ok(keys.length <= limit, `takeDue(${limit}) gives at most ${limit} keys, not ${keys.length}`)
+      assert.ok(keys.length <= limit, `takeDue(${limit}) returns at most ${limit} keys, not ${keys.length}`)
       if (keys.length === 0) return all
       all.push(...keys)
-      assert.ok(all.length < 5_000, 'takeDue hands out the same keys again and again')
+      assert.ok(all.length < 5_000, 'takeDue returns the same keys repeatedly')
     }
   }
 
@@ -148,7 +148,7 @@ export class Bench {
       cursor = answer.cursor
       await between(answer.items.map(({ key }) => key))
     }
-    throw new assert.AssertionError({ message: `list(${index}) does not come to a last page` })
+    throw new assert.AssertionError({ message: `list(${index}) has no last page` })
   }
 
   async keys(index: 'due' | 'parked', limit?: number): Promise<string[]> {

@@ -121,7 +121,7 @@ export const dueCases: Rules = {
     for (const [index, key] of keys.entries()) await bench.put(key, { dueAt: index % 10 })
     const takes = await Promise.all(Array.from({ length: 20 }, () => bench.store.takeDue(5, long)))
     const taken = takes.flatMap((take) => take.keys)
-    assert.equal(new Set(taken).size, taken.length, 'a key was handed out twice')
+    assert.equal(new Set(taken).size, taken.length, 'a key was taken twice')
     assert.deepEqual([...taken, ...(await bench.takeAll())].sort(), [...keys].sort())
   },
   async 'a parallel takeDue does not make a write fail'(bench) {
@@ -142,7 +142,7 @@ async function notBefore(bench: Bench, time: number, key: string, earliest = tim
   if (bench.exact) await bench.until(earliest - 1)
   const { keys } = await bench.store.takeDue(10, long)
   // The take ended before this read, so it was early, however slow the store is.
-  if ((await bench.now(key)) < earliest) assert.deepEqual(keys, [], 'handed out before it is due')
+  if ((await bench.now(key)) < earliest) assert.deepEqual(keys, [], 'taken before it is due')
   await bench.until(time)
   if (keys.length === 0) assert.deepEqual((await bench.store.takeDue(10, long)).keys, [key])
 }

@@ -8,7 +8,7 @@ const states: readonly (readonly [what: string, state: JsonObject])[] = [
   ['text beyond ASCII', { 'ключ 鍵 🔑': 'Größe, 金額, e\u0301, é, \u{1f469}\u200d\u{1f4bb}, \u2028\u2029\ufeff' }],
   ['control characters and NUL', { 'a\u0000b': 'x\u0000y\u0001\b\t\n\r\u001f\u007f', '': '\u0000' }],
   ['lone surrogates', { high: '\ud83d', low: '\ude00', swapped: '\ude00\ud83d', '\ud800': 'key' }],
-  ['what quoting might break', { text: `'"\\\`$1 ?{}[]%s \${x} --;/*` }],
+  ['text with quotes', { text: `'"\\\`$1 ?{}[]%s \${x} --;/*` }],
   // Written as text: in a literal, `__proto__` sets the prototype.
   ['names of the prototype', JSON.parse('{"__proto__":{"a":1},"constructor":"c","toString":null}') as JsonObject],
   ['big and small numbers', { list: [2 ** 53 - 1, -(2 ** 53 - 1), 1e308, 5e-324, 0.1, 1e21, 12345678901234567000] }],
@@ -28,7 +28,7 @@ const stamps: readonly string[] = [...'0|00|a|A| a|a |!"#$%&\'()*+,-./:;<=>?@[\\
 
 /** Entries, keys, stamps and times are returned unchanged. */
 export const fidelityCases: Rules = {
-  ...Object.fromEntries(states.map(([what, state]) => [`an entry comes back exactly: ${what}`, comesBack(state)])),
+  ...Object.fromEntries(states.map(([what, state]) => [`an entry is returned exactly: ${what}`, comesBack(state)])),
   async 'keys are opaque text: each has its own entry, and is returned unchanged'(bench) {
     const entries = new Map<string, Awaited<ReturnType<typeof bench.put>>>()
     for (const [index, key] of keys.entries())

@@ -79,7 +79,7 @@ export const listCases: Rules = {
 
 function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other: 'dueAt' | 'parkedAt'): Rules {
   return {
-    async [`list gives the ${index} index oldest first, page by page, with what read shows`](bench) {
+    async [`list returns the ${index} index oldest first, page by page, with the entries of read`](bench) {
       const now = await bench.now()
       const keys = keysOf(10)
       const entries = new Map<string, Entry>()
@@ -91,7 +91,9 @@ function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other:
       const expected = ordered.map((key) => ({ key, entry: entries.get(key) }))
       for (const limit of [1, 3, 10, 500]) assert.deepEqual(await bench.pages(index, limit), expected, `limit ${limit}`)
     },
-    async [`each entry that stays in the ${index} index is listed once, while others come, leave and move`](bench) {
+    async [`each entry that stays in the ${index} index is listed once while others are added, removed and moved`](
+      bench,
+    ) {
       // Several entries share a time, so that a page may end between equal times.
       const at = (position: number): number => Math.floor(position / 6) * 1_000
       const keys = keysOf(24)
@@ -115,7 +117,7 @@ function indexRules(index: 'due' | 'parked', field: 'dueAt' | 'parkedAt', other:
       for (const key of entries.keys())
         assert.equal(listed.filter((item) => item.key === key).length, 1, `how often ${key} is listed`)
     },
-    async [`a cursor of the other list, or one that no page gave, is refused with argument-invalid: ${index}`](bench) {
+    async [`a cursor of the other list, or an unknown one, is refused with argument-invalid: ${index}`](bench) {
       for (const key of keysOf(4)) await bench.put(key, { dueAt: 1, parkedAt: 1 })
       const { cursor } = await bench.store.list(index === 'due' ? 'parked' : 'due', { limit: 2 })
       assert.ok(cursor !== null, 'a page before the last has a cursor')
@@ -132,7 +134,7 @@ async function damaged(bench: Bench, key: string): Promise<string | null> {
   if (bench.damage === undefined) return null
   await bench.damage(key)
   const { entry, unreadable } = await bench.store.read(key)
-  assert.equal(entry, null, 'read: no entry where something unreadable is stored')
-  assert.ok(typeof unreadable === 'string' && unreadable !== '', 'read: a digest of what is unreadable')
+  assert.equal(entry, null, 'read: an unreadable entry is null')
+  assert.ok(typeof unreadable === 'string' && unreadable !== '', 'read: a digest of the unreadable entry')
   return unreadable
 }

@@ -87,7 +87,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     const page = await bench.open()
     await button(page, 'Edit').click()
     const editor = page.getByLabel('Details, edited')
-    await page.getByText('Nothing is changed.').waitFor()
+    await page.getByText('No changes.').waitFor()
     expect(await button(page, 'Approve with changes').isDisabled()).toBe(true)
     await editor.fill((await editor.inputValue()).replace('120', '95').replace('"currency": "USD"', '"reason": "late"'))
     const changes = page.getByRole('list', { name: 'Changes' }).getByRole('listitem')
@@ -143,7 +143,7 @@ describeWith('chromium', 'the page of the simulator', () => {
   it('decides with other status words too', async () => {
     await bench.submit()
     const page = await bench.open()
-    await page.getByLabel('Decide otherwise').selectOption('expired')
+    await page.getByLabel('Other decision').selectOption('expired')
     await becomes(() => bench.runs.map(({ status }) => status), ['expired'])
   })
 
@@ -362,7 +362,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     await bench.simulator.close()
     await page.getByText('The simulator is gone. Trying again…').waitFor()
     await button(page, 'Approve').click()
-    await shows(page, '#toast', 'The simulator does not answer.')
+    await shows(page, '#toast', 'The simulator does not respond.')
 
     const { createSimulator } = await import('cheqpoint-callback/simulator')
     const next = await createSimulator({ apiKey: 'cq_live_next' })

@@ -115,7 +115,7 @@ describeWith('redis-server', 'a cluster of three', () => {
     const store = redisStore({ sendCommand, prefix: randomUUID(), partitions: 16, minReplicas: 1 })
     await expect(store.check?.()).rejects.toMatchObject({
       code: 'store-unsuitable',
-      message: expect.stringContaining('follow the key'),
+      message: expect.stringContaining('routes commands without keys'),
     })
     await random.quit()
   })

@@ -420,7 +420,7 @@ describeWith('redis-server', 'redisStore: a server that is out of memory', () =>
     try {
       await store.write('a:held', null, entry({ dueAt: 1 }), { intake: true })
       await own.raw('CONFIG', 'SET', 'maxmemory', '1mb')
-      expect(await store.check?.()).toEqual([expect.stringMatching(/dropped.*raise maxmemory/)])
+      expect(await store.check?.()).toEqual([expect.stringMatching(/evicted.*raise maxmemory/)])
       expect((await store.takeDue(1, hour)).keys).toEqual(['a:held'])
     } finally {
       await own.close()

@@ -177,7 +177,7 @@ export function broken(bug: string, breaks: string, replace: (store: Store) => P
 
 /** Breaks the stored text. */
 function altering(bug: string, what: string, change: (text: string) => string): BrokenStore {
-  return broken(bug, `an entry comes back exactly: ${what}`, (store) => ({
+  return broken(bug, `an entry is returned exactly: ${what}`, (store) => ({
     write: (key, expected, entry, options) =>
       store.write(key, expected, { ...entry, state: JSON.parse(change(JSON.stringify(entry.state))) }, options),
   }))

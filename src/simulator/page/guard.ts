@@ -52,11 +52,11 @@ function refusalOf({ request, socket }: Asked): readonly [status: number, why: s
   const origin = headers.get('origin')
   // Without a socket, the caller is in this process.
   if (socket !== undefined && !loopbackPeer.test(socket.remoteAddress ?? '')) {
-    return [403, 'The page answers to this machine only.']
+    return [403, 'The page is only available on this machine.']
   }
-  if (forwarding.some((name) => headers.has(name))) return [403, 'The page answers to no proxy and no tunnel.']
-  if (!loopbackHost.test(host)) return [403, 'The page answers to localhost, 127.0.0.1 and [::1] only.']
-  if (origin !== null && origin !== `http://${host}`) return [403, 'The page answers to no other origin.']
+  if (forwarding.some((name) => headers.has(name))) return [403, 'The page is not available through a proxy or tunnel.']
+  if (!loopbackHost.test(host)) return [403, 'The page is only available as localhost, 127.0.0.1 and [::1].']
+  if (origin !== null && origin !== `http://${host}`) return [403, 'The page refuses requests of other origins.']
   const isJson = /^application\/json\b/i.test(headers.get('content-type') ?? '')
   return method === 'POST' && !isJson ? [415, 'Send application/json.'] : null
 }

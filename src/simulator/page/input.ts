@@ -42,7 +42,7 @@ export function setFaults(faults: Faults, body: JsonObject): void {
         : Object.hasOwn(most, name)
           ? isCount(value, 0, most[name])
           : Object.hasOwn(samples, name) && typeof value === typeof samples[name]
-    if (!good) throw refused(`${name} is no fault, or not of this size`)
+    if (!good) throw refused(`${name} is not a fault, or out of range`)
   }
   Object.assign(faults, body)
 }

@@ -148,7 +148,7 @@ export class MemoryStore implements Store {
   readonly list: Store['list'] = async (index, { limit, cursor }) => {
     const [, of, time = '-Infinity', after = ''] = /^(due|parked) (-?\d+) (.+)$/s.exec(cursor ?? '') ?? []
     if (cursor !== undefined && of !== index)
-      throw new CheqpointError('argument-invalid', `cursor must be one that a page of list('${index}') gave`)
+      throw new CheqpointError('argument-invalid', `cursor must be from a page of list('${index}')`)
     const rest = this.#listed(index)
       .filter(([at, { key }]) => at > Number(time) || (at === Number(time) && key > after))
       .sort(([a, one], [b, other]) => a - b || (one.key < other.key ? -1 : 1))

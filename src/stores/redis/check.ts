@@ -17,7 +17,7 @@ export async function checkRedis(link: RedisLink, keys: RedisKeys, rules: Server
     if (await tryCommands(link, keys.trial(partition, randomUUID()))) return warnings
     // A full server with a `volatile-*` policy evicts the trial keys at once, because they have a time to live.
     if (info?.includes('maxmemory_policy:noeviction')) throw notKept()
-    const dropped = 'Redis dropped what check() wrote, as a full one with a volatile policy does; raise maxmemory'
+    const dropped = 'Redis evicted the keys of check(), as a full server with a volatile policy does; raise maxmemory'
     return [...warnings, dropped]
   }
   const found = await Promise.all(keys.indexes.map(({ due }, partition) => checkNode(due, partition)))
@@ -30,7 +30,7 @@ async function probe(link: RedisLink, key: string): Promise<string | null> {
   // Not EVALSHA, which would not show that EVAL is refused.
   const [name, seven, nil, empty, info] = asArray(await link.send(['EVAL', scripts.probe.source, '1', key], key))
   if (asText(name) !== key) {
-    const fix = 'an update of it can move every key; leave keyPrefix out, and use the option prefix of redisStore'
+    const fix = 'a client update can change every key; leave keyPrefix out, and use the option prefix of redisStore'
     throw unsuitable(`your client changes keys (keyPrefix); ${fix}`)
   }
   if (asInteger(seven) !== 7) throw wrongReply(0, 'the integer 7')
@@ -68,14 +68,14 @@ async function agreeOnPartitions(link: RedisLink, keys: RedisKeys): Promise<void
   const { open, parked } = await redisEntries(link, RedisKeys.under(keys.prefix, kept)).count()
   if (open + parked === 0 && (await agree(String(kept))) === mine) return
   const fix = 'set it back until nothing is open, or use another prefix'
-  throw unsuitable(`its entries were stored with partitions: ${kept}, and now it is ${mine}; ${fix}`)
+  throw unsuitable(`entries are stored with partitions: ${kept}, but the option is ${mine}; ${fix}`)
 }
 
 const fileWarnings: Readonly<Record<string, string | undefined>> = {
-  everysec: 'Redis syncs its append-only file once a second: a power cut loses that much; set appendfsync always',
+  everysec: 'Redis syncs its append-only file once a second: a power cut loses the last second; set appendfsync always',
   no: 'Redis never syncs its append-only file: a power cut may lose half a minute; set appendfsync always',
-  refused: 'Redis refuses CONFIG GET to this user: whether appendfsync is always was not checked',
-  'no file': 'Redis keeps no append-only file: a crash loses all since the last snapshot; set appendonly yes',
+  refused: 'Redis refuses CONFIG GET to this user: appendfsync was not checked',
+  'no file': 'Redis has no append-only file: a crash loses all writes since the last snapshot; set appendonly yes',
 }
 
 /** Checks the settings of a key's node, by INFO (`null`: not permitted) and CONFIG GET. Resolves with warnings. */
@@ -87,16 +87,15 @@ async function judgeServer(link: RedisLink, key: string, infoText: string | null
   if (/^([0-5]|6\.[01])\./.test(version))
     throw unsuitable(`this is Redis ${version}, and 6.2 or newer is needed; upgrade the server`)
   if (info.get('role') === 'slave')
-    throw unsuitable('this node is a replica, which takes no writes; connect to its primary')
+    throw unsuitable('this node is a replica, which accepts no writes; connect to its primary')
   const count = info.get('connected_slaves') ?? minReplicas
   const lacking = `it has ${count} connected replicas and minReplicas is ${minReplicas}`
   if (Number(count) < minReplicas) throw unsuitable(`${lacking}; add replicas or lower minReplicas`)
   const policy = info.get('maxmemory_policy') ?? (await setting(link, key, 'maxmemory-policy'))
-  if (policy === null)
-    warnings.push('Redis refuses INFO and CONFIG GET to this user: whether it evicts open approvals was not checked')
+  if (policy === null) warnings.push('Redis refuses INFO and CONFIG GET to this user: maxmemory-policy was not checked')
   else if (!/^(noeviction|volatile-[a-z-]+)$/.test(policy)) {
     const danger = `its maxmemory-policy is ${policy}, which silently drops open approvals when memory runs out`
-    if (!allowEviction) throw unsuitable(`${danger}; set noeviction, or a volatile policy where it also is a cache`)
+    if (!allowEviction) throw unsuitable(`${danger}; set noeviction, or a volatile policy if Redis is also a cache`)
     warnings.push(`Redis may lose approvals: ${danger}; set noeviction`)
   }
   const file = info.get('aof_enabled') ?? (await setting(link, key, 'appendonly'))
@@ -111,7 +110,7 @@ async function demandRouting(link: RedisLink, key: string, infoText: string): Pr
     const info = parseInfo(asText(await link.send(['INFO', 'server'], key)))
     if (info.get('run_id') === parseInfo(infoText).get('run_id')) continue
     const fix = 'use a client that can (ioredis cannot for a cluster), or leave minReplicas out'
-    throw unsuitable(`minReplicas needs commands without keys to follow the key that sendCommand is given; ${fix}`)
+    throw unsuitable(`minReplicas requires that sendCommand routes commands without keys by its argument key; ${fix}`)
   }
 }
 
@@ -133,10 +132,10 @@ async function setting(link: RedisLink, key: string, name: string): Promise<stri
 }
 
 function notKept(): CheqpointError {
-  return new CheqpointError('store-answer', 'Redis did not give back what was written; sendCommand must use UTF-8')
+  return new CheqpointError('store-answer', 'Redis did not return what was written; sendCommand must use UTF-8')
 }
 
 /** The error for an unsuitable server or client. */
 function unsuitable(reason: string): CheqpointError {
-  return new CheqpointError('store-unsuitable', `Redis must not be used as it is set up: ${reason}`)
+  return new CheqpointError('store-unsuitable', `The setup of Redis is unsafe: ${reason}`)
 }

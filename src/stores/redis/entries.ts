@@ -154,7 +154,7 @@ function readCursor(index: string, cursor: string | undefined, partitions: numbe
   } catch {
     // Reported below, like any other invalid cursor.
   }
-  throw invalidArgument('cursor must be the one that the page before returned')
+  throw invalidArgument('cursor must be the cursor of the previous page')
 }
 
 function isPosition(value: unknown): value is Position {

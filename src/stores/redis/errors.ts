@@ -9,23 +9,23 @@ export const optionalCommands: readonly string[] = ['wait', 'info', 'config|get'
 
 const known = [...requiredCommands, ...optionalCommands]
 const rights = known.map((name) => `+${name}`).join(' ')
-const cluster = 'it is a cluster; use a cluster client (ioredis: 5.11 or newer), and let the given key choose the node'
+const cluster = 'it is a cluster; use a cluster client (ioredis: 5.11 or newer), and route by the given key'
 
 /** Code and explanation by the first word of a Redis error. */
 const meanings: Readonly<Record<string, readonly [ErrorCode, string] | undefined>> = {
-  OOM: ['store-full', 'it is out of memory and takes no new entries; raise maxmemory'],
-  MISCONF: ['store-unavailable', 'it cannot write to its disk, and so takes no writes; free space there'],
-  READONLY: ['store-unavailable', 'this node is a replica, or was one just now; if that lasts, connect to its primary'],
-  NOAUTH: ['store-unsuitable', 'it wants a password; give it to your Redis client'],
-  WRONGPASS: ['store-unsuitable', 'user name or password are wrong; correct them in your Redis client'],
-  NOPERM: ['store-unsuitable', `its user may not; allow ${rights} on keys that start with { and the prefix`],
+  OOM: ['store-full', 'it is out of memory and accepts no new entries; raise maxmemory'],
+  MISCONF: ['store-unavailable', 'it cannot write to its disk, and accepts no writes; free disk space'],
+  READONLY: ['store-unavailable', 'this node is or was a replica; if this lasts, connect to its primary'],
+  NOAUTH: ['store-unsuitable', 'it requires a password; set it in your Redis client'],
+  WRONGPASS: ['store-unsuitable', 'the user name or password is wrong; correct it in your Redis client'],
+  NOPERM: ['store-unsuitable', `its user lacks rights; allow ${rights} on keys that start with { and the prefix`],
   MOVED: ['store-unsuitable', cluster],
   ASK: ['store-unsuitable', cluster],
   CROSSSLOT: ['store-unsuitable', cluster],
-  WRONGTYPE: ['store-answer', 'a key of the prefix holds what this library did not write; choose another prefix'],
+  WRONGTYPE: ['store-answer', 'a key of the prefix was not written by this library; choose another prefix'],
 }
 const notKnown = 'must be 6.2 or newer, and sendCommand must pass on every element of args, in order, and nothing else'
-const notCalled = 'hand the command to your Redis client as one of the lines in the documentation of redisStore does'
+const notCalled = 'pass the command to your Redis client as the documentation of redisStore shows'
 
 /** Error words that GLIDE renames. */
 const ofGlide = ['NoScriptError', 'PermissionDenied', 'ResponseError', 'ReadOnly']
@@ -60,7 +60,7 @@ export function storeError(error: unknown): CheqpointError {
   }
   if (word === 'ERR' && /unknown (redis )?command|wrong number of arguments|syntax error/i.test(message))
     return new CheqpointError('store-unsuitable', `Redis answered ERR, and does not know a command: it ${notKnown}`)
-  const [meaning, text] = meanings[word] ?? ['store-unavailable', 'it cannot do this for now']
+  const [meaning, text] = meanings[word] ?? ['store-unavailable', 'it cannot execute this now']
   const refused = known.find((name) => word === 'NOPERM' && message.toLowerCase().includes(`'${name}'`))
   return new CheqpointError(meaning, `Redis answered ${word}${refused ? ` to ${refused}` : ''}: ${text}`)
 }

@@ -51,8 +51,8 @@ export class RedisLink {
     if (atLeast === 0) return
     const copies = asInteger(await this.send(['WAIT', String(atLeast), String(timeoutMs)], key))
     if (copies >= atLeast) return
-    const had = `${copies} of ${atLeast} replicas had a write within ${timeoutMs} ms`
-    throw new CheqpointError('store-unavailable', `${had}; it may stand, and can be repeated`)
+    const had = `${copies} of ${atLeast} replicas had the write within ${timeoutMs} ms`
+    throw new CheqpointError('store-unavailable', `${had}; the write may be kept, and can be repeated`)
   }
 }
 
@@ -80,8 +80,8 @@ export function asInteger(item: unknown): number {
 export function wrongReply(item: unknown, wanted: string): CheqpointError {
   let shape: string = item === null ? 'null' : `a ${typeof item}`
   if (item === undefined) shape = 'nothing (return the promise of your client)'
-  else if (item instanceof Uint8Array) shape = 'bytes (use the method of your client that answers with strings)'
-  else if (Array.isArray(item)) shape = 'an array (return the reply alone, not a list of replies)'
+  else if (item instanceof Uint8Array) shape = 'bytes (use the client method that returns strings)'
+  else if (Array.isArray(item)) shape = 'an array (return only the reply, not a list of replies)'
   else if (shape === 'a object') shape = 'a decoded object (return the raw reply of your client)'
-  return new CheqpointError('store-answer', `sendCommand gave back ${shape} where Redis answers ${wanted}`)
+  return new CheqpointError('store-answer', `sendCommand returned ${shape}, but Redis replies with ${wanted}`)
 }

@@ -56,7 +56,7 @@ export function redisStore(options: RedisStoreOptions): Store {
   const names = ['sendCommand', 'prefix', 'partitions', 'minReplicas', 'replicaTimeoutMs', 'allowEviction']
   const given = group(options, '', names)
   const { sendCommand, prefix = 'cheqpoint', allowEviction = false } = options ?? {}
-  const missing = 'option sendCommand must be given: how your Redis client sends a command'
+  const missing = 'option sendCommand is missing: a function that sends a command through your Redis client'
   if (sendCommand === undefined) throw new CheqpointError('option-missing', missing)
   if (typeof sendCommand !== 'function') throw invalid('sendCommand', sendCommand, 'a function')
   if (typeof prefix !== 'string' || !/^[^{}]{1,64}$/.test(prefix))

@@ -329,7 +329,7 @@ describe('what the page can do', () => {
     const before = { ...simulator.faults }
     expect(await ask('faults', faults)).toEqual({
       status: 409,
-      error: expect.stringContaining('is no fault, or not of this size'),
+      error: expect.stringContaining('is not a fault, or out of range'),
     })
     expect({ ...simulator.faults }).toStrictEqual(before)
   })

@@ -54,7 +54,7 @@ describe('reading an edit', () => {
     ['{ "a": [1 2] }', '{ "a": [1 ‸2] } Expected a comma or ]'],
     ['{ "a" 1 }', '{ "a" ‸1 } Expected a colon'],
     ['{ "a": USD }', '{ "a": ‸USD } Expected a value'],
-    ['{ "a": 01 }', '{ "a": ‸01 } Expected a number as JSON writes it'],
+    ['{ "a": 01 }', '{ "a": ‸01 } Expected a number in JSON format'],
     ['{ "a": "1\n2" }', '{ "a": ‸"1\n2" } Expected a complete string, with line breaks written as \\n'],
     ['{ "a": 1, }', '{ "a": 1, ‸} Expected a key in double quotes'],
     ['{ "a": 1', '{ "a": 1‸ The text ends where a comma or } should be'],

@@ -28,7 +28,7 @@ export function createCompose(): (key: string) => void {
     const answer = await fetch('api/webhooks/inbound', { method: 'POST', headers, body: JSON.stringify(body()) }).catch(
       () => null,
     )
-    if (answer === null) say('The simulator gave no answer.', 'bad')
+    if (answer === null) say('The simulator did not respond.', 'bad')
     else if (!answer.ok) say(`Refused with ${answer.status}: ${await answer.text()}`, 'bad')
   }
 

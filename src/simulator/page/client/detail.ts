@@ -48,14 +48,14 @@ export function detailPanel(request: RequestView, onDecide: (id: string) => void
 }
 
 function callbackPart({ callbackUrl, maxWaitMs, inline }: RequestView): HTMLElement {
-  if (inline) return h('p', {}, 'None is due: the submission waited, and its answer held the decision.')
+  if (inline) return h('p', {}, 'None is due: the response to the submission had the decision.')
   if (callbackUrl === null)
-    return h('p', {}, 'None is due: the submission named no URL. Its app finds the decision by asking.')
+    return h('p', {}, 'None is due: the submission named no URL. Its app finds the decision by polling.')
   return h(
     'div',
     {},
     h('p', { class: 'url' }, h('code', {}, callbackUrl)),
-    h('p', { class: 'soft' }, 'If it holds a token, that is a secret of your app.'),
+    h('p', { class: 'soft' }, 'A token in it is a secret of your app.'),
     maxWaitMs > 0 &&
       h('p', { class: 'soft' }, `The submission waits ${maxWaitMs} ms; decided by then, it is answered at once.`),
   )
@@ -79,7 +79,7 @@ function decisionPart({ id, details, modifiedDetails, note, decidedAt, callbackU
 
 function changeList(before: RequestView['details'], after: RequestView['details']): HTMLElement {
   const changes = changesBetween(before, after)
-  if (changes.length === 0) return h('p', { class: 'soft' }, 'Nothing is changed.')
+  if (changes.length === 0) return h('p', { class: 'soft' }, 'No changes.')
   const rows = changes.map((change) => {
     const kind = change.before === undefined ? 'added' : change.after === undefined ? 'removed' : 'changed'
     return h(
@@ -117,7 +117,7 @@ function decisionForm(
   const approveEdit = button('Approve with changes', () => void sendEdit(), undefined, { class: 'primary' })
   const other = h(
     'select',
-    { 'aria-label': 'Decide otherwise', change: () => void decide(other.value) },
+    { 'aria-label': 'Other decision', change: () => void decide(other.value) },
     h('option', { value: '' }, 'Otherwise…'),
     ...['expired', 'cancelled', 'escalated'].map((word) => h('option', {}, word)),
   )

@@ -61,7 +61,7 @@ export function readObject(text: string): Reading {
     else if (!/^[tfn]/.test(start)) {
       at -= start.length
       if (start === '"') expect(string, 'a complete string, with line breaks written as \\n')
-      else expect(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])/y, 'a number as JSON writes it')
+      else expect(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])/y, 'a number in JSON format')
     }
   }
 

@@ -53,11 +53,11 @@ export function createLog(state: State, select: (id: string) => void): () => voi
 /** The result of a delivery. */
 export function verdict({ state, answer }: DeliveryView): readonly [word: string, meaning: string, mood?: string] {
   if (state === 'dropped') return ['lost', 'A fault lost it: it was never sent.', 'bad']
-  if (state === 'waiting') return ['…', 'It waits for its time.']
-  if (answer === null) return ['…', 'It is under way.']
-  if (answer.status === null) return ['failed', 'It got no answer.', 'bad']
+  if (state === 'waiting') return ['…', 'It is scheduled.']
+  if (answer === null) return ['…', 'It is in progress.']
+  if (answer.status === null) return ['failed', 'It got no response.', 'bad']
   const good = answer.status >= 200 && answer.status < 300
-  return [String(answer.status), good ? 'It was taken.' : 'It was refused.', good ? 'good' : 'bad']
+  return [String(answer.status), good ? 'It was accepted.' : 'It was refused.', good ? 'good' : 'bad']
 }
 
 function call({ method, path, status, at }: CallView): HTMLElement {

@@ -56,7 +56,7 @@ export async function ask(action: string, body: object): Promise<boolean> {
     const { error } = await answer.json()
     say(`Refused: ${error}`, 'bad')
   } catch {
-    say('The simulator does not answer.', 'bad')
+    say('The simulator does not respond.', 'bad')
   }
   return false
 }
