@@ -1,19 +1,20 @@
 import type { Readable } from 'node:stream'
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types'
+import type { RefusalReason } from '../model/events.js'
 import type { Refusal } from '../model/outcome.js'
+import { InFlight } from '../util/in-flight.js'
 import { readUtf8 } from '../util/json.js'
-import type { UnreadBodies } from './unread-bodies.js'
 
 /**
  * The body of a request, as the host left it: an unread stream, what a parser made of it, or nothing because
- * something else read it. Since nothing signs the bytes, every form is as good.
+ * something else read it. Nothing signs the bytes, so any form will do.
  */
 export type CallbackBody =
   | {
       readonly stream: Readable | ReadableStream<Uint8Array> | null
-      /** Reads the same body in one piece, where the host does that better. Asked only for a declared length within the limit. */
+      /** Reads the same body in one piece, if that is cheaper. Called only with a declared length within the limit. */
       readonly whole?: (() => Promise<ArrayBuffer>) | undefined
-      /** Ends what would still come of it once the response is sent, where no connection is closed for that. */
+      /** Ends the rest of the body once the response is sent, on hosts where no connection is closed for that. */
       readonly drop?: (() => void) | undefined
     }
   | { readonly parsed: unknown }
@@ -21,13 +22,13 @@ export type CallbackBody =
 
 export interface BodyLimits {
   readonly maxBytes: number
-  /** Bounds how many bodies are waited for, and for how long. */
+  /** Bounds how many bodies are received at a time, and for how long. */
   readonly unread: UnreadBodies
 }
 
 /**
- * The JSON value of a body, or why there is none. Reads one chunk past the limit at the most; never waits for a stream
- * that is over. `declared`: a length within the limit, at which the host itself ends the body.
+ * The JSON value of a body, or why there is none. Reads at most one chunk past the limit; never waits for a stream
+ * that has ended. `declared`: a length within the limit, at which the host ends the body itself.
  */
 export function readBody(
   body: CallbackBody,
@@ -57,124 +58,168 @@ function parse(read: Uint8Array | Parsed | Refusal, { maxBytes }: BodyLimits): P
 
 function readParsed(parsed: unknown): Uint8Array | Parsed {
   if (typeof parsed === 'string') return Buffer.from(parsed)
-  // Those of another realm are no instances of ours.
+  // `instanceof` does not recognize those of another realm.
   if (isAnyArrayBuffer(parsed)) return Buffer.from(parsed)
   return isUint8Array(parsed) ? parsed : { value: parsed }
 }
 
-function readUnread(
-  body: Extract<CallbackBody, { stream: unknown }>,
+async function readUnread(
+  { stream, whole, drop }: Extract<CallbackBody, { stream: unknown }>,
   limits: BodyLimits,
   declared: number | undefined,
 ): Promise<Uint8Array | Refusal> {
-  if (declared !== undefined && body.whole !== undefined) return readWhole(body.whole, declared, limits)
-  const { stream, drop } = body
-  if (stream === null) return Promise.resolve(new Uint8Array())
-  return 'getReader' in stream ? readWeb(stream, limits) : readNode(stream, limits, drop)
-}
-
-function readWhole(
-  whole: () => Promise<ArrayBuffer>,
-  declared: number,
-  { unread }: BodyLimits,
-): Promise<Uint8Array | Refusal> {
-  return new Promise((resolve) => {
-    const finish = (read: Uint8Array | Refusal): void => {
-      waiting.end()
-      resolve(read)
-    }
-    // A TypeError is the Fetch standard's word for a body that something else has read.
-    const fail = (error: unknown): void =>
-      finish({ kind: nameOf(error) === 'TypeError' ? 'body-already-read' : 'body-aborted' })
-    const waiting = unread.start(() => finish({ kind: 'body-too-slow' }))
-    // What has come of it is not shown: as much as it may become is counted.
-    waiting.keep(declared)
-    try {
-      whole().then((bytes) => finish(Buffer.from(bytes)), fail)
-    } catch (error) {
-      fail(error)
-    }
-  })
-}
-
-function readNode(
-  stream: Readable,
-  { maxBytes, unread }: BodyLimits,
-  drop: (() => void) | undefined,
-): Promise<Uint8Array | Refusal> {
-  if (stream.readableDidRead) return Promise.resolve({ kind: 'body-already-read' })
+  if (declared !== undefined && whole !== undefined) return receive(limits, readWhole(whole, declared))
+  if (stream === null) return new Uint8Array()
+  if ('getReader' in stream) return stream.locked ? { kind: 'body-already-read' } : receive(limits, readWeb(stream))
+  if (stream.readableDidRead) return { kind: 'body-already-read' }
   // An empty body can end without having been read.
-  if (stream.readableEnded) return Promise.resolve(new Uint8Array())
-  if (stream.destroyed) return Promise.resolve({ kind: 'body-aborted' })
+  if (stream.readableEnded) return new Uint8Array()
+  return stream.destroyed ? { kind: 'body-aborted' } : receive(limits, readNode(stream, drop))
+}
+
+/** A body that is being received. */
+interface Receiving {
+  /** Takes the next part, up to the limit. */
+  readonly add: (part: Uint8Array) => void
+  /** Counts bytes that are kept until the end of the body. */
+  readonly keep: (bytes: number) => void
+  /** Ends it: as the parts that came or as this whole, or refused for this reason. Only the first call counts. */
+  readonly end: (how?: Uint8Array | RefusalReason) => void
+}
+
+/** Starts reading. The returned function stops it; it is called once, at the end. */
+type Start = (receiving: Receiving) => (isRefused: boolean) => void
+
+/** The bytes of a body, within the limits of size, time and number. */
+function receive({ maxBytes, unread }: BodyLimits, start: Start): Promise<Uint8Array | Refusal> {
   return new Promise((resolve) => {
-    const chunks: Uint8Array[] = []
+    const parts: Uint8Array[] = []
     let size = 0
-    const finish = (read: Uint8Array | Refusal): void => {
+    let isOver = false
+    const end = (how?: Uint8Array | RefusalReason): void => {
+      if (isOver) return
+      isOver = true
       waiting.end()
-      stream.off('data', onData).off('end', onEnd).off('close', onAbort)
-      // What comes after a refusal is nobody's: the error listener stays, so that a late reset is no crash.
-      stream.pause()
-      if ('kind' in read) drop?.()
-      resolve(read)
+      stop(typeof how === 'string')
+      resolve(typeof how === 'string' ? { kind: how } : (how ?? joined(parts, size)))
     }
-    const onData = (chunk: Uint8Array | string): void => {
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-      size += bytes.byteLength
-      if (size > maxBytes) finish({ kind: 'body-too-large' })
+    const add = (part: Uint8Array): void => {
+      size += part.byteLength
+      if (size > maxBytes) end('body-too-large')
       else {
-        chunks.push(bytes)
-        waiting.keep(bytes.byteLength)
+        parts.push(part)
+        waiting.keep(part.byteLength)
       }
     }
-    const onEnd = (): void => finish(joined(chunks, size))
-    const onAbort = (): void => finish({ kind: 'body-aborted' })
-    const waiting = unread.start(() => finish({ kind: 'body-too-slow' }))
-    stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData)
+    const waiting = unread.start(() => end('body-too-slow'))
+    const stop = start({ add, keep: waiting.keep, end })
   })
 }
 
-async function readWeb(
-  stream: ReadableStream<Uint8Array>,
-  { maxBytes, unread }: BodyLimits,
-): Promise<Uint8Array | Refusal> {
-  if (stream.locked) return { kind: 'body-already-read' }
-  const reader = stream.getReader()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  let tooSlow = false
-  const stop = (): void => void reader.cancel().catch(() => {}) // a source that fails while being cancelled is over all the same
-  const waiting = unread.start(() => {
-    tooSlow = true
-    stop()
-  })
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      // A stream that was made by hand may hold anything.
-      if (!ArrayBuffer.isView(next.value)) {
-        stop()
-        return { kind: 'malformed' }
-      }
-      size += next.value.byteLength
-      if (size > maxBytes) {
-        stop()
-        return { kind: 'body-too-large' }
-      }
-      chunks.push(next.value)
-      waiting.keep(next.value.byteLength)
-    }
-    return tooSlow ? { kind: 'body-too-slow' } : joined(chunks, size)
-  } catch {
-    return { kind: tooSlow ? 'body-too-slow' : 'body-aborted' }
-  } finally {
-    waiting.end()
+function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
+  const [only] = parts
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, size)
+}
+
+function readWhole(whole: () => Promise<ArrayBuffer>, declared: number): Start {
+  return ({ keep, end }) => {
+    // What has arrived of it is not visible, so the declared length counts.
+    keep(declared)
+    const read = async (): Promise<Uint8Array> => Buffer.from(await whole())
+    // The Fetch standard has a TypeError for a body that something else has read.
+    read().then(end, (error) => end(Object(error).name === 'TypeError' ? 'body-already-read' : 'body-aborted'))
+    return () => {}
   }
 }
 
-function nameOf(error: unknown): unknown {
-  return Object(error).name
+function readNode(stream: Readable, drop: (() => void) | undefined): Start {
+  return ({ add, end }) => {
+    const onData = (chunk: Uint8Array | string): void => add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
+    const onEnd = (): void => end()
+    const onAbort = (): void => end('body-aborted')
+    stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData)
+    return (isRefused) => {
+      // The error listener stays, so that a late reset does not crash the process.
+      stream.off('data', onData).off('end', onEnd).off('close', onAbort).pause()
+      if (isRefused) drop?.()
+    }
+  }
 }
 
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = chunks
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size)
+function readWeb(stream: ReadableStream<Uint8Array>): Start {
+  return ({ add, end }) => {
+    const reader = stream.getReader()
+    const read = async (): Promise<void> => {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        // A stream that was made by hand may yield anything.
+        if (!ArrayBuffer.isView(next.value)) return end('malformed')
+        add(next.value)
+      }
+      end()
+    }
+    read().catch(() => end('body-aborted'))
+    // A source that fails to cancel has ended too.
+    return (isRefused) => void (isRefused && reader.cancel().catch(() => {}))
+  }
+}
+
+/** How many bodies are received at a time, and for how long. */
+export interface UnreadLimits {
+  readonly max: number
+  /** Of all of them together, as far as they have arrived. */
+  readonly maxBytes: number
+  readonly timeoutMs: number
+}
+
+/** One of the bodies that are being received. */
+interface Unread {
+  /** Counts bytes that are kept until it ends. */
+  readonly keep: (bytes: number) => void
+  /** It has arrived, or its sender has gone. */
+  readonly end: () => void
+}
+
+/**
+ * Bodies that are being received: each for `timeoutMs`, and all of them within `max` and `maxBytes`. Beyond these the
+ * oldest gives way, so that senders who never finish cannot displace those who do.
+ */
+export class UnreadBodies {
+  readonly #limits: UnreadLimits
+  readonly #waiting = new InFlight<() => void>()
+  #bytes = 0
+
+  constructor(limits: UnreadLimits) {
+    this.#limits = limits
+  }
+
+  /** Calls `giveUp` once when the time is up or the place is needed, unless the body has ended before. */
+  start(giveUp: () => void): Unread {
+    let kept = 0
+    const timer = setTimeout(() => stop(), this.#limits.timeoutMs).unref()
+    const end = (): void => {
+      clearTimeout(timer)
+      if (this.#waiting.remove(place)) this.#bytes -= kept
+    }
+    const stop = (): void => {
+      end()
+      giveUp()
+    }
+    const keep = (bytes: number): void => {
+      if (!this.#waiting.has(place)) return
+      kept += bytes
+      this.#bytes += bytes
+      this.#makeRoom()
+    }
+    const place = this.#waiting.add(stop)
+    this.#makeRoom()
+    return { keep, end }
+  }
+
+  #makeRoom(): void {
+    const { max, maxBytes } = this.#limits
+    for (const oldest of this.#waiting) {
+      if (this.#waiting.size <= max && this.#bytes <= maxBytes) return
+      oldest()
+    }
+  }
 }

@@ -3,8 +3,7 @@ import type { Refusal } from '../model/outcome.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
 import { andThen, type Eventual } from '../util/and-then.js'
 import { onceEach } from '../util/once-each.js'
-import { type BodyLimits, type CallbackBody, type Parsed, readBody } from './body.js'
-import { UnreadBodies } from './unread-bodies.js'
+import { type BodyLimits, type CallbackBody, type Parsed, readBody, UnreadBodies } from './body.js'
 
 /** An HTTP request, independent of any framework. */
 export interface Callback {

@@ -1,7 +1,8 @@
+import { types } from 'node:util'
 import type { TrackedRequest } from '../approvals/entry.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Names } from '../options/option-checks.js'
-import { isDate, isPlainObject, type JsonText, maxDepth } from '../util/json.js'
+import { isPlainObject, type JsonText, maxDepth } from '../util/json.js'
 
 /** A request that was submitted elsewhere. */
 export interface Tracked {
@@ -62,7 +63,8 @@ export function writeRequest(
     const found = `details and context are ${bytes} bytes of JSON, ${maxDetailsBytes} are allowed`
     throw new CheqpointError('details-too-large', `${found}; ${fix}`)
   }
-  const expiry = expiresAt === undefined ? now + expiresAfterMs : isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
+  const expiry =
+    expiresAt === undefined ? now + expiresAfterMs : types.isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
   if (Number.isNaN(expiry)) throw argument('expiresAt', 'a valid Date')
   if (expiry <= now) throw argument('expiresAt', 'in the future; a Date takes milliseconds, not seconds')
   const expires = { expiresAt: expiry, expiresAfterMs: expiry - now }

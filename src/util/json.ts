@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { types } from 'node:util'
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
@@ -8,44 +7,28 @@ export interface JsonObject {
   readonly [key: string]: JsonValue
 }
 
-/** Text that holds JSON. Stores keep it as it is and never parse it. */
+/** JSON text. Stores keep it as it is and never parse it. */
 export type JsonText = string
 
-/** Deeper than this, an answer is unreadable: serializers recurse, and a decision must be stored. */
+/** A response with more levels is unreadable: serializers recurse, and a decision must be stored. */
 export const maxDepth = 64
 
-/** Bytes as text, or `null` where they are no UTF-8: decoding would silently replace the broken ones. */
-export function readUtf8(bytes: Uint8Array): string | null {
-  if (!isUtf8(bytes)) return null
-  return (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).toString()
+/** Bytes as text, or `null` if they are not UTF-8: decoding would silently replace the invalid ones. */
+export function readUtf8({ buffer, byteOffset, byteLength }: Uint8Array): string | null {
+  const bytes = Buffer.from(buffer, byteOffset, byteLength)
+  return isUtf8(bytes) ? bytes.toString() : null
 }
 
 /** Parses JSON of at most {@link maxDepth} levels. Throws `SyntaxError` on anything else. */
 export function parseJson(text: string): unknown {
-  // Most answers have not even as many brackets as there may be levels.
-  if (!hasMore(text, maxDepth)) return JSON.parse(text)
-  let depth = 0
-  let inString = false
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (inString) {
-      if (code === 0x5c) at++
-      else if (code === 0x22) inString = false
-    } else if (code === 0x22) inString = true
-    else if (code === 0x7b || code === 0x5b) {
-      if (++depth > maxDepth) throw new SyntaxError(`JSON nested deeper than ${maxDepth} levels`)
-    } else if (code === 0x7d || code === 0x5d) depth--
-  }
-  return JSON.parse(text)
+  const value: unknown = JSON.parse(text)
+  if (!isWithin(value, maxDepth)) throw new SyntaxError(`JSON nested deeper than ${maxDepth} levels`)
+  return value
 }
 
-/** Whether a text has more than `most` opening brackets, in strings too. */
-function hasMore(text: string, most: number): boolean {
-  let left = most
-  for (const bracket of ['{', '[']) {
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (--left < 0) return true
-  }
-  return false
+function isWithin(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.values(value).every((each) => isWithin(each, levels - 1))
 }
 
 /** Whether a JSON value is an object rather than an array or a scalar. */
@@ -58,7 +41,7 @@ export function readJson(text: JsonText): JsonValue {
   return JSON.parse(text) as JsonValue
 }
 
-/** Reads kept JSON to show it: `null` where nothing was kept, or where it is damaged, since an error would quote it. */
+/** Reads stored JSON to show it: `null` if nothing was stored, or if it is damaged, since an error would quote it. */
 export function showJson(text: JsonText | null): JsonValue {
   try {
     return text === null ? null : readJson(text)
@@ -67,7 +50,7 @@ export function showJson(text: JsonText | null): JsonValue {
   }
 }
 
-/** Equality of JSON values, whatever the order of their keys. */
+/** Equality of JSON values, in any order of their keys. */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
@@ -82,18 +65,13 @@ export function sameJson(a: unknown, b: unknown): boolean {
   })
 }
 
-/** Whether an object is one of a literal, in whichever realm: `vm` and test runners have prototypes of their own. */
+/** Whether an object is a plain one, in any realm: `vm` and test runners have prototypes of their own. */
 export function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** Whether a value is a Date, in whichever realm. */
-export function isDate(value: unknown): value is Date {
-  return types.isDate(value)
-}
-
-/** JSON text that is the same for values that are equal, whatever the order of their keys. */
+/** JSON text that is the same for equal values, in any order of their keys. */
 export function canonicalJson(value: JsonValue): JsonText {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
@@ -104,11 +82,11 @@ export function canonicalJson(value: JsonValue): JsonText {
   return `{${parts.join(',')}}`
 }
 
-/** Freezes a JSON value in depth, and returns it. What is frozen already is left as it is. */
+/** Freezes a JSON value in depth, and returns it. A frozen object is taken to be frozen in depth. */
 export function freezeJson<Value extends JsonValue>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   const fields: Readonly<Record<string, JsonValue>> = Object(value)
-  // Without a list of all values, this costs a third.
+  // A third of the cost of `Object.values`.
   for (const name in fields) if (typeof fields[name] === 'object') freezeJson(fields[name])
   return Object.freeze(value)
 }

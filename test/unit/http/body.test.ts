@@ -2,8 +2,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type BodyLimits, type CallbackBody, readBody } from '../../../src/http/body.js'
-import { UnreadBodies } from '../../../src/http/unread-bodies.js'
+import { type BodyLimits, type CallbackBody, readBody, UnreadBodies } from '../../../src/http/body.js'
 
 const value = { approvalId: 'req_1', status: 'approved', decisionNote: 'grüße ☕' }
 const text = JSON.stringify(value)

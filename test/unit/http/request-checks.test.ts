@@ -2,13 +2,13 @@ import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
+import { UnreadBodies } from '../../../src/http/body.js'
 import {
   type Callback,
   checkRequest,
   type PlausibleCallback,
   type RequestRules,
 } from '../../../src/http/request-checks.js'
-import { UnreadBodies } from '../../../src/http/unread-bodies.js'
 import type { Refusal } from '../../../src/model/outcome.js'
 
 const agent = 'Cheqpoint-Callback/1.0'

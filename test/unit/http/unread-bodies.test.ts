@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { UnreadBodies } from '../../../src/http/unread-bodies.js'
+import { UnreadBodies } from '../../../src/http/body.js'
 
 const limits = { max: 10, maxBytes: 1_000, timeoutMs: 5_000 }
 
