@@ -37,7 +37,8 @@ export function readBody(
 ): Parsed | Refusal | Promise<Parsed | Refusal> {
   if ('alreadyRead' in body) return { kind: 'body-already-read' }
   if ('parsed' in body) return parse(readParsed(body.parsed), limits)
-  return readUnread(body, limits, declared).then((read) => parse(read, limits))
+  const read = readUnread(body, limits, declared)
+  return read instanceof Promise ? read.then((bytes) => parse(bytes, limits)) : parse(read, limits)
 }
 
 /** A body that was JSON. */
@@ -63,18 +64,19 @@ function readParsed(parsed: unknown): Uint8Array | Parsed {
   return isUint8Array(parsed) ? parsed : { value: parsed }
 }
 
-async function readUnread(
+function readUnread(
   { stream, whole, drop }: Extract<CallbackBody, { stream: unknown }>,
   limits: BodyLimits,
   declared: number | undefined,
-): Promise<Uint8Array | Refusal> {
-  if (declared !== undefined && whole !== undefined) return receive(limits, readWhole(whole, declared))
+): Uint8Array | Refusal | Promise<Uint8Array | Refusal> {
+  const receive = (start: Start) => limits.unread.receive(limits.maxBytes, start)
+  if (declared !== undefined && whole !== undefined) return receive(readWhole(whole, declared))
   if (stream === null) return new Uint8Array()
-  if ('getReader' in stream) return stream.locked ? { kind: 'body-already-read' } : receive(limits, readWeb(stream))
+  if ('getReader' in stream) return stream.locked ? { kind: 'body-already-read' } : receive(readWeb(stream))
   if (stream.readableDidRead) return { kind: 'body-already-read' }
   // An empty body can end without having been read.
   if (stream.readableEnded) return new Uint8Array()
-  return stream.destroyed ? { kind: 'body-aborted' } : receive(limits, readNode(stream, drop))
+  return stream.destroyed ? { kind: 'body-aborted' } : receive(readNode(stream, drop))
 }
 
 /** A body that is being received. */
@@ -90,32 +92,6 @@ interface Receiving {
 /** Starts reading. The returned function stops it; it is called once, at the end. */
 type Start = (receiving: Receiving) => (isRefused: boolean) => void
 
-/** The bytes of a body, within the limits of size, time and number. */
-function receive({ maxBytes, unread }: BodyLimits, start: Start): Promise<Uint8Array | Refusal> {
-  return new Promise((resolve) => {
-    const parts: Uint8Array[] = []
-    let size = 0
-    let isOver = false
-    const end = (how?: Uint8Array | RefusalReason): void => {
-      if (isOver) return
-      isOver = true
-      waiting.end()
-      stop(typeof how === 'string')
-      resolve(typeof how === 'string' ? { kind: how } : (how ?? joined(parts, size)))
-    }
-    const add = (part: Uint8Array): void => {
-      size += part.byteLength
-      if (size > maxBytes) end('body-too-large')
-      else {
-        parts.push(part)
-        waiting.keep(part.byteLength)
-      }
-    }
-    const waiting = unread.start(() => end('body-too-slow'))
-    const stop = start({ add, keep: waiting.keep, end })
-  })
-}
-
 function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
   const [only] = parts
   return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, size)
@@ -125,9 +101,11 @@ function readWhole(whole: () => Promise<ArrayBuffer>, declared: number): Start {
   return ({ keep, end }) => {
     // What has arrived of it is not visible, so the declared length counts.
     keep(declared)
-    const read = async (): Promise<Uint8Array> => Buffer.from(await whole())
-    // The Fetch standard has a TypeError for a body that something else has read.
-    read().then(end, (error) => end(Object(error).name === 'TypeError' ? 'body-already-read' : 'body-aborted'))
+    whole().then(
+      (bytes) => end(Buffer.from(bytes)),
+      // The Fetch standard has a TypeError for a body that something else has read.
+      (error) => end(Object(error).name === 'TypeError' ? 'body-already-read' : 'body-aborted'),
+    )
     return () => {}
   }
 }
@@ -171,55 +149,60 @@ export interface UnreadLimits {
   readonly timeoutMs: number
 }
 
-/** One of the bodies that are being received. */
-interface Unread {
-  /** Counts bytes that are kept until it ends. */
-  readonly keep: (bytes: number) => void
-  /** It has arrived, or its sender has gone. */
-  readonly end: () => void
-}
-
 /**
  * Bodies that are being received: each for `timeoutMs`, and all of them within `max` and `maxBytes`. Beyond these the
  * oldest gives way, so that senders who never finish cannot displace those who do.
  */
 export class UnreadBodies {
   readonly #limits: UnreadLimits
-  readonly #waiting = new InFlight<() => void>()
+  readonly #receiving = new InFlight<() => void>()
   #bytes = 0
 
   constructor(limits: UnreadLimits) {
     this.#limits = limits
   }
 
-  /** Calls `giveUp` once when the time is up or the place is needed, unless the body has ended before. */
-  start(giveUp: () => void): Unread {
-    let kept = 0
-    const timer = setTimeout(() => stop(), this.#limits.timeoutMs).unref()
-    const end = (): void => {
-      clearTimeout(timer)
-      if (this.#waiting.remove(place)) this.#bytes -= kept
-    }
-    const stop = (): void => {
-      end()
-      giveUp()
-    }
-    const keep = (bytes: number): void => {
-      if (!this.#waiting.has(place)) return
-      kept += bytes
-      this.#bytes += bytes
+  /** Receives one of at most `most` bytes; `body-too-slow` when the time is up or the place is needed. */
+  receive(most: number, start: Start): Promise<Uint8Array | Refusal> {
+    return new Promise((resolve) => {
+      const parts: Uint8Array[] = []
+      let size = 0
+      let kept = 0
+      let stop: ReturnType<Start> = () => {}
+      const end = (how?: Uint8Array | RefusalReason): void => {
+        if (!this.#receiving.remove(place)) return
+        this.#bytes -= kept
+        clearTimeout(timer)
+        stop(typeof how === 'string')
+        resolve(typeof how === 'string' ? { kind: how } : (how ?? joined(parts, size)))
+      }
+      const keep = (bytes: number): void => {
+        if (!this.#receiving.has(place)) return
+        kept += bytes
+        this.#bytes += bytes
+        this.#makeRoom()
+      }
+      const add = (part: Uint8Array): void => {
+        size += part.byteLength
+        if (size > most) end('body-too-large')
+        else {
+          parts.push(part)
+          keep(part.byteLength)
+        }
+      }
+      const giveUp = (): void => end('body-too-slow')
+      const timer = setTimeout(giveUp, this.#limits.timeoutMs).unref()
+      const place = this.#receiving.add(giveUp)
       this.#makeRoom()
-    }
-    const place = this.#waiting.add(stop)
-    this.#makeRoom()
-    return { keep, end }
+      stop = start({ add, keep, end })
+    })
   }
 
   #makeRoom(): void {
     const { max, maxBytes } = this.#limits
-    for (const oldest of this.#waiting) {
-      if (this.#waiting.size <= max && this.#bytes <= maxBytes) return
-      oldest()
+    for (const giveUp of this.#receiving) {
+      if (this.#receiving.size <= max && this.#bytes <= maxBytes) return
+      giveUp()
     }
   }
 }

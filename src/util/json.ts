@@ -14,9 +14,9 @@ export type JsonText = string
 export const maxDepth = 64
 
 /** Bytes as text, or `null` if they are not UTF-8: decoding would silently replace the invalid ones. */
-export function readUtf8({ buffer, byteOffset, byteLength }: Uint8Array): string | null {
-  const bytes = Buffer.from(buffer, byteOffset, byteLength)
-  return isUtf8(bytes) ? bytes.toString() : null
+export function readUtf8(bytes: Uint8Array): string | null {
+  if (!isUtf8(bytes)) return null
+  return (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).toString()
 }
 
 /** Parses JSON of at most {@link maxDepth} levels. Throws `SyntaxError` on anything else. */
@@ -28,7 +28,10 @@ export function parseJson(text: string): unknown {
 
 function isWithin(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return true
-  return levels > 0 && Object.values(value).every((each) => isWithin(each, levels - 1))
+  if (levels === 0) return false
+  const fields: Readonly<Record<string, unknown>> = Object(value)
+  for (const name in fields) if (!isWithin(fields[name], levels - 1)) return false
+  return true
 }
 
 /** Whether a JSON value is an object rather than an array or a scalar. */

@@ -10,10 +10,22 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('a body that is waited for', () => {
+/** Begins to receive a body of any length, by hand. `giveUp` is called when it is refused. */
+function receive(bodies: UnreadBodies, giveUp: () => void) {
+  const begun: { keep: (bytes: number) => void; end: () => void }[] = []
+  void bodies.receive(Number.POSITIVE_INFINITY, (receiving) => {
+    begun.push(receiving)
+    return (isRefused) => {
+      if (isRefused) giveUp()
+    }
+  })
+  return begun[0]
+}
+
+describe('a body that is received', () => {
   it('is given up when its time is over, once', () => {
     const giveUp = vi.fn()
-    new UnreadBodies(limits).start(giveUp)
+    receive(new UnreadBodies(limits), giveUp)
     vi.advanceTimersByTime(4_999)
     expect(giveUp).not.toHaveBeenCalled()
     vi.advanceTimersByTime(60_000)
@@ -22,28 +34,28 @@ describe('a body that is waited for', () => {
 
   it('is not given up once it is there', () => {
     const giveUp = vi.fn()
-    new UnreadBodies(limits).start(giveUp).end()
+    receive(new UnreadBodies(limits), giveUp)?.end()
     vi.advanceTimersByTime(60_000)
     expect(giveUp).not.toHaveBeenCalled()
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('end with 408, the oldest first, where there are too many', () => {
+  it('gives way, the oldest first, where there are too many', () => {
     const bodies = new UnreadBodies({ ...limits, max: 2 })
     const given: string[] = []
-    const [, second] = ['first', 'second', 'third'].map((name) => bodies.start(() => given.push(name)))
+    const [, second] = ['first', 'second', 'third'].map((name) => receive(bodies, () => given.push(name)))
     expect(given).toEqual(['first'])
     second?.end()
-    bodies.start(() => given.push('fourth'))
+    receive(bodies, () => given.push('fourth'))
     expect(given).toEqual(['first'])
-    bodies.start(() => given.push('fifth'))
+    receive(bodies, () => given.push('fifth'))
     expect(given).toEqual(['first', 'third'])
   })
 
-  it('gives way, the oldest first, where too many bytes have come of all of them', () => {
+  it('gives way, the oldest first, where too many bytes of all of them have arrived', () => {
     const bodies = new UnreadBodies(limits)
     const given: string[] = []
-    const [first, , third] = ['first', 'second', 'third'].map((name) => bodies.start(() => given.push(name)))
+    const [first, , third] = ['first', 'second', 'third'].map((name) => receive(bodies, () => given.push(name)))
     first?.keep(400)
     third?.keep(600)
     expect(given).toEqual([])
@@ -56,12 +68,12 @@ describe('a body that is waited for', () => {
   it('counts no more once it has ended or given way', () => {
     const bodies = new UnreadBodies(limits)
     const given: string[] = []
-    const ended = bodies.start(() => given.push('ended'))
-    ended.keep(1_000)
-    ended.end()
-    ended.end()
-    ended.keep(1_000)
-    bodies.start(() => given.push('other')).keep(1_000)
+    const ended = receive(bodies, () => given.push('ended'))
+    ended?.keep(1_000)
+    ended?.end()
+    ended?.end()
+    ended?.keep(1_000)
+    receive(bodies, () => given.push('other'))?.keep(1_000)
     expect(given).toEqual([])
   })
 })

@@ -75,15 +75,15 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'a response has at most 64 levels',
     file: 'src/util/json.ts',
-    find: 'return levels > 0 && ',
-    replace: 'return ',
+    find: 'if (levels === 0) return false',
+    replace: 'if (levels === -1e9) return false',
     tests: ['unit/cheqpoint/wire.test.ts'],
   },
   {
     guard: 'a response may have 64 levels',
     file: 'src/util/json.ts',
-    find: 'return levels > 0 && ',
-    replace: 'return levels > 1 && ',
+    find: 'if (levels === 0) return false',
+    replace: 'if (levels === 1) return false',
     tests: ['unit/cheqpoint/wire.test.ts'],
   },
   {

@@ -369,15 +369,15 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a bounded number of bodies is waited for',
     file: 'src/http/body.ts',
-    find: 'this.#waiting.size <= max && ',
+    find: 'this.#receiving.size <= max && ',
     replace: '',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
     guard: 'the body that gives way is the oldest',
     file: 'src/http/body.ts',
-    find: 'for (const oldest of this.#waiting)',
-    replace: 'for (const oldest of [...this.#waiting].reverse())',
+    find: 'for (const giveUp of this.#receiving)',
+    replace: 'for (const giveUp of [...this.#receiving].reverse())',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
@@ -390,8 +390,8 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a body that was read makes room',
     file: 'src/http/body.ts',
-    find: 'if (this.#waiting.remove(place)) this.#bytes -= kept',
-    replace: 'this.#bytes -= kept',
+    find: 'if (!this.#receiving.remove(place)) return',
+    replace: 'this.#receiving.remove(place)',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
@@ -404,8 +404,8 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'bytes of a body that ended are given back',
     file: 'src/http/body.ts',
-    find: 'if (this.#waiting.remove(place)) this.#bytes -= kept',
-    replace: 'this.#waiting.remove(place)',
+    find: 'this.#bytes -= kept',
+    replace: '',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
