@@ -22,33 +22,33 @@ export interface EndpointDeps {
   readonly context: PipelineContext
   readonly rules: RequestRules
   readonly pipeline: Pick<Pipeline, 'process'>
-  /** Resolves when the store was checked; rejects while it must not be used. */
+  /** Resolves once the store was checked; rejects while it must not be used. */
   readonly ready: () => Promise<void> | undefined
 }
 
-/** What a host offers while a callback is handled. */
+/** What the host offers while it handles a callback. */
 export interface HandleOptions {
-  /** Keeps a serverless host alive for the given work, so that a slow handler need not hold up the response. */
+  /** Keeps a serverless host alive until the work ends, so that a slow handler does not delay the response. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
 const refusals: ReadonlySet<string> = new Set(refusalReasons)
 
-/** Ids of callbacks that came before their request was registered; it is due at once when it is. */
+/** Ids of callbacks that arrived before their request was registered. Once registered, such a request is due at once. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
-/** Copies of one callback take at most this share of the places. */
+/** The largest share of the places that copies of one callback take. */
 const copiesShare = 1 / 16
 
-/** How much later than planned the minimum interval may end: a holder takes the store's time for later than it is. */
+/** How much later than planned the minimum interval may end: a lease holder assumes that the store's clock is ahead. */
 const skewMs = 250
 
-/** Where callbacks come in: checks, then the pipeline, then the response from the one table. */
+/** Handles callbacks: request checks, then the pipeline, then the response from the table. */
 export class Endpoint {
   readonly #deps: EndpointDeps
   readonly #early: LRUCache<string, true>
   readonly #copies: Copies
-  /** Approvals that a callback waits for until their minimum interval is over. */
+  /** Approvals whose minimum interval a callback is waiting out. */
   readonly #waiting = new Set<string>()
   #inFlight = 0
   #tokensRefused = 0
@@ -62,7 +62,7 @@ export class Endpoint {
       maxWaiting: callbacks.maxInFlight,
       isClosing: () => life.isClosing,
     })
-    // To lru-cache an entry stored at 0 is one without a time.
+    // lru-cache takes an entry stored at time 0 for one without a time.
     this.#early = new LRUCache({ ...earlyOptions, perf: { now: () => clock.elapsed() + 1 } })
   }
 
@@ -76,14 +76,14 @@ export class Endpoint {
     return this.#tokensRefused
   }
 
-  /** Whether a callback for this id was refused as unknown a moment ago. */
+  /** Whether a callback for this id was refused as unknown within the last minute. Forgets it. */
   cameEarly(id: string): boolean {
     const early = this.#early.has(id)
     this.#early.delete(id)
     return early
   }
 
-  /** Rejects only with `argument-invalid`, for what is no callback. */
+  /** Rejects only with `argument-invalid`, for anything but a callback. */
   async handle(callback: Callback, options: HandleOptions = {}): Promise<CallbackResponse> {
     if (!isCallback(callback)) throw notACallback(callback)
     const { context, rules, ready } = this.#deps
@@ -103,14 +103,14 @@ export class Endpoint {
       const checking = refused ?? checkRequest(callback, rules, enter)
       const checked = checking instanceof Promise ? await checking : checking
       if (checked.kind !== 'plausible') response = this.#respond(checked, null)
-      // Others may have taken the last place while the body came.
+      // Others may have taken the last place while the body arrived.
       else if (!isIn && this.#inFlight >= maxInFlight) response = this.#respond({ kind: 'overloaded' }, null)
       else {
         enter()
         const storeChecked = ready()
         if (storeChecked !== undefined) await storeChecked
         const work = this.#process(checked, leave)
-        // Where nothing else continues the handler, the response waits for it.
+        // If nothing else continues the handler, the response waits for it.
         const isLonger = options.waitUntil !== undefined || context.life.isSwept
         const outcome = await (isLonger ? this.#acknowledge(checked, work, options) : work)
         response = this.#report(checked, outcome)
@@ -124,7 +124,7 @@ export class Endpoint {
     return this.#forConnection(callback, response)
   }
 
-  /** Load shedding, which what is no POST does not come to. */
+  /** Load shedding. Other methods than POST get their own refusal. */
   #refuse({ method }: Callback): Refusal | null {
     const { callbacks, life } = this.#deps.context
     if (method !== 'POST') return null
@@ -132,7 +132,7 @@ export class Endpoint {
     return this.#inFlight >= callbacks.maxInFlight ? { kind: 'overloaded' } : null
   }
 
-  /** Closes the connection where the rest of a body may be endless: Node.js would read it for the sake of the next request. */
+  /** Closes the connection if the rest of the body may be endless: Node.js would read it before the next request. */
   #forConnection(callback: Callback, response: CallbackResponse): CallbackResponse {
     if ((callback.httpMajor ?? 1) >= 2) return withoutConnection(response)
     const isLeft = response.status >= 400 && 'stream' in callback.body && declaresTooMuch(callback, this.#deps.rules)
@@ -146,7 +146,7 @@ export class Endpoint {
       .then((outcome) => (outcome.kind === 'too-soon' ? this.#again(trigger, outcome) : outcome))
   }
 
-  /** Nothing polls later, and the sender may not come again: one callback waits, and its copies are sent away. */
+  /** If nothing polls later and the sender may not repeat it, one callback waits; its copies are refused. */
   async #again(trigger: Trigger, tooSoon: Waiting): Promise<Outcome> {
     const { pipeline, context } = this.#deps
     const { approvalId, retryAfterMs } = tooSoon
@@ -162,25 +162,26 @@ export class Endpoint {
     }
   }
 
-  /** The outcome, or after `ackAfterMs` that it is still to come. */
+  /** The outcome, or `running` after `ackAfterMs`. */
   #acknowledge(callback: PlausibleCallback, work: Promise<Outcome>, { waitUntil }: HandleOptions): Promise<Outcome> {
-    const { context } = this.#deps
+    const { callbacks, life, emit } = this.#deps.context
     return new Promise((resolve) => {
       let isAnswered = false
       const timer = setTimeout(() => {
         isAnswered = true
         resolve({ kind: 'running', approvalId: callback.payload.id })
-      }, context.callbacks.ackAfterMs).unref()
-      // A host that does not take the work counts as one without `waitUntil`.
-      const onRefused = (error: unknown): void => {
-        context.emit({ type: 'wait-until-failed', error })
-        if (!context.life.isSwept) clearTimeout(timer)
+      }, callbacks.ackAfterMs).unref()
+      if (waitUntil !== undefined) {
+        // A host that does not take the work counts as one without `waitUntil`.
+        new Promise((taken) => taken(waitUntil(work))).catch((error: unknown) => {
+          emit({ type: 'wait-until-failed', error })
+          if (!life.isSwept) clearTimeout(timer)
+        })
       }
-      if (waitUntil !== undefined) keepAlive(waitUntil, work, onRefused)
       // It cannot reject.
       void work.then((outcome) => {
         clearTimeout(timer)
-        // Answered, but what the handler's end says of the callback is still worth reporting.
+        // After the response, events still report how the run ended.
         if (isAnswered) this.#report(callback, outcome)
         else resolve(outcome)
       })
@@ -208,19 +209,6 @@ export class Endpoint {
 
 function isRefusal(kind: string): kind is RefusalReason {
   return refusals.has(kind)
-}
-
-function keepAlive(
-  waitUntil: (work: Promise<unknown>) => void,
-  work: Promise<unknown>,
-  onRefused: (error: unknown) => void,
-): void {
-  try {
-    const returned: unknown = waitUntil(work)
-    Promise.resolve(returned).catch(onRefused)
-  } catch (error) {
-    onRefused(error)
-  }
 }
 
 function notACallback(given: unknown): CheqpointError {

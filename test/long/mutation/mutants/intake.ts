@@ -271,8 +271,8 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a throwing waitUntil has no effect on the run',
     file: 'src/http/endpoint.ts',
-    find: 'keepAlive(waitUntil, work, onRefused)',
-    replace: 'waitUntil(work)',
+    find: 'new Promise((taken) => taken(waitUntil(work)))',
+    replace: 'Promise.resolve(waitUntil(work))',
     tests: ['hosts/responses.test.ts'],
   },
   {
@@ -502,14 +502,14 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a waitUntil that throws counts as absent',
     file: 'src/http/endpoint.ts',
-    find: '        if (!context.life.isSwept) clearTimeout(timer)\n',
+    find: '          if (!life.isSwept) clearTimeout(timer)\n',
     replace: '',
     tests: ['receiver/wait-until.test.ts'],
   },
   {
     guard: 'a waitUntil that throws is reported',
     file: 'src/http/endpoint.ts',
-    find: "        context.emit({ type: 'wait-until-failed', error })\n",
+    find: "          emit({ type: 'wait-until-failed', error })\n",
     replace: '',
     tests: ['receiver/wait-until.test.ts'],
   },
