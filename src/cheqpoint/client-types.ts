@@ -3,7 +3,7 @@ import type { Clock, Random } from '../util/clock.js'
 import type { FetchedApproval } from './read-response.js'
 import type { ApiApproval } from './wire.js'
 
-/** What `createClient` takes. Durations are milliseconds. */
+/** Options of `createClient`. Durations are milliseconds. */
 export interface ClientOptions {
   /** Connection Key, or several during a rotation, tried in order when the API refuses one. This or `apiKeys`. */
   readonly apiKey?: string | readonly string[] | undefined
@@ -11,21 +11,21 @@ export interface ClientOptions {
   readonly apiKeys?: Readonly<Record<string, string | readonly string[]>> | undefined
   /**
    * Default `https://app.cheqpoint.co`. May have a path. Plain http is allowed for loopback only. Certificates are
-   * checked even under `NODE_TLS_REJECT_UNAUTHORIZED=0`; for an authority of your own set `NODE_EXTRA_CA_CERTS`.
+   * checked even with `NODE_TLS_REJECT_UNAUTHORIZED=0`; for your own authority set `NODE_EXTRA_CA_CERTS`.
    */
   readonly baseUrl?: string | undefined
   /**
-   * What an approval id looks like as a whole. Default `/[A-Za-z0-9_-]{1,128}/`. Whatever it says, an id is printable
-   * ASCII without `/ \ % ? #`, not dots alone, of at most 512 characters.
+   * Matches whole approval ids. Default `/[A-Za-z0-9_-]{1,128}/`. In any case an id is printable ASCII without
+   * `/ \ % ? #`, not dots alone, of at most 512 characters.
    */
   readonly idPattern?: RegExp | undefined
-  /** For one GET, from connecting to the last byte; a second key that is tried has as long again. Default 5,000. */
+  /** For one GET, from connecting to the last byte. A second key that is tried has its own. Default 5,000. */
   readonly timeoutMs?: number | undefined
-  /** For one submission, likewise. More than its `maxWaitMs`. Default 15,000. */
+  /** For one submission, likewise; longer than its `maxWaitMs`. Default 15,000. */
   readonly submitTimeoutMs?: number | undefined
-  /** A longer answer is unreadable. Default 1,048,576. */
+  /** A longer response is unreadable. Default 1,048,576. */
   readonly maxResponseBytes?: number | undefined
-  /** An undici dispatcher to send with, for proxies and tests. Never give one that follows redirects or retries. */
+  /** An undici dispatcher, for proxies and tests. It must not follow redirects or retry. */
   readonly dispatcher?: Dispatcher | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
@@ -52,14 +52,14 @@ export interface SubmitRequest {
   readonly action: string
   /** One line for the reviewer. */
   readonly summary: string
-  /** What is to be approved; JSON. */
+  /** What to approve; JSON. */
   readonly details: object
   readonly riskLevel?: 'low' | 'medium' | 'high' | undefined
   /** From 0 to 1. */
   readonly riskScore?: number | undefined
   readonly justification?: string | undefined
   readonly priority?: 'low' | 'normal' | 'urgent' | undefined
-  /** Shown instead of the assistant's own name. */
+  /** Shown instead of the assistant's name. */
   readonly agentName?: string | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** How long Cheqpoint holds the call for a decision, in milliseconds; it caps this at 10,000. `inbound` only. */
@@ -90,11 +90,11 @@ export interface Client {
   /** `POST /api/webhooks/inbound`: may decide while it waits, and knows `callbackUrl`. Rejects like `request`. */
   inbound(request: SubmitRequest, options?: CallOptions): Promise<ApiApproval>
   /**
-   * Asks until there is a decision. Goes on through lost connections, time-outs, 429, 5xx and unreadable answers, and
-   * heeds Retry-After; any other failure rejects at once. Keeps the process alive while it waits.
-   * Rejects with `wait-timeout`, or with `argument-invalid` for a duration that is none.
+   * Polls until there is a decision. Continues after lost connections, time-outs, 429, 5xx and unreadable responses, and
+   * respects Retry-After; any other failure rejects at once. Keeps the process alive while it waits.
+   * Rejects with `wait-timeout`, or with `argument-invalid` for an invalid duration.
    */
   waitForDecision(id: string, options: WaitOptions): Promise<FetchedApproval>
-  /** Lets running exchanges end, then closes its connections. A dispatcher that was given stays open. Idempotent. */
+  /** Lets exchanges in progress end, then closes its connections. A given dispatcher stays open. Idempotent. */
   close(): Promise<void>
 }

@@ -13,10 +13,10 @@ import { type ApiRequest, createTransport, readBaseUrl } from './transport.js'
 import type { ApiApproval } from './wire.js'
 
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
-/** Failures of the API that waiting does not fix. */
+/** Failures of the API that time does not fix. */
 const lasting: ReadonlySet<ErrorCode> = new Set(['api-redirect', 'api-key-refused', 'api-not-found', 'api-refused'])
 
-/** Read together by `readKeys`. */
+/** Checked by `readKeys`. */
 const asGiven = (value: unknown): unknown => value
 const optionTable = {
   apiKey: asGiven,
@@ -49,7 +49,7 @@ export function createClient(options: ClientOptions): Client {
   const getting = { headers: [...commonHeaders, 'cache-control', 'no-cache'], timeoutMs }
   const posting = { headers: [...commonHeaders, 'content-type', 'application/json'], timeoutMs: submitTimeoutMs }
   const transport = createTransport(baseUrl, dispatcher, Math.min(3_000, timeoutMs), maxResponseBytes)
-  /** Ends each wait that is under way. */
+  /** Ends each wait in progress. */
   const waits = new Set<() => void>()
   let closing: Promise<void> | undefined
 
@@ -91,7 +91,7 @@ export function createClient(options: ClientOptions): Client {
     const intervalMs = argumentNumber(wait.intervalMs, 'intervalMs', 5_000, 1, longestTimer)
     const stop = new AbortController()
     const giveUp = (): void => stop.abort()
-    // Keeps the process alive, unlike all other timers: the caller waits for this and may have nothing else running.
+    // Keeps the process alive, unlike other timers: the caller may have nothing else running.
     const timer = setTimeout(giveUp, timeoutMs)
     signal?.addEventListener('abort', giveUp)
     waits.add(giveUp)
@@ -140,7 +140,7 @@ function writeBody(request: SubmitRequest): string {
   try {
     return JSON.stringify({ ...request, expiresAt })
   } catch {
-    // What the serializer says may quote the request.
+    // The message of the serializer may quote the request.
     throw new CheqpointError('not-json', 'the request cannot be written as JSON')
   }
 }
@@ -148,7 +148,7 @@ function writeBody(request: SubmitRequest): string {
 function readDispatcher(value: unknown, path: string): Dispatcher | undefined {
   if (value !== undefined && typeof Object(value).dispatch !== 'function')
     throw invalid(path, value, 'an undici dispatcher')
-  // What it does cannot be told before it is used.
+  // Nothing more can be checked before it is used.
   return value as Dispatcher | undefined
 }
 

@@ -3,12 +3,12 @@ import { readUtf8 } from '../util/json.js'
 
 export interface ApiResponse {
   readonly status: number
-  /** The body of a 2xx, and what was sent at once of the body of a refusal (4xx, 5xx): at most 4 KiB. */
+  /** The body of a 2xx. Of a refusal (4xx, 5xx), what arrives within a second, at most 4 KiB. */
   readonly text: string
   readonly retryAfter: string | undefined
   /** The `Date` header. */
   readonly date: string | undefined
-  /** The host that a redirect names, never its path or query. */
+  /** The target host of a redirect, never its path or query. */
   readonly redirectHost: string | undefined
 }
 
@@ -17,11 +17,9 @@ export interface ExchangeOptions {
   readonly timeoutMs: number
   readonly maxBytes: number
   readonly signal: AbortSignal | undefined
-  /** Whether its connection may be one that was used before. */
-  readonly mayBeReused: () => boolean
 }
 
-/** What is sent. The time-outs are none: the exchange ends in time by itself. */
+/** What is sent. Time-outs of undici are off, since the exchange has its own. */
 export interface Sending {
   readonly origin: string
   readonly path: string
@@ -42,29 +40,29 @@ export interface Listener {
   onResponseError(controller: Controller, error: unknown): void
 }
 
-/** A dispatcher of undici, or what does as much. */
+/** A dispatcher of undici, or a substitute. */
 export interface Sender {
   dispatch(request: Sending, listener: Listener): unknown
-  /** Resolves once the exchanges under way are over. */
+  /** Resolves once the exchanges in progress have ended. */
   close(): Promise<void>
-  /** Set where a failure does not tell whether its connection was used before. */
+  /** Set if a failure does not show whether its connection was used before. */
   readonly hidesReuse?: true
 }
 
 type Controller = { abort(reason: Error): void }
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
-/** A connection that was open before, and gone when it was used again. */
+/** The server may have closed the connection before the request arrived. */
 export class StaleConnection extends CheqpointError {}
 
-/** How much of the body of a refusal is read, and how long it is waited for. */
+/** Limits of what is read of the body of a refusal. */
 const maxErrorBytes = 4_096
 const errorBodyMs = 1_000
 
 /** One exchange with the API, from its dispatch to its end. */
 export function exchange(
-  dispatch: (listener: Listener) => unknown,
-  { timeoutMs, maxBytes, signal, mayBeReused }: ExchangeOptions,
+  dispatch: (listener: Listener) => void,
+  { timeoutMs, maxBytes, signal }: ExchangeOptions,
 ): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new CheqpointError('aborted', 'the signal was aborted'))
@@ -82,7 +80,7 @@ export function exchange(
     const onAbort = (): void => stop('aborted', 'the signal was aborted')
     signal?.addEventListener('abort', onAbort)
 
-    /** The head of a refusal is answer enough, whatever becomes of its body. */
+    /** The head of a refusal suffices, even if its body fails. */
     function resolveRefusal(): void {
       if (head !== undefined && head.status >= 400) resolve({ text: readUtf8(Buffer.concat(chunks)) ?? '', ...head })
     }
@@ -110,7 +108,7 @@ export function exchange(
       const code = failureCodes.get(known) ?? (controller === undefined ? 'api-unreachable' : 'api-broken-off')
       const message = `the exchange with the API failed (${words[0] ?? 'no code'})`
       const isUnanswered = controller !== undefined && bytes === 0 && head === undefined
-      if (isUnanswered && !isOver && isReused(error, mayBeReused())) {
+      if (isUnanswered && !isOver && isStale(error)) {
         end()
         reject(new StaleConnection(code, message))
       } else stop(code, message)
@@ -126,10 +124,10 @@ export function exchange(
         if (status < 200) return
         const { location, date, 'retry-after': retryAfter } = headers
         head = { status, date: single(date), retryAfter: single(retryAfter), redirectHost: hostOf(single(location)) }
-        // Its body is for people: what is there at once is shown, and nothing waits for more.
+        // The body only explains the refusal to people, so its wait is short.
         if (status >= 400)
           errorBody = setTimeout(() => stop('api-timeout', 'the body took too long'), errorBodyMs).unref()
-        // Its body says nothing that is acted on. It still flows, within the same bounds, so that the connection can be kept.
+        // The body is ignored, but read within the same bounds, so that the connection can be reused.
         else if (status >= 300) resolve({ text: '', ...head })
         else if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
           stop('api-unreadable', 'the answer is encoded, and identity was asked for')
@@ -159,23 +157,22 @@ export function exchange(
   })
 }
 
-/** Whether an exchange failed because its connection, open from before, was closed meanwhile. */
-function isReused(error: unknown, mayBeReused: boolean): boolean {
-  if (!mayBeReused) return false
+/** Whether an exchange may have failed because the server had closed the idle connection. */
+function isStale(error: unknown): boolean {
   const { socket, code }: { readonly socket?: unknown; readonly code?: unknown } = Object(error)
   const { bytesRead }: { readonly bytesRead?: unknown } = Object(socket)
   if (typeof bytesRead === 'number') return bytesRead > 0
   return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
-/** What failed without a connection, even where a request was said to have begun: `fetch` begins before it connects. */
+/** Codes of failures before a connection, although `fetch` reports the start of a request before it connects. */
 const unsent = [
   ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'],
   ...['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
   ...['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID'],
 ] as const
 
-/** What failures below HTTP mean, where they tell more than that a connection broke off. */
+/** Meaning of failures below HTTP; any other failure means that the connection broke off. */
 const failureCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ...unsent.map((code) => [code, 'api-unreachable'] as const),
   ['HTTPParserError', 'api-unreadable'],
@@ -186,14 +183,14 @@ const failureCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>(
   ['UND_ERR_RES_EXCEEDED_MAX_SIZE', 'api-unreadable'],
 ])
 
-/** Code and name of an error. All that is kept of it, because such errors may hold headers and bodies. */
+/** Code and name of an error. Nothing else is kept, because such errors may contain headers and bodies. */
 function errorWords(error: unknown): readonly string[] {
   if (!(error instanceof Error)) return []
   const words = ['code' in error ? error.code : undefined, error.name]
   return words.filter((word): word is string => typeof word === 'string' && /^\w{1,64}$/.test(word))
 }
 
-/** The value of a header; one that was sent several times is none. */
+/** The value of a header; `undefined` if it was sent several times. */
 function single(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' ? header : undefined
 }

@@ -1,15 +1,15 @@
 import type { Listener, Sender, Sending } from './exchange.js'
 
 /**
- * Sends with the `fetch` of the runtime, where there is no undici to send with. Whether a connection was used before
- * it does not tell, so that no GET is repeated from here.
+ * Sends with the `fetch` of the runtime, for runtimes without undici. `fetch` does not show whether a connection was used
+ * before, so no GET is repeated.
  */
 export function createFetchSender(): Sender {
   const underWay = new Set<Promise<void>>()
   return {
     hidesReuse: true,
     dispatch(request, listener) {
-      // Most runtimes heed this variable, and offer no other way to insist.
+      // Most runtimes respect this variable, and have no option to override it.
       if (request.origin.startsWith('https:') && process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
         throw Object.assign(new Error('certificates are not checked'), { code: 'NODE_TLS_REJECT_UNAUTHORIZED' })
       }
@@ -28,9 +28,9 @@ async function send({ origin, path, method, headers, body }: Sending, listener: 
   const stop = new AbortController()
   const controller = { abort: (reason: Error) => stop.abort(reason) }
   try {
-    // No later: from here on it may have been sent.
+    // Before `fetch`: from then on the request may have been sent.
     listener.onRequestStart(controller)
-    // A cache, as frameworks put into fetch, would answer for the API.
+    // Frameworks add a cache to fetch, which would answer instead of the API.
     const manner = { redirect: 'manual', cache: 'no-store', signal: stop.signal } as const
     const pairs = headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1] ?? '']] : []))
     const response = await fetch(origin + path, { ...manner, method, headers: pairs, body })
@@ -41,7 +41,7 @@ async function send({ origin, path, method, headers, body }: Sending, listener: 
     }
     listener.onResponseEnd()
   } catch (error) {
-    // In Node.js only the cause says what happened.
+    // In Node.js only the cause shows what happened.
     listener.onResponseError(controller, error instanceof Error ? (error.cause ?? error) : error)
   }
 }

@@ -2,10 +2,10 @@ import { CheqpointError } from '../model/errors.js'
 import { group } from '../options/option-checks.js'
 import type { ClientOptions } from './client-types.js'
 
-/** The keys of one assistant, the one that worked last remembered. */
+/** The keys of one assistant. `best` is the one that worked last. */
 export type Keyring = { readonly keys: readonly string[]; best: string }
 
-/** Keyrings by assistant; `null` stands for the only one. No error shows what was given. */
+/** Keyrings by assistant; `null` stands for the only one. No error shows the given values. */
 export function readKeys(options: Pick<ClientOptions, 'apiKey' | 'apiKeys'>): ReadonlyMap<string | null, Keyring> {
   const { apiKey, apiKeys } = options
   if (apiKey !== undefined && apiKeys !== undefined) {
@@ -16,7 +16,7 @@ export function readKeys(options: Pick<ClientOptions, 'apiKey' | 'apiKeys'>): Re
   if (entries.length === 0) {
     throw new CheqpointError('option-missing', 'option apiKey is required, or apiKeys with a key for each assistant')
   }
-  // Written the wrong way round. An assistant's name is no secret: records keep it, and events tell it.
+  // Name and key were swapped. Names of assistants are no secrets: entries and events contain them.
   if (entries.some(([name]) => name.startsWith('cq_live_'))) {
     const allowed = 'keys by the names of assistants, and one of the names is a key'
     throw new CheqpointError('option-invalid', `option apiKeys must hold ${allowed}`)

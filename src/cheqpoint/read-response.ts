@@ -9,17 +9,17 @@ import { type ApiApproval, parseApproval } from './wire.js'
 /** A response about exactly the requested approval. */
 export type FetchedApproval = ApiApproval & {
   readonly id: string
-  /** When the API sent it, by its own clock (ms since the epoch); `null` where it did not say. */
+  /** When the API sent it, by its own clock (ms since the epoch); `null` without a `Date` header. */
   readonly servedAt: number | null
 }
 
 export function readAbout(reply: ApiResponse, id: string): FetchedApproval {
   const answer = readReply(reply)
   if (answer.id !== id) throw new CheqpointError('api-unreadable', 'the answer is not about the approval asked for')
-  const servedAt = reply.date === undefined ? Number.NaN : Date.parse(reply.date)
+  const servedAt = Date.parse(reply.date ?? '')
   const { status, word, modifiedDetails, note, decidedAt, reviewUrl } = answer
-  // Without a spread, which costs as much as the rest of the reading.
   const at = Number.isNaN(servedAt) ? null : servedAt
+  // A spread would cost as much as the rest of the parsing.
   return { id, status, word, modifiedDetails, note, decidedAt, reviewUrl, servedAt: at }
 }
 
@@ -27,7 +27,7 @@ export function isKeyRefused({ status }: Pick<ApiResponse, 'status'>): boolean {
   return status === 401 || status === 403
 }
 
-/** What a status of 300 and above means. */
+/** The error for a status of 300 and above. */
 export function refusal(reply: ApiResponse, keys: readonly string[], clock: Clock): CheqpointError {
   const { status, retryAfter } = reply
   const [code, message] = meaningOf(reply)
@@ -48,17 +48,17 @@ function meaningOf({ status, redirectHost }: ApiResponse): readonly [ErrorCode, 
   return status < 500 ? ['api-refused', 'the API refused the request'] : ['api-failed', 'the API failed']
 }
 
-/** The token of a callback URL, which the API may say back. */
+/** The token of a callback URL, which the API may repeat in its message. */
 const urlTokens = /[\w-]{1,64}\.[0-9a-z]{1,12}\.[\w-]{43}/g
 
-/** What the API says of a refusal, fit for one line of a log: at most 200 characters, without keys or payloads. */
+/** The message of the API about a refusal, for one line of a log: at most 200 characters, without keys. */
 function messageOf(text: string, keys: readonly string[]): string | undefined {
   let said = text
   try {
     const { error, message }: { readonly error?: unknown; readonly message?: unknown } = Object(JSON.parse(text))
     said = [message, error].find((each) => typeof each === 'string') ?? ''
   } catch {
-    // A page is made for browsers, and says nothing in one line.
+    // An HTML page is of no use in one line.
     if (text.trimStart().startsWith('<')) return undefined
   }
   const safe = keys
@@ -74,7 +74,7 @@ export function readReply({ status, text }: ApiResponse): ApiApproval {
   try {
     answer = parseApproval(parseJson(text))
   } catch {
-    // What the parser says quotes the answer.
+    // The message of the parser quotes the response.
   }
   if (answer === null) {
     throw new CheqpointError('api-unreadable', 'the answer has not the documented shape', { httpStatus: status })

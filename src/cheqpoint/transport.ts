@@ -4,16 +4,15 @@ import { type ApiResponse, exchange, type Listener, type Sender, StaleConnection
 import { createFetchSender } from './fetch-sender.js'
 
 /*
- * Where questions go, and one exchange at a time: what is sent, what is accepted as an answer, when we stop listening.
- * Nothing here follows a redirect or undoes a content coding. Nothing is sent twice, a GET aside that failed on a reused
- * connection before any byte of its response: servers close idle connections at any time.
+ * Sends requests to the API. Follows no redirect and decodes no content coding. Sends nothing twice, except a GET that
+ * failed on a reused connection before any byte of its response: servers close idle connections at any time.
  */
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST'
   /** Appended to the base URL as it is. */
   readonly path: string
-  /** Names and values in turn, the key aside. */
+  /** Names and values in turn, without the key. */
   readonly headers: readonly string[]
   readonly body: string | null
   readonly timeoutMs: number
@@ -29,7 +28,7 @@ export interface Transport {
   close(): Promise<void>
 }
 
-/** A dispatcher that is given stays open; without one connections are opened at the first question. */
+/** A given dispatcher stays open. Without one, the first request opens connections. */
 export function createTransport(
   { origin, prefix }: BaseUrl,
   dispatcher: Dispatcher | undefined,
@@ -37,8 +36,8 @@ export function createTransport(
   maxBytes: number,
 ): Transport {
   let own: Promise<Sender> | undefined
-  /** Responses so far: without one no connection is a reused one. */
-  let answered = 0
+  /** Before the first response no connection is a reused one. */
+  let hasAnswered = false
   const connect = (): Promise<Sender> => {
     own ??= open(origin, connectTimeoutMs)
     return own
@@ -47,17 +46,20 @@ export function createTransport(
     async send({ method, path, headers: others, body, timeoutMs }, key, signal) {
       const sender: Sender = dispatcher ?? (await connect())
       const headers = ['x-api-key', key, ...others]
-      // The time-out of the exchange bounds the sum of all parts, so the parts need no time-outs of their own.
+      // The time-out of the exchange bounds all its phases.
       const options = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 } as const
-      const bounds = { timeoutMs, signal, maxBytes, mayBeReused: () => answered > 0 && !sender.hidesReuse }
-      const dispatch = (listener: Listener): unknown => sender.dispatch(options, listener)
+      const exchangeOnce = async (): Promise<ApiResponse> => {
+        if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
+        return exchange((listener) => sender.dispatch(options, listener), { timeoutMs, signal, maxBytes })
+      }
       try {
-        const response = await exchange(dispatch, bounds)
-        answered++
+        const response = await exchangeOnce()
+        hasAnswered = true
         return response
       } catch (error) {
-        if (method !== 'GET' || !(error instanceof StaleConnection)) throw error
-        return exchange(dispatch, bounds)
+        const mayRepeat = method === 'GET' && hasAnswered && !sender.hidesReuse
+        if (!mayRepeat || !(error instanceof StaleConnection)) throw error
+        return exchangeOnce()
       }
     },
     async close() {
@@ -67,22 +69,25 @@ export function createTransport(
 }
 
 /**
- * A pool of undici, which is loaded no earlier: an app pays for it at its first call. Where it cannot be loaded or
- * cannot dispatch, `fetch` takes its place: Bun has a stand-in without `dispatch`, and workerd may not compile its parser.
+ * A pool of undici, which is loaded at the first call. If it cannot be loaded or cannot dispatch, `fetch` takes its
+ * place: Bun has a stand-in without `dispatch`, and workerd may not compile its parser.
  */
 async function open(origin: string, connectTimeoutMs: number): Promise<Sender> {
   // Not every runtime has a navigator.
   const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } }
   const undici = navigator?.userAgent === 'Cloudflare-Workers' ? null : await import('undici').catch(() => null)
   if (typeof undici?.Pool?.prototype.dispatch !== 'function') return createFetchSender()
-  // Set here, NODE_TLS_REJECT_UNAUTHORIZED cannot change it: a server that poses as the API could approve anything.
+  // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED cannot change it: an impostor of the API could approve anything.
   const connect = { timeout: connectTimeoutMs, rejectUnauthorized: true }
   return new undici.Pool(origin, { connect, pipelining: 1 })
 }
 
 type BaseUrl = Readonly<{ origin: string; prefix: string }>
 
-/** Where the API is. Throws `option-invalid` for a URL that a key must not be sent to. The value is not shown in the error: it may hold credentials. */
+/**
+ * The base URL. Throws `option-invalid` for a URL that a key must not be sent to. The error does not show the value,
+ * which may contain credentials.
+ */
 export function readBaseUrl(value: unknown = 'https://app.cheqpoint.co'): BaseUrl {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null
   const encrypted = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback.test(url.hostname))
@@ -92,9 +97,9 @@ export function readBaseUrl(value: unknown = 'https://app.cheqpoint.co'): BaseUr
       'option baseUrl must be an https URL, or http on a loopback host, without credentials, query and fragment',
     )
   }
-  // The paths of the API begin with /api themselves.
+  // Every path of the API begins with /api.
   if (/(^|\/)api\/*$/.test(url.pathname)) {
-    const fix = `leave out /api at the end, which is part of every path`
+    const fix = 'leave out /api at the end, which is part of every path'
     throw new CheqpointError('option-invalid', `option baseUrl must be where Cheqpoint is; ${fix}`)
   }
   return { origin: url.origin, prefix: url.pathname.replace(/\/+$/, '') }

@@ -3,23 +3,23 @@ import { type DecisionStatus, readStatus } from '../model/decision.js'
 import { isJsonObject, type JsonObject, sameJson } from '../util/json.js'
 
 /*
- * What Cheqpoint sends, in every spelling that its pages show; past this file there is one. Unknown fields are
- * tolerated, unknown values decide nothing. Objects that people wrote are passed on untouched: a schema that rebuilt
- * them would drop keys such as `__proto__`.
+ * Parses what Cheqpoint sends, in every spelling that its docs show. Unknown fields are tolerated, unknown values decide
+ * nothing. Objects that people wrote are passed on unchanged: a schema that copies them would drop keys such as
+ * `__proto__`.
  */
 
-/** What a callback claims. Only the id is used to act; the rest is compared with the API's answer and reported. */
+/** What a callback claims. Only the id is acted on; the rest is compared with the response of the API and reported. */
 export interface CallbackPayload {
   readonly id: string
-  /** `undefined` where the callback says nothing of it. */
+  /** `undefined` if the callback has none. */
   readonly status: string | undefined
   readonly modifiedDetails: unknown
   readonly note: unknown
 }
 
-/** An answer of the API about one request. */
+/** A response of the API about one request. */
 export interface ApiApproval {
-  /** `null` where the answer names none, as some inline answers do. */
+  /** `null` if the response has none, as some inline responses do. */
   readonly id: string | null
   readonly status: DecisionStatus | 'pending' | 'unknown'
   /** The status word as it was written. */
@@ -42,14 +42,14 @@ const callbackSchema = z.object({
 const answerSchema = z.object({
   ...ids,
   status: z.string(),
-  // Another type than an object is no edit that anyone documented: the whole answer is unreadable then.
+  // An edit of another type is undocumented, and makes the response unreadable.
   modifiedDetails: z.custom<JsonObject>(isJsonObject).nullish(),
   decisionNote: z.unknown().optional(),
   decidedAt: z.unknown().optional(),
   reviewUrl: z.unknown().optional(),
 })
 
-/** Reads the body of a callback, or `null` where it has not the shape of one. */
+/** Parses the body of a callback; `null` if it has another shape. */
 export function parseCallback(value: unknown): CallbackPayload | null {
   const { data } = callbackSchema.safeParse(value)
   const id = data === undefined ? null : oneId(data)
@@ -57,7 +57,7 @@ export function parseCallback(value: unknown): CallbackPayload | null {
   return { id, status: data.status, modifiedDetails: data.modifiedDetails, note: data.decisionNote }
 }
 
-/** Reads an answer to GET or to either submission, or `null` where it cannot be understood. */
+/** Parses the response to a GET or a submission; `null` if it has another shape. */
 export function parseApproval(value: unknown): ApiApproval | null {
   const { data } = answerSchema.safeParse(value)
   const id = data === undefined ? undefined : oneId(data)
@@ -75,7 +75,7 @@ export function parseApproval(value: unknown): ApiApproval | null {
   }
 }
 
-/** Names of the fields in which a callback contradicts the API. A field that it leaves out contradicts nothing. */
+/** Names of the fields in which a callback contradicts the API. A missing field contradicts nothing. */
 export function contradictions(
   claim: CallbackPayload,
   confirmed: { readonly status: string; readonly modifiedDetails: JsonObject | null; readonly note: string | null },
@@ -89,19 +89,19 @@ export function contradictions(
   return fields
 }
 
-/** The id, `null` where there is none, `undefined` where two names for it disagree. */
+/** The id; `null` if there is none, `undefined` if its two names disagree. */
 function oneId({ id, approvalId }: z.infer<z.ZodObject<typeof ids>>): string | null | undefined {
   const named = approvalId ?? id ?? null
   return (id ?? named) === named ? named : undefined
 }
 
-/** Whether no number in it was too large for JavaScript: such a number would become `null`. */
+/** Whether no number in it is too large for JavaScript: such a number would be stored as `null`. */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value)
   return typeof value !== 'object' || value === null || Object.values(value).every(isStorable)
 }
 
-/** A note is text; whatever else stands there is kept as JSON, because conditions may live only there. */
+/** A note is text. Any other value is kept as JSON, because it may contain a condition. */
 function readNote(value: unknown): string | null {
   if (value === undefined || value === null) return null
   return typeof value === 'string' ? value : JSON.stringify(value)

@@ -6,7 +6,7 @@ export interface CopiesDeps {
   readonly pipeline: Pick<Pipeline, 'process'>
   /** Copies of one callback that are processed at a time. */
   readonly concurrency: number
-  /** Copies that wait, of all callbacks together. */
+  /** How many copies may wait, of all callbacks together. */
   readonly maxWaiting: number
   readonly isClosing: () => boolean
 }
@@ -24,12 +24,12 @@ interface Copied {
 }
 
 /**
- * Callbacks in progress, by approval and token. Copies of one callback, however many arrive, take few places from others:
- * beyond `concurrency` they wait, one is processed for all that arrived before it, and they share its outcome.
+ * Callbacks in progress, by approval and token, so that a flood of copies of one callback takes few places: beyond
+ * `concurrency` copies wait, one is processed for all that arrived before it, and they share its outcome.
  */
 export class Copies {
   readonly #deps: CopiesDeps
-  /** No `Map`, whose old tables would keep what left it alive: see `InFlight`. */
+  /** Not a `Map`, whose old tables would keep removed entries alive: see `InFlight`. */
   readonly #callbacks: { [approvalAndRef: string]: Copied } = Object.create(null)
   #waiting = 0
 
@@ -39,7 +39,7 @@ export class Copies {
 
   /** Never rejects. `leave` is called if the callback waits with its copies, which takes no place. */
   process(trigger: Trigger, leave: () => void): Promise<Outcome> {
-    // Neither has a space.
+    // Neither contains a space.
     const key = `${trigger.approvalId} ${trigger.ref ?? ''}`
     this.#callbacks[key] ??= { active: 0, next: null }
     const copied = this.#callbacks[key]

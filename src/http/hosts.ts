@@ -5,18 +5,18 @@ import type { Callback } from './request-checks.js'
 import type { CallbackResponse } from './responses.js'
 
 /*
- * Translations between hosts and the core. No rule lives here: what a body or a header means is for the core to say.
+ * Translates between hosts and the core. No rules here: the core decides what a body or a header means.
  */
 
-/** What a host knows of a request of `node:http` beside the request. */
+/** What a host knows of a request of `node:http` besides the request. */
 export interface IncomingParts {
-  /** The URL as it was asked for, where a router has changed `request.url`. */
+  /** The URL as requested, if a router has changed `request.url`. */
   readonly url?: string | undefined
-  /** What a body parser or a platform left of the body. Where nothing is given, `request.rawBody` stands for it. */
+  /** What a body parser or a platform left of the body. Default: `request.rawBody`. */
   readonly parsed?: unknown
 }
 
-/** A request of `node:http` as a callback, whether or not a parser came first. */
+/** A request of `node:http` as a callback, with or without a body parser before it. */
 export function fromIncoming(request: IncomingMessage, { url, parsed }: IncomingParts = {}): Callback {
   return {
     method: request.method ?? '',
@@ -27,22 +27,22 @@ export function fromIncoming(request: IncomingMessage, { url, parsed }: Incoming
   }
 }
 
-/** Whether a value is a Web-standard request, of whichever realm or library. */
+/** Whether a value is a Web-standard request, of any realm or library. */
 export function isRequest(value: unknown): value is Request {
   const { headers, method }: { readonly headers?: unknown; readonly method?: unknown } = Object(value)
   return typeof method === 'string' && typeof Object(headers).get === 'function'
 }
 
-/** What a host knows of a Web-standard request beside the request. */
+/** What a host knows of a Web-standard request besides the request. */
 export interface RequestParts {
-  /** Reads the whole body through a framework that keeps it for others. */
+  /** Reads the whole body through a framework that keeps it for other readers. */
   readonly whole?: (() => Promise<ArrayBuffer>) | undefined
 }
 
 /** A Web-standard request as a callback. */
 export function fromRequest(request: Request, parts: RequestParts = {}): Callback {
   const { whole = () => request.arrayBuffer() } = parts
-  // Some hosts make the stream only when it is asked for, at a price.
+  // Some hosts create the stream on access, which is expensive.
   const unread = {
     whole,
     get stream() {
@@ -60,12 +60,12 @@ export function fromRequest(request: Request, parts: RequestParts = {}): Callbac
   }
 }
 
-/** An answer as a Web-standard response. */
+/** A response as a Web-standard one. */
 export function toWebResponse({ status, headers, body }: CallbackResponse): Response {
   return new Response(body, { status, headers })
 }
 
-/** Every value, as it was sent. Platforms that make up a request fill in `headers` only. */
+/** Every value, as it was sent. Platforms that imitate a request fill in `headers` only. */
 function headerOf({ rawHeaders, headers }: IncomingMessage, name: string): readonly string[] {
   const values: string[] = []
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -75,22 +75,22 @@ function headerOf({ rawHeaders, headers }: IncomingMessage, name: string): reado
   return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat()
 }
 
-/** What was left of the body, or the stream: unread it is as good, and read by something else it is for the core to refuse. */
+/** What was left of the body, or else the stream; the core refuses one that was read. */
 function bodyOf(request: PossibleRequest, parsed: unknown): CallbackBody {
   const left = parsed === undefined ? request.rawBody : parsed
   if (left !== undefined && (request.readableDidRead || !isEmpty(left))) return { parsed: left }
   const stream = request.httpVersionMajor < 2 ? undefined : request.stream
   return {
     stream: request,
-    // Destroyed, not closed: a paused stream that is closed keeps its session open for good.
+    // Destroyed, not closed: closing a paused stream would keep its session open forever.
     drop: stream === undefined ? undefined : () => stream.once('finish', () => stream.destroy()),
   }
 }
 
-/** Platforms leave `rawBody`, and a request of `node:http2` shows its stream. */
+/** Platforms add `rawBody`, and a request of `node:http2` has its stream. */
 type PossibleRequest = IncomingMessage & { readonly rawBody?: unknown; readonly stream?: Http2Stream }
 
-/** Parsers that did not read may leave `null` or `{}` all the same. */
+/** Parsers that did not read the body may leave `null` or `{}`. */
 function isEmpty(left: unknown): boolean {
   return left === null || (typeof left === 'object' && !ArrayBuffer.isView(left) && Object.keys(left).length === 0)
 }

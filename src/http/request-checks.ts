@@ -17,7 +17,7 @@ export interface Callback {
   readonly httpMajor?: number | undefined
 }
 
-/** Whether this is a {@link Callback}, and not the request of a host, some of which have a `header` function too. */
+/** Whether this is a {@link Callback}. Requests of some hosts have a `header` function too. */
 export function isCallback(value: unknown): value is Callback {
   const { header, body, rawHeaders }: { header?: unknown; body?: unknown; rawHeaders?: unknown } = Object(value)
   if (typeof header !== 'function' || rawHeaders !== undefined || typeof body !== 'object' || body === null)
@@ -26,30 +26,30 @@ export function isCallback(value: unknown): value is Callback {
 }
 
 export interface RequestRules extends BodyLimits {
-  /** Bounds the bodies of callbacks with a valid token, for which those without give no way and take none. */
+  /** Limits of bodies with a valid token, apart from those without one. */
   readonly proven: UnreadBodies
   readonly agents: ReadonlySet<string>
   readonly isId: (id: string) => boolean
-  /** Reads our reference from the token in the URL, or `null`; absent where tokens are not read. */
+  /** Our reference in the valid token of the URL, or `null`; absent if tokens are off. */
   readonly readRef?: ((url: string) => string | null) | undefined
-  /** Whether a callback without a valid token is refused; otherwise it is merely unproven. */
+  /** Whether a callback without a valid token is refused; otherwise it is unproven. */
   readonly needsToken: boolean
-  /** Called with an agent header that is refused. */
+  /** Called with each refused agent header. */
   readonly onOtherAgent: (agent: string) => void
 }
 
-/** A callback that passed the checks. Only its id is used to act; the rest of its payload is compared and reported. */
+/** A callback that passed the checks. Only its id is acted on; the rest of its payload is compared and reported. */
 export interface PlausibleCallback {
   readonly kind: 'plausible'
   readonly payload: CallbackPayload
-  /** The reference that its token proved; `undefined` where none was. */
+  /** The reference that its token proved; `undefined` without a valid token. */
   readonly ref: string | undefined
 }
 
 /**
- * Checks what needs neither the store nor the API: method, agent, token, content type and coding, length, body, shape and
- * id, in this order, cheapest first. A refusal before the body is given without reading it. `onProven` is called before
- * the body is read, where the token is valid.
+ * The checks that need neither the store nor the API, cheapest first: method, agent, token, content type and coding,
+ * length, body, shape and id. What fails before the body is refused without reading it. `onProven` is called before the
+ * body is read, if the token is valid.
  */
 export function checkRequest(
   callback: Callback,
@@ -80,12 +80,12 @@ export function checkRequest(
   return andThen(body, read)
 }
 
-/** Whether a length is declared that no callback has. */
+/** Whether the declared length is over the limit. */
 export function declaresTooMuch(callback: Callback, { maxBytes }: Pick<BodyLimits, 'maxBytes'>): boolean {
   return callback.header('content-length').some((value) => Number(value) > maxBytes)
 }
 
-/** JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
+/** Whether it is JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
 function isPlainJson(callback: Callback): boolean {
   const codings = callback.header('content-encoding').flatMap((value) => value.split(','))
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity')) return false
@@ -101,17 +101,17 @@ function isPlainJson(callback: Callback): boolean {
   })
 }
 
-/** The one value of a header, or nothing where there are none or several. */
+/** The only value of a header; `undefined` if there are none or several. */
 function single(values: readonly string[]): string | undefined {
   return values.length === 1 ? values[0] : undefined
 }
 
-/** Memory for bodies that have not come to their end. A genuine one seldom has more than a few thousand bytes. */
+/** Memory for incomplete bodies. A genuine one seldom has more than a few thousand bytes. */
 const maxUnreadBytes = 32 * 1_048_576
 
 const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/
 
-/** What a callback is held against before the pipeline. */
+/** The rules that callbacks are checked against before the pipeline. */
 export function requestRules(
   { agents, callbacks, emit }: ResolvedPipelineOptions,
   isId: (id: string) => boolean,

@@ -1,6 +1,6 @@
 import type { Outcome } from '../model/outcome.js'
 
-/** An HTTP answer, independent of any framework. */
+/** An HTTP response, independent of any framework. */
 export interface CallbackResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -8,17 +8,17 @@ export interface CallbackResponse {
 }
 
 interface Row {
-  /** Status where a sweep handles what is left open. */
+  /** Status if a sweep handles what is left open. */
   readonly swept: number
-  /** Status where nothing does, so that a sender who retries is of use. */
+  /** Status if nothing does, so that a sender who retries helps. */
   readonly alone: number
   readonly title: string
-  /** Word of a 2xx body where it is not the kind itself. */
+  /** Word of a 2xx body, if it is not the kind itself. */
   readonly result?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** The one table of answers: every adapter, every trigger, every store. */
+/** The one table of responses, for every adapter, trigger and store. */
 const rows: Readonly<Record<Outcome['kind'], Row>> = {
   handled: { swept: 200, alone: 200, title: 'Handled' },
   // The same bytes as `handled`: a repeated callback gets what the first one got.
@@ -44,7 +44,7 @@ const rows: Readonly<Record<Outcome['kind'], Row>> = {
   malformed: { swept: 400, alone: 400, title: 'Malformed callback' },
   'body-aborted': { swept: 400, alone: 400, title: 'The body did not arrive' },
   'method-not-allowed': { swept: 405, alone: 405, title: 'Method not allowed', headers: { allow: 'POST' } },
-  // What was not read to its end must not be taken for the next request.
+  // The unread rest must not be taken for the next request.
   'body-too-large': { swept: 413, alone: 413, title: 'The body is too large', headers: { connection: 'close' } },
   'body-too-slow': { swept: 408, alone: 408, title: 'The body came too slowly', headers: { connection: 'close' } },
   'media-type-refused': { swept: 415, alone: 415, title: 'Not plain JSON' },
@@ -65,20 +65,20 @@ export function toResponse(
   options: { readonly swept: boolean },
 ): CallbackResponse {
   const kind = outcome.kind === 'ok' ? 'handled' : outcome.kind
-  const answer = (options.swept ? sweptResponses : unsweptResponses)[kind]
-  if (answer.status < 400 || !('retryAfterMs' in outcome)) return answer
+  const response = (options.swept ? sweptResponses : unsweptResponses)[kind]
+  if (response.status < 400 || !('retryAfterMs' in outcome)) return response
   return {
-    ...answer,
-    headers: { ...answer.headers, 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfterMs / 1000))) },
+    ...response,
+    headers: { ...response.headers, 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfterMs / 1000))) },
   }
 }
 
-/** For a connection that cannot be used again. */
+/** The response on a connection that cannot be used again. */
 export function withClose({ headers, ...rest }: CallbackResponse): CallbackResponse {
   return { ...rest, headers: { ...headers, connection: 'close' } }
 }
 
-/** For HTTP/2, which knows no `connection` header. */
+/** The response over HTTP/2, which has no `connection` header. */
 export function withoutConnection({ headers, ...rest }: CallbackResponse): CallbackResponse {
   const { connection: _, ...others } = headers
   return { ...rest, headers: others }
@@ -88,20 +88,18 @@ const sweptResponses = responsesOf('swept')
 const unsweptResponses = responsesOf('alone')
 
 function responsesOf(column: 'swept' | 'alone'): Readonly<Record<Outcome['kind'], CallbackResponse>> {
-  const entries = Object.entries(rows).map(([kind, row]) => [
-    kind,
-    responseOf(kind as Outcome['kind'], row, row[column]),
-  ])
-  // The keys are those of `rows`, whose type names every kind.
+  // The type of `rows` names every kind.
+  const kinds = Object.keys(rows) as Outcome['kind'][]
+  const entries = kinds.map((kind) => [kind, responseOf(kind, rows[kind][column])])
   return Object.fromEntries(entries) as Record<Outcome['kind'], CallbackResponse>
 }
 
-function responseOf(kind: Outcome['kind'], row: Row, status: number): CallbackResponse {
+function responseOf(kind: Outcome['kind'], status: number): CallbackResponse {
+  const { title, result = kind, headers } = rows[kind]
   if (status < 400) {
-    const body = JSON.stringify({ result: row.result ?? kind })
-    return { status, headers: { ...common, 'content-type': 'application/json' }, body }
+    return { status, headers: { ...common, 'content-type': 'application/json' }, body: JSON.stringify({ result }) }
   }
   // RFC 9457; `code` is the stable word, `title` is for people.
-  const body = JSON.stringify({ type: 'about:blank', title: row.title, status, code: kind })
-  return { status, headers: { ...common, ...row.headers, 'content-type': 'application/problem+json' }, body }
+  const body = JSON.stringify({ type: 'about:blank', title, status, code: kind })
+  return { status, headers: { ...common, ...headers, 'content-type': 'application/problem+json' }, body }
 }

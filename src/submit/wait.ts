@@ -41,7 +41,6 @@ export class CompletionWaits {
   /** Approvals with a new wait, not read since. */
   readonly #fresh = new Set<string>()
   #timer: NodeJS.Timeout | undefined
-  #isClosed = false
 
   constructor(context: PipelineContext, pipeline: Pick<Pipeline, 'process'>) {
     this.#context = context
@@ -53,7 +52,7 @@ export class CompletionWaits {
     const given = argumentGroup(options, 'wait()', ['timeoutMs', 'signal'])
     const timeoutMs = argumentNumber(given['timeoutMs'], 'timeoutMs', Number.POSITIVE_INFINITY, 0, longestTimer)
     const signal = argumentSignal(given['signal'])
-    if (this.#isClosed) throw fault('receiver-closed', approvalId)
+    if (this.#context.life.isClosing) throw fault('receiver-closed', approvalId)
     if (signal?.aborted === true) throw fault('aborted', approvalId)
     return new Promise((resolve, reject) => {
       const end: End = (result) => {
@@ -76,9 +75,8 @@ export class CompletionWaits {
     if (this.#waiting.has(approvalId)) void this.#read(approvalId) // it cannot reject
   }
 
-  /** Rejects every wait, now and from now on. */
+  /** Rejects every wait; later ones are refused since the receiver is closing. */
   close(): void {
-    this.#isClosed = true
     for (const [approvalId, waiters] of this.#waiting)
       for (const end of waiters) end(fault('receiver-closed', approvalId))
   }

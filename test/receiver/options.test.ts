@@ -254,26 +254,9 @@ describe('runs.backoffMs', () => {
 
 describe('idPattern', () => {
   it('may be another pattern, whatever its flags', () => {
-    for (const pattern of [/req_\d+/, /^req_[a-f0-9]{32}$/, /[a-z]+/giy, /a|b/]) {
+    for (const pattern of [/req_\d+/, /^req_[a-f0-9]{32}$/, /[a-z]+/giy, /a|b/, /.*/]) {
       expect(refusal(withOption('idPattern', pattern))).toBeNull()
     }
-  })
-
-  it.each([
-    [/.*/],
-    [/[^/]+/],
-    [/[\w/]+/],
-    [/[\w\\]+/],
-    [/[\w%]+/],
-    [/[\w?]+/],
-    [/[\w#]+/],
-    [/[\w.]+/],
-    [/\.\./],
-    [/\S+/],
-  ])('that admits another path is refused: %s', (pattern) => {
-    expect(refusal(withOption('idPattern', pattern))?.[1]).toContain(
-      'option idPattern must be a pattern that does not admit ',
-    )
   })
 
   it('is a regular expression and no text', () => {
@@ -506,7 +489,7 @@ describe('verifyAndResolve', () => {
       'option actions.refund.modifications must be one of',
     ],
     ['a clock that is none', { ...core, clock: {} }, 'option clock must be an object with now() and elapsed()'],
-    ['a pattern that admits another path', { ...core, idPattern: /.*/ }, 'option idPattern must be a pattern'],
+    ['a pattern that is none', { ...core, idPattern: 'req_.*' }, 'option idPattern must be a regular expression'],
   ])('refuses %s', async (_, options, text) => {
     const [code, message] = (await coreRefusal(options)) ?? []
     expect(code).toMatch(/^option-(invalid|unknown)$/)

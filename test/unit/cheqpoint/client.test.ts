@@ -103,7 +103,6 @@ describe('createClient', () => {
     ['keys that are no object', { apiKeys: key }, 'option-invalid', 'apiKeys'],
     ['an unknown name', { apiKey: key, apikey: key }, 'option-unknown', 'apikey'],
     ['an id pattern as text', { apiKey: key, idPattern: 'req_.*' }, 'option-invalid', 'idPattern'],
-    ['an id pattern that admits a slash', { apiKey: key, idPattern: /.+/ }, 'option-invalid', 'idPattern'],
     ['no time at all', { apiKey: key, timeoutMs: 0 }, 'option-invalid', 'timeoutMs'],
     ['a time that is no number', { apiKey: key, submitTimeoutMs: '5' }, 'option-invalid', 'submitTimeoutMs'],
     ['more time than a timer has', { apiKey: key, timeoutMs: 2_147_483_648 }, 'option-invalid', 'timeoutMs'],
@@ -332,15 +331,11 @@ describe('idMatcher', () => {
     expect(pattern.lastIndex).toBe(3)
   })
 
-  for (const pattern of [/.+/, /[^#]+/, /[\w/]+/, /a\\/, /\w%?/, /[\w?]+/, /\w#/, /[\w.]+/, /[\s\S]*/, /^\.\.$/m]) {
-    it(`refuses ${pattern}, which admits another path`, () => {
-      expect(refusalOf(() => idMatcher(pattern)).code).toBe('option-invalid')
-    })
-  }
-
-  it('refuses an id that would change the path, though the pattern admits it unseen', () => {
-    const isId = idMatcher(/[\s\S]{6}|\.{6,}/)
+  it('refuses an id that would change the path, though the pattern admits it', () => {
+    const isId = idMatcher(/[\s\S]*/)
     for (const id of [
+      '/',
+      '..',
       'ab/../',
       'ab%2fc',
       'abcde?',

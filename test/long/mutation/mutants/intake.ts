@@ -164,14 +164,7 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['unit/cheqpoint/client.test.ts'],
   },
   {
-    guard: 'a pattern that admits another path is refused at creation',
-    file: 'src/cheqpoint/ids.ts',
-    find: 'if (admitted !== undefined) throw',
-    replace: 'if (false) throw',
-    tests: ['receiver/options.test.ts', 'unit/cheqpoint/client.test.ts'],
-  },
-  {
-    guard: 'a closing receiver refuses callbacks',
+    guard: 'a receiver that closes takes no callback',
     file: 'src/http/endpoint.ts',
     find: 'if (life.isClosing) return',
     replace: 'if (false) return',
@@ -313,7 +306,7 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a retriable response has a Retry-After',
     file: 'src/http/responses.ts',
-    find: "if (answer.status < 400 || !('retryAfterMs' in outcome)) return answer",
+    find: "if (response.status < 400 || !('retryAfterMs' in outcome)) return response",
     replace: 'return answer',
     tests: ['unit/http/responses.test.ts'],
   },
