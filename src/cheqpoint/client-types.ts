@@ -71,14 +71,15 @@ export interface SubmitRequest {
 }
 
 /**
- * The three documented endpoints. Nothing is sent twice, with two exceptions: with the next key after a 401 or 403, and a
- * GET whose reused connection was closed before any byte of the response. Where undici is missing or replaced, `fetch`
- * sends: by the same rules, a GET repeated only where the runtime does so, and over https nothing at all under
+ * The three documented endpoints. Nothing is sent twice, with two exceptions: with the next key after a 401 or 403, and
+ * a GET whose reused connection was closed before any byte of the response. If undici is missing or replaced, `fetch`
+ * sends by the same rules; it repeats a GET only if the runtime does, and sends nothing over https with
  * `NODE_TLS_REJECT_UNAUTHORIZED=0`.
  *
  * Every call rejects with a `CheqpointError`: `api-key-refused` (401, 403), `api-not-found` (404), `api-throttled`
- * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-broken-off`, `api-timeout`,
- * `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. None of them carries a key or a payload.
+ * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-broken-off`,
+ * `api-timeout`, `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. No error contains a key or a
+ * payload.
  */
 export interface Client {
   /** Names of the assistants that have keys; `null` where one key serves all. */
@@ -90,8 +91,8 @@ export interface Client {
   /** `POST /api/webhooks/inbound`: may decide while it waits, and knows `callbackUrl`. Rejects like `request`. */
   inbound(request: SubmitRequest, options?: CallOptions): Promise<ApiApproval>
   /**
-   * Polls until there is a decision. Continues after lost connections, time-outs, 429, 5xx and unreadable responses, and
-   * respects Retry-After; any other failure rejects at once. Keeps the process alive while it waits.
+   * Polls until there is a decision. Continues after lost connections, time-outs, 429, 5xx and unreadable responses,
+   * respecting Retry-After; any other failure rejects at once. Keeps the process alive while it waits.
    * Rejects with `wait-timeout`, or with `argument-invalid` for an invalid duration.
    */
   waitForDecision(id: string, options: WaitOptions): Promise<FetchedApproval>

@@ -1,8 +1,8 @@
 import type { Listener, Sender, Sending } from './exchange.js'
 
 /**
- * Sends with the `fetch` of the runtime, for runtimes without undici. `fetch` does not show whether a connection was used
- * before, so no GET is repeated.
+ * Sends with the `fetch` of the runtime, for runtimes without undici. `fetch` does not show whether a connection was
+ * used before, so no GET is repeated.
  */
 export function createFetchSender(): Sender {
   const underWay = new Set<Promise<void>>()

@@ -3,8 +3,8 @@ import { type DecisionStatus, readStatus } from '../model/decision.js'
 import { isJsonObject, type JsonObject, sameJson } from '../util/json.js'
 
 /*
- * Parses what Cheqpoint sends, in every spelling that its docs show. Unknown fields are tolerated, unknown values decide
- * nothing. Objects that people wrote are passed on unchanged: a schema that copies them would drop keys such as
+ * Parses what Cheqpoint sends, in every spelling that its docs show. Unknown fields are tolerated, unknown values
+ * decide nothing. Objects that people wrote are passed on unchanged: a schema that copies them would drop keys such as
  * `__proto__`.
  */
 

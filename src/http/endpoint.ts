@@ -34,7 +34,7 @@ export interface HandleOptions {
 
 const refusals: ReadonlySet<string> = new Set(refusalReasons)
 
-/** Ids of callbacks that arrived before their request was registered. Once registered, such a request is due at once. */
+/** Ids of callbacks that arrived before their request was registered, which is then due at once. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
 /** The largest share of the places that copies of one callback take. */

@@ -116,9 +116,7 @@ export type CheqpointEvent = Readonly<
 /** Called with each event, synchronously. What it throws has no effect. */
 export type EventListener = (event: CheqpointEvent) => void
 
-/**
- * A word from outside for one line of a log: its first characters, with control characters as escapes.
- */
+/** The first characters of an untrusted word, with control characters as escapes, for one line of a log. */
 export function printable(word: string, most = 64): string {
   return word.slice(0, most).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)
 }

@@ -2,8 +2,8 @@ import type { DecisionStatus, Via } from './decision.js'
 import type { CheqpointEvent } from './events.js'
 
 /**
- * Work that a trace shows, and what it may show of it beforehand. `send` is the call of the API within a submission: it is
- * counted, and has no span of its own.
+ * Work that a trace shows, with its attributes at the start. `send` is the API call of a submission: it is counted, and
+ * has no span of its own.
  */
 export type Work = Readonly<
   | { kind: 'submit'; action: string }
@@ -22,14 +22,14 @@ export type Work = Readonly<
     }
 >
 
-/** What a trace may show of the end of work: the status of a submission or of a response, the kind of an outcome. */
+/** What a trace shows at the end of work: the status of a submission or response, the kind of an outcome. */
 export interface Ended {
   readonly kind?: string | undefined
   readonly status?: string | undefined
   readonly approvalId?: string | undefined
 }
 
-/** How much waits in a store. */
+/** How many entries wait in a store. */
 export interface Waiting {
   readonly open: number
   readonly parked: number
@@ -37,14 +37,14 @@ export interface Waiting {
   readonly overdueMs: number
 }
 
-/** Shows what a receiver does to the outside. None of its methods throws by itself. */
+/** Observes a receiver. None of its methods throws by itself. */
 export interface Telemetry {
-  /** Calls `work` once and at once, in the asynchronous context of its span, and passes on what becomes of it. */
+  /** Runs `call` once, at once, in the asynchronous context of the span of `work`, and returns its promise. */
   during<Value extends Ended>(work: Work, call: () => Promise<Value>): Promise<Value>
-  /** The trace that is under way, to be kept with a request: at most 512 characters; `undefined` where there is none. */
+  /** The current trace, to be kept with a request: at most 512 characters; `undefined` if there is none. */
   traceContext(): string | undefined
-  /** Hears each event. */
+  /** Called with each event. */
   event(event: CheqpointEvent): void
-  /** Reads how much waits at each collection of metrics, until the returned function is called. */
+  /** Calls `count` at each collection of metrics, until the returned function is called. */
   observe(count: () => Promise<Waiting>): () => void
 }

@@ -7,7 +7,7 @@ export interface Log {
   error(text: string): void
 }
 
-/** At most one line per kind in this time; the next one counts those that were left out. */
+/** At most one line per type of event in this time; the next line counts those that were left out. */
 const quietMs = 10_000
 
 /**
@@ -19,11 +19,11 @@ export function createLog(option: unknown, hasListener: boolean, clock: Clock): 
   const log = option === undefined ? (hasListener ? false : console) : option
   if (log === false) return null
   if (typeof Object(log).error !== 'function') throw invalid('log', option, 'an object with error(text), or false')
-  // Nothing more can be checked before it is called.
+  // Its result cannot be checked before it is called.
   const { error } = log as Log
   const last = new Map<string, { at: number; leftOut: number }>()
   return (event) => {
-    // The line of a type is made from an event of that type.
+    // Each entry takes events of its own type.
     const line = (lines[event.type] as Line<unknown> | undefined)?.(event) ?? null
     if (line === null) return
     const before = last.get(event.type)

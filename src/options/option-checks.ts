@@ -5,7 +5,7 @@ import { closest } from '../util/closest.js'
 export type Given = Readonly<Record<string, unknown>>
 /** Names that an object may have. */
 export type Names<Options> = readonly (keyof Options)[]
-/** What a value was given as, which decides the code of the error. */
+/** What the value belongs to, which decides the code of the error. */
 type Kind = 'option' | 'argument'
 
 /** Reads one option: its value, or the default. */
@@ -13,7 +13,7 @@ export type Read<Value> = (value: unknown, path: string) => Value
 /** How each option of a group is read. */
 export type Table<Values> = { readonly [Name in keyof Values]-?: Read<Values[Name]> }
 
-/** Reads a group of options by its table, which has all known names. */
+/** Reads a group of options by its table of all known names. */
 export function readGroup<Values>(value: unknown, path: string, table: Table<Values>): Values {
   const given = group(value, path, Object.keys(table))
   const entries = Object.entries<Read<unknown>>(table)
@@ -36,24 +36,19 @@ export function group(value: unknown, path: string, known?: readonly string[], k
   throw new CheqpointError('option-unknown', `option ${path === '' ? name : `${path}.${name}`} ${rest}`)
 }
 
-/** A whole number within bounds, or the default. */
-export function number(
-  value: unknown,
-  path: string,
-  fallback: number,
-  least: number,
-  most: number,
-  kind: Kind = 'option',
-): number {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
-    throw invalid(path, value, `a whole number from ${least} to ${most}`, kind)
-  return value
+/** Reads a whole number within bounds, or the default. */
+export function whole(fallback: number, least: number, most: number, kind: Kind = 'option'): Read<number> {
+  return (value, path) => {
+    if (value === undefined) return fallback
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+      throw invalid(path, value, `a whole number from ${least} to ${most}`, kind)
+    return value
+  }
 }
 
-/** Reads a whole number. */
-export function whole(fallback: number, least: number, most: number): Read<number> {
-  return (value, path) => number(value, path, fallback, least, most)
+/** A whole number within bounds, or the default. */
+export function number(value: unknown, path: string, fallback: number, least: number, most: number): number {
+  return whole(fallback, least, most)(value, path)
 }
 
 /** Reads requests per second. */
@@ -94,7 +89,7 @@ export function argumentGroup(value: unknown, of: string, known: readonly string
 
 /** A whole number within bounds, or the default. Throws `argument-invalid`. */
 export function argumentNumber(value: unknown, name: string, fallback: number, least: number, most: number): number {
-  return number(value, name, fallback, least, most, 'argument')
+  return whole(fallback, least, most, 'argument')(value, name)
 }
 
 /** An AbortSignal of any realm, or `undefined`. Throws `argument-invalid`. */

@@ -30,7 +30,7 @@ type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Nam
 type Group<Name extends keyof PipelineOptions> = Filled<NonNullable<PipelineOptions[Name]>>
 
 const day = 86_400_000
-/** A reference that ended is kept for this time. */
+/** An ended reference is kept this long. */
 const shortestRetentionMs = 900_000
 
 /** Names of {@link PipelineOptions}. */
@@ -51,13 +51,13 @@ export const pipelineOptionNames: readonly (keyof PipelineOptions)[] = [
 ]
 
 /**
- * Checks these options and fills in defaults, which adapt to the values that are set, so that no option alone
- * contradicts a default. Does not check names.
+ * Checks these options and fills in defaults. Defaults derive from the options that are set, so that no single option
+ * contradicts one. Does not check names.
  */
 export function readPipelineOptions(options: PipelineOptions, firstPollMs = 15_000): ResolvedPipelineOptions {
   const clock = readClock(options.clock)
   const runs = readGroup(options.runs, 'runs', runTable(Object(options.confirm)))
-  // The library passes its arguments.
+  // Its parameters cannot be checked.
   const listener = optionalFunction(options.onEvent, 'onEvent') as EventListener | undefined
   const log = createLog(options.log, listener !== undefined, clock)
   return {
@@ -80,7 +80,7 @@ export function readClock(value: unknown): Clock {
   const { now, elapsed }: Given = Object(value)
   if (typeof now !== 'function' || typeof elapsed !== 'function')
     throw invalid('clock', value, 'an object with now() and elapsed()')
-  // What the functions return cannot be checked before they are called.
+  // Their results cannot be checked before they are called.
   return value as Clock
 }
 
@@ -130,7 +130,7 @@ function pollingTable({ firstMs, maxMs }: Given, firstPollMs: number): Table<Gro
   }
 }
 
-/** A lease that is not set derives from the time-out of a GET. */
+/** The default of the lease derives from the time-out of a GET. */
 function runTable({ timeoutMs }: Given): Table<Group<'runs'>> {
   return {
     leaseMs: whole(typeof timeoutMs === 'number' ? clamp(3 * timeoutMs, 30_000, day) : 30_000, 30, day),

@@ -2,12 +2,12 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual 
 import { CheqpointError } from '../model/errors.js'
 import { randomRef } from './refs.js'
 
-/** Where Cheqpoint sends decisions. A function puts the token into a path segment or a query value of its own. */
+/** Where Cheqpoint sends decisions. A function makes the token a path segment or a query value of its own. */
 export type CallbackUrl = string | ((token: string) => string)
 
 /**
- * Callback URLs that prove for which request they were made. The token is `ref.expiry.mac`: our reference, a time in
- * seconds (base 36), and an HMAC-SHA-256 of both. It does not confirm the decision.
+ * Callback URLs with a token that proves which request they belong to. The token is `ref.expiry.mac`: our reference, a
+ * time in seconds (base 36), and an HMAC-SHA-256 of both. It does not confirm the decision.
  */
 export interface CallbackUrls {
   /** The URL for a request of this assistant. */
@@ -21,22 +21,19 @@ export type TokenKeys = Readonly<{ signing: (assistant: string | null) => KeyObj
 
 const shortestSecret = 16
 const parameter = 'cq'
-// Anchored: otherwise a long URL would be searched from each of its characters on.
+// Anchored, so that the search in a long URL takes linear time.
 const tokenForm = /^[A-Za-z0-9_-]{1,64}\.[0-9a-z]{1,12}\.[A-Za-z0-9_-]{43}$/
 
 /** Keys of secrets, newest first: the first signs, all verify. Throws `option-invalid` for a short one. */
 export function keysOfSecrets(secret: unknown): TokenKeys {
-  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
-  const verifying = secrets.map((each) => {
-    if (typeof each !== 'string' || each.length < shortestSecret) {
-      const allowed = `a text of at least ${shortestSecret} characters, or a list of them`
-      throw new CheqpointError('option-invalid', `option callbackSecret must be ${allowed}`)
-    }
-    return createSecretKey(Buffer.from(each))
-  })
+  const secrets: readonly unknown[] = [secret].flat()
+  const isSecret = (each: unknown): each is string => typeof each === 'string' && each.length >= shortestSecret
+  const verifying = secrets.filter(isSecret).map((each) => createSecretKey(Buffer.from(each)))
   const [newest] = verifying
-  if (newest === undefined)
-    throw new CheqpointError('option-invalid', 'option callbackSecret must not be an empty list')
+  if (newest === undefined || verifying.length < secrets.length) {
+    const allowed = `a text of at least ${shortestSecret} characters, or a list of them`
+    throw new CheqpointError('option-invalid', `option callbackSecret must be ${allowed}`)
+  }
   return { signing: () => newest, verifying }
 }
 
@@ -56,7 +53,7 @@ export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, readonly stri
   return { signing, verifying }
 }
 
-/** Throws `option-invalid` for what is no URL, uses the parameter `cq` itself, or loses the token. */
+/** Throws `option-invalid` for an invalid URL, one that has a parameter `cq`, or a function that loses the token. */
 export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: () => number): CallbackUrls {
   const build = typeof target === 'string' ? addParameter(target) : target
   const find = typeof target === 'string' ? fromParameter : fromAnywhere
@@ -66,7 +63,7 @@ export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: ()
   }
   const read = (url: string): string | null => verify(find(url), keys.verifying, now())
   const sample = parseUrl(write('sample', now() + 60_000, null))
-  // A server gets the path and the query alone, never a fragment, a user or a password.
+  // A server receives only the path and the query: no fragment, user or password.
   if (sample === null || read(`${sample.pathname}${sample.search}`) !== 'sample')
     refuse('a function that returns a URL with the token as a path segment or a query value of its own')
   return { write, read }
@@ -108,7 +105,7 @@ function fromParameter(url: string): string | null {
   return query < 0 ? null : onlyToken(new URLSearchParams(url.slice(query)).getAll(parameter))
 }
 
-/** The text between characters that no token has. */
+/** The token between characters that no token contains. */
 function fromAnywhere(url: string): string | null {
   return onlyToken(url.split(/[^A-Za-z0-9_.-]/).filter((part) => tokenForm.test(part)))
 }
@@ -123,7 +120,7 @@ function verify(token: string | null, keys: readonly KeyObject[], now: number): 
   if (token === null) return null
   const [ref = '', expiry = '', given = ''] = token.split('.')
   const signed = `${ref}.${expiry}`
-  // Its form fixes its length, which timingSafeEqual requires.
+  // The form fixes the length, which timingSafeEqual requires.
   const isGenuine = keys.some((key) => timingSafeEqual(Buffer.from(mac(key, signed)), Buffer.from(given)))
   return isGenuine && Number.parseInt(expiry, 36) * 1000 >= now ? ref : null
 }

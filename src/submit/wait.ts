@@ -25,12 +25,12 @@ export interface Completed extends DecidedSubmission {
 /** Ends a wait; has no effect after that. */
 type End = (result: Completed | CheqpointError) => void
 
-/** Between two reads of the store; a completion in this process ends a wait at once. */
+/** Time between two reads of the store. A completion in this process ends a wait at once. */
 const readEveryMs = 500
 /** Approvals read from the store at a time. */
 const batch = 64
 
-/** One wait reads for all: a handler that it starts runs in no caller's asynchronous context. */
+/** A handler that a wait starts does not run in the asynchronous context of its caller: one wait reads for all. */
 const inModuleContext = AsyncLocalStorage.snapshot()
 
 /** Waits for completions: one loop for all waits, which reads each awaited approval once per round. */

@@ -1,7 +1,7 @@
 import { longestTimer, type Random } from './clock.js'
 
 /*
- * When to poll or try again. Pure functions; durations in milliseconds.
+ * When to poll or retry. Pure functions; durations in milliseconds.
  */
 
 export interface PollSchedule {
@@ -10,21 +10,20 @@ export interface PollSchedule {
 }
 
 /**
- * Time until the next poll of an undecided request: as long again as it has been waiting, between `firstMs` and
- * `maxMs`, so that each poll comes at twice the age of the one before. By age, not by count: callbacks that provoke polls
- * do not make later ones rarer.
+ * Time until the next poll of an undecided request: its age, between `firstMs` and `maxMs`, so that each poll comes at
+ * twice the age of the last one. By age, not by count, so that polls caused by callbacks do not make later ones rarer.
  */
 export function nextPollMs(ageMs: number, schedule: PollSchedule, random: Random): number {
   return jitter(clamp(ageMs, schedule.firstMs, schedule.maxMs), random)
 }
 
-/** Time until a failed handler runs again, after so many starts: doubling, with full jitter above the shortest. */
-export function backoffMs(starts: number, [shortest, longest]: readonly [number, number], random: Random): number {
-  const ceiling = Math.min(longest, shortest * 2 ** Math.min(Math.max(starts - 1, 0), 52))
+/** Time until a failed handler runs again: doubles with each attempt, with full jitter above the shortest. */
+export function backoffMs(attempts: number, [shortest, longest]: readonly [number, number], random: Random): number {
+  const ceiling = Math.min(longest, shortest * 2 ** Math.min(Math.max(attempts - 1, 0), 52))
   return Math.round(shortest + random() * (ceiling - shortest))
 }
 
-/** ±20 %, so that what started together does not stay together, and no longer than a timer can wait. */
+/** ±20 %, so that polls that started together drift apart; at most the longest delay of a timer. */
 export function jitter(ms: number, random: Random): number {
   return Math.min(Math.round(ms * (0.8 + 0.4 * random())), longestTimer)
 }
@@ -34,13 +33,13 @@ export function clamp(ms: number, least: number, most: number): number {
 }
 
 /**
- * Milliseconds that a Retry-After header asks for, between 1 s and 15 min; `null` where it is missing or no number of
- * seconds and no date (RFC 9110, section 10.2.3).
+ * Milliseconds that a Retry-After header asks for, between 1 s and 15 min; `null` if it is missing, or neither a number
+ * of seconds nor a date (RFC 9110, section 10.2.3).
  */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | null {
   if (header === undefined) return null
   const text = header.trim()
-  // Only a date has letters; the parser of dates would take '-5' and '1.5' for years.
+  // Only a date has letters; Date.parse takes '-5' and '1.5' for years.
   const ms = /^\d{1,15}$/.test(text) ? Number(text) * 1000 : /[a-z]/i.test(text) ? Date.parse(text) - nowMs : Number.NaN
   return Number.isNaN(ms) ? null : clamp(ms, 1_000, 900_000)
 }

@@ -1,15 +1,15 @@
-/** Where time comes from. Both in milliseconds. */
+/** The source of time, in milliseconds. */
 export interface Clock {
-  /** Wall time since the epoch: compared with dates that others wrote. */
+  /** Wall time since the epoch, to compare with dates of other systems. */
   now(): number
-  /** Time that never jumps: leases, budgets, time-outs. Only differences mean something. */
+  /** Monotonic time, for leases, budgets and time-outs. Only differences have a meaning. */
   elapsed(): number
 }
 
 /** A number from 0 (included) to 1 (excluded). */
 export type Random = () => number
 
-/** The longest that a timer of the platform can wait, in milliseconds. */
+/** The longest delay of a timer, in milliseconds. */
 export const longestTimer = 2_147_483_647
 
 export const systemClock: Clock = {

@@ -1,4 +1,4 @@
-/** The known word that was probably meant: one that shares most of its pairs of letters, whichever comes first. */
+/** The known word that was probably meant: the one that shares most pairs of adjacent letters, in either order. */
 export function closest(word: string, known: readonly string[]): string | undefined {
   const pairs = (text: string): readonly string[] =>
     [...`^${text}`].map((letter, at) => [letter, text[at] ?? '$'].sort().join(''))

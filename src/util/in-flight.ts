@@ -1,9 +1,9 @@
 /**
- * What is under way at present, oldest first. A `Set` would do the same, but V8 keeps what left one alive until the next
- * full collection, because its old tables point to the new ones.
+ * What is in progress, oldest first. In a `Set`, V8 would keep removed items alive until the next full collection,
+ * because its old tables point to the new ones.
  */
 export class InFlight<Item> {
-  /** Before the oldest and after the newest. */
+  /** Stands before the oldest and after the newest. */
   readonly #ends: Place<Item> = new Place<Item>()
   #size = 0
 
@@ -30,7 +30,7 @@ export class InFlight<Item> {
     return place.after !== place
   }
 
-  /** `false` where it has left before. */
+  /** `false` if it was removed before. */
   remove(place: Place<Item>): boolean {
     if (!this.has(place)) return false
     place.before.after = place.after
@@ -46,7 +46,7 @@ export class InFlight<Item> {
   }
 }
 
-/** Where an item stands, to take it out again. */
+/** The place of an item, to remove it. */
 export class Place<Item> {
   readonly item: Item | undefined
   before: Place<Item> = this

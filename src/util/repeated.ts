@@ -1,6 +1,6 @@
 import { sleep } from './sleep.js'
 
-/** Repeats for 2 s what fails in a way that passes. Rejects with what `explain` makes of the last failure. */
+/** Repeats for 2 s what fails temporarily (`passes`). Rejects with what `explain` makes of the last failure. */
 export async function repeated<Result>(
   attempt: () => Result | Promise<Result>,
   passes: (error: unknown) => boolean,

@@ -1,4 +1,4 @@
-/** Resolves after `ms`. Keeps the process alive meanwhile. */
+/** Resolves after `ms`. Keeps the process alive until then. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -1,4 +1,4 @@
-/** Resolves with the promise, or after so long without it. Rejects as it does. */
+/** Resolves when the promise does, at the latest after `ms`. Rejects if it rejects before. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {

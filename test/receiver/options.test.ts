@@ -322,10 +322,7 @@ describe('callbackSecret', () => {
     for (const callbackSecret of ['0123456789abcdef', secret, [secret, '0123456789abcdef']]) {
       expect(refusal({ ...usual, callbackUrl, callbackSecret })).toBeNull()
     }
-    expect(refusal({ ...usual, callbackUrl, callbackSecret: [] })?.[1]).toContain(
-      'option callbackSecret must not be an',
-    )
-    for (const callbackSecret of ['', 'CANARY-01234567', [secret, 'CANARY'], 1e20, null]) {
+    for (const callbackSecret of [[], '', 'CANARY-01234567', [secret, 'CANARY'], 1e20, null]) {
       expect(refusal({ ...usual, callbackUrl, callbackSecret })).toEqual([
         'option-invalid',
         'option callbackSecret must be a text of at least 16 characters, or a list of them',

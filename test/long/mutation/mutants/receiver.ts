@@ -216,7 +216,7 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'an argument is checked against its limits',
     file: 'src/options/option-checks.ts',
-    find: "return number(value, name, fallback, least, most, 'argument')",
+    find: "return whole(fallback, least, most, 'argument')(value, name)",
     replace: 'return value === undefined ? fallback : Number(value)',
     tests: ['receiver/options.test.ts', 'receiver/operator.test.ts', 'receiver/sweep.test.ts', 'receiver/wait.test.ts'],
   },

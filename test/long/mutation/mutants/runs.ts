@@ -33,7 +33,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'the back-off doubles from the second attempt on',
     file: 'src/util/backoff.ts',
-    find: 'Math.max(starts - 1, 0)',
+    find: 'Math.max(attempts - 1, 0)',
     replace: 'Math.max(starts, 0)',
     tests: ['unit/util/backoff.test.ts'],
   },
