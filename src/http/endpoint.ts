@@ -135,7 +135,8 @@ export class Endpoint {
   /** Closes the connection if the rest of the body may be endless: Node.js would read it before the next request. */
   #forConnection(callback: Callback, response: CallbackResponse): CallbackResponse {
     if ((callback.httpMajor ?? 1) >= 2) return withoutConnection(response)
-    const isLeft = response.status >= 400 && 'stream' in callback.body && declaresTooMuch(callback, this.#deps.rules)
+    if (response.status < 400 || !('stream' in callback.body)) return response
+    const isLeft = declaresTooMuch(callback.header('content-length'), this.#deps.rules)
     return isLeft ? withClose(response) : response
   }
 
