@@ -11,10 +11,6 @@ export class InFlight<Item> {
     return this.#size
   }
 
-  get oldest(): Item | undefined {
-    return this.#ends.after.item
-  }
-
   add(item: Item): Place<Item> {
     const place = new Place<Item>(item)
     const last = this.#ends.before
