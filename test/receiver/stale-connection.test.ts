@@ -95,6 +95,17 @@ describe('a connection that is new', () => {
     expect(await failure(client.get('req_1'))).toMatchObject({ code: 'api-broken-off' })
     expect(requests).toEqual(['GET'])
   })
+
+  it('and is closed fails a GET, which is not sent again, though another connection was used before', async () => {
+    const last: Act = (socket) => {
+      const body = JSON.stringify({ id: 'req_1', status: 'PENDING' })
+      socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+    }
+    const { client, requests } = await server([last, (socket) => socket.end()])
+    await client.get('req_1')
+    expect(await failure(client.get('req_2'))).toMatchObject({ code: 'api-broken-off' })
+    expect(requests).toEqual(['GET', 'GET'])
+  })
 })
 
 describe('a receiver without a dispatcher', () => {

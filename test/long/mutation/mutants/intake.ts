@@ -384,7 +384,7 @@ export const intakeMutants: readonly Mutant[] = [
     guard: 'a body that was read makes room',
     file: 'src/http/body.ts',
     find: 'if (!this.#receiving.remove(place)) return',
-    replace: 'this.#receiving.remove(place)',
+    replace: 'if (!this.#receiving.has(place)) return',
     tests: ['unit/http/unread-bodies.test.ts'],
   },
   {
