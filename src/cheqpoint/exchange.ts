@@ -61,7 +61,7 @@ const errorBodyMs = 1_000
 
 /** One exchange with the API, from its dispatch to its end. */
 export function exchange(
-  dispatch: (listener: Listener) => void,
+  dispatch: (listener: Listener) => unknown,
   { timeoutMs, maxBytes, signal }: ExchangeOptions,
 ): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {

@@ -48,18 +48,15 @@ export function createTransport(
       const headers = ['x-api-key', key, ...others]
       // The time-out of the exchange bounds all its phases.
       const options = { origin, path: prefix + path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 } as const
-      const exchangeOnce = async (): Promise<ApiResponse> => {
-        if (signal?.aborted) throw new CheqpointError('aborted', 'the signal was aborted')
-        return exchange((listener) => sender.dispatch(options, listener), { timeoutMs, signal, maxBytes })
-      }
+      const dispatch = (listener: Listener): unknown => sender.dispatch(options, listener)
       try {
-        const response = await exchangeOnce()
+        const response = await exchange(dispatch, { timeoutMs, signal, maxBytes })
         hasAnswered = true
         return response
       } catch (error) {
         const mayRepeat = method === 'GET' && hasAnswered && !sender.hidesReuse
         if (!mayRepeat || !(error instanceof StaleConnection)) throw error
-        return exchangeOnce()
+        return exchange(dispatch, { timeoutMs, signal, maxBytes })
       }
     },
     async close() {
