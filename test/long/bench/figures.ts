@@ -32,6 +32,7 @@ export interface BenchOptions {
   readonly beside?: string | undefined
 }
 
+/** The middle one, or the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1

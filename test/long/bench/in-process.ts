@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Callback, ReceiverOptions } from 'cheqpoint-callback'
-import type { Dispatcher } from 'undici'
-import { agent, recipe } from './by-hand.js'
+import type { ReceiverOptions } from 'cheqpoint-callback'
+import { recipe } from './by-hand.js'
 import { action } from './contenders.js'
+import { approved, bodyOf, callbackOf, instantApi } from './offline.js'
 
 /*
  * `handle()` without HTTP and without a network: `in-process.js BUILD|by-hand COUNT [SPANS]`, where BUILD is the folder of a
@@ -19,34 +19,6 @@ const warmUps = 5
 /** Batches whose figures are taken. */
 const batches = 4
 
-const text = (id: string): string =>
-  `{"id":"${id}","status":"APPROVED","modifiedDetails":null,"decisionNote":"Fine.","decidedAt":"2026-11-20T09:00:00.000Z"}`
-
-/** An upstream that answers in the next microtask. */
-const dispatcher = {
-  dispatch({ path }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const bytes = Buffer.from(text(path.slice(path.lastIndexOf('/') + 1)))
-    // The library uses nothing of a controller but `abort`, and that not here.
-    const controller = { abort() {} } as unknown as Dispatcher.DispatchController
-    queueMicrotask(() => {
-      handler.onRequestStart?.(controller, {})
-      handler.onResponseStart?.(controller, 200, { 'content-length': String(bytes.length) }, 'OK')
-      handler.onResponseData?.(controller, bytes)
-      handler.onResponseEnd?.(controller, {})
-    })
-    return true
-  },
-}
-
-const headers: Readonly<Record<string, readonly string[]>> = {
-  'user-agent': [agent],
-  'content-type': ['application/json'],
-  'content-length': ['90'],
-}
-const whole = async (at: number): Promise<ArrayBuffer> => new TextEncoder().encode(bodyOf(at)).buffer
-const bodyOf = (at: number): string =>
-  `{"approvalId":"c_${at}","status":"approved","modifiedDetails":null,"decisionNote":"Fine."}`
-
 /** How one callback is taken, and what is submitted before a batch of them. */
 interface Contender {
   readonly track: (from: number) => Promise<void>
@@ -59,8 +31,7 @@ async function build(folder: string): Promise<Contender> {
   const { createReceiver } = (await import(index)) as typeof import('cheqpoint-callback')
   const receiver = createReceiver({
     apiKey: 'cq_live_bench',
-    // As far as the library uses one.
-    dispatcher: dispatcher as unknown as Dispatcher,
+    dispatcher: instantApi,
     onEvent() {},
     ...(spans === undefined ? {} : { telemetry: await telemetryTo(spans) }),
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
@@ -71,13 +42,7 @@ async function build(folder: string): Promise<Contender> {
     for (let at = from; at < from + count; at++) await receiver.track(`c_${at}`, action)
   }
   const handle = async (at: number): Promise<void> => {
-    const callback: Callback = {
-      method: 'POST',
-      url: '/hook',
-      header: (name) => headers[name] ?? [],
-      body: { stream: null, whole: () => whole(at) },
-    }
-    const { status } = await receiver.handle(callback)
+    const { status } = await receiver.handle(callbackOf(`c_${at}`))
     if (status !== 200) throw new Error(`answered ${status}`)
   }
   return { track, handle }
@@ -103,9 +68,9 @@ async function telemetryTo(which: string): Promise<ReceiverOptions['telemetry']>
 }
 
 function byHand(): Contender {
-  const decide = recipe(async (id) => JSON.parse(text(id)) as { status: string }, (warmUps + batches) * count)
+  const decide = recipe(async (id) => JSON.parse(approved(id)) as { status: string }, (warmUps + batches) * count)
   const handle = async (at: number): Promise<unknown> => {
-    const { approvalId } = JSON.parse(Buffer.from(await whole(at)).toString()) as { approvalId: string }
+    const { approvalId } = JSON.parse(Buffer.from(bodyOf(`c_${at}`)).toString()) as { approvalId: string }
     return decide(approvalId)
   }
   return { track: async () => {}, handle }
