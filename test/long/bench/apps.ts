@@ -22,12 +22,12 @@ export async function startApp(file: string, args: readonly string[]): Promise<A
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
-  const port = await answer<number>(child)
+  const port = await nextMessage<number>(child)
   return {
     url: `http://127.0.0.1:${port}/hook`,
     usage() {
       child.send('usage')
-      return answer<Usage>(child)
+      return nextMessage<Usage>(child)
     },
     async stop() {
       const gone = once(child, 'exit')
@@ -37,7 +37,8 @@ export async function startApp(file: string, args: readonly string[]): Promise<A
   }
 }
 
-async function answer<Value>(child: ChildProcess): Promise<Value> {
+/** The next message of a child, as its script sends it. Rejects where the child ends first. */
+export async function nextMessage<Value>(child: ChildProcess): Promise<Value> {
   const listening = new AbortController()
   const { signal } = listening
   const end = (): never => {
@@ -45,7 +46,7 @@ async function answer<Value>(child: ChildProcess): Promise<Value> {
   }
   try {
     const [told] = await Promise.race([once(child, 'message', { signal }), once(child, 'exit', { signal }).then(end)])
-    // Both scripts of ours answer in this form.
+    // The caller names what its script sends.
     return told as Value
   } finally {
     listening.abort()

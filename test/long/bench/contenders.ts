@@ -1,15 +1,14 @@
-import { createHash } from 'node:crypto'
 import type { Server } from 'node:http'
 import { createNodeMiddleware, Webhooks } from '@octokit/webhooks'
 import { createReceiver, type Receiver, type Store } from 'cheqpoint-callback'
 import { expressCallback } from 'cheqpoint-callback/express'
 import { honoCallback } from 'cheqpoint-callback/hono'
-import { redisStore } from 'cheqpoint-callback/redis'
 import express from 'express'
-import { createClient } from 'redis'
 import { Webhook } from 'standardwebhooks'
 import { handOnExpress, handOnFetch, handOnHono, key, recipe, withFetch, withPool } from './by-hand.js'
+import { type DatabaseName, databases } from './databases.js'
 import { onExpress, onFetch, onHono } from './hosts.js'
+import { importFrom } from './other-build.js'
 
 /*
  * The same endpoint, written by each of those who compete. Each takes requests `c_0 … c_(count-1)` to have been
@@ -19,8 +18,10 @@ import { onExpress, onFetch, onHono } from './hosts.js'
 export interface Setting {
   readonly upstream: string
   readonly count: number
-  /** URL of a Redis server, where there is one. */
-  readonly redis: string
+  /** Where the database of the store is, if it has one: a URL, or a path. */
+  readonly database: string
+  /** The folder of another build's package. */
+  readonly beside: string
 }
 
 export type Start = (setting: Setting) => Promise<Server>
@@ -38,14 +39,17 @@ export const contenders: Readonly<Record<string, Start>> = {
     const receiver = await ours(setting)
     return onFetch((request) => receiver.fetch(request))
   },
-  'fetch/by-hand': ({ upstream, count }) => onFetch(handOnFetch(recipe(withFetch(upstream), count))),
   'fetch/limit': ({ upstream, count }) => onFetch(handOnFetch(recipe(withPool(upstream), count))),
 
-  'redis/ours': async (setting) => onHono(honoCallback(await ours(setting, await redis(setting.redis)))),
-  'redis/limit': async (setting) => {
-    const roundTrips = await bareScripts(setting.redis)
-    return onHono(handOnHono(recipe(withPool(setting.upstream), setting.count, roundTrips)))
+  'hono/other': async (setting) => {
+    const { createReceiver: create } = await importFrom(setting.beside, '.')
+    const other = await importFrom(setting.beside, './hono')
+    return onHono(other.honoCallback(await ours(setting, { create })))
   },
+
+  ...onDatabase('redis'),
+  ...onDatabase('postgres'),
+  ...onDatabase('sqlite'),
 
   'hono/bare-403': () => onHono((c) => c.json({ error: 'agent' }, 403)),
   'express/bare-403': () => onExpress((_request, response) => void response.status(403).json({ error: 'agent' })),
@@ -66,11 +70,28 @@ export const contenders: Readonly<Record<string, Start>> = {
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-async function ours({ upstream, count }: Setting, store?: Store): Promise<Receiver> {
-  const receiver = createReceiver({
+function onDatabase(name: DatabaseName): Readonly<Record<string, Start>> {
+  const { store, bare } = databases[name]
+  return {
+    [`${name}/ours`]: async (setting) =>
+      onHono(honoCallback(await ours(setting, { store: await store(setting.database) }))),
+    [`${name}/limit`]: async ({ upstream, count, database }) =>
+      onHono(handOnHono(recipe(withPool(upstream), count, await bare(database, count)))),
+  }
+}
+
+interface Choice {
+  readonly store?: Store
+  readonly create?: typeof createReceiver
+}
+
+async function ours({ upstream, count }: Setting, choice: Choice = {}): Promise<Receiver> {
+  const { store, create = createReceiver } = choice
+  const receiver = create({
     apiKey: key,
     baseUrl: upstream,
     sweep: store === undefined ? 'off' : 'elsewhere',
+    log: false,
     store,
     // What is measured is the path, not its bounds.
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
@@ -82,25 +103,4 @@ async function ours({ upstream, count }: Setting, store?: Store): Promise<Receiv
     await Promise.all(ids.map((id) => receiver.track(id, action)))
   }
   return receiver
-}
-
-async function redis(url: string): Promise<Store> {
-  const client = await createClient({ url }).connect()
-  await client.flushAll()
-  return redisStore({ sendCommand: (args) => client.sendCommand(args) })
-}
-
-/** As many scripts as a decision takes, of arguments as long, that do nothing. */
-async function bareScripts(url: string): Promise<(id: string) => Promise<void>> {
-  const client = await createClient({ url }).connect()
-  const script = "return 'ok'"
-  await client.scriptLoad(script)
-  const sha = createHash('sha1').update(script).digest('hex')
-  const text = 'x'.repeat(500)
-  return async (id) => {
-    for (const step of ['read', 'claim', 'record', 'complete']) {
-      const args = step === 'read' ? [id] : [id, text]
-      await client.sendCommand(['EVALSHA', sha, '3', `{b:0}:${id}`, '{b:0}:due', '{b:0}:parked', ...args])
-    }
-  }
 }

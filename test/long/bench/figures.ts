@@ -25,10 +25,14 @@ export interface Suite {
 }
 
 export interface BenchOptions {
+  /** How often contenders are started anew. */
   readonly rounds: number
-  /** Callbacks a round. */
+  /** Callbacks of a turn. */
   readonly amount: number
-  /** The folder of another build of this library, to measure it in turns with this one. */
+  readonly turns: number
+  /** Callbacks that each contender is sent before anything is measured. */
+  readonly warmUp: number
+  /** The folder of the package of another build of this library, to measure it in turns with this one. */
   readonly beside?: string | undefined
 }
 
@@ -38,21 +42,6 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1
   const above = sorted[middle] ?? Number.NaN
   return sorted.length % 2 === 1 ? above : (above + (sorted[middle - 1] ?? Number.NaN)) / 2
-}
-
-/** Runs each measurement once a round, in turns, and answers the median of each. */
-export async function inTurns<Name extends string>(
-  rounds: number,
-  measurements: Readonly<Record<Name, () => Promise<number>>>,
-): Promise<Readonly<Record<Name, number>>> {
-  // The keys of an object literal are its own.
-  const names = Object.keys(measurements) as Name[]
-  const taken = new Map<Name, number[]>(names.map((name) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const name of names) taken.get(name)?.push(await measurements[name]())
-  }
-  // One entry a name.
-  return Object.fromEntries([...taken].map(([name, values]) => [name, median(values)])) as Record<Name, number>
 }
 
 export function ratio({ ours }: Figure, { value, ratio = ours / value }: Other): number {
@@ -66,3 +55,40 @@ export function isMet(figure: Figure, other: Other): boolean | null {
   const found = ratio(figure, other)
   return 'atLeast' in other.bar ? found >= other.bar.atLeast : found <= other.bar.atMost
 }
+
+/** What contenders took in turns, by their names; ours is the first. */
+export type Taken<Measured> = ReadonlyMap<string, readonly Measured[]>
+
+export type Bars = Readonly<Record<string, Other['bar']>>
+
+/** The medians of a measure. The ratios are medians of the ratios of single turns. */
+export function figureOf<Measured>(
+  { what, unit }: Pick<Figure, 'what' | 'unit'>,
+  taken: Taken<Measured>,
+  pick: (measured: Measured) => number,
+  bars: Bars = {},
+): Figure {
+  const [own = [], ...rest] = [...taken.values()].map((measured) => measured.map(pick))
+  const others = [...taken.keys()].slice(1).map((name, at): Other => {
+    const theirs = rest[at] ?? []
+    const ratios = own.map((value, turn) => value / (theirs[turn] ?? Number.NaN))
+    return { name, value: median(theirs), ratio: median(ratios), bar: bars[name] }
+  })
+  return { what, unit, ours: median(own), others }
+}
+
+/** How much is done in a second, and in a second of processor time, which what else the machine does leaves alone. */
+export function rates<Measured extends { readonly perSecond: number; readonly cpuUs: number }>(
+  what: string,
+  unit: string,
+  taken: Taken<Measured>,
+  bars?: Bars,
+): readonly Figure[] {
+  return [
+    figureOf({ what, unit }, taken, ({ perSecond }) => perSecond),
+    figureOf({ what, unit: perProcessorSecond }, taken, ({ cpuUs }) => 1e6 / cpuUs, bars),
+    figureOf({ what, unit: 'µs of processor' }, taken, ({ cpuUs }) => cpuUs),
+  ]
+}
+
+export const perProcessorSecond = 'per s of processor'

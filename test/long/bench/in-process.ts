@@ -1,34 +1,19 @@
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { ReceiverOptions } from 'cheqpoint-callback'
+import { type Batched, serveBatches } from './batches.js'
 import { recipe } from './by-hand.js'
 import { action } from './contenders.js'
 import { approved, bodyOf, callbackOf, instantApi } from './offline.js'
+import { importFrom } from './other-build.js'
 
 /*
- * `handle()` without HTTP and without a network: `in-process.js BUILD|by-hand COUNT [SPANS]`, where BUILD is the folder of a
- * build of this library, `ours` for this one, COUNT the size of a batch, and SPANS shows `all` of them or `none`, measured
- * either way. Prints the processor time and the
- * bytes allocated for one callback. Run with a young generation that holds everything, so that nothing is collected
- * between two looks at the heap: see `handle.ts`.
+ * `handle()` without HTTP and without a network: `in-process.js PACKAGE|by-hand COUNT [SPANS]`, where PACKAGE is the
+ * folder of another build of this library, `ours` for this one, COUNT the size of a batch, and SPANS shows `all` of them
+ * or `none`, measured either way. The figures are processor time and bytes allocated for one callback.
  */
-const [who = 'ours', given = '4000', spans] = process.argv.slice(2)
-const count = Number(given)
-/** Batches before the figures are taken: the engine has compiled what it will after 20,000 callbacks. */
-const warmUps = 5
-/** Batches whose figures are taken. */
-const batches = 4
+const [who = 'ours', count = '4000', spans] = process.argv.slice(2)
 
-/** How one callback is taken, and what is submitted before a batch of them. */
-interface Contender {
-  readonly track: (from: number) => Promise<void>
-  readonly handle: (at: number) => Promise<unknown>
-}
-
-async function build(folder: string): Promise<Contender> {
-  const index = folder === 'ours' ? 'cheqpoint-callback' : pathToFileURL(resolve(folder, 'src/index.js')).href
-  // Another build has the same face, as far as it is used here.
-  const { createReceiver } = (await import(index)) as typeof import('cheqpoint-callback')
+async function build(folder: string): Promise<Batched> {
+  const { createReceiver } = folder === 'ours' ? await import('cheqpoint-callback') : await importFrom(folder, '.')
   const receiver = createReceiver({
     apiKey: 'cq_live_bench',
     dispatcher: instantApi,
@@ -38,14 +23,15 @@ async function build(folder: string): Promise<Contender> {
     polling: { concurrency: 1_000 },
     onDecision() {},
   })
-  const track = async (from: number): Promise<void> => {
-    for (let at = from; at < from + count; at++) await receiver.track(`c_${at}`, action)
+  return {
+    async prepare(from, size) {
+      for (let at = from; at < from + size; at++) await receiver.track(`c_${at}`, action)
+    },
+    async take(at) {
+      const { status } = await receiver.handle(callbackOf(`c_${at}`))
+      if (status !== 200) throw new Error(`answered ${status}`)
+    },
   }
-  const handle = async (at: number): Promise<void> => {
-    const { status } = await receiver.handle(callbackOf(`c_${at}`))
-    if (status !== 200) throw new Error(`answered ${status}`)
-  }
-  return { track, handle }
 }
 
 /** Telemetry of a whole SDK, up to an exporter that throws everything away. */
@@ -67,32 +53,13 @@ async function telemetryTo(which: string): Promise<ReceiverOptions['telemetry']>
   return telemetry({ meterProvider: new MeterProvider({ readers: [reader] }) })
 }
 
-function byHand(): Contender {
-  const decide = recipe(async (id) => JSON.parse(approved(id)) as { status: string }, (warmUps + batches) * count)
-  const handle = async (at: number): Promise<unknown> => {
+function byHand(): Batched {
+  const decide = recipe(async (id) => JSON.parse(approved(id)) as { status: string }, 200_000)
+  const take = async (at: number): Promise<unknown> => {
     const { approvalId } = JSON.parse(Buffer.from(bodyOf(`c_${at}`)).toString()) as { approvalId: string }
     return decide(approvalId)
   }
-  return { track: async () => {}, handle }
+  return { prepare: async () => {}, take }
 }
 
-const { track, handle } = who === 'by-hand' ? byHand() : await build(who)
-
-const spent = { cpuUs: 0, bytes: 0 }
-for (let batch = 0; batch < warmUps + batches; batch++) {
-  let next = batch * count
-  const end = next + count
-  await track(next)
-  globalThis.gc?.()
-  const heap = process.memoryUsage().heapUsed
-  const cpu = process.cpuUsage()
-  const worker = async (): Promise<void> => {
-    while (next < end) await handle(next++)
-  }
-  await Promise.all(Array.from({ length: 32 }, worker))
-  if (batch < warmUps) continue
-  const { user, system } = process.cpuUsage(cpu)
-  spent.cpuUs += user + system
-  spent.bytes += process.memoryUsage().heapUsed - heap
-}
-console.log(JSON.stringify({ cpuUs: spent.cpuUs / batches / count, bytes: spent.bytes / batches / count }))
+await serveBatches(who === 'by-hand' ? byHand() : await build(who), Number(count))

@@ -1,48 +1,82 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { halfLoad, redis, refused, slowUpstream, verified } from './callbacks.js'
+import { byHand, largeEdit, refused, slowUpstream, verified } from './callbacks.js'
 import { curve, type Point } from './curve.js'
-import type { Figure } from './figures.js'
-import { handle } from './handle.js'
+import { writeDocs } from './docs-tables.js'
+import type { BenchOptions, Figure } from './figures.js'
+import { handle, otherBuild, resolve } from './handle.js'
+import { onDatabases } from './on-databases.js'
 import { imports, sizes } from './package-cost.js'
-import { curveTable, describeMachine, type Report, tableOf, writeDocs } from './report.js'
+import { curveTable, describeMachine, type Part, type Report, tableOf } from './report.js'
 import { memory, redisMemory, sweep } from './stores.js'
+import { ticks } from './take-due.js'
 
 /*
  * What callbacks cost beside what users would pick instead, each figure a ratio against a contender of the same run:
- * `npm run bench -- [--only verified,redis] [--rounds 3] [--amount 2500] [--beside FOLDER] [--docs]`. `--beside` measures
- * `handle()` of another build too. Prints a table, and keeps everything in `.tmp/bench.json`; `--docs` writes docs/performance.md. Absolute figures mean nothing on another machine.
+ * `npm run bench -- [--only verified,redis] [--quick] [--rounds 1] [--beside FOLDER] [--docs]`. `--beside` measures another
+ * build of this library in turns with this one, whose package is in FOLDER. Prints a table of each part and keeps it in
+ * `.tmp/bench.json`; `--docs` writes docs/performance.md from all parts that are kept there. Absolute figures mean nothing
+ * on another machine.
  */
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    rounds: { type: 'string', default: '3' },
-    amount: { type: 'string', default: '2500' },
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '1' },
     beside: { type: 'string' },
     docs: { type: 'boolean', default: false },
   },
 })
-const options = { rounds: Number(values.rounds), amount: Number(values.amount), beside: values.beside }
-const suites = [verified, slowUpstream, refused, redis, halfLoad, handle, sweep, memory, redisMemory, imports, sizes]
-const wanted = values.only?.split(',')
+const { beside, quick } = values
+const size = quick ? { amount: 300, turns: 3, warmUp: 600 } : { amount: 2_500, turns: 6, warmUp: 20_000 }
+const options: BenchOptions = { ...size, rounds: Number(values.rounds), beside }
 
-const figures: Figure[] = []
-for (const suite of suites) {
-  if (wanted?.includes(suite.name) === false) continue
-  console.error(`${suite.name} …`)
-  const found = await suite.run(options)
-  console.error(tableOf(found))
-  figures.push(...found)
+interface Measured {
+  readonly figures?: readonly Figure[]
+  readonly curve?: readonly Point[]
 }
-let points: readonly Point[] = []
-if (wanted?.includes('curve') !== false) {
-  console.error('curve …')
-  points = await curve(options)
-}
+const callbacks = [verified, byHand, refused, slowUpstream, largeEdit]
+const suites = [...callbacks, ...onDatabases, handle, resolve, sweep, memory, redisMemory, ticks, imports, sizes]
+const parts = new Map<string, () => Promise<Measured>>([
+  ...suites.map(({ name, run }) => [name, async () => ({ figures: await run(options) })] as const),
+  ['curve', async () => ({ curve: await curve(options) })],
+  [otherBuild.name, async () => ({ figures: await otherBuild.run(options) })],
+])
+const all = [...parts.keys()].filter((name) => name !== otherBuild.name || beside !== undefined)
+const wanted = values.only?.split(',') ?? all
+const unknown = wanted.filter((name) => !parts.has(name))
+if (unknown.length > 0) throw new Error(`no part is named ${unknown.join(', ')}; known are: ${[...parts.keys()]}`)
 
-const report: Report = { machine: describeMachine(), options, figures, curve: points }
-mkdirSync('.tmp', { recursive: true })
-writeFileSync('.tmp/bench.json', `${JSON.stringify(report, null, 2)}\n`)
-console.log(`${report.machine}\n\n${tableOf(figures)}\n\n${curveTable(points)}`)
-if (values.docs) writeDocs(report)
+// Kept apart, so that no short try gets among figures.
+const file = quick ? '.tmp/bench-quick.json' : '.tmp/bench.json'
+const kept = readKept()
+for (const [at, name] of wanted.entries()) {
+  const start = performance.now()
+  let part: Part
+  try {
+    part = { ...(await parts.get(name)?.()), machine: describeMachine(options, quick) }
+  } catch (error) {
+    // The others are measured all the same.
+    process.exitCode = 1
+    console.error(`${name} failed: ${error instanceof Error ? error.message : error}\n`)
+    continue
+  }
+  kept[name] = part
+  mkdirSync('.tmp', { recursive: true })
+  writeFileSync(file, `${JSON.stringify(kept, null, 2)}\n`)
+  const seconds = ((performance.now() - start) / 1_000).toFixed(0)
+  const table = part.curve === undefined ? tableOf(part.figures ?? []) : curveTable(part.curve)
+  console.log(`${name}, ${seconds} s, part ${at + 1} of ${wanted.length}\n\n${table}\n`)
+}
+console.log(describeMachine(options, quick))
+if (values.docs) writeDocs(kept, [...parts.keys()])
+
+/** The parts of earlier runs. */
+function readKept(): Record<string, Part> {
+  try {
+    return { ...(JSON.parse(readFileSync(file, 'utf8')) as Report) } // written by an earlier run
+  } catch {
+    return {}
+  }
+}

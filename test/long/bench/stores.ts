@@ -1,7 +1,7 @@
 import { createClient } from 'redis'
 import { redisStore } from '../../../src/stores/redis/redis-store.js'
 import { startRedis } from '../../support/redis-server.js'
-import { withUpstream } from './callbacks.js'
+import { withUpstream } from './compare.js'
 import { type Figure, median, type Suite } from './figures.js'
 import { openApproval } from './open-approval.js'
 import { runScript } from './script.js'
@@ -70,19 +70,27 @@ export const redisMemory: Suite = {
   },
 }
 
+/** Decisions that the sweep finds, beside bare requests for them. */
 export const sweep: Suite = {
   name: 'sweep',
-  run: ({ rounds }) =>
+  run: ({ warmUp, turns, amount }) =>
     withUpstream(async (upstream) => {
-      const runs: Readonly<Record<string, number>>[] = []
-      for (let round = 0; round < rounds; round++) runs.push(await runScript('./sweep-rate.js', [upstream, '4000']))
-      const of = (column: string): number => median(runs.map((run) => run[column] ?? Number.NaN))
+      const sizes = [warmUp, turns, amount].map(String)
+      const found = await runScript('./sweep-rate.js', [upstream, ...sizes])
+      const [what, name] = ['decisions found and handled by a sweep', 'bare GETs, 16 at a time'] as const
+      const of = (column: string): number => found[column] ?? Number.NaN
       return [
         {
-          what: 'decisions found and handled by a sweep',
+          what,
           unit: 'decisions/s',
           ours: of('ours'),
-          others: [{ name: 'bare GETs, 16 at a time', value: of('limit') }],
+          others: [{ name, value: of('limit'), ratio: of('ratio'), bar: { atLeast: 0.6 } }],
+        },
+        {
+          what,
+          unit: 'µs of processor',
+          ours: of('oursCpu'),
+          others: [{ name, value: of('limitCpu'), ratio: of('ratioCpu') }],
         },
       ]
     }),
