@@ -53,8 +53,22 @@ class Contender {
       await startApp('./app.js', [name, upstream, String(known), database, beside]),
       plan,
     )
-    await contender.look(warmUp)
+    try {
+      await contender.#sendFirst()
+      await contender.look(warmUp)
+    } catch (error) {
+      await contender.stop()
+      throw error
+    }
     return contender
+  }
+
+  /** Alone, so that copies of it find it handled and not in progress. */
+  async #sendFirst(): Promise<void> {
+    const all = { agent, body, ...this.#plan.load }
+    const headers = { 'user-agent': all.agent, 'content-type': 'application/json' }
+    const text = all.body.replace('%d', String(this.#next++))
+    await (await fetch(this.#app.url, { method: 'POST', headers, body: text })).text()
   }
 
   async look(amount: number, load: Partial<Load> = {}): Promise<Measured> {
@@ -65,8 +79,11 @@ class Contender {
     const after = await this.#app.usage()
     // When the last response is there, each other connection has sent one more.
     this.#next += amount + all.connections
-    if (!refused && loaded.failures > 0) throw new Error(`${this.name}: ${loaded.failures} callbacks failed`)
-    if (refused && loaded.failures < amount) throw new Error(`${this.name}: not all were refused`)
+    const { failures } = loaded
+    const problem = refused
+      ? failures < amount && 'not all were refused'
+      : failures > 0 && `${failures} callbacks failed`
+    if (problem) throw new Error(`${this.name}, ${all.body}: ${problem}`)
     return {
       ...loaded,
       cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / amount,

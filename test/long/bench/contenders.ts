@@ -91,12 +91,13 @@ async function ours({ upstream, count }: Setting, choice: Choice = {}): Promise<
     apiKey: key,
     baseUrl: upstream,
     sweep: store === undefined ? 'off' : 'elsewhere',
-    log: false,
     store,
     // What is measured is the path, not its bounds.
     confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
     polling: { concurrency: 1_000 },
     onDecision() {},
+    // The other build may not know it.
+    ...(choice.create === undefined ? { log: false } : {}),
   })
   for (let from = 0; from < count; from += 100) {
     const ids = Array.from({ length: Math.min(100, count - from) }, (_, at) => `c_${from + at}`)
