@@ -45,10 +45,11 @@ export const slowUpstream: Suite = {
   name: 'slow-upstream',
   async run(options) {
     const figures: Figure[] = []
-    for (const [latencyMs, connections] of [
+    for (const [latencyMs, most] of [
       [20, 128],
       [100, 512],
     ] as const) {
+      const connections = Math.min(most, options.amount)
       const what = `verified, hono, API ${latencyMs} ms, ${connections} at a time`
       const use = (upstream: string): Promise<readonly Figure[]> =>
         compare(

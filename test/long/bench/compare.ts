@@ -47,7 +47,7 @@ class Contender {
   static async start(name: string, plan: Plan, looks: number): Promise<Contender> {
     const { upstream, database = '', beside = '', amount, warmUp, load } = plan
     const spare = (looks + 1) * (load?.connections ?? connections)
-    const { known = warmUp + looks * amount + spare } = plan
+    const { known = 1 + warmUp + looks * amount + spare } = plan
     const contender = new Contender(
       name,
       await startApp('./app.js', [name, upstream, String(known), database, beside]),

@@ -29,7 +29,7 @@ const { values } = parseArgs({
   },
 })
 const { beside, quick } = values
-const size = quick ? { amount: 300, turns: 3, warmUp: 600 } : { amount: 2_500, turns: 6, warmUp: 20_000 }
+const size = quick ? { amount: 300, turns: 2, warmUp: 600 } : { amount: 2_500, turns: 6, warmUp: 20_000 }
 const options: BenchOptions = { ...size, rounds: Number(values.rounds), beside }
 
 interface Measured {
