@@ -103,9 +103,10 @@ export async function withContenders<Value>(
   looks: number,
   use: (contenders: readonly Contender[]) => Promise<Value>,
 ): Promise<Value> {
-  const started: Contender[] = []
+  const starts = await Promise.allSettled(names.map((name) => Contender.start(name, plan, looks)))
+  const started = starts.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   try {
-    for (const name of names) started.push(await Contender.start(name, plan, looks))
+    for (const each of starts) if (each.status === 'rejected') throw each.reason
     return await use(started)
   } finally {
     await Promise.all(started.map((contender) => contender.stop()))

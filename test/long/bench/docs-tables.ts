@@ -41,7 +41,7 @@ function rateTable(figures: readonly Figure[]): string {
         const same = perSecond?.others.find(({ name }) => name === other.name)
         const elapsed = perSecond && same ? ratio(perSecond, same).toFixed(2) : ''
         const name = other.name.split('/').at(-1) ?? ''
-        return [what, name, ratio(figure, other).toFixed(2), elapsed, barOf(figure, other)]
+        return [what, name, ratio(figure, other).toFixed(2), elapsed, barOf(figure, other).replace(' ✗', '✗')]
       })
     })
   return table(['what', 'beside', 'per processor second', 'per second', 'aim'], rows)
@@ -59,7 +59,7 @@ function aimTable(figures: readonly Figure[]): string {
       .filter(({ bar }) => bar !== undefined)
       .map((other) => {
         const ours = `${round(figure.ours)} ${figure.unit}`
-        return [figure.what, ours, other.name, ratio(figure, other).toFixed(2), barOf(figure, other)]
+        return [figure.what, ours, other.name, ratio(figure, other).toFixed(2), barOf(figure, other).replace(' ✗', '✗')]
       }),
   )
   return table(['what', 'ours', 'beside', 'ratio', 'aim'], rows)
@@ -71,7 +71,7 @@ function importTable(figures: readonly Figure[]): string {
     if (figure.others.length === 0) return [[...own, '', '', '']]
     return figure.others.map((other) => {
       const name = other.name.replaceAll(' ', '')
-      return [...own, name, ratio(figure, other).toFixed(2), barOf(figure, other)]
+      return [...own, name, ratio(figure, other).toFixed(2), barOf(figure, other).replace(' ✗', '✗')]
     })
   })
   return table(['import', 'ms', 'beside', 'ratio', 'aim'], rows)

@@ -70,7 +70,12 @@ for (const [at, name] of wanted.entries()) {
   console.log(`${name}, ${seconds} s, part ${at + 1} of ${wanted.length}\n\n${table}\n`)
 }
 console.log(describeMachine(options, quick))
-if (values.docs) writeDocs(kept, [...parts.keys()])
+// What another build costs is for those who change this one.
+if (values.docs)
+  writeDocs(
+    kept,
+    [...parts.keys()].filter((name) => name !== otherBuild.name),
+  )
 
 /** The parts of earlier runs. */
 function readKept(): Record<string, Part> {

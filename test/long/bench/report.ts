@@ -37,7 +37,7 @@ export function tableOf(figures: readonly Figure[]): string {
   ].join('\n')
 }
 
-/** The aim, and whether it is met; empty without one. */
+/** The aim, with a cross where it is missed; empty without one. */
 export function barOf(figure: Figure, other: Other): string {
   const met = isMet(figure, other)
   if (other.bar === undefined || met === null) return ''
@@ -47,7 +47,7 @@ export function barOf(figure: Figure, other: Other): string {
       : 'atMost' in other.bar
         ? `≤${other.bar.atMost}`
         : `≤${other.bar.addsAtMost} ${figure.unit.split(' ')[0]} more`
-  return met ? `${aim} met` : `${aim} **missed**`
+  return met ? aim : `${aim} ✗`
 }
 
 export function round(value: number): string {
