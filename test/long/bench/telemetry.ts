@@ -4,7 +4,7 @@ import { runScript } from './script.js'
 
 /*
  * What telemetry costs `handle()`, as in-process.ts measures it: `telemetry.js [--beside FOLDER] [--rounds 15] [--count
- * 10000]`. Without any it is held against the build in FOLDER, the commit before telemetry; with providers against itself
+ * 10000]`. Without any it is held against the package in FOLDER, built before telemetry; with providers against itself
  * without. The builds take turns, in another order each round, and each ratio is of two runs of one round.
  */
 const { values } = parseArgs({
