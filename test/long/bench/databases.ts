@@ -71,15 +71,15 @@ export const databases: Readonly<Record<DatabaseName, Database>> = {
       const database = openSqlite(`${at}.${own}`)
       database.prepare('PRAGMA journal_mode = WAL').all()
       database.exec('PRAGMA synchronous = FULL; CREATE TABLE bench (key TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT')
-      const insert = database.prepare('INSERT INTO bench VALUES (?, ?)')
+      const insert = database.prepare('INSERT INTO bench VALUES (?, ?) RETURNING 1')
       database.exec('BEGIN')
-      for (let at = 0; at < count; at++) insert.run(`c_${at}`, text)
+      for (let at = 0; at < count; at++) insert.all(`c_${at}`, text)
       database.exec('COMMIT')
       const select = database.prepare('SELECT state FROM bench WHERE key = ?')
-      const update = database.prepare('UPDATE bench SET state = ? WHERE key = ?')
+      const update = database.prepare('UPDATE bench SET state = ? WHERE key = ? RETURNING 1')
       return async (id) => {
         select.all(id)
-        for (const _ of writes) update.run(text, id)
+        for (const _ of writes) update.all(text, id)
       }
     },
   },
