@@ -65,12 +65,14 @@ function readParsed(parsed: unknown): Uint8Array | Parsed {
 }
 
 function readUnread(
-  { stream, whole, drop }: Extract<CallbackBody, { stream: unknown }>,
+  body: Extract<CallbackBody, { stream: unknown }>,
   limits: BodyLimits,
   declared: number | undefined,
 ): Uint8Array | Refusal | Promise<Uint8Array | Refusal> {
   const receive = (start: Start) => limits.unread.receive(limits.maxBytes, start)
-  if (declared !== undefined && whole !== undefined) return receive(readWhole(whole, declared))
+  if (declared !== undefined && body.whole !== undefined) return receive(readWhole(body.whole, declared))
+  // No sooner: some hosts create the stream on access, which is expensive.
+  const { stream, drop } = body
   if (stream === null) return new Uint8Array()
   if ('getReader' in stream) return stream.locked ? { kind: 'body-already-read' } : receive(readWeb(stream))
   if (stream.readableDidRead) return { kind: 'body-already-read' }

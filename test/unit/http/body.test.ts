@@ -324,6 +324,18 @@ describe('a host that reads the body in one piece', () => {
     expect(stream.locked).toBe(false)
   })
 
+  it('does not access the stream, which is expensive on some hosts', async () => {
+    const access = vi.fn(() => webStream([bytes]))
+    const body = {
+      whole,
+      get stream() {
+        return access()
+      },
+    }
+    expect(await readBody(body, limits(), bytes.length)).toEqual({ value })
+    expect(access).not.toHaveBeenCalled()
+  })
+
   it('is read from the stream where it was not, and counted as it comes', async () => {
     whole.mockClear()
     expect(await readBody({ stream: webStream([bytes]), whole }, limits())).toEqual({ value })

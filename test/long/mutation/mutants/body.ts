@@ -3,6 +3,13 @@ import type { Mutant } from '../mutant.js'
 /** How much of a body is read, and how long it is waited for. */
 export const bodyMutants: readonly Mutant[] = [
   {
+    guard: 'the stream of a body that is read whole is not accessed',
+    file: 'src/http/body.ts',
+    find: 'if (declared !== undefined && body.whole !== undefined) return',
+    replace: 'if (declared !== undefined && body.stream !== undefined && body.whole !== undefined) return',
+    tests: ['unit/http/body.test.ts'],
+  },
+  {
     guard: 'a stream is read one chunk past the limit at the most',
     file: 'src/http/body.ts',
     find: "if (size > most) end('body-too-large')\n        else {",
