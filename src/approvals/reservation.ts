@@ -90,14 +90,13 @@ export function markSent(
   return { result: 'sent', next: open({ ...known, sent: true, since: now }, now + dueInMs) }
 }
 
-/** Remembers an id that a callback with this reference's token named. */
+/** Remembers an id that a callback with this reference's token named, while the reference has none. */
 export function addCandidate(
   stored: Stored,
   { id }: Readonly<{ id: string }>,
-): Step<Readonly<{ kind: 'kept' | 'full' | 'unknown' } | { kind: 'bound'; id: string }>> {
+): Step<{ readonly kind: 'kept' | 'full' } | Bind> {
   const known = find(stored)
-  if (known.kind === 'binding' || known.kind === 'bound') return { result: { kind: 'bound', id: known.id } }
-  if (known.kind !== 'reserved') return { result: { kind: 'unknown' } }
+  if (known.kind !== 'reserved') return { result: bindingOf(known) }
   if (known.candidates.includes(id)) return { result: { kind: 'kept' } }
   if (known.candidates.length >= maxCandidates) return { result: { kind: 'full' } }
   const state = { ...known, candidates: [...known.candidates, id] }

@@ -1,4 +1,5 @@
 import * as steps from '../approvals/approval.js'
+import { finishBinding } from '../approvals/bind.js'
 import { approvalKey, type OpenApproval, readApproval, reservationKey, type Step } from '../approvals/entry.js'
 import { parkUnheld } from '../approvals/operator.js'
 import type { Stepped } from '../approvals/records.js'
@@ -121,7 +122,10 @@ async function awaitId(
   const kept = await records.change(reservationKey(ref), (stored) => addCandidate(stored, { id: approvalId }))
   if (kept.kind === 'kept') return { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }
   // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is unknown.
-  if (kept.kind !== 'bound' || kept.id !== approvalId) return { kind: 'unknown-approval' }
+  const bound = kept.kind === 'binding' ? kept.reservation.id : kept.kind === 'bound' ? kept.id : null
+  if (bound !== approvalId) return { kind: 'unknown-approval' }
+  // Another process, or this one, is at it: what is written twice is written once, and this callback may not be repeated.
+  if (kept.kind === 'binding') await finishBinding(context, ref, kept.reservation)
   const { entry } = await records.read(approvalKey(approvalId))
   return entry === null
     ? { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }

@@ -103,6 +103,31 @@ describe('a callback', () => {
     expect(bench.runs).toHaveLength(1)
   })
 
+  it('that comes while its request is bound to its id is acted on at once', async () => {
+    const inner = memoryStore()
+    const bound = gate()
+    let isHeld = false
+    const write: Store['write'] = async (key, ...rest) => {
+      if (key === 'a:req_1' && !isHeld) {
+        isHeld = true
+        await bound.promise
+      }
+      return inner.write(key, ...rest)
+    }
+    const bench = tokenBench({ store: overlayStore(inner, { write }) })
+    const submission = bench.receiver.submit(refund)
+    await pass(0)
+    expect(isHeld).toBe(true)
+    bench.api.approve('req_1')
+    expect(await post(bench, 'req_1', urlOf(bench))).toBe(200)
+    expect(bench.runs).toHaveLength(1)
+    bound.open()
+    await pass(100)
+    expect(await submission).toMatchObject({ approvalId: 'req_1' })
+    expect(bench.runs).toHaveLength(1)
+    expect((await bench.receiver.unconfirmed()).items).toEqual([])
+  })
+
   it('with its token in a header or in the body has none', async () => {
     const bench = tokenBench()
     await bench.receiver.submit(refund)

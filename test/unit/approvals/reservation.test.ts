@@ -123,7 +123,10 @@ describe('addCandidate', () => {
   })
 
   it('finds the id where there is one, and nothing where there is no reservation', () => {
-    for (const stored of [binding, bound, randomBound])
+    expect(addCandidate(binding, { id: 'req_9' })).toEqual({
+      result: { kind: 'binding', reservation: expect.objectContaining({ id: 'req_1' }) },
+    })
+    for (const stored of [bound, randomBound])
       expect(addCandidate(stored, { id: 'req_9' })).toEqual({ result: { kind: 'bound', id: 'req_1' } })
     for (const stored of [nothing, discarded, newer, damaged])
       expect(addCandidate(stored, { id: 'req_9' })).toEqual({ result: { kind: 'unknown' } })

@@ -293,8 +293,15 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a reference that is bound to another id does not make this one known',
     file: 'src/pipeline/claim.ts',
-    find: "kept.kind !== 'bound' || kept.id !== approvalId",
-    replace: "kept.kind !== 'bound'",
+    find: 'if (bound !== approvalId)',
+    replace: 'if (bound === null)',
+    tests: ['receiver/submit-tokens.test.ts'],
+  },
+  {
+    guard: 'a callback finishes the binding of its request that it finds',
+    file: 'src/pipeline/claim.ts',
+    find: "  if (kept.kind === 'binding') await finishBinding(context, ref, kept.reservation)\n",
+    replace: '',
     tests: ['receiver/submit-tokens.test.ts'],
   },
   {
