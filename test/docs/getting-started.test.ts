@@ -122,7 +122,9 @@ describeWith('curl', 'docs/getting-started.md', () => {
   })
 
   it('finds a decision whose callback was lost', async () => {
-    const { simulator, printed, submit } = await startApp()
+    // The page's app polls first after 15 s.
+    const soon = 'polling: { firstMs: 500 }, confirm: { minIntervalMs: 0 },'
+    const { simulator, printed, submit } = await startApp((code) => code.replace('  actions: {', `  ${soon}\n$&`))
     simulator.faults.drop = true
     const approvalId = await submit()
     simulator.decide(approvalId, { status: 'approved' })
