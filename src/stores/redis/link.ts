@@ -19,25 +19,24 @@ export class RedisLink {
   readonly #replicas: Replicas
 
   constructor(send: SendCommand, replicas: Replicas) {
-    // Some clients return an error instead of throwing it.
-    this.#send = async (args, key) => {
-      const reply: unknown = await send(args, key)
-      if (reply instanceof Error) throw reply
-      return reply
-    }
+    this.#send = send
     this.#replicas = replicas
   }
 
   /** Sends one command. */
   async send(args: Command, key: string): Promise<unknown> {
-    return this.#send(args, key).catch((error: unknown) => Promise.reject(storeError(error)))
+    try {
+      return thrown(await this.#send(args, key))
+    } catch (error) {
+      throw storeError(error)
+    }
   }
 
   /** Runs a script on the node of its first key: by digest, or by source if the server does not know the digest. */
   async run(script: Script, keys: readonly [string, ...string[]], args: readonly string[]): Promise<unknown> {
     const operands = [String(keys.length), ...keys, ...args]
     try {
-      return await this.#send(['EVALSHA', script.sha, ...operands], keys[0])
+      return thrown(await this.#send(['EVALSHA', script.sha, ...operands], keys[0]))
     } catch (error) {
       // Only NOSCRIPT guarantees that nothing was executed.
       if (redisWord(error) !== 'NOSCRIPT') throw storeError(error)
@@ -54,6 +53,12 @@ export class RedisLink {
     const had = `${copies} of ${atLeast} replicas had the write within ${timeoutMs} ms`
     throw new CheqpointError('store-unavailable', `${had}; the write may be kept, and can be repeated`)
   }
+}
+
+/** The reply; some clients return an error instead of throwing it. */
+function thrown(reply: unknown): unknown {
+  if (reply instanceof Error) throw reply
+  return reply
 }
 
 // Checks of the shape of replies. They throw `store-answer`: the server sends no other shape, so the client changed it.

@@ -89,7 +89,7 @@ export const redisMutants: readonly Mutant[] = [
   {
     guard: 'an error that a client returns as a value is an error',
     file: 'src/stores/redis/link.ts',
-    find: '      if (reply instanceof Error) throw reply\n',
+    find: '  if (reply instanceof Error) throw reply\n',
     replace: '',
     tests: ['unit/stores/redis-replies.test.ts'],
   },
