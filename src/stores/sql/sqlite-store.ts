@@ -12,12 +12,18 @@ import { type StatementName, schemaOf, statementsOf, now as time } from './state
 
 /** An open database of node:sqlite, better-sqlite3 or libsql. */
 export interface SqliteHandle {
-  /** A statement; `all` runs it with values and returns its rows. */
-  prepare(sql: string): { all(...values: unknown[]): readonly unknown[] }
+  /** A statement. */
+  prepare(sql: string): SqliteStatement
   /** Runs statements without values. */
   exec(sql: string): unknown
   /** Closes the database. */
   close(): unknown
+}
+
+/** A prepared statement. */
+export interface SqliteStatement {
+  /** Runs it with these values, and returns its rows. */
+  all(...values: unknown[]): readonly unknown[]
 }
 
 /** A store in a SQLite file, which can complete a run inside a transaction of the same file. */
