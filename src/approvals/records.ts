@@ -64,7 +64,7 @@ export class Records {
     return (await this.begin(key, step)).result
   }
 
-  /** The same, and what is needed to go on from the entry. */
+  /** The same, and what is needed to go on from the entry. With the memory store it is done, or throws, at once. */
   begin<Result>(key: string, step: (stored: Known) => Step<Result>, tries = 1): Eventual<Stepped<Result>> {
     const sentAt = this.#clock.elapsed()
     return andThen(this.read(key), (read) => {

@@ -71,7 +71,7 @@ function readUnread(
 ): Uint8Array | Refusal | Promise<Uint8Array | Refusal> {
   const receive = (start: Start) => limits.unread.receive(limits.maxBytes, start)
   if (declared !== undefined && body.whole !== undefined) return receive(readWhole(body.whole, declared))
-  // No sooner: some hosts create the stream on access, which is expensive.
+  // Accessed only now: some hosts create the stream on access, which is expensive.
   const { stream, drop } = body
   if (stream === null) return new Uint8Array()
   if ('getReader' in stream) return stream.locked ? { kind: 'body-already-read' } : receive(readWeb(stream))

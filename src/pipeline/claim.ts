@@ -124,7 +124,7 @@ async function awaitId(
   // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is unknown.
   const bound = kept.kind === 'binding' ? kept.reservation.id : kept.kind === 'bound' ? kept.id : null
   if (bound !== approvalId) return { kind: 'unknown-approval' }
-  // Another process, or this one, is at it: what is written twice is written once, and this callback may not be repeated.
+  // The submission is still writing its approval. Finishing that here is safe, and this callback may not come again.
   if (kept.kind === 'binding') await finishBinding(context, ref, kept.reservation)
   const { entry } = await records.read(approvalKey(approvalId))
   return entry === null

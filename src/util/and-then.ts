@@ -1,7 +1,7 @@
-/** A value that is there, or comes later. Most steps of the pipeline over the memory store have nothing to wait for. */
+/** A value, or a promise of it. With the memory store most steps of the pipeline need not wait. */
 export type Eventual<Value> = Value | Promise<Value>
 
-/** Goes on with a value: at once where it is there, since each promise costs as much as a small step. */
+/** Calls `next` with the value: immediately if it is not a promise, because a promise costs as much as a small step. */
 export function andThen<Value, Next>(value: Eventual<Value>, next: (value: Value) => Eventual<Next>): Eventual<Next> {
   return value instanceof Promise ? value.then(next) : next(value)
 }

@@ -1,6 +1,6 @@
 /**
- * Runs synchronous work that may be slow, in order: at once until it took `maxMs`, then in the next turn of the event
- * loop, and so on. So timers and requests wait for at most `maxMs` and one piece of work.
+ * Limits how long synchronous work blocks the event loop. After `maxMs` of work in one turn of the loop, the next piece
+ * waits for the next turn. So timers and requests wait for at most `maxMs` plus one piece of work.
  */
 export function paced(maxMs: number): <Result>(work: () => Result) => Promise<Result> {
   let spent = 0
