@@ -3,6 +3,7 @@ import { memoryStore, type Run } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
+import { heldAfter } from '../support/resources.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
 import { ids, trackAll } from '../support/runs-sweep.js'
@@ -456,20 +457,21 @@ describe('what a receiver leaves behind', () => {
 
   it('is nothing that keeps the process alive after close()', async () => {
     vi.useRealTimers()
-    const before = process.getActiveResourcesInfo().toSorted()
     const { receiver, api } = bench({
       polling: { firstMs: 1 },
       onDecision: ({ approvalId }) => {
         if (approvalId === 'req_1') throw new Error('ledger is down')
       },
     })
-    await receiver.start()
-    await trackAll(receiver, ids(5))
-    for (const id of ids(3)) api.approve(id)
-    api.pend('req_3')
-    await Promise.all(ids(5).map((id) => receiver.fetch(callbackRequest(id))))
-    await receiver.close()
-    expect(process.getActiveResourcesInfo().toSorted()).toEqual(before)
+    const held = await heldAfter(async () => {
+      await receiver.start()
+      await trackAll(receiver, ids(5))
+      for (const id of ids(3)) api.approve(id)
+      api.pend('req_3')
+      await Promise.all(ids(5).map((id) => receiver.fetch(callbackRequest(id))))
+      await receiver.close()
+    })
+    expect(held).toEqual([])
   })
 
   it('is no timer and no entry in any map after 20,000 callbacks', async () => {
