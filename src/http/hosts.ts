@@ -42,13 +42,6 @@ export interface RequestParts {
 /** A Web-standard request as a callback. */
 export function fromRequest(request: Request, parts: RequestParts = {}): Callback {
   const { whole = () => request.arrayBuffer() } = parts
-  // Some hosts create the stream on access, which is expensive.
-  const unread = {
-    whole,
-    get stream() {
-      return request.body
-    },
-  }
   return {
     method: request.method,
     url: request.url,
@@ -56,7 +49,26 @@ export function fromRequest(request: Request, parts: RequestParts = {}): Callbac
       const value = request.headers.get(name)
       return value === null ? [] : [value]
     },
-    body: request.bodyUsed ? { alreadyRead: true } : unread,
+    body: request.bodyUsed ? { alreadyRead: true } : new UnreadBody(request, whole),
+  }
+}
+
+/**
+ * The unread body of a Web-standard request. A class, because V8 keeps what the getter of an object literal refers to
+ * until a full collection: here the request, and all that refers to it.
+ */
+class UnreadBody {
+  readonly whole: () => Promise<ArrayBuffer>
+  readonly #request: Request
+
+  constructor(request: Request, whole: () => Promise<ArrayBuffer>) {
+    this.whole = whole
+    this.#request = request
+  }
+
+  /** Some hosts create the stream on access, which is expensive. */
+  get stream(): Request['body'] {
+    return this.#request.body
   }
 }
 
