@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
  */
 export async function heldAfter(work: () => Promise<void>): Promise<readonly string[]> {
   const atWork = new AsyncLocalStorage<true>()
-  const started = new Map<number, { readonly type: string; readonly timer: Partial<NodeJS.RefCounted> }>()
+  const started = new Map<number, { readonly type: string; readonly timer: { readonly hasRef?: () => boolean } }>()
   const hook = createHook({
     init(id, type, _trigger, timer) {
       if (atWork.getStore() === true && (type === 'Timeout' || type === 'Immediate')) started.set(id, { type, timer })
