@@ -16,11 +16,11 @@ const { positionals, values } = parseArgs({
 // Kills the servers when this process exits.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
-/** A name selects every run that begins with it: F8 selects F8a, F8b, F8ap and so on. */
-const chosen = runs.filter(
-  ({ name }) =>
-    positionals.length === 0 || positionals.includes(name) || positionals.includes(name.replace(/[a-z]+$/, '')),
-)
+/** Whether a run is meant by a name: F8 means F8a, F8b, F8ap and so on. */
+const isMeant = (run: string, name: string): boolean => run === name || run.replace(/[a-z]+$/, '') === name
+const unknown = positionals.filter((name) => !runs.some((run) => isMeant(run.name, name)))
+if (unknown.length > 0) throw new Error(`no run is named ${unknown}; there are ${runs.map(({ name }) => name)}`)
+const chosen = runs.filter((run) => positionals.length === 0 || positionals.some((name) => isMeant(run.name, name)))
 
 if (values.judge !== undefined) {
   const folder = values.judge
