@@ -37,8 +37,6 @@ let handled = 0
 const receiver = createReceiver({
   apiKey: 'cq_live_bench',
   baseUrl: urlOf(upstream),
-  // Short, so that what is kept for a while reaches its full number early.
-  retentionMs: 10_000,
   polling: { firstMs: 500, requestsPerSecond: Number.POSITIVE_INFINITY },
   confirm: { requestsPerSecond: Number.POSITIVE_INFINITY },
   onDecision() {
