@@ -18,19 +18,22 @@ export function honoCallback(receiver: Pick<Receiver, 'handle'>): Handler {
   }
   return async function cheqpointCallback(context: Context): Promise<Response> {
     const { req } = context
-    const wasRead = Object.keys(req.bodyCache).length > 0
-    // Hono caches a body that is read through `c.req`.
-    const callback = wasRead ? await readAgain(req) : fromRequest(req.raw, { whole: () => req.arrayBuffer() })
     // On a Node.js server `env.incoming` is its request; HTTP/2 has other rules for headers.
     const httpMajor: unknown = context.env?.incoming?.httpVersionMajor
-    const versioned = typeof httpMajor === 'number' ? { ...callback, httpMajor } : callback
-    return toWebResponse(await receiver.handle(versioned, { waitUntil: waitUntilOf(context) }))
+    const callback = fromRequest(req.raw, {
+      whole: () => req.arrayBuffer(),
+      httpMajor: typeof httpMajor === 'number' ? httpMajor : undefined,
+    })
+    const wasRead = Object.keys(req.bodyCache).length > 0
+    const given = wasRead ? { ...callback, body: await readAgain(req) } : callback
+    return toWebResponse(await receiver.handle(given, { waitUntil: waitUntilOf(context) }))
   }
 }
 
-async function readAgain(req: HonoRequest): Promise<Callback> {
+/** Hono caches a body that is read through `c.req`. */
+async function readAgain(req: HonoRequest): Promise<Callback['body']> {
   const parsed = await req.arrayBuffer().catch(() => null)
-  return { ...fromRequest(req.raw), body: parsed === null ? { alreadyRead: true } : { parsed } }
+  return parsed === null ? { alreadyRead: true } : { parsed }
 }
 
 /** `executionCtx` throws if the host has none; a Node.js server, which has `incoming`, never has one. */

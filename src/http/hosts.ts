@@ -37,11 +37,13 @@ export function isRequest(value: unknown): value is Request {
 export interface RequestParts {
   /** Reads the whole body through a framework that keeps it for other readers. */
   readonly whole?: (() => Promise<ArrayBuffer>) | undefined
+  /** See {@link Callback.httpMajor}. */
+  readonly httpMajor?: number | undefined
 }
 
 /** A Web-standard request as a callback. */
 export function fromRequest(request: Request, parts: RequestParts = {}): Callback {
-  const { whole = () => request.arrayBuffer() } = parts
+  const { whole = () => request.arrayBuffer(), httpMajor } = parts
   return {
     method: request.method,
     url: request.url,
@@ -50,6 +52,7 @@ export function fromRequest(request: Request, parts: RequestParts = {}): Callbac
       return value === null ? [] : [value]
     },
     body: request.bodyUsed ? { alreadyRead: true } : new UnreadBody(request, whole),
+    httpMajor,
   }
 }
 
