@@ -20,15 +20,15 @@ interface Bounds {
 }
 
 const bounds: Readonly<Record<string, Bounds>> = {
-  handled: { calls: 408, promises: 50, timers: 3, 'store calls': 4 },
-  duplicate: { calls: 124, promises: 27, timers: 1, 'store calls': 1 },
-  unknown: { calls: 108, promises: 27, timers: 1, 'store calls': 1 },
+  handled: { calls: 405, promises: 36, timers: 3, 'store calls': 4 },
+  duplicate: { calls: 128, promises: 24, timers: 1, 'store calls': 1 },
+  unknown: { calls: 113, promises: 24, timers: 1, 'store calls': 1 },
   'wrong agent': { calls: 21, promises: 9, timers: 0, 'store calls': 0 },
-  verifyAndResolve: { calls: 360, promises: 45, timers: 3 },
+  verifyAndResolve: { calls: 354, promises: 33, timers: 3 },
 }
 
-/** Allocated by `handle()` for a callback: 26,000 to 27,100, by the version of Node.js. */
-const mostBytes = 31_500
+/** Allocated by `handle()` for a callback: 25,000 to 26,100, by the version of Node.js. */
+const mostBytes = 30_000
 
 /** A young generation that holds everything, so that bytes are counted and not collected. */
 const flags = ['--expose-gc', '--min-semi-space-size=512', '--max-semi-space-size=512']
@@ -50,7 +50,10 @@ describe('a callback', () => {
       Object.entries(most).map(([count, bound]) => [situation, count, bound] as const),
     ),
   )('%s: needs no more %s than %d', (situation, count, bound) => {
-    expect(found[`${situation}.${count}`]).toBeLessThanOrEqual(bound)
+    const number = found[`${situation}.${count}`]
+    expect(number).toBeLessThanOrEqual(bound)
+    // A counter that counts nothing would keep within any bound.
+    expect(number === 0).toBe(bound === 0)
   })
 
   it(`allocates no more than ${mostBytes} bytes when it is handled, median of three runs`, async () => {

@@ -6,6 +6,7 @@ import {
   createReceiver,
   memoryStore,
   register,
+  type Store,
   verifyAndResolve,
 } from 'cheqpoint-callback'
 import { action } from './contenders.js'
@@ -20,34 +21,48 @@ import { callbackOf, instantApi } from './offline.js'
 const warmUp = 500
 const counted = 200
 
-const store = memoryStore({ maxPending: 1_000_000 })
-let storeCalls = 0
-for (const method of ['read', 'write', 'takeDue', 'list', 'count', 'remove'] as const) {
-  // The method itself, under its own name: a wrapper around the store would not be a memory store.
-  const original = store[method].bind(store) as (...args: unknown[]) => never
-  Object.assign(store, {
-    [method]: (...args: unknown[]) => {
-      storeCalls++
-      return original(...args)
-    },
-  })
-}
 const options = { confirm: { requestsPerSecond: Number.POSITIVE_INFINITY }, polling: { concurrency: 1_000 } }
 const client = { apiKey: 'cq_live_bench', dispatcher: instantApi }
-const receiver = createReceiver({ ...options, ...client, sweep: 'off', store, onDecision() {} })
-const verify = { ...options, client: createClient(client), store: memoryStore({ maxPending: 1_000_000 }) }
+const newStore = (): Store => memoryStore({ maxPending: 1_000_000 })
+const newReceiver = (store: Store): Receiver =>
+  createReceiver({ ...options, ...client, sweep: 'off', store, onDecision() {} })
+const verify = { ...options, client: createClient(client), store: newStore() }
 
-async function handle(callback: Callback, status: number): Promise<void> {
-  const response = await receiver.handle(callback)
-  if (response.status !== status) throw new Error(`answered ${response.status} in place of ${status}`)
+let storeCalls = 0
+const receiver = newReceiver(newStore())
+/** With a store that counts its calls: receivers call a memory store itself in another way. */
+const counting = newReceiver(countCalls(newStore()))
+
+function countCalls(store: Store): Store {
+  const counted = { ...store }
+  for (const method of ['read', 'write', 'takeDue', 'list', 'count', 'remove'] as const) {
+    const original = store[method] as (...args: unknown[]) => never
+    Object.assign(counted, {
+      [method]: (...args: unknown[]) => {
+        storeCalls++
+        return original(...args)
+      },
+    })
+  }
+  return counted
 }
 
+const expectStatus =
+  (callback: (id: string) => Callback, status: number): Take =>
+  async (id, by) => {
+    const response = await by.handle(callback(id))
+    if (response.status !== status) throw new Error(`answered ${response.status} in place of ${status}`)
+  }
+
+type Receiver = ReturnType<typeof createReceiver>
+type Take = (id: string, by: Receiver) => Promise<void>
+
 /** One callback of each situation, for the approval of this id, which is tracked. */
-const situations: Readonly<Record<string, (id: string) => Promise<void>>> = {
-  handled: (id) => handle(callbackOf(id), 200),
-  duplicate: () => handle(callbackOf('handled_0'), 200),
-  unknown: (id) => handle(callbackOf(`not_${id}`), 404),
-  'wrong agent': (id) => handle(callbackOf(id, 'Stranger/1.0'), 403),
+const situations: Readonly<Record<string, Take>> = {
+  handled: expectStatus(callbackOf, 200),
+  duplicate: expectStatus(() => callbackOf('handled_0'), 200),
+  unknown: expectStatus((id) => callbackOf(`not_${id}`), 404),
+  'wrong agent': expectStatus((id) => callbackOf(id, 'Stranger/1.0'), 403),
   async verifyAndResolve(id) {
     const outcome = await verifyAndResolve(callbackOf(id), verify)
     if (outcome.kind !== 'ok') throw new Error(`${outcome.kind} in place of ok`)
@@ -77,25 +92,28 @@ for (const [name, take] of Object.entries(situations)) {
   const ids = Array.from({ length: warmUp + 2 * counted }, (_, at) => `${name.replace(/\W/g, '-')}_${at}`)
   for (const id of ids) {
     if (name === 'verifyAndResolve') await register(id, action, verify)
-    else await receiver.track(id, action)
+    else for (const by of [receiver, counting]) await by.track(id, action)
   }
-  for (const id of ids.splice(0, warmUp)) await take(id)
+  if (name !== 'verifyAndResolve') {
+    storeCalls = 0
+    for (const id of ids.slice(0, counted)) await take(id, counting)
+    found[`${name}.store calls`] = storeCalls / counted
+  }
+  for (const id of ids.splice(0, warmUp)) await take(id, receiver)
 
   kinds.clear()
-  storeCalls = 0
   hook.enable()
-  for (const id of ids.splice(0, counted)) await take(id)
+  for (const id of ids.splice(0, counted)) await take(id, receiver)
   hook.disable()
   found[`${name}.promises`] = (kinds.get('PROMISE') ?? 0) / counted
   found[`${name}.timers`] = ((kinds.get('Timeout') ?? 0) + (kinds.get('Immediate') ?? 0)) / counted
-  if (name !== 'verifyAndResolve') found[`${name}.store calls`] = storeCalls / counted
 
   await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
   await takeCalls()
-  for (const id of ids) await take(id)
+  for (const id of ids) await take(id, receiver)
   found[`${name}.calls`] = (await takeCalls()) / counted
   await session.post('Profiler.stopPreciseCoverage')
 }
 session.disconnect()
-await receiver.close()
+for (const each of [receiver, counting]) await each.close()
 console.log(JSON.stringify(found))
