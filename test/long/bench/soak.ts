@@ -90,6 +90,10 @@ console.log(
   [
     `${sent} decisions in ${minutes} minutes, all handled; every tenth callback lost`,
     `heap after collection, since ${settledAfter} decisions: ${(slope / 1024).toFixed(1)} ± ${(error / 1024).toFixed(1)} KiB a minute, of ${((samples[0]?.heap ?? 0) / 1_048_576).toFixed(1)} MiB`,
+    `every minute, MiB: ${samples
+      .filter((_, at) => at % (60_000 / lookEveryMs) === 0)
+      .map(({ heap }) => (heap / 1_048_576).toFixed(2))
+      .join(' ')}`,
     `handles and timers since then: ${Math.min(...resources)} to ${Math.max(...resources)}`,
     grown ? 'the heap grows' : 'the heap does not grow',
   ].join('\n'),
