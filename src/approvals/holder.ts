@@ -9,12 +9,16 @@ import { type OpenApproval, readApproval, type Step } from './entry.js'
  * Steps of the state machine that the holder of a lease takes. `lost`: another holder took over, and nothing is written.
  */
 
-/** Moves the end of the lease to `leaseMs` from now. Accepted after it ran out, unless another holder took over. */
+/**
+ * Moves the end of the lease to `leaseMs` from now. Accepted after it ran out, unless another holder took over.
+ * `completed`: this holder completed the approval, and there is no lease any more.
+ */
 export function extend(
   stored: Stored,
   { token, leaseMs }: { readonly token: string; readonly leaseMs: number },
-): Step<'extended' | 'lost'> {
+): Step<'extended' | 'completed' | 'lost'> {
   const found = find(stored)
+  if (isCompletedBy(found, token)) return { result: 'completed' }
   if (!isHeld(found, token)) return { result: 'lost' }
   const leaseEnd = stored.now + leaseMs
   return { result: 'extended', next: open({ ...found, leaseEnd }, leaseEnd) }
@@ -102,10 +106,8 @@ export function complete(
   stored: Stored,
   { token, result, keepMs }: { readonly token: string; readonly result: JsonText | null; readonly keepMs: number },
 ): Step<'completed' | 'lost'> {
-  const known = readApproval(stored)
-  if (known !== null && known !== 'unreadable' && known.kind === 'completed')
-    return { result: known.holder === token ? 'completed' : 'lost' }
   const found = find(stored)
+  if (isCompletedBy(found, token)) return { result: 'completed' }
   if (!isHeld(found, token) || found.decision === null) return { result: 'lost' }
   const { decision } = found
   return {
@@ -125,6 +127,10 @@ export function park(
   if (known.parked !== null) return { result: 'parked' }
   if (known.leaseEnd === null) return { result: 'lost' }
   return { result: 'parked', next: parkedNow({ ...known, parked: { reason, note } }, stored.now) }
+}
+
+function isCompletedBy(found: Found, token: string): boolean {
+  return found.kind === 'completed' && found.tombstone.holder === token
 }
 
 function isHeld(found: Found, token: string): found is OpenApproval {

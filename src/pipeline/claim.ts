@@ -90,7 +90,8 @@ function step(
   const approval = readApproval(stored)
   if (claimed.result.kind !== 'claimed' || claimed.next === undefined) return claimed
   if (approval === null || approval === 'unreadable' || approval.kind !== 'open') return claimed
-  const reason = limitReached(approval, context)
+  // One whose handler still runs here, or whose completion is not written yet, is not at its end.
+  const reason = context.running[trigger.approvalId] === true ? null : limitReached(approval, context)
   if (reason !== null) {
     const { next } = parkUnheld(stored, { token, reason })
     return { result: { kind: 'limit-reached', reason, action: approval.action }, next }

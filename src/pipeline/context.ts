@@ -63,7 +63,10 @@ export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
   readonly handlers: Slots
   /** Claims whose handler has not ended: what `close` aborts. */
   readonly claims: InFlight<Abortable>
-  /** By approval id: its handler runs in this process, with or without a lease. No `Set`: see {@link InFlight}. */
+  /**
+   * By approval id: its handler runs in this process, or its end is not written yet, with or without a lease. No `Set`: see
+   * {@link InFlight}.
+   */
   readonly running: { [approvalId: string]: true }
   /** Reports a status word that is not documented, once. */
   readonly onUnknownWord: (word: string, approvalId: string) => void

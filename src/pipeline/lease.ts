@@ -58,7 +58,7 @@ export class Lease {
     return this.#context.runs.leaseMs - (elapsed - this.#renewedAt)
   }
 
-  extend(): Eventual<'extended' | 'lost'> {
+  extend(): Eventual<'extended' | 'completed' | 'lost'> {
     const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs }
     return this.#change((stored) => steps.extend(stored, command))
   }
@@ -88,13 +88,10 @@ export class Lease {
     return this.#change(step)
   }
 
-  /** What the store says became of it: `open` where it is still this lease's. */
-  check(): Eventual<'completed' | 'open' | 'lost'> {
-    const step = this.#completion(null)
-    return this.#change((stored) => {
-      const { result, next } = step(stored)
-      return { result: next === undefined ? result : ('open' as const) }
-    })
+  /** What became of it, by what was read or written last: `open` where it is still this lease's. */
+  get state(): 'completed' | 'open' | 'lost' {
+    const { result, next } = this.#completion(null)(this.#storedAt(this.#context.clock.elapsed()))
+    return next === undefined ? result : 'open'
   }
 
   /** What a SQL store writes in the caller's transaction. */

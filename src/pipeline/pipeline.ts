@@ -46,15 +46,19 @@ export class Pipeline {
       onResolved?.()
       if (resolved.kind !== 'ok') return resolved
       claim = resolved.claim
-      const { actions, fallback, telemetry } = this.#context
+      const { actions, fallback, running, telemetry } = this.#context
       const handler = (actions.get(claim.decision.action) ?? fallback)?.handler
       // A claim is only made where there is a handler.
       if (handler === undefined) return { kind: 'no-handler', approvalId: claim.approvalId }
+      running[claim.approvalId] = true
       return await (telemetry === undefined
         ? runHandler(claim, handler, this.#context)
         : runObserved(claim, handler, this.#context, telemetry))
     } finally {
-      claim?.end()
+      if (claim !== undefined) {
+        claim.end()
+        delete this.#context.running[claim.approvalId]
+      }
       if (--this.#size === 0) for (const onIdle of this.#onIdle.splice(0)) onIdle()
     }
   }

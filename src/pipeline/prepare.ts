@@ -141,7 +141,7 @@ async function renew(lease: Lease, context: PipelineContext): Promise<boolean> {
       await giveBack(lease, { reason: 'lease-too-short', dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true }, context)
       return false
     }
-    if ((await lease.extend()) === 'lost') return false
+    if ((await lease.extend()) !== 'extended') return false
   }
   return true
 }

@@ -7,9 +7,10 @@ import { andThen, type Eventual } from '../util/and-then.js'
 import { elapsedMs } from '../util/dates.js'
 import type { JsonText } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
+import { writeResult } from './claim-arguments.js'
 import type { PipelineContext } from './context.js'
 import { type GiveBack, giveBack, parkApproval } from './give-back.js'
-import { type Claim, writeResult } from './verified-claim.js'
+import type { Claim } from './verified-claim.js'
 
 /** How a decision is given back whose handler did not get to start, or to matter. */
 const closing = { reason: 'closing', dueInMs: 0, notBeforeMs: 0, giveAttemptBack: true } as const
@@ -24,14 +25,13 @@ const longestRetryMs = 5_000
 export function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Eventual<Outcome> {
   const { approvalId, attempt, fence, decision } = claim
   const { action, via } = decision
-  const { emit, clock, life, running } = context
+  const { emit, clock, life } = context
   // Confirmed while the receiver drained, and too late to start.
   if (life.isStopped) return giveUp(claim, closing, context).then(() => ({ kind: 'closing' }))
   const startedAt = clock.elapsed()
   emit({ type: 'run-started', approvalId, action, attempt, fence, via })
-  running[approvalId] = true
+  claim.hasHandler = true
   const end = (ended: Ended): Eventual<Outcome> => {
-    delete running[approvalId]
     const durationMs = clock.elapsed() - startedAt
     // What a transaction did to the claim only the store knows, whatever the handler says.
     if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)
@@ -149,32 +149,41 @@ function writeCompletion(
   })
 }
 
+/** How the claim of a run that failed ends, and when the decision runs again. */
+function failureOf(claim: Claim, { guarantee, runs, life }: PipelineContext): Failure {
+  const waitMs = life.isStopped ? 0 : claim.backoffMs()
+  if (guarantee === 'at-most-once') return { how: 'handler-failed', waitMs }
+  if (life.isStopped) return { how: closing, waitMs }
+  if (claim.attempt >= runs.maxAttempts) return { how: 'too-many-attempts', waitMs }
+  return { how: { reason: 'handler-failed', dueInMs: waitMs, notBeforeMs: waitMs }, waitMs }
+}
+
+interface Failure {
+  readonly how: GiveBack | 'handler-failed' | 'too-many-attempts'
+  readonly waitMs: number
+}
+
 /** Ends the claim of a run that failed. */
 async function fail(claim: Claim, context: PipelineContext): Promise<Outcome> {
-  const { approvalId, attempt, confirmed } = claim
-  const { guarantee, runs, life } = context
-  const { isStopped } = life
-  const waitMs = isStopped ? 0 : claim.backoffMs()
-  if (guarantee === 'at-most-once') await giveUp(claim, 'handler-failed', context)
-  else if (isStopped) await giveUp(claim, closing, context)
-  else if (attempt >= runs.maxAttempts) await giveUp(claim, 'too-many-attempts', context)
-  else await giveUp(claim, { reason: 'handler-failed', dueInMs: waitMs, notBeforeMs: waitMs }, context)
+  const { approvalId, confirmed } = claim
+  const { how, waitMs } = failureOf(claim, context)
+  await giveUp(claim, how, context)
   return { kind: 'handler-failed', approvalId, confirmed, retryAfterMs: waitMs }
 }
 
-/** Parks the decision for this reason, or gives it back. */
-async function giveUp(
-  { lease }: Claim,
-  how: GiveBack | 'handler-failed' | 'too-many-attempts',
-  context: PipelineContext,
-): Promise<void> {
+async function giveUp(claim: Claim, how: Failure['how'], context: PipelineContext): Promise<void> {
   try {
-    if (typeof how === 'string') await parkApproval(lease, how, [], context)
-    else await giveBack(lease, how, context)
+    await writeFailure(claim, how, context)
   } catch (error) {
     // The lease runs out by itself, and the approval is due then.
     context.emit({ type: 'store-failed', operation: typeof how === 'string' ? 'park' : 'release', error })
   }
+}
+
+/** Parks the decision for this reason, or gives it back. Rejects where the store does not answer. */
+async function writeFailure({ lease }: Claim, how: Failure['how'], context: PipelineContext): Promise<void> {
+  if (typeof how === 'string') await parkApproval(lease, how, [], context)
+  else await giveBack(lease, how, context)
 }
 
 /**
@@ -190,28 +199,30 @@ async function endTransaction(
 ): Promise<Outcome> {
   const { approvalId, confirmed, lease } = claim
   const { emit, runs } = context
-  for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
+  const unknown: Outcome = { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
+  const { how, waitMs: retryAfterMs } = failureOf(claim, context)
+  for (let waitMs = 50; lease.state !== 'lost'; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
     try {
-      const state = await lease.check()
-      if (state !== 'open') {
-        reportEnd(claim, ended, durationMs, context)
-        // Rolled back, since another process took over: that one acts on the decision.
-        if (state === 'lost') return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
-        reportCompleted(claim, context)
-        return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
-      }
-      const failed = await fail(claim, context)
-      if ((await lease.check()) !== 'completed') {
-        const error = new Error('the handler called completeIn, and its transaction was not committed')
-        reportEnd(claim, ended.kind === 'returned' ? { kind: 'threw', error } : ended, durationMs, context)
-        return failed
-      }
+      await writeFailure(claim, how, context)
     } catch (error) {
-      emit({ type: 'store-failed', operation: 'complete', error })
+      // The transaction may hold the row still.
+      if (!isCheqpointError(error, 'store-busy')) emit({ type: 'store-failed', operation: 'complete', error })
+      if (lease.leftMs() <= waitMs) return unknown
+      await sleep(waitMs)
+      continue
     }
-    if (lease.leftMs() <= waitMs) return { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
-    await sleep(waitMs)
+    if (lease.state === 'completed') {
+      reportEnd(claim, ended, durationMs, context)
+      reportCompleted(claim, context)
+      return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
+    }
+    const error = new Error('the handler called completeIn, and its transaction was not committed')
+    reportEnd(claim, ended.kind === 'returned' ? { kind: 'threw', error } : ended, durationMs, context)
+    return { kind: 'handler-failed', approvalId, confirmed, retryAfterMs }
   }
+  // Rolled back, since another process took over: that one acts on the decision.
+  reportEnd(claim, ended, durationMs, context)
+  return unknown
 }
 
 function reportEnd(claim: Claim, ended: Ended, durationMs: number, { emit }: PipelineContext): void {

@@ -6,26 +6,15 @@ import type { ParkReason } from '../model/park-reason.js'
 import { type Completion, completion } from '../stores/store.js'
 import { backoffMs } from '../util/backoff.js'
 import type { Place } from '../util/in-flight.js'
-import type { JsonText } from '../util/json.js'
 import type { Admission } from './admission.js'
+import { type ClaimReleaseOptions, checkPark, demandResult, readRelease } from './claim-arguments.js'
 import type { Abortable, PipelineContext } from './context.js'
 import type { Lease } from './lease.js'
-
-/** What a handler returned may be no longer than this, as JSON. */
-export const maxResultBytes = 16_384
 
 /** A confirmed decision with the right to act on it. */
 export interface Verified {
   readonly kind: 'ok'
   readonly claim: Claim
-}
-
-/** How a claim is given back. */
-export interface ClaimReleaseOptions {
-  /** When the decision runs again, in milliseconds. Default: by the number of attempts. */
-  readonly waitMs?: number | undefined
-  /** This attempt is not counted, because it did not get to matter. Default `false`. */
-  readonly giveAttemptBack?: boolean | undefined
 }
 
 /**
@@ -49,12 +38,16 @@ export class Claim<Details = unknown, Context = unknown> {
   readonly lease: Lease
   /** Called once, when the claim aborts. @internal */
   onAbort: (reason: Error) => void = () => {}
+  /** Set by what runs a handler under this claim, and calls {@link end} when the handler ended. @internal */
+  hasHandler = false
   readonly #admission: Admission
   readonly #place: Place<Abortable>
   readonly #context: PipelineContext
   #aborted: Error | undefined
   #signal: { readonly controller: AbortController; readonly resource: AsyncResource } | undefined
   #isTransactional = false
+  /** From a call of `completeIn` until its row is known to be free: so long the end of the lease proves nothing. */
+  #isInTransaction = false
   #timer: NodeJS.Timeout | undefined
   /** When the claim takes too long, by the clock's elapsed time; and after that, when it is given up. */
   #overAt: number
@@ -62,6 +55,8 @@ export class Claim<Details = unknown, Context = unknown> {
   /** The last renewal was not answered, or failed. */
   #hasFailed = false
   #isTimedOut = false
+  /** The lease was lost, or the approval completed: nothing is renewed. */
+  #isUnleased = false
   #isOver = false
 
   constructor(
@@ -119,7 +114,7 @@ export class Claim<Details = unknown, Context = unknown> {
   async extend(): Promise<'extended' | 'lost'> {
     const answer = await this.lease.extend()
     if (answer === 'lost') this.#loseLease()
-    return answer
+    return answer === 'extended' ? answer : 'lost'
   }
 
   /**
@@ -137,12 +132,13 @@ export class Claim<Details = unknown, Context = unknown> {
 
   /** Gives the decision back, to run again later. */
   async release(options: ClaimReleaseOptions = {}): Promise<'released' | 'lost'> {
-    const { waitMs = this.backoffMs(), giveAttemptBack = false } = options
+    const { waitMs, giveAttemptBack } = readRelease(options, this.backoffMs())
     return this.#endWith(await this.lease.release(waitMs, waitMs, giveAttemptBack))
   }
 
   /** Leaves the decision to a person. `paths` are JSON Pointers of what was wrong. */
   async park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
+    checkPark(reason, paths)
     return this.#endWith(await this.lease.park(reason, paths))
   }
 
@@ -158,9 +154,12 @@ export class Claim<Details = unknown, Context = unknown> {
   transaction(result: unknown): Completion {
     const { key, step } = this.lease.transaction(demandResult(result))
     this.#isTransactional = true
+    this.#isInTransaction = true
+    // Nobody says when the transaction of the caller has ended.
+    if (!this.hasHandler) this.#admission.end()
     const settle = async (): Promise<void> => {
-      this.#isOver = true
-      clearTimeout(this.#timer)
+      // By the next renewal the transaction holds its row.
+      if (!this.#isOver) this.#schedule(this.#context.clock.elapsed())
       await this.#renewing
     }
     return { key, step, settle }
@@ -181,13 +180,15 @@ export class Claim<Details = unknown, Context = unknown> {
 
   /** Waits until the lease is to be renewed, which is every third of it, or until the claim takes too long. */
   #schedule(now: number): void {
+    clearTimeout(this.#timer)
     const thirdMs = this.#context.runs.leaseMs / 3
     const leftMs = this.lease.leftMs(now)
     // Where renewals fail, the very end of the lease must be noticed.
     const renewInMs = leftMs > 0 ? Math.min(leftMs, thirdMs) : thirdMs
     const overInMs = Math.max(0, this.#overAt - now)
-    const next = overInMs <= renewInMs ? (): void => this.#timeOut() : (): void => this.#renew()
-    this.#timer = setTimeout(next, Math.min(overInMs, renewInMs)).unref()
+    const isOverNext = this.#isUnleased || overInMs <= renewInMs
+    const next = isOverNext ? (): void => this.#timeOut() : (): void => this.#renew()
+    this.#timer = setTimeout(next, isOverNext ? overInMs : renewInMs).unref()
   }
 
   /** Aborts the signal of a run that takes too long, which then has one lease to end by itself. */
@@ -201,18 +202,25 @@ export class Claim<Details = unknown, Context = unknown> {
 
   #renew(): void {
     const now = this.#context.clock.elapsed()
-    this.#schedule(now)
+    const isUnanswered = this.#hasFailed || this.#renewing !== undefined
     // A store that does not answer must not keep the run from learning that its time is over.
-    if (this.lease.leftMs(now) <= 0 && (this.#hasFailed || this.#renewing !== undefined)) this.#loseLease()
-    else this.#renewing ??= this.#extend()
+    if (this.lease.leftMs(now) <= 0 && isUnanswered && !this.#isInTransaction) this.#loseLease()
+    else {
+      this.#schedule(now)
+      this.#renewing ??= this.#extend()
+    }
   }
 
   async #extend(): Promise<void> {
     try {
       const answer = await this.lease.extend()
       this.#hasFailed = false
+      this.#isInTransaction = false
       if (answer === 'lost' && !this.#isOver) this.#loseLease()
+      if (answer === 'completed' && !this.#isOver) this.#stopRenewing()
     } catch (error) {
+      // While a transaction holds the row, this says nothing.
+      if (this.#isInTransaction) return
       this.#hasFailed = true
       this.#context.emit({ type: 'store-failed', operation: 'extend', error })
       if (this.lease.leftMs() <= 0 && !this.#isOver) this.#loseLease()
@@ -222,27 +230,18 @@ export class Claim<Details = unknown, Context = unknown> {
   }
 
   #loseLease(): void {
+    if (this.#isUnleased) return
+    this.#stopRenewing()
     if (this.#aborted !== undefined) return
     const { approvalId, decision, fence } = this
-    this.end()
     this.abort(new CheqpointError('lease-lost', 'the lease was lost', { approvalId }))
     this.#context.emit({ type: 'lease-lost', approvalId, action: decision.action, fence })
   }
-}
 
-/** JSON text of a result, `null` for none, `undefined` for one that cannot be kept. */
-export function writeResult(value: unknown): JsonText | null | undefined {
-  if (value === undefined || value === null) return null
-  try {
-    const text: string | undefined = JSON.stringify(value)
-    return text !== undefined && Buffer.byteLength(text) <= maxResultBytes ? text : undefined
-  } catch {
-    return undefined
+  /** A handler that goes on keeps its place until it ends, or its time is up. */
+  #stopRenewing(): void {
+    this.#isUnleased = true
+    if (this.hasHandler) this.#schedule(this.#context.clock.elapsed())
+    else this.end()
   }
-}
-
-function demandResult(value: unknown): JsonText | null {
-  const text = writeResult(value)
-  if (text !== undefined) return text
-  throw new CheqpointError('not-json', `a result must be JSON of at most ${maxResultBytes} bytes`)
 }

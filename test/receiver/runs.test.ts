@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { CheqpointError, memoryStore, type Run } from '../../src/index.js'
+import { CheqpointError, memoryStore, type Run, type Store } from '../../src/index.js'
 import { completion } from '../../src/stores/store.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept, takeOver } from '../support/kept.js'
+import { overlayStore } from '../support/overlay-store.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -52,6 +53,91 @@ describe('the lease of a run', () => {
     work.open()
     await answer
   })
+
+  it('keeps the place of a handler that goes on after that, until it ends', async () => {
+    const faulty = new FaultyStore()
+    const work = gate()
+    const { receiver, api, runs } = bench({
+      store: faulty.store,
+      runs: { concurrency: 1 },
+      onDecision: ({ approvalId }) => (approvalId === 'req_1' ? work.promise : undefined),
+    })
+    for (const id of ['req_1', 'req_2']) {
+      await receiver.track(id, refund)
+      api.approve(id)
+    }
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    await takeOver(faulty.store, 'req_1')
+    await pass(10_000)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+    faulty.calls.length = 0
+    expect(await receiver.resolve('req_2')).toMatchObject({ kind: 'no-free-slot' })
+    await pass(60_000)
+    expect(faulty.timesOf('extend')).toEqual([])
+    work.open()
+    await answer
+    expect(await receiver.resolve('req_2')).toMatchObject({ kind: 'handled' })
+  })
+
+  it('gives the place of one that never ends to others a lease after runs.timeoutMs', async () => {
+    const store = memoryStore()
+    const { receiver, api } = bench({
+      store,
+      runs: { concurrency: 1, timeoutMs: 60_000 },
+      onDecision: ({ approvalId }) => (approvalId === 'req_1' ? gate().promise : undefined),
+    })
+    for (const id of ['req_1', 'req_2']) {
+      await receiver.track(id, refund)
+      api.approve(id)
+    }
+    void receiver.resolve('req_1')
+    await pass(0)
+    await takeOver(store, 'req_1')
+    await pass(89_999)
+    expect(await receiver.resolve('req_2')).toMatchObject({ kind: 'no-free-slot' })
+    await pass(1)
+    expect(await receiver.resolve('req_2')).toMatchObject({ kind: 'handled' })
+  })
+
+  it('loses no lease to a renewal that overtakes the response to its completion', async () => {
+    const faulty = new FaultyStore()
+    const slow = gate()
+    const write: Store['write'] = async (...args) => {
+      const isWritten = await faulty.store.write(...args)
+      if (faulty.calls.at(-1)?.step === 'complete') await slow.promise
+      return isWritten
+    }
+    const { receiver, api, runs, events } = bench({
+      store: overlayStore(faulty.store, { write }),
+      runs: { leaseMs: 3_000 },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const outcome = receiver.resolve('req_1')
+    await pass(4_900)
+    slow.open()
+    expect(await outcome).toMatchObject({ kind: 'handled' })
+    expect([runs[0]?.run.signal.aborted, eventsOf(events, 'lease-lost')]).toEqual([false, []])
+  })
+
+  it.each(['at-least-once', 'at-most-once'] as const)(
+    '%s: repeats a completion through an outage longer than a lease, and runs nothing again',
+    async (guarantee) => {
+      const faulty = new FaultyStore()
+      const { receiver, api, runs, events } = bench({ store: faulty.store, guarantee })
+      await receiver.track('req_1', refund)
+      api.approve('req_1')
+      faulty.fail('complete', 'extend')
+      void receiver.resolve('req_1')
+      await receiver.start()
+      await pass(120_000)
+      faulty.mend()
+      await pass(10_000)
+      expect([runs.length, eventsOf(events, 'completed').length, eventsOf(events, 'parked')]).toEqual([1, 1, []])
+      await receiver.close()
+    },
+  )
 
   it('does not respond 200 for a transaction that was rolled back because another process took over', async () => {
     const faulty = new FaultyStore()

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryStore, type Run, type Store } from '../../src/index.js'
+import { CheqpointError, memoryStore, type Run, type Store } from '../../src/index.js'
 import { type Completable, completion } from '../../src/stores/store.js'
 import { kept } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
@@ -57,6 +57,97 @@ describe('a run that was completed inside a transaction', () => {
     expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handler-failed' })
     expect(await kept(store, 'req_1')).toMatchObject({ state: 'pending', attempts: 1 })
     expect(eventsOf(events, 'run-failed')).toMatchObject([{ error: { message: expect.stringContaining('committed') } }])
+  })
+})
+
+/** A receiver whose handler calls `completeIn`, and does the rest when the test says so. */
+async function transacting(options: Parameters<typeof bench>[0] = {}) {
+  const faulty = new FaultyStore()
+  const work = gate<'commit' | 'commit in an outage' | 'return' | 'hang'>()
+  let signal: AbortSignal | undefined
+  const first = bench({
+    ...options,
+    store: faulty.store,
+    onDecision: async (_decision, run) => {
+      signal = run.signal
+      const commit = await begin(faulty.store, run)
+      const next = await work.promise
+      if (next.startsWith('commit')) await commit()
+      if (next === 'commit in an outage') faulty.fail()
+      if (next === 'hang') await gate().promise
+    },
+  })
+  await first.receiver.track('req_1', refund)
+  first.api.approve('req_1')
+  const outcome = first.receiver.resolve('req_1')
+  await pass(0)
+  return { ...first, faulty, work, outcome, isAborted: () => signal?.aborted }
+}
+
+/** What a store rejects with while a transaction holds the row. */
+const locked = new CheqpointError('store-busy', 'a transaction holds the row')
+
+describe('a handler that called completeIn', () => {
+  it('keeps its lease where the transaction was rolled back and it goes on', async () => {
+    const { faulty, work, outcome, isAborted, events } = await transacting()
+    await pass(70_000)
+    expect(isAborted()).toBe(false)
+    expect((await kept(faulty.store, 'req_1'))?.dueInMs).toBeGreaterThanOrEqual(20_000)
+    work.open('commit')
+    await pass(1_000)
+    expect(await outcome).toMatchObject({ kind: 'handled' })
+    expect(eventsOf(events, 'lease-lost')).toEqual([])
+  })
+
+  it('is told at runs.timeoutMs all the same, and its decision runs again', async () => {
+    const { work, outcome, isAborted, events } = await transacting({ runs: { timeoutMs: 60_000 } })
+    work.open('hang')
+    await pass(60_000)
+    expect(isAborted()).toBe(true)
+    await pass(31_000)
+    expect(await outcome).toMatchObject({ kind: 'handler-failed' })
+    expect(eventsOf(events, 'run-failed')).toMatchObject([{ timedOut: true }])
+  })
+
+  it('loses no lease, and reports nothing, while the transaction holds the row', async () => {
+    const { faulty, work, outcome, isAborted, events } = await transacting()
+    faulty.failWith(locked, 'extend')
+    await pass(120_000)
+    expect(isAborted()).toBe(false)
+    faulty.mend()
+    work.open('commit')
+    await pass(1_000)
+    expect(await outcome).toMatchObject({ kind: 'handled' })
+    expect([...eventsOf(events, 'lease-lost'), ...eventsOf(events, 'store-failed')]).toEqual([])
+  })
+
+  it('loses its lease in an outage once the row is known to be free', async () => {
+    const { faulty, isAborted } = await transacting()
+    await pass(10_000)
+    faulty.fail()
+    await pass(30_000)
+    expect(isAborted()).toBe(true)
+  })
+
+  it('has not failed because the store is away when it ends', async () => {
+    const { faulty, work, outcome, events } = await transacting()
+    work.open('commit in an outage')
+    await pass(3_000)
+    faulty.mend()
+    await pass(10_000)
+    expect(await outcome).toMatchObject({ kind: 'handled' })
+    expect([eventsOf(events, 'run-failed'), eventsOf(events, 'completed').length]).toEqual([[], 1])
+  })
+
+  it('waits for the row where it returned before its transaction ended, and reports no failure', async () => {
+    const { faulty, work, outcome, events } = await transacting()
+    faulty.failWith(locked, 'release', 'extend')
+    work.open('return')
+    await pass(4_000)
+    faulty.mend()
+    await pass(10_000)
+    expect(await outcome).toMatchObject({ kind: 'handler-failed' })
+    expect(eventsOf(events, 'store-failed')).toEqual([])
   })
 })
 

@@ -12,6 +12,7 @@ import {
   type VerifyOptions,
   verifyAndResolve,
 } from '../../src/index.js'
+import { type Completable, completion } from '../../src/stores/store.js'
 import { callbackRequest } from '../support/callback.js'
 import { FakeApi } from '../support/fake-api.js'
 import { kept, rewrite, takeOver } from '../support/kept.js'
@@ -335,6 +336,41 @@ describe('a claim', () => {
     await takeOver(store, id)
     expect([await first.extend(), await first.extend()]).toEqual(['lost', 'lost'])
     expect(events.filter(({ type }) => type === 'lease-lost')).toHaveLength(1)
+  })
+
+  it('completed in a transaction gives its place back at once, and is forgotten by its next renewal', async () => {
+    const { first, faulty, verify, api, options } = await held({ runs: { concurrency: 1 } })
+    const { key, step, settle } = (first as unknown as Completable)[completion](null) // the types do not show it
+    await settle()
+    const write = step(await faulty.store.read(key))
+    if (write !== null) await faulty.store.write(key, write.expected, write.entry, { keepMs: write.keepMs })
+    await register('req_2', { action: 'refund', details }, options)
+    api.approve('req_2')
+    expect(await verify(callbackRequest('req_2'))).toMatchObject({ kind: 'ok' })
+    await pass(10_000)
+    faulty.calls.length = 0
+    await pass(9_000)
+    expect(faulty.timesOf('read')).toEqual([])
+    expect(first.signal.aborted).toBe(false)
+  })
+
+  it.each([
+    ['release', [5_000]],
+    ['release', [null]],
+    ['release', [{ waitMS: 5_000 }]],
+    ['release', [{ waitMs: Number.NaN }]],
+    ['release', [{ waitMs: Number.POSITIVE_INFINITY }]],
+    ['release', [{ waitMs: '5000' }]],
+    ['release', [{ giveAttemptBack: 'yes' }]],
+    ['park', []],
+    ['park', ['needs a look']],
+    ['park', ['edit-invalid', '/amount']],
+    ['park', ['edit-invalid', [5]]],
+  ] as const)('refuses %s(%j), and is still held', async (method, args) => {
+    const { first } = await held()
+    const call: (...given: readonly unknown[]) => Promise<unknown> = first[method].bind(first) as never // to be wrong
+    await expect(call(...args)).rejects.toMatchObject({ code: 'argument-invalid' })
+    expect(await first.complete()).toBe('completed')
   })
 
   it('is kept where its result cannot be stored', async () => {

@@ -165,7 +165,7 @@ export function sqliteStore(database: SqliteHandle | string): SqliteStore {
       try {
         const fix = 'call completeIn between BEGIN IMMEDIATE and COMMIT on the handle that sqliteStore was given'
         if (isIdle(db())) throw new CheqpointError('query-not-a-transaction', `no transaction is open; ${fix}`)
-        // It ends the renewals at once; one in flight waits for this transaction, and finds another stamp after it.
+        // Renewals wait for this transaction, and find after it that the run is completed.
         work.settle().catch(() => {})
         setTime()
         rows('update', ...completing(work, rows('read', asciiKey(work.key))[0]))

@@ -371,15 +371,15 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a repeated completion is recognized',
     file: 'src/approvals/holder.ts',
-    find: "return { result: known.holder === token ? 'completed' : 'lost' }",
-    replace: "return { result: 'lost' }",
+    find: "return found.kind === 'completed' && found.tombstone.holder === token",
+    replace: 'return false',
     tests: ['unit/approvals/holder.test.ts'],
   },
   {
     guard: 'a completion with another token is lost',
     file: 'src/approvals/holder.ts',
-    find: "return { result: known.holder === token ? 'completed' : 'lost' }",
-    replace: "return { result: 'completed' }",
+    find: ' && found.tombstone.holder === token',
+    replace: '',
     tests: ['unit/approvals/holder.test.ts', 'receiver/lease-over.test.ts'],
   },
   {

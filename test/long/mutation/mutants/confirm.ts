@@ -364,7 +364,7 @@ export const confirmMutants: readonly Mutant[] = [
   {
     guard: 'a lease that is lost before the run starts no handler',
     file: 'src/pipeline/prepare.ts',
-    find: "    if ((await lease.extend()) === 'lost') return false\n",
+    find: "    if ((await lease.extend()) !== 'extended') return false\n",
     replace: '    await lease.extend()\n',
     tests: ['receiver/lease-over.test.ts'],
   },
