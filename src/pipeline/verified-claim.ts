@@ -55,8 +55,6 @@ export class Claim<Details = unknown, Context = unknown> {
   /** The last renewal was not answered, or failed. */
   #hasFailed = false
   #isTimedOut = false
-  /** The lease was lost, or the approval completed: nothing is renewed. */
-  #isUnleased = false
   #isOver = false
 
   constructor(
@@ -186,9 +184,8 @@ export class Claim<Details = unknown, Context = unknown> {
     // Where renewals fail, the very end of the lease must be noticed.
     const renewInMs = leftMs > 0 ? Math.min(leftMs, thirdMs) : thirdMs
     const overInMs = Math.max(0, this.#overAt - now)
-    const isOverNext = this.#isUnleased || overInMs <= renewInMs
-    const next = isOverNext ? (): void => this.#timeOut() : (): void => this.#renew()
-    this.#timer = setTimeout(next, isOverNext ? overInMs : renewInMs).unref()
+    const next = overInMs <= renewInMs ? (): void => this.#timeOut() : (): void => this.#renew()
+    this.#timer = setTimeout(next, Math.min(overInMs, renewInMs)).unref()
   }
 
   /** Aborts the signal of a run that takes too long, which then has one lease to end by itself. */
@@ -202,13 +199,11 @@ export class Claim<Details = unknown, Context = unknown> {
 
   #renew(): void {
     const now = this.#context.clock.elapsed()
+    this.#schedule(now)
     const isUnanswered = this.#hasFailed || this.#renewing !== undefined
     // A store that does not answer must not keep the run from learning that its time is over.
     if (this.lease.leftMs(now) <= 0 && isUnanswered && !this.#isInTransaction) this.#loseLease()
-    else {
-      this.#schedule(now)
-      this.#renewing ??= this.#extend()
-    }
+    else this.#renewing ??= this.#extend()
   }
 
   async #extend(): Promise<void> {
@@ -217,7 +212,7 @@ export class Claim<Details = unknown, Context = unknown> {
       this.#hasFailed = false
       this.#isInTransaction = false
       if (answer === 'lost' && !this.#isOver) this.#loseLease()
-      if (answer === 'completed' && !this.#isOver) this.#stopRenewing()
+      if (answer === 'completed' && !this.hasHandler) this.end()
     } catch (error) {
       // While a transaction holds the row, this says nothing.
       if (this.#isInTransaction) return
@@ -230,18 +225,11 @@ export class Claim<Details = unknown, Context = unknown> {
   }
 
   #loseLease(): void {
-    if (this.#isUnleased) return
-    this.#stopRenewing()
+    // A handler that goes on keeps its place until it ends, or its time is up.
+    if (!this.hasHandler) this.end()
     if (this.#aborted !== undefined) return
     const { approvalId, decision, fence } = this
     this.abort(new CheqpointError('lease-lost', 'the lease was lost', { approvalId }))
     this.#context.emit({ type: 'lease-lost', approvalId, action: decision.action, fence })
-  }
-
-  /** A handler that goes on keeps its place until it ends, or its time is up. */
-  #stopRenewing(): void {
-    this.#isUnleased = true
-    if (this.hasHandler) this.#schedule(this.#context.clock.elapsed())
-    else this.end()
   }
 }

@@ -54,6 +54,22 @@ describe('the lease of a run', () => {
     await answer
   })
 
+  it('renews nothing after that, though the store is back: the decision goes to whoever can act on it', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api, runs } = bench({ store: faulty.store, onDecision: () => gate().promise })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.resolve('req_1')
+    await pass(0)
+    faulty.fail('extend')
+    await pass(30_000)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+    faulty.mend()
+    faulty.calls.length = 0
+    await pass(60_000)
+    expect(faulty.timesOf('extend')).toEqual([])
+  })
+
   it('keeps the place of a handler that goes on after that, until it ends', async () => {
     const faulty = new FaultyStore()
     const work = gate()

@@ -109,14 +109,17 @@ describe('a handler that called completeIn', () => {
     expect(eventsOf(events, 'run-failed')).toMatchObject([{ timedOut: true }])
   })
 
-  it('loses no lease, and reports nothing, while the transaction holds the row', async () => {
-    const { faulty, work, outcome, isAborted, events } = await transacting()
-    faulty.failWith(locked, 'extend')
-    await pass(120_000)
+  it.each([
+    ['refuses it as busy', (faulty: FaultyStore) => faulty.failWith(locked, 'extend')],
+    ['keeps it waiting', (faulty: FaultyStore) => faulty.hang('extend')],
+  ])('loses no lease, and reports nothing, while its row is locked and the store %s', async (_words, lock) => {
+    const { faulty, work, outcome, isAborted, events } = await transacting({ runs: { leaseMs: 3_000 } })
+    lock(faulty)
+    await pass(20_000)
     expect(isAborted()).toBe(false)
     faulty.mend()
     work.open('commit')
-    await pass(1_000)
+    await pass(6_000)
     expect(await outcome).toMatchObject({ kind: 'handled' })
     expect([...eventsOf(events, 'lease-lost'), ...eventsOf(events, 'store-failed')]).toEqual([])
   })

@@ -89,8 +89,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'the lease of a run is renewed again and again',
     file: 'src/pipeline/verified-claim.ts',
-    find: '      this.#schedule(now)\n',
-    replace: '',
+    find: '    this.#schedule(now)\n    const isUnanswered',
+    replace: '    const isUnanswered',
     tests: ['receiver/runs.test.ts'],
   },
   {
@@ -419,8 +419,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a lost lease is reported once',
     file: 'src/pipeline/verified-claim.ts',
-    find: '    if (this.#isUnleased) return\n',
-    replace: '',
+    find: '    if (this.#aborted !== undefined) return\n    const',
+    replace: '    const',
     tests: ['receiver/verify-and-resolve.test.ts'],
   },
   {
@@ -461,29 +461,22 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a claim that completed in a transaction is forgotten',
     file: 'src/pipeline/verified-claim.ts',
-    find: "      if (answer === 'completed' && !this.#isOver) this.#stopRenewing()\n",
+    find: "      if (answer === 'completed' && !this.hasHandler) this.end()\n",
     replace: '',
     tests: ['receiver/verify-and-resolve.test.ts'],
   },
   {
     guard: 'a handler that goes on without its lease keeps its place',
     file: 'src/pipeline/verified-claim.ts',
-    find: 'if (this.hasHandler) this.#schedule',
-    replace: 'if (false) this.#schedule',
+    find: '    if (!this.hasHandler) this.end()\n    if',
+    replace: '    this.end()\n    if',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a handler that never ends without its lease loses its place when its time is up',
     file: 'src/pipeline/verified-claim.ts',
-    find: 'if (this.hasHandler) this.#schedule(this.#context.clock.elapsed())',
-    replace: 'if (this.hasHandler) clearTimeout(this.#timer)',
-    tests: ['receiver/runs.test.ts'],
-  },
-  {
-    guard: 'nothing is renewed once the lease is lost',
-    file: 'src/pipeline/verified-claim.ts',
-    find: 'this.#isUnleased || overInMs',
-    replace: 'overInMs',
+    find: '    if (!this.hasHandler) this.end()\n    if',
+    replace: '    if (this.hasHandler) clearTimeout(this.#timer)\n    if',
     tests: ['receiver/runs.test.ts'],
   },
   {
