@@ -25,9 +25,14 @@ export function isCallback(value: unknown): value is Callback {
   return 'stream' in body || 'parsed' in body || 'alreadyRead' in body
 }
 
-export interface RequestRules extends BodyLimits {
-  /** Limits of bodies with a valid token, apart from those without one. */
+/** The bodies that are being received. */
+export interface ReceivedBodies {
+  readonly unread: UnreadBodies
+  /** Those with a valid token have limits of their own. */
   readonly proven: UnreadBodies
+}
+
+export interface RequestRules extends BodyLimits, ReceivedBodies {
   readonly agents: ReadonlySet<string>
   readonly isId: (id: string) => boolean
   /** Our reference in the valid token of the URL, or `null`; absent if tokens are off. */
@@ -111,26 +116,31 @@ const maxUnreadBytes = 32 * 1_048_576
 
 const otherVersion = /^Cheqpoint-Callback\/[\w.]{1,32}$/
 
-/** The rules that callbacks are checked against before the pipeline. */
-export function requestRules(
-  { agents, callbacks, emit }: ResolvedPipelineOptions,
-  isId: (id: string) => boolean,
-  tokens: Pick<RequestRules, 'readRef' | 'needsToken'>,
-): RequestRules {
+export function createBodies({ callbacks }: ResolvedPipelineOptions): ReceivedBodies {
   const { maxBodyBytes, maxUnreadBodies, bodyTimeoutMs } = callbacks
-  const unread = {
+  const limits = {
     max: maxUnreadBodies,
     maxBytes: Math.max(maxUnreadBytes, maxBodyBytes),
     timeoutMs: bodyTimeoutMs,
   }
+  return { unread: new UnreadBodies(limits), proven: new UnreadBodies(limits) }
+}
+
+/** The rules that callbacks are checked against before the pipeline. */
+export function requestRules(
+  options: ResolvedPipelineOptions,
+  isId: (id: string) => boolean,
+  tokens: Pick<RequestRules, 'readRef' | 'needsToken'>,
+  bodies: ReceivedBodies = createBodies(options),
+): RequestRules {
+  const { agents, callbacks, emit } = options
   const onVersion = onceEach(16, (agent) => emit({ type: 'agent-version', agent }))
   return {
     ...tokens,
+    ...bodies,
     agents,
     isId,
-    maxBytes: maxBodyBytes,
-    unread: new UnreadBodies(unread),
-    proven: new UnreadBodies(unread),
+    maxBytes: callbacks.maxBodyBytes,
     onOtherAgent: (agent) => {
       if (otherVersion.test(agent)) onVersion(agent)
     },

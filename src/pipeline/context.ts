@@ -47,8 +47,8 @@ export interface Life {
   isSwept: boolean
 }
 
-/** What every step of the pipeline works with. State in it outlives a call, and belongs to this process. */
-export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
+/** What outlives a call, in this process. */
+export interface PipelineState {
   readonly life: Life
   /** By the clock's elapsed time. */
   readonly createdAt: number
@@ -68,6 +68,10 @@ export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
    * {@link InFlight}.
    */
   readonly running: { [approvalId: string]: true }
+}
+
+/** What every step of the pipeline works with. */
+export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions, PipelineState {
   /** Reports a status word that is not documented, once. */
   readonly onUnknownWord: (word: string, approvalId: string) => void
   /** Reports an assistant without a key, once. */
@@ -76,12 +80,9 @@ export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions {
   readonly onNoHandler: (action: string, approvalId: string) => void
 }
 
-export function createContext(options: ResolvedPipelineOptions, deps: ContextDeps): PipelineContext {
-  const { clock, confirm, polling, runs, emit } = options
-  const onUnknownWord = onceEach(64, (word, approvalId: string) => emit({ type: 'unknown-status', approvalId, word }))
+/** State at its beginning. */
+export function createState({ clock, confirm, polling, runs }: ResolvedPipelineOptions): PipelineState {
   return {
-    ...options,
-    ...deps,
     life: { isClosing: false, isStopped: false, isSwept: false },
     createdAt: clock.elapsed(),
     callbackBudget: new Budget(confirm.requestsPerSecond, clock),
@@ -91,6 +92,20 @@ export function createContext(options: ResolvedPipelineOptions, deps: ContextDep
     handlers: new Slots(runs.concurrency),
     claims: new InFlight(),
     running: Object.create(null),
+  }
+}
+
+export function createContext(
+  options: ResolvedPipelineOptions,
+  deps: ContextDeps,
+  state: PipelineState = createState(options),
+): PipelineContext {
+  const { emit } = options
+  const onUnknownWord = onceEach(64, (word, approvalId: string) => emit({ type: 'unknown-status', approvalId, word }))
+  return {
+    ...options,
+    ...deps,
+    ...state,
     onUnknownWord: (word, approvalId) => onUnknownWord(printable(word), approvalId),
     onNoKey: onceEach(64, (assistant, approvalId: string) =>
       emit({ type: 'assistant-unknown', approvalId, assistant }),

@@ -3,14 +3,32 @@ import { Records } from '../approvals/records.js'
 import type { Client } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
 import { fromIncoming, fromRequest, isRequest } from '../http/hosts.js'
-import { type Callback, checkRequest, isCallback, type RequestRules, requestRules } from '../http/request-checks.js'
+import {
+  type Callback,
+  checkRequest,
+  createBodies,
+  isCallback,
+  type ReceivedBodies,
+  type RequestRules,
+  requestRules,
+} from '../http/request-checks.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import { type ActionRules, readActionRules } from '../options/actions.js'
 import { argumentGroup, group, invalid } from '../options/option-checks.js'
 import type { PipelineOptions } from '../options/pipeline-options.js'
-import { pipelineOptionNames, readPipelineOptions } from '../options/read-pipeline-options.js'
-import { createContext, type PipelineContext } from '../pipeline/context.js'
+import {
+  pipelineOptionNames,
+  type ResolvedPipelineOptions,
+  readPipelineOptions,
+} from '../options/read-pipeline-options.js'
+import {
+  type ContextDeps,
+  createContext,
+  createState,
+  type PipelineContext,
+  type PipelineState,
+} from '../pipeline/context.js'
 import { resolve } from '../pipeline/resolve.js'
 import type { Claim } from '../pipeline/verified-claim.js'
 import type { Store } from '../stores/store.js'
@@ -24,7 +42,10 @@ import type { OutputOr } from './receiver-options.js'
 /** Schemas and policies on edits by action, for {@link verifyAndResolve}. */
 export type CoreActions = Readonly<Record<string, ActionRules>>
 
-/** Options of {@link verifyAndResolve}. Make them once and pass the same object each time. */
+/**
+ * Options of {@link verifyAndResolve}. Make them once and pass the same object each time. Budgets, pauses and slots
+ * belong to the store: if several objects have the same one, the limits of the first that verifies a callback hold.
+ */
 export interface VerifyOptions<Actions extends CoreActions = CoreActions> extends PipelineOptions {
   readonly store: Store
   readonly client: Pick<Client, 'get' | 'assistants'>
@@ -53,14 +74,26 @@ export interface VerifiedDecision<Actions extends CoreActions = CoreActions> {
   readonly claim: ClaimOf<Actions>
 }
 
-interface Prepared {
-  readonly context: PipelineContext
-  readonly rules: RequestRules
+/** Options that were checked. */
+interface Checked {
+  readonly store: Store
+  readonly resolved: ResolvedPipelineOptions
+  readonly deps: ContextDeps
   readonly isId: (id: string) => boolean
+  readonly tokens: Pick<RequestRules, 'readRef' | 'needsToken'>
+  /** Made by the first callback. */
+  verifying?: { readonly context: PipelineContext; readonly rules: RequestRules }
 }
 
-/** Options that were read before: their budgets and pauses outlive a single callback. */
-const prepared = new WeakMap<object, { readonly options: object; readonly made: Prepared }>()
+const checked = new WeakMap<object, Checked>()
+
+/** What all callbacks on a store share. `register` does not make it, since its options may lack the limits. */
+interface Shared {
+  readonly state: PipelineState
+  readonly bodies: ReceivedBodies
+}
+
+const shared = new WeakMap<Store, Shared>()
 
 const names = [...pipelineOptionNames, 'store', 'client', 'actions', 'callbackSecret'] satisfies (keyof VerifyOptions)[]
 
@@ -87,7 +120,9 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
   input: Request | IncomingMessage | Callback,
   options: VerifyOptions<Actions>,
 ): Promise<VerifiedDecision<Actions> | Outcome> {
-  const { context, rules } = prepare(options)
+  const known = check(options)
+  known.verifying ??= startVerifying(known)
+  const { context, rules } = known.verifying
   const plausible = await checkRequest(toCallback(input), rules)
   if (plausible.kind !== 'plausible') return plausible
   const { payload, ref } = plausible
@@ -110,39 +145,45 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
  * ```
  */
 export async function register(approvalId: string, tracked: Tracked, options: VerifyOptions): Promise<boolean> {
-  const { context, isId } = prepare(options)
+  const { resolved, deps, isId } = check(options)
   if (typeof approvalId !== 'string' || !isId(approvalId))
     throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
   const given = argumentGroup(tracked ?? null, 'register()', trackedNames)
-  const { client, clock, maxDetailsBytes } = context
-  const limits = () => ({ assistants: client.assistants, now: clock.now(), expiresAfterMs, maxDetailsBytes })
-  return track(approvalId, given, { context, limits, cameEarly: () => false })
+  const { clock, maxDetailsBytes } = resolved
+  const limits = () => ({ assistants: deps.client.assistants, now: clock.now(), expiresAfterMs, maxDetailsBytes })
+  return track(approvalId, given, { context: { ...resolved, ...deps }, limits, cameEarly: () => false })
 }
 
 /** When a request without `expiresAt` expires. */
 const expiresAfterMs = 7 * 86_400_000
 
-function prepare(options: VerifyOptions): Prepared {
-  const given: { readonly store?: unknown } = Object(options)
-  const key = typeof given.store === 'object' && given.store !== null ? given.store : null
-  const known = key === null ? undefined : prepared.get(key)
-  if (known !== undefined && known.options === options) return known.made
+/** Checks an options object once. */
+function check(options: VerifyOptions): Checked {
+  const known = checked.get(options)
+  if (known !== undefined) return known
   group(options ?? null, '', names)
   const resolved = readPipelineOptions(options)
   const store = readStore(options.store)
   const actions = readActionRules(options.actions)
   const { clock, random } = resolved
-  const context = createContext(resolved, {
-    records: new Records({ store, clock, random }),
-    client: readClient(options.client),
-    actions,
-    fallback: {},
-  })
+  const records = new Records({ store, clock, random })
+  const deps = { records, client: readClient(options.client), actions, fallback: {} }
   const { callbackSecret: secret } = options
   const readRef = secret === undefined ? undefined : readTokens(secret, () => clock.now())
   const isId = idMatcher(options.idPattern)
-  const made = { context, isId, rules: requestRules(resolved, isId, { readRef, needsToken: secret !== undefined }) }
-  prepared.set(store, { options, made })
+  const made = { store, resolved, deps, isId, tokens: { readRef, needsToken: secret !== undefined } }
+  checked.set(options, made)
+  return made
+}
+
+function startVerifying({ store, resolved, deps, isId, tokens }: Checked): NonNullable<Checked['verifying']> {
+  const { state, bodies } = shared.get(store) ?? share(store, resolved)
+  return { context: createContext(resolved, deps, state), rules: requestRules(resolved, isId, tokens, bodies) }
+}
+
+function share(store: Store, resolved: ResolvedPipelineOptions): Shared {
+  const made = { state: createState(resolved), bodies: createBodies(resolved) }
+  shared.set(store, made)
   return made
 }
 

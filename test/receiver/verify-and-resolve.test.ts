@@ -4,7 +4,7 @@ import {
   type CheqpointEvent,
   createClient,
   memoryStore,
-  register,
+  register as registerWith,
   type Store,
   type Tracked,
   toResponse,
@@ -40,7 +40,7 @@ function coreBench(options: Partial<VerifyOptions> = {}) {
     events,
     store,
     options: all,
-    register: (more: Partial<Tracked> = {}) => register(id, { action: 'refund', details, ...more }, all),
+    register: (more: Partial<Tracked> = {}) => registerWith(id, { action: 'refund', details, ...more }, all),
     verify: (request: Request = callbackRequest(id)) => verifyAndResolve(request, all),
     /** The claim of a decision that must have been confirmed. */
     async claim() {
@@ -204,6 +204,64 @@ describe('verifyAndResolve', () => {
     await pass(2_000)
     expect((await verify()).kind).toBe('undecided')
     expect(events.filter(({ type }) => type === 'unknown-status')).toHaveLength(1)
+  })
+
+  it('shares its budget among all options with the same store, with the limits of the first', async () => {
+    const { api, options, register, verify } = coreBench({ confirm: { requestsPerSecond: 1, minIntervalMs: 0 } })
+    await register()
+    api.pend(id)
+    expect((await verify()).kind).toBe('undecided')
+    const others = { ...options, confirm: { requestsPerSecond: 50, minIntervalMs: 0 } }
+    expect((await verifyAndResolve(callbackRequest(id), others)).kind).toBe('over-budget')
+    expect((await verify()).kind).toBe('over-budget')
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('keeps a pause, whatever options register() is called with', async () => {
+    const { api, options, store, register, verify } = coreBench({ confirm: { minIntervalMs: 0 } })
+    const { client } = options
+    await register()
+    api.answer(id, { status: 429 })
+    expect((await verify()).kind).toBe('api-throttled')
+    await registerWith('req_2', { action: 'refund', details }, { store, client })
+    expect((await verify(callbackRequest('req_2'))).kind).toBe('api-throttled')
+    expect(api.gets).toHaveLength(1)
+  })
+
+  it('takes its limits from the options of the first callback, and not from those of register()', async () => {
+    const { api, options, store, verify } = coreBench({ confirm: { requestsPerSecond: 1, minIntervalMs: 0 } })
+    const { client } = options
+    await registerWith(id, { action: 'refund', details }, { store, client })
+    api.pend(id)
+    expect((await verify()).kind).toBe('undecided')
+    expect((await verify()).kind).toBe('over-budget')
+  })
+
+  it('does not limit the number of bodies anew for each options object', async () => {
+    const { options } = coreBench({ callbacks: { maxUnreadBodies: 1 } })
+    const kinds: string[] = []
+    const verifySlow = async (given: VerifyOptions) => {
+      const request = new Request(callbackRequest(id), { body: new ReadableStream(), duplex: 'half' })
+      kinds.push((await verifyAndResolve(request, given)).kind)
+    }
+    void verifySlow(options)
+    await pass(0)
+    void verifySlow({ ...options })
+    await pass(0)
+    expect(kinds).toEqual(['body-too-slow'])
+  })
+
+  it('checks an options object once', async () => {
+    let read = 0
+    const { options, verify } = coreBench()
+    const counted = Object.defineProperty({ ...options }, 'confirm', { enumerable: true, get: () => void read++ })
+    await verifyAndResolve(callbackRequest(id), counted)
+    const once = read
+    await verifyAndResolve(callbackRequest(id), counted)
+    await registerWith(id, { action: 'refund', details }, counted)
+    await verify()
+    await verifyAndResolve(callbackRequest(id), counted)
+    expect(read).toBe(once)
   })
 
   it('sends the GET with the key of the assistant that submitted the request', async () => {
