@@ -134,7 +134,7 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
 
 /**
  * Follows a request that was submitted elsewhere, so that {@link verifyAndResolve} knows it. `false` if its id is known
- * already. Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the
+ * already. With `callbackSecret`, `ref` is required. Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the
  * store does.
  *
  * @example
@@ -145,10 +145,14 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
  * ```
  */
 export async function register(approvalId: string, tracked: Tracked, options: VerifyOptions): Promise<boolean> {
-  const { resolved, deps, isId } = check(options)
+  const { resolved, deps, isId, tokens } = check(options)
   if (typeof approvalId !== 'string' || !isId(approvalId))
     throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
   const given = argumentGroup(tracked ?? null, 'register()', trackedNames)
+  if (tokens.needsToken && given['ref'] === undefined) {
+    const fix = 'with callbackSecret; pass the ref that createCallbackUrl() returned with the callback URL'
+    throw new CheqpointError('argument-invalid', `ref is required ${fix}`)
+  }
   const { clock, maxDetailsBytes } = resolved
   const limits = () => ({ assistants: deps.client.assistants, now: clock.now(), expiresAfterMs, maxDetailsBytes })
   return track(approvalId, given, { context: { ...resolved, ...deps }, limits, cameEarly: () => false })

@@ -176,6 +176,14 @@ describe('createCallbackUrl and register', () => {
     expect(make).toThrow(expect.objectContaining({ code: 'option-invalid' }))
   })
 
+  it('register refuses a request without ref if callbackSecret is set, since its callbacks would be refused', async () => {
+    const { options } = core({ callbackSecret: secret })
+    const failure = { code: 'argument-invalid', message: expect.stringMatching(/^ref .*createCallbackUrl\(\)/) }
+    await expect(register('req_1', { action: 'refund', details }, options)).rejects.toMatchObject(failure)
+    const { ref } = createCallbackUrl(webhook, secret)
+    expect(await register('req_1', { action: 'refund', details, ref }, options)).toBe(true)
+  })
+
   it.each([
     ['an id that is none', 'a/b', { action: 'refund', details }, 'id-invalid'],
     ['no request', 'req_1', undefined, 'argument-invalid'],

@@ -445,6 +445,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/verify-inputs.test.ts'],
   },
   {
+    guard: 'register() requires a ref if callbacks need a token',
+    file: 'src/receiver/verify-and-resolve.ts',
+    find: "tokens.needsToken && given['ref'] === undefined",
+    replace: 'false',
+    tests: ['receiver/verify-inputs.test.ts'],
+  },
+  {
     guard: 'a lost lease is reported once',
     file: 'src/pipeline/verified-claim.ts',
     find: '    if (this.#aborted !== undefined) return\n    const',
