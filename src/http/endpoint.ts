@@ -84,8 +84,9 @@ export class Endpoint {
   }
 
   /** Rejects only with `argument-invalid`, for anything but a callback. */
-  async handle(callback: Callback, options: HandleOptions = {}): Promise<CallbackResponse> {
+  async handle(callback: Callback, given?: HandleOptions | null): Promise<CallbackResponse> {
     if (!isCallback(callback)) throw notACallback(callback)
+    const options = given ?? {}
     const { context, rules, ready } = this.#deps
     const { maxInFlight } = context.callbacks
     let isIn = false

@@ -27,6 +27,18 @@ const throwing = (): never => {
 }
 const rejecting = (): Promise<never> => Promise.reject(new Error('not on this plan'))
 
+describe('options of fetch() that are null', () => {
+  it('count as none', async () => {
+    const { receiver, api, events } = bench()
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    // What the types rule out, plain JavaScript may send.
+    const none = null as unknown as undefined
+    expect((await receiver.fetch(callbackRequest('req_1'), none)).status).toBe(200)
+    expect(eventsOf(events, 'store-failed')).toEqual([])
+  })
+})
+
 describe('waitUntil', () => {
   it('lets a slow handler continue after the response, where nothing sweeps', async () => {
     const kept: Promise<unknown>[] = []

@@ -513,4 +513,11 @@ export const intakeMutants: readonly Mutant[] = [
     replace: "typeof header !== 'function'",
     tests: ['receiver/verify-inputs.test.ts'],
   },
+  {
+    guard: 'options of handle() that are null count as none',
+    file: 'src/http/endpoint.ts',
+    find: 'given ?? {}',
+    replace: 'given === undefined ? {} : (given as HandleOptions)',
+    tests: ['receiver/wait-until.test.ts'],
+  },
 ]
