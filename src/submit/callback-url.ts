@@ -1,5 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { types } from 'node:util'
 import { CheqpointError } from '../model/errors.js'
+import { group, invalid } from '../options/option-checks.js'
 import { randomRef } from './refs.js'
 
 /** Where Cheqpoint sends decisions. A function makes the token a path segment or a query value of its own. */
@@ -62,7 +64,7 @@ export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: ()
     return build(`${signed}.${mac(keys.signing(assistant), signed)}`)
   }
   const read = (url: string): string | null => verify(find(url), keys.verifying, now())
-  const sample = parseUrl(write('sample', now() + 60_000, null))
+  const sample = parseUrl(writeSample(() => write('sample', now() + 60_000, null)))
   // A server receives only the path and the query: no fragment, user or password.
   if (sample === null || read(`${sample.pathname}${sample.search}`) !== 'sample')
     refuse('a function that returns a URL with the token as a path segment or a query value of its own')
@@ -71,22 +73,44 @@ export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: ()
 
 /**
  * A callback URL with a signed token, for `verifyAndResolve`, and the reference to `register` the request with. The
- * token is valid until `expiresAt`, by default for 14 days. Throws as `createReceiver` does.
+ * token is valid until `expiresAt`, by default for 14 days. Throws `option-invalid` or `option-unknown`.
  */
 export function createCallbackUrl(
   url: CallbackUrl,
   secret: string | readonly string[],
-  { expiresAt }: { readonly expiresAt?: Date | undefined } = {},
+  options: { readonly expiresAt?: Date | undefined } = {},
 ): { readonly url: string; readonly ref: string } {
   const urls = createCallbackUrls(url, keysOfSecrets(secret), Date.now)
+  const { expiresAt } = group(options, '', ['expiresAt'])
+  const until = expiresAt === undefined ? Date.now() + 14 * 86_400_000 : readExpiry(expiresAt)
   const ref = randomRef()
-  return { url: urls.write(ref, expiresAt?.getTime() ?? Date.now() + 14 * 86_400_000, null), ref }
+  return { url: urls.write(ref, until, null), ref }
+}
+
+function readExpiry(value: unknown): number {
+  const until = types.isDate(value) ? value.getTime() : Number.NaN
+  if (Number.isNaN(until)) throw invalid('expiresAt', value, 'a valid Date')
+  if (until <= Date.now()) {
+    const fix = 'a Date takes milliseconds, not seconds'
+    throw new CheqpointError('option-invalid', `option expiresAt must be in the future; ${fix}`)
+  }
+  return until
 }
 
 /** Reads tokens of {@link createCallbackUrl} anywhere in a URL. */
 export function readTokens(secret: unknown, now: () => number): (url: string) => string | null {
   const { verifying } = keysOfSecrets(secret)
   return (url) => verify(fromAnywhere(url), verifying, now())
+}
+
+/** A function of the app may throw anything: it becomes the cause of a coded error. */
+function writeSample(write: () => string): string {
+  try {
+    return write()
+  } catch (cause) {
+    const allowed = 'a function that returns a URL; it threw when called with a sample token'
+    throw new CheqpointError('option-invalid', `option callbackUrl must be ${allowed}`, { cause })
+  }
 }
 
 function addParameter(target: string): (text: string) => string {

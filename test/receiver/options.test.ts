@@ -341,6 +341,7 @@ describe('callbackSecret', () => {
     const given = (make: (token: string) => string) => refusal({ ...usual, callbackSecret: secret, callbackUrl: make })
     expect(given((token) => `${callbackUrl}/${token}`)).toBeNull()
     expect(given(() => callbackUrl)?.[0]).toBe('option-invalid')
+    expect(given(() => JSON.parse('{'))).toEqual(['option-invalid', expect.stringContaining('it threw')])
     expect(given((token) => `${callbackUrl}/${token.toLowerCase()}`)?.[0]).toBe('option-invalid')
     expect(given((token) => `/hook/${token}`)?.[0]).toBe('option-invalid')
   })

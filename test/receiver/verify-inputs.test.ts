@@ -157,10 +157,16 @@ describe('createCallbackUrl and register', () => {
   })
 
   it('make a token that expires at expiresAt', async () => {
-    const bench = core({ callbackSecret: secret })
-    const { url, ref } = createCallbackUrl(webhook, secret, { expiresAt: new Date(Date.now() - 2_000) })
-    await register('req_1', { action: 'refund', details, ref }, bench.options)
-    expect((await verifyAndResolve(callbackRequest('req_1', { url }), bench.options)).kind).toBe('token-refused')
+    const expiresAt = new Date(Date.now() + 60_000)
+    const { url, ref } = createCallbackUrl(webhook, secret, { expiresAt })
+    for (const [now, kind] of [
+      [expiresAt.getTime(), 'ok'],
+      [expiresAt.getTime() + 1_000, 'token-refused'],
+    ] as const) {
+      const bench = core({ callbackSecret: secret, clock: { now: () => now, elapsed: () => performance.now() } })
+      await register('req_1', { action: 'refund', details, ref }, bench.options)
+      expect((await verifyAndResolve(callbackRequest('req_1', { url }), bench.options)).kind).toBe(kind)
+    }
   })
 
   it.each([
@@ -172,8 +178,23 @@ describe('createCallbackUrl and register', () => {
       'a function that puts it into the password',
       () => createCallbackUrl((token) => `https://a:${token}@app.test/`, secret),
     ],
+    ['a function that throws', () => createCallbackUrl(() => JSON.parse('{'), secret)],
   ])('refuse %s', (_words, make) => {
     expect(make).toThrow(expect.objectContaining({ code: 'option-invalid' }))
+  })
+
+  it.each([
+    ['null', null, 'option-invalid', 'object'],
+    ['an unknown name', { expiresIn: 5 }, 'option-unknown', 'did you mean expiresAt?'],
+    ['a number', { expiresAt: Date.now() + 60_000 }, 'option-invalid', 'a valid Date'],
+    ['a text', { expiresAt: '2100-01-01' }, 'option-invalid', 'a valid Date'],
+    ['an invalid Date', { expiresAt: new Date('x') }, 'option-invalid', 'a valid Date'],
+    ['a Date of seconds', { expiresAt: new Date(Date.now() / 1_000) }, 'option-invalid', 'in the future'],
+  ])('createCallbackUrl refuses options that are wrong: %s', (_words, options, code, words) => {
+    // What the types rule out, plain JavaScript may send.
+    const given = options as { readonly expiresAt: Date }
+    const failure = { code, message: expect.stringContaining(words) }
+    expect(() => createCallbackUrl(webhook, secret, given)).toThrow(expect.objectContaining(failure))
   })
 
   it('register refuses a request without ref if callbackSecret is set, since its callbacks would be refused', async () => {

@@ -142,4 +142,32 @@ export const tokenMutants: readonly Mutant[] = [
     replace: 'if (false) refuse(',
     tests: ['receiver/options.test.ts'],
   },
+  {
+    guard: 'createCallbackUrl refuses unknown options',
+    file: 'src/submit/callback-url.ts',
+    find: "group(options, '', ['expiresAt'])",
+    replace: 'options',
+    tests: ['receiver/verify-inputs.test.ts'],
+  },
+  {
+    guard: 'expiresAt of createCallbackUrl is a valid Date',
+    file: 'src/submit/callback-url.ts',
+    find: "  if (Number.isNaN(until)) throw invalid('expiresAt', value, 'a valid Date')\n",
+    replace: '',
+    tests: ['receiver/verify-inputs.test.ts'],
+  },
+  {
+    guard: 'expiresAt of createCallbackUrl is in the future',
+    file: 'src/submit/callback-url.ts',
+    find: 'until <= Date.now()',
+    replace: 'until < 0',
+    tests: ['receiver/verify-inputs.test.ts'],
+  },
+  {
+    guard: 'a callbackUrl function that throws is a coded error',
+    file: 'src/submit/callback-url.ts',
+    find: '    return write()\n  } catch (cause) {\n',
+    replace: '    return write()\n  } catch (cause) {\n    throw cause\n',
+    tests: ['receiver/verify-inputs.test.ts', 'receiver/options.test.ts'],
+  },
 ]
