@@ -144,7 +144,10 @@ export class Records {
         reject(isCheqpointError(cause) ? cause : new CheqpointError('store-unavailable', 'the store failed', { cause }))
       }
       try {
-        call().then(end).catch(fail)
+        const asked = call()
+        if (typeof Object(asked).then !== 'function')
+          throw new CheqpointError('store-answer', `${method}() of the store must return a promise`)
+        asked.then(end).catch(fail)
       } catch (error) {
         fail(error)
       }

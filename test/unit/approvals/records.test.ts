@@ -279,6 +279,16 @@ describe('a store', () => {
     await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
   })
 
+  it.each([
+    ['an entry', { now: 1, entry: null }],
+    ['undefined', undefined],
+    ['null', null],
+  ])('whose read is not asynchronous, and returns %s, is refused with the fix', async (_, answer) => {
+    const store = overlayStore(memoryStore({ clock }), { read: () => answer as unknown as Promise<Stored> })
+    const failure = { code: 'store-answer', message: 'read() of the store must return a promise' }
+    await expect(recordsOver(store).change(key, byAdd)).rejects.toMatchObject(failure)
+  })
+
   it.each([undefined, null, 1, 'OK'])('whose write returns %s is refused', async (answer) => {
     const store = overlayStore(memoryStore({ clock }), { write: async () => answer as unknown as boolean })
     await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))

@@ -530,6 +530,13 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/records.test.ts', 'receiver/callbacks.test.ts'],
   },
   {
+    guard: 'a method of a store must return a promise',
+    file: 'src/approvals/records.ts',
+    find: "typeof Object(asked).then !== 'function'",
+    replace: 'false',
+    tests: ['unit/approvals/records.test.ts'],
+  },
+  {
     guard: 'a store must return a boolean for a write',
     file: 'src/approvals/records.ts',
     find: '{ keepMs, intake }), isFlag)',
