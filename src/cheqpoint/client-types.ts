@@ -78,8 +78,8 @@ export interface SubmitRequest {
  *
  * Every call rejects with a `CheqpointError`: `api-key-refused` (401, 403), `api-not-found` (404), `api-throttled`
  * (429), `api-refused` (other 4xx), `api-failed` (5xx), `api-redirect`, `api-unreachable`, `api-broken-off`,
- * `api-timeout`, `api-unreadable`, `assistant-unknown`, or `aborted`, also after `close()`. No error contains a key or a
- * payload.
+ * `api-timeout`, `api-unreadable`, `assistant-unknown`, `argument-invalid`, or `aborted`, also after `close()`. No error
+ * contains a key or a payload.
  */
 export interface Client {
   /** Names of the assistants that have keys; `null` where one key serves all. */

@@ -1,6 +1,15 @@
 import type { Dispatcher } from 'undici'
 import { CheqpointError, type ErrorCode, isCheqpointError } from '../model/errors.js'
-import { argumentNumber, invalid, readGroup, whole } from '../options/option-checks.js'
+import {
+  argumentGroup,
+  argumentNumber,
+  argumentSignal,
+  group,
+  invalid,
+  type Names,
+  readGroup,
+  whole,
+} from '../options/option-checks.js'
 import { readClock, readRandom } from '../options/read-pipeline-options.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
@@ -15,6 +24,9 @@ import type { ApiApproval } from './wire.js'
 const commonHeaders = ['accept', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cheqpoint-callback']
 /** Failures of the API that time does not fix. */
 const lasting: ReadonlySet<ErrorCode> = new Set(['api-redirect', 'api-key-refused', 'api-not-found', 'api-refused'])
+
+const callNames: Names<CallOptions> = ['assistant', 'signal']
+const waitNames: Names<WaitOptions> = [...callNames, 'timeoutMs', 'intervalMs']
 
 /** Checked by `readKeys`. */
 const asGiven = (value: unknown): unknown => value
@@ -55,9 +67,12 @@ export function createClient(options: ClientOptions): Client {
 
   async function ask<Value>(
     question: ApiRequest,
-    { assistant = null, signal }: CallOptions,
+    call: CallOptions,
     read: (reply: ApiResponse) => Value,
   ): Promise<Value> {
+    argumentGroup(call, 'a call of the client', callNames)
+    const { assistant = null } = call
+    const signal = argumentSignal(call.signal)
     if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
     const keyring = keyrings.get(assistant)
     if (keyring === undefined) {
@@ -86,9 +101,11 @@ export function createClient(options: ClientOptions): Client {
     ask({ method: 'POST', path, body: writeBody(request), ...posting }, call, readReply)
 
   async function waitForDecision(id: string, wait: WaitOptions): Promise<FetchedApproval> {
-    const { assistant, signal } = wait
-    const timeoutMs = argumentNumber(wait.timeoutMs ?? null, 'timeoutMs', 0, 1, longestTimer)
-    const intervalMs = argumentNumber(wait.intervalMs, 'intervalMs', 5_000, 1, longestTimer)
+    const given = argumentGroup(wait, 'waitForDecision()', waitNames)
+    const timeoutMs = argumentNumber(given['timeoutMs'] ?? null, 'timeoutMs', 0, 1, longestTimer)
+    const intervalMs = argumentNumber(given['intervalMs'], 'intervalMs', 5_000, 1, longestTimer)
+    const signal = argumentSignal(given['signal'])
+    const { assistant } = wait
     const stop = new AbortController()
     const giveUp = (): void => stop.abort()
     // Keeps the process alive, unlike other timers: the caller may have nothing else running.
@@ -135,6 +152,7 @@ export function createClient(options: ClientOptions): Client {
 }
 
 function writeBody(request: SubmitRequest): string {
+  group(request ?? null, 'the request', undefined, 'argument')
   const expiresAt = request.expiresAt === undefined ? undefined : new Date(request.expiresAt)
   if (Number.isNaN(expiresAt?.getTime())) throw new CheqpointError('argument-invalid', 'expiresAt must be a date')
   try {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2Stream } from 'node:http2'
+import { CheqpointError } from '../model/errors.js'
 import type { CallbackBody } from './body.js'
 import type { Callback } from './request-checks.js'
 import type { CallbackResponse } from './responses.js'
@@ -16,8 +17,13 @@ export interface IncomingParts {
   readonly parsed?: unknown
 }
 
-/** A request of `node:http` as a callback, with or without a body parser before it. */
+/**
+ * A request of `node:http` as a callback, with or without a body parser before it. Throws `argument-invalid` for anything
+ * else.
+ */
 export function fromIncoming(request: IncomingMessage, { url, parsed }: IncomingParts = {}): Callback {
+  // Its headers are made on access, which is expensive.
+  if (!Array.isArray(request?.rawHeaders)) throw argument('fromIncoming() takes a request of node:http')
   return {
     method: request.method ?? '',
     url: url ?? request.url ?? '',
@@ -41,8 +47,9 @@ export interface RequestParts {
   readonly httpMajor?: number | undefined
 }
 
-/** A Web-standard request as a callback. */
+/** A Web-standard request as a callback. Throws `argument-invalid` for anything else. */
 export function fromRequest(request: Request, parts: RequestParts = {}): Callback {
+  if (typeof request?.arrayBuffer !== 'function') throw argument('fromRequest() takes a Web-standard Request')
   const { whole = () => request.arrayBuffer(), httpMajor } = parts
   return {
     method: request.method,
@@ -75,9 +82,17 @@ class UnreadBody {
   }
 }
 
-/** A response as a Web-standard one. */
-export function toWebResponse({ status, headers, body }: CallbackResponse): Response {
+/** A response as a Web-standard one. Throws `argument-invalid` for anything else. */
+export function toWebResponse(response: CallbackResponse): Response {
+  const { status, headers, body } = response ?? {}
+  // Without a status it would be 200.
+  if (typeof status !== 'number')
+    throw argument('toWebResponse() takes what toResponse() or receiver.handle() returned')
   return new Response(body, { status, headers })
+}
+
+function argument(message: string): CheqpointError {
+  return new CheqpointError('argument-invalid', message)
 }
 
 /** Every value, as it was sent. Platforms that imitate a request fill in `headers` only. */

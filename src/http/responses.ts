@@ -1,3 +1,4 @@
+import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 
 /** An HTTP response, independent of any framework. */
@@ -59,13 +60,18 @@ const common = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff
 /**
  * The HTTP response to an outcome. `swept`: whether a sweep handles what this response leaves open. Holds no ids,
  * keys, payloads or texts of handlers; never a redirect and never 410, which some senders take as "stop sending".
+ * Throws `argument-invalid` for other arguments.
  */
 export function toResponse(
   outcome: Outcome | { readonly kind: 'ok' },
   options: { readonly swept: boolean },
 ): CallbackResponse {
-  const kind = outcome.kind === 'ok' ? 'handled' : outcome.kind
-  const response = (options.swept ? sweptResponses : unsweptResponses)[kind]
+  const kind = outcome?.kind === 'ok' ? 'handled' : outcome?.kind
+  const response = (options?.swept ? sweptResponses : unsweptResponses)[kind]
+  if (response === undefined || typeof options?.swept !== 'boolean') {
+    const fix = 'pass what verifyAndResolve() resolved with, and whether a sweep runs'
+    throw new CheqpointError('argument-invalid', `toResponse() takes an outcome and { swept: true or false }; ${fix}`)
+  }
   if (response.status < 400 || !('retryAfterMs' in outcome)) return response
   return {
     ...response,

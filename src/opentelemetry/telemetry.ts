@@ -1,4 +1,5 @@
 import { context, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
+import { CheqpointError } from '../model/errors.js'
 import type { CheqpointEvent } from '../model/events.js'
 import type { Ended, Telemetry, Waiting, Work } from '../model/telemetry.js'
 import { errorType } from './error-type.js'
@@ -19,14 +20,17 @@ const scope = 'cheqpoint-callback'
 
 /**
  * Creates the option `telemetry` of `createReceiver`: traces and metrics through OpenTelemetry, for one receiver. Never
- * exports details, context, notes, keys, tokens or error messages.
+ * exports details, context, notes, keys, tokens or error messages. Throws `option-invalid`.
  *
  * @example
  * ```ts
  * const receiver = createReceiver({ apiKey, onDecision, telemetry: telemetry() })
  * ```
  */
-export function telemetry({ tracerProvider, meterProvider }: TelemetryOptions = {}): Telemetry {
+export function telemetry(options: TelemetryOptions = {}): Telemetry {
+  if (typeof options !== 'object' || options === null)
+    throw new CheqpointError('option-invalid', 'options of telemetry() must be { tracerProvider, meterProvider }')
+  const { tracerProvider, meterProvider } = options
   const spans = new Spans((tracerProvider ?? trace).getTracer(scope))
   const figures = new Metrics((meterProvider ?? metrics).getMeter(scope))
 

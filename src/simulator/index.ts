@@ -35,7 +35,7 @@ export type { Change, Simulator, SimulatorOptions } from './simulator.js'
  * ```
  */
 export async function createSimulator(options: SimulatorOptions): Promise<Simulator> {
-  const { apiKey, apiKeys, clock = systemClock, random = systemRandom, ...unknown } = options
+  const { apiKey, apiKeys, clock = systemClock, random = systemRandom, ...unknown } = options ?? {}
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw new CheqpointError('option-unknown', `createSimulator has no option ${name}`)
   const keys = readKeys({ apiKey, apiKeys })

@@ -1,4 +1,4 @@
-import type { ApprovedDecision, RefusedDecision, Run } from '../index.js'
+import { type ApprovedDecision, CheqpointError, type RefusedDecision, type Run } from '../index.js'
 
 /** What {@link fakeDecision} takes for an approval: the details, and any other field that the test depends on. */
 export type FakeApproval<Details, Context> = Pick<ApprovedDecision<Details>, 'details'> &
@@ -22,6 +22,10 @@ export function fakeDecision<Details, Context = null>(
 ): ApprovedDecision<Details, NoInfer<Context>>
 export function fakeDecision<Context = null>(given: FakeRefusal<Context>): RefusedDecision<NoInfer<Context>>
 export function fakeDecision(given: FakeApproval<unknown, unknown> | FakeRefusal<unknown>): unknown {
+  if (typeof given !== 'object' || given === null || !('details' in given || 'status' in given)) {
+    const fix = '{ details } for an approval, or { status } for a refusal'
+    throw new CheqpointError('argument-invalid', `fakeDecision() takes ${fix}`)
+  }
   const approval = 'details' in given ? { status: 'approved', changedPaths: [], originalDetails: given.details } : {}
   const base = { approvalId: 'req_1', action: 'test', originalDetails: {}, modifiedDetails: null, note: null }
   return { ...base, decidedAt: new Date(), context: null, via: 'callback', ...approval, ...given }

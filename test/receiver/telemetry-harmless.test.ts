@@ -26,6 +26,12 @@ function broken(): never {
   throw new Error('broken telemetry')
 }
 
+it.each([null, 7, 'text'])('telemetry(%j) throws option-invalid', (wrong) => {
+  const failure = { code: 'option-invalid', message: expect.stringContaining('tracerProvider') }
+  // What the types rule out, plain JavaScript may send.
+  expect(() => telemetry(wrong as unknown as undefined)).toThrow(expect.objectContaining(failure))
+})
+
 /** A span whose every method throws. */
 const brokenSpan = new Proxy({}, { get: () => broken }) as Span // the library asks for nothing but its methods
 

@@ -539,6 +539,44 @@ describe('the network', () => {
   })
 })
 
+describe('a call with wrong arguments', () => {
+  const wait = { timeoutMs: 60_000 }
+
+  it.each<[string, string, (client: Client, wrong: never) => Promise<unknown>, readonly unknown[]]>([
+    ['get()', 'must be an object', (client, wrong) => client.get('req_1', wrong), [null, 7]],
+    ['get()', 'did you mean signal?', (client, wrong) => client.get('req_1', wrong), [{ signals: 1 }]],
+    ['get()', 'signal must be an AbortSignal', (client, wrong) => client.get('req_1', wrong), [{ signal: {} }]],
+    ['request()', 'the request must be an object', (client, wrong) => client.request(wrong), [undefined, null, 7]],
+    ['inbound()', 'the request must be an object', (client, wrong) => client.inbound(wrong), [undefined, null, 7]],
+    ['inbound()', 'must be an object', (client, wrong) => client.inbound(submission, wrong), [null, 7]],
+    [
+      'waitForDecision()',
+      'timeoutMs must be',
+      (client, wrong) => client.waitForDecision('req_1', wrong),
+      [undefined, {}],
+    ],
+    ['waitForDecision()', 'must be an object', (client, wrong) => client.waitForDecision('req_1', wrong), [null, 7]],
+    [
+      'waitForDecision()',
+      'did you mean timeoutMs?',
+      (client, wrong) => client.waitForDecision('req_1', wrong),
+      [{ timeoutMS: 1 }],
+    ],
+    [
+      'waitForDecision()',
+      'signal must be an AbortSignal',
+      (client, wrong) => client.waitForDecision('req_1', wrong),
+      [{ ...wait, signal: 1 }],
+    ],
+  ])('rejects %s with argument-invalid and names the fix: %s', async (_method, words, call, wrongs) => {
+    for (const wrong of wrongs) {
+      // What the types rule out, plain JavaScript may send.
+      const error = await failure(call(client(), wrong as never))
+      expect(error).toMatchObject({ code: 'argument-invalid', message: expect.stringContaining(words) })
+    }
+  })
+})
+
 describe('a signal', () => {
   it('that is aborted already sends nothing', async () => {
     const error = await failure(client().get('req_1', { signal: AbortSignal.abort(new Error('canary')) }))

@@ -1,6 +1,8 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { expect, it } from 'vitest'
-import { fromRequest } from '../../../src/http/hosts.js'
+import { fromIncoming, fromRequest, toWebResponse } from '../../../src/http/hosts.js'
 
 setFlagsFromString('--allow-natives-syntax')
 /** Whether the engine keeps an object as a shape and its values, and not as a table of its own. */
@@ -9,4 +11,19 @@ const isFast = new Function('object', 'return %HasFastProperties(object)') as (o
 it('the body of a Web-standard request is a fast object: the engine lets go of a request when it is handled', () => {
   const { body } = fromRequest(new Request('https://app.example/hook', { method: 'POST', body: '{}' }))
   expect(isFast(body)).toBe(true)
+})
+
+const request = new Request('https://app.example/hook')
+const incoming = new IncomingMessage(new Socket())
+
+it.each<[string, (wrong: never) => unknown, readonly unknown[]]>([
+  ['fromIncoming()', fromIncoming, [undefined, null, 7, {}, request]],
+  ['fromRequest()', fromRequest, [undefined, null, 7, {}, incoming]],
+  ['toWebResponse()', toWebResponse, [undefined, null, 7, {}, { kind: 'token-refused' }]],
+])('%s throws argument-invalid for anything else', (name, call, wrongs) => {
+  for (const wrong of wrongs) {
+    const failure = { code: 'argument-invalid', message: expect.stringContaining(name) }
+    // What the types rule out, plain JavaScript may send.
+    expect(() => call(wrong as never)).toThrow(expect.objectContaining(failure))
+  }
 })

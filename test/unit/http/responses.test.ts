@@ -206,3 +206,23 @@ describe('a verified decision', () => {
     expect(toResponse({ kind: 'ok' }, { swept: false })).toEqual(toResponse(outcomes.handled, { swept: false }))
   })
 })
+
+it('toResponse() throws argument-invalid for no outcome, an unknown kind, and without swept', () => {
+  const handled = outcomes.handled
+  for (const [outcome, options] of [
+    [undefined, undefined],
+    [null, { swept: true }],
+    [{}, { swept: true }],
+    [{ kind: 'other' }, { swept: false }],
+    [handled, undefined],
+    [handled, null],
+    [handled, {}],
+    [handled, { swept: 'no' }],
+  ] as const) {
+    const failure = { code: 'argument-invalid', message: expect.stringContaining('{ swept: true or false }') }
+    // What the types rule out, plain JavaScript may send.
+    expect(() => toResponse(outcome as Outcome, options as { readonly swept: boolean })).toThrow(
+      expect.objectContaining(failure),
+    )
+  }
+})

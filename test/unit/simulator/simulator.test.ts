@@ -855,6 +855,9 @@ describe('listen and close', () => {
 describe('createSimulator', () => {
   it.each<[string, string, SimulatorOptions]>([
     ['option-missing', 'apiKey', {}],
+    // What the types rule out, plain JavaScript may send.
+    ['option-missing', 'apiKey', undefined as unknown as SimulatorOptions],
+    ['option-missing', 'apiKey', null as unknown as SimulatorOptions],
     ['option-invalid', 'apiKey', { apiKey: '' }],
     ['option-invalid', 'apiKey', { apiKey: 'with space' }],
     ['option-invalid', 'apiKey', { apiKey: [] }],

@@ -19,6 +19,12 @@ const details = { orderId: '8842', amount: 120 }
 function unrun(_use: () => unknown): void {}
 
 describe('fakeDecision', () => {
+  it.each([undefined, null, 7, {}])('throws argument-invalid for %j', (wrong) => {
+    const failure = { code: 'argument-invalid', message: expect.stringContaining('{ details } for an approval') }
+    // What the types rule out, plain JavaScript may send.
+    expect(() => fakeDecision(wrong as Pick<RefusedDecision, 'status'>)).toThrow(expect.objectContaining(failure))
+  })
+
   it('calls a typed handler in one line', () => {
     expect(
       deploy.onDecision(

@@ -65,4 +65,18 @@ export const simulatorMutants: readonly Mutant[] = [
     replace: '',
     tests: ['unit/stores/redis-replies.test.ts'],
   },
+  {
+    guard: 'fakeDecision requires details or a status',
+    file: 'src/testing/fake-decision.ts',
+    find: "    throw new CheqpointError('argument-invalid', `fakeDecision() takes ${fix}`)\n",
+    replace: '    void fix\n',
+    tests: ['unit/testing/fake-decision.test.ts'],
+  },
+  {
+    guard: 'createSimulator without options names the missing key',
+    file: 'src/simulator/index.ts',
+    find: 'options ?? {}',
+    replace: 'options',
+    tests: ['unit/simulator/simulator.test.ts'],
+  },
 ]
