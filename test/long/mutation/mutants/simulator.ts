@@ -68,8 +68,8 @@ export const simulatorMutants: readonly Mutant[] = [
   {
     guard: 'fakeDecision requires details or a status',
     file: 'src/testing/fake-decision.ts',
-    find: "    throw new CheqpointError('argument-invalid', `fakeDecision() takes ${fix}`)\n",
-    replace: '    void fix\n',
+    find: "typeof given !== 'object' || given === null || !('details' in given || 'status' in given)",
+    replace: 'false',
     tests: ['unit/testing/fake-decision.test.ts'],
   },
   {
