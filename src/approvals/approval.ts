@@ -59,9 +59,11 @@ export function add(
     readonly request: TrackedRequest
     readonly beginning: Beginning
     readonly since?: number | undefined
+    /** Whether this is new work, which a full store refuses. Default: false, for what is accepted already. */
+    readonly intake?: boolean | undefined
   },
 ): Step<{ readonly kind: 'added' } | { readonly kind: 'exists'; readonly known: ApprovalState | 'unreadable' }> {
-  const { request, beginning, since = stored.now } = command
+  const { request, beginning, since = stored.now, intake = false } = command
   const known = readApproval(stored)
   if (known !== null) return { result: { kind: 'exists', known } }
   const { now } = stored
@@ -93,7 +95,7 @@ export function add(
   const dueAt = parked === null ? now + beginning.dueInMs : null
   return {
     result: { kind: 'added' },
-    next: { state, dueAt, parkedAt: parked === null ? null : now, intake: ref === null },
+    next: { state, dueAt, parkedAt: parked === null ? null : now, intake },
   }
 }
 

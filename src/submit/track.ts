@@ -23,7 +23,7 @@ export async function track(approvalId: string, tracked: object, deps: TrackDeps
   const key = approvalKey(approvalId)
   const dueInMs = cameEarly(approvalId) ? 0 : nextPollMs(0, polling, random)
   const beginning = { dueInMs, decision: null, parked: null }
-  const added = await records.change(key, (stored) => add(stored, { request, beginning }))
+  const added = await records.change(key, (stored) => add(stored, { request, beginning, intake: true }))
   // A callback that came during the write was refused, and may not be repeated.
   if (cameEarly(approvalId)) await records.change(key, (stored) => nudge(stored, { withinMs: 0 }))
   return added.kind === 'added'

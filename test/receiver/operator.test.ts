@@ -330,10 +330,13 @@ describe('track()', () => {
     await receiver.close()
   })
 
-  it('rejects where the store is full, and keeps what it has', async () => {
+  it.each([
+    ['without a reference', {}],
+    ['with one', { ref: 'ref_2' }],
+  ])('rejects %s where the store is full, and keeps what it has', async (_, more) => {
     const { receiver } = bench({ store: memoryStore({ maxPending: 1 }) })
     await receiver.track('req_1', refund)
-    await expect(receiver.track('req_2', refund)).rejects.toMatchObject({ code: 'store-full' })
+    await expect(receiver.track('req_2', { ...refund, ...more })).rejects.toMatchObject({ code: 'store-full' })
     expect(await receiver.stats()).toMatchObject({ open: 1 })
   })
 })

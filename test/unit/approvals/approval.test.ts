@@ -44,9 +44,12 @@ describe('add', () => {
     expect(next).toMatchObject({ dueAt: null, parkedAt: start, state: { parked: { reason: 'adopted' } } })
   })
 
-  it('is new work for the store only where nothing was reserved before', () => {
-    expect(add(nothing, { request, beginning }).next?.intake).toBe(false)
-    expect(add(nothing, { request: { ...request, ref: null }, beginning }).next?.intake).toBe(true)
+  it('is new work for the store only where its command says so, with a reference or without', () => {
+    for (const ref of ['ref_1', null]) {
+      const command = { request: { ...request, ref }, beginning }
+      expect(add(nothing, command).next?.intake).toBe(false)
+      expect(add(nothing, { ...command, intake: true }).next?.intake).toBe(true)
+    }
   })
 
   it.each([
