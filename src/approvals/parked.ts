@@ -57,12 +57,27 @@ export async function listParked(records: Records, { limit, cursor }: PageQuery)
     at = dueMark
   }
   for (let seen = 0; seen < mostDue && items.length < limit; seen += duePage) {
-    const page = await records.list('due', { limit: duePage, cursor: at.slice(dueMark.length) || undefined })
-    items.push(...page.items.filter(isUnreadable).flatMap(readParked))
+    const query = { limit: limit - items.length, cursor: at.slice(dueMark.length) || undefined }
+    const page = await listUnreadable(records, query, duePage)
+    items.push(...page.items.flatMap(readParked))
     if (page.cursor === null) return { items, cursor: null }
     at = `${dueMark}${page.cursor}`
   }
   return { items, cursor: at }
+}
+
+/** At most `limit` unreadable entries among the next `seen` of the due index. */
+async function listUnreadable(
+  records: Records,
+  { limit, cursor }: PageQuery,
+  seen: number,
+): Promise<Page<ListedEntry>> {
+  const page = await records.list('due', { limit: seen, cursor })
+  const items = page.items.filter(isUnreadable)
+  const beyond = items[limit]
+  if (beyond === undefined) return { items, cursor: page.cursor }
+  // The cursor of a page is behind all its entries, so a shorter one is read, without the first entry that does not fit.
+  return listUnreadable(records, { limit, cursor }, page.items.indexOf(beyond))
 }
 
 /** Whether an approval is there that this version cannot read, one of a newer version aside, which others can. */

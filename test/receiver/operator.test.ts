@@ -53,6 +53,28 @@ describe('parked()', () => {
     expect((await receiver.parked()).items).toMatchObject([{ approvalId: 'req_1', reason: 'corrupt', details: null }])
   })
 
+  it.each([1, 2, 7, 100])(
+    'has at most %i items where so many are asked for, and each damaged entry once',
+    async (limit) => {
+      const store = memoryStore()
+      const { receiver } = bench({ store })
+      const all = ids(230)
+      await trackAll(receiver, all)
+      const damaged = all.filter((_, at) => at < 20 || at % 9 === 0)
+      for (const id of damaged) await rewrite(store, id, () => ({ state: { kind: 'nonsense' } }))
+      await rewrite(store, damaged[0] ?? '', () => ({ dueAt: null, parkedAt: 1 }))
+      const seen: string[] = []
+      let cursor: string | null | undefined
+      while (cursor !== null) {
+        const page = await receiver.parked({ limit, cursor })
+        expect(page.items.length).toBeLessThanOrEqual(limit)
+        seen.push(...page.items.map(({ approvalId }) => approvalId))
+        cursor = page.cursor
+      }
+      expect(seen.toSorted()).toEqual(damaged.toSorted())
+    },
+  )
+
   it('names the assistant, never its key', async () => {
     const { receiver, api } = bench({
       apiKey: undefined,

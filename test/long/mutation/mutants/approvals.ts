@@ -835,8 +835,15 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an unreadable entry is listed as corrupt',
     file: 'src/approvals/parked.ts',
-    find: '    items.push(...page.items.filter(isUnreadable).flatMap(readParked))\n',
-    replace: '',
+    find: '    items.push(...page.items.flatMap(readParked))\n    if (page.cursor === null) return { items, cursor: null }',
+    replace: '    if (page.cursor === null) return { items, cursor: null }',
+    tests: ['receiver/operator.test.ts'],
+  },
+  {
+    guard: 'a page of parked entries has at most limit damaged ones',
+    file: 'src/approvals/parked.ts',
+    find: '  if (beyond === undefined) return',
+    replace: '  if (true) return',
     tests: ['receiver/operator.test.ts'],
   },
 ]
