@@ -1,6 +1,13 @@
-import { type ApprovalState, approvalKey, readApproval } from '../approvals/entry.js'
+import { type ApprovalState, approvalKey, isOfThisFormat, readApproval } from '../approvals/entry.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import { sleep } from '../util/sleep.js'
+
+interface Found {
+  readonly kept: ApprovalState | 'unreadable' | null
+  readonly isDue: boolean
+  /** A newer version wrote it, whose processes work on it. */
+  readonly isForNewer: boolean
+}
 
 /**
  * The entry of an approval; `null`, and an event, if the store fails. Never rejects: the request was accepted by
@@ -10,11 +17,13 @@ export async function readKnown(
   { records, emit }: Pick<PipelineContext, 'records' | 'emit'>,
   approvalId: string,
   operation: 'submit' | 'wait',
-): Promise<Readonly<{ kept: ApprovalState | 'unreadable' | null; isDue: boolean }> | null> {
+): Promise<Found | null> {
   try {
     const stored = await records.read(approvalKey(approvalId))
-    const dueAt = stored.entry?.dueAt ?? Number.POSITIVE_INFINITY
-    return { kept: readApproval(stored), isDue: dueAt <= stored.now }
+    const { entry, now } = stored
+    const dueAt = entry?.dueAt ?? Number.POSITIVE_INFINITY
+    const isForNewer = entry !== null && entry.parkedAt === null && !isOfThisFormat(entry.state)
+    return { kept: readApproval(stored), isDue: dueAt <= now, isForNewer }
   } catch (error) {
     emit({ type: 'store-failed', operation, error })
     return null

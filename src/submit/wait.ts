@@ -123,7 +123,7 @@ export class CompletionWaits {
     const waiters = [...(this.#waiting.get(approvalId) ?? [])]
     if (waiters.length === 0) return
     const found = await readKnown(this.#context, approvalId, 'wait')
-    if (found === null) return
+    if (found === null || found.isForNewer) return
     // Nothing else polls, so the wait does. Not awaited: one slow handler would delay all other waits.
     if (found.isDue && !this.#context.life.isSwept)
       void inModuleContext(() => this.#pipeline.process({ approvalId, via: 'poll' })) // it cannot reject

@@ -160,6 +160,26 @@ describe('wait()', () => {
     expect((await failure(receiver.wait('req_1'))).message).toContain('edit-ambiguous')
   })
 
+  it('goes on while a newer version works on the approval, without a poll or an event', async () => {
+    const store = memoryStore()
+    const { receiver, api, eventTypes } = bench({ store })
+    await receiver.track('req_1', refund)
+    await rewrite(store, 'req_1', ({ state }) => ({ dueAt: 1, state: { ...state, v: 2 } }))
+    const waited = failure(receiver.wait('req_1', { timeoutMs: 5_000 }))
+    await pass(5_000)
+    expect((await waited).code).toBe('wait-timeout')
+    expect(api.requests).toEqual([])
+    expect(eventTypes()).not.toContain('store-failed')
+  })
+
+  it('rejects for a damaged entry', async () => {
+    const store = memoryStore()
+    const { receiver } = bench({ store })
+    await receiver.track('req_1', refund)
+    await rewrite(store, 'req_1', () => ({ state: { kind: 'nonsense' } }))
+    expect((await failure(receiver.wait('req_1'))).message).toContain('parked; see receiver.parked() (corrupt)')
+  })
+
   it('can wait again after retry()', async () => {
     let failures = 1
     const { receiver, api } = bench({

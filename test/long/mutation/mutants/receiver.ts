@@ -187,10 +187,24 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'wait() continues after an outage of the store',
     file: 'src/submit/wait.ts',
-    find: 'if (found === null) return',
+    find: 'if (found === null || found.isForNewer) return',
     replace:
       "if (found === null) {\n      for (const end of waiters) end(fault('aborted', approvalId))\n      return\n    }",
     tests: ['receiver/wait.test.ts'],
+  },
+  {
+    guard: 'a wait goes on while a newer version works on the approval',
+    file: 'src/submit/wait.ts',
+    find: 'if (found === null || found.isForNewer) return',
+    replace: 'if (found === null) return',
+    tests: ['receiver/wait.test.ts'],
+  },
+  {
+    guard: 'a wait ends where a newer version parked the approval',
+    file: 'src/submit/outages.ts',
+    find: 'entry.parkedAt === null && ',
+    replace: '',
+    tests: ['unit/approvals/rolling-upgrade.test.ts'],
   },
   {
     guard: 'a number is at least its minimum',
