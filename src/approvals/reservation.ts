@@ -94,8 +94,9 @@ export function markSent(
 export function addCandidate(
   stored: Stored,
   { id }: Readonly<{ id: string }>,
-): Step<{ readonly kind: 'kept' | 'full' } | Bind> {
+): Step<{ readonly kind: 'kept' | 'full' | 'unreadable' } | Bind> {
   const known = find(stored)
+  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }
   if (known.kind !== 'reserved') return { result: bindingOf(known) }
   if (known.candidates.includes(id)) return { result: { kind: 'kept' } }
   if (known.candidates.length >= maxCandidates) return { result: { kind: 'full' } }

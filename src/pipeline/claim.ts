@@ -119,9 +119,15 @@ async function awaitId(
   context: PipelineContext,
 ): Promise<Lease | Outcome> {
   const { approvalId } = trigger
-  const { records } = context
+  const { records, emit } = context
   const kept = await records.change(reservationKey(ref), (stored) => addCandidate(stored, { id: approvalId }))
   if (kept.kind === 'kept') return { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }
+  if (kept.kind === 'unreadable') {
+    const message = 'the store holds a reference that this version cannot read; it is left alone'
+    const error = new CheqpointError('store-answer', message, { approvalId, ref })
+    emit({ type: 'store-failed', operation: 'claim', error })
+    return { kind: 'parked', approvalId, reason: 'corrupt' }
+  }
   // Bound meanwhile: to this id, which can be claimed now, or to another one, and then this one is unknown.
   const bound = kept.kind === 'binding' ? kept.reservation.id : kept.kind === 'bound' ? kept.id : null
   if (bound !== approvalId) return { kind: 'unknown-approval' }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore, type ReceiverOptions, type Store } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { rewriteKey } from '../support/kept.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { eventsOf } from '../support/runs-events.js'
 import { type Gate, gate, pass } from '../support/runs-time.js'
@@ -126,6 +127,27 @@ describe('a callback', () => {
     expect(await submission).toMatchObject({ approvalId: 'req_1' })
     expect(bench.runs).toHaveLength(1)
     expect((await bench.receiver.unconfirmed()).items).toEqual([])
+  })
+
+  it.each([
+    ['of a newer version', { v: 2, kind: 'reserved' }],
+    ['that is damaged', { kind: 'nonsense' }],
+  ])('with the token of a reference %s gets 202 and an event, and changes nothing', async (_, state) => {
+    const store = memoryStore()
+    const bench = tokenBench({ store })
+    bench.api.onPost = () => 'hang'
+    void bench.receiver.submit(refund).catch(() => {})
+    await pass(0)
+    const [key = ''] = (await store.list('due', { limit: 1 })).items.map((item) => item.key)
+    await rewriteKey(store, key, () => ({ state }))
+    const before = await store.read(key)
+    const answer = await bench.receiver.fetch(callbackRequest('req_1', { url: urlOf(bench) }))
+    expect([answer.status, await answer.json()]).toEqual([202, { result: 'parked' }])
+    expect(eventsOf(bench.events, 'store-failed')).toMatchObject([
+      { operation: 'claim', error: { code: 'store-answer', approvalId: 'req_1', ref: key.slice(2) } },
+    ])
+    expect((await store.read(key)).entry).toEqual(before.entry)
+    expect(bench.api.asked).toEqual([])
   })
 
   it('with its token in a header or in the body has none', async () => {

@@ -39,7 +39,8 @@ export async function rewrite(
 
 let stamps = 0
 
-async function rewriteKey(
+/** The same for any key. */
+export async function rewriteKey(
   store: Store,
   key: string,
   change: (entry: Entry) => Partial<Omit<Entry, 'stamp'>>,

@@ -128,8 +128,10 @@ describe('addCandidate', () => {
     })
     for (const stored of [bound, randomBound])
       expect(addCandidate(stored, { id: 'req_9' })).toEqual({ result: { kind: 'bound', id: 'req_1' } })
-    for (const stored of [nothing, discarded, newer, damaged])
+    for (const stored of [nothing, discarded])
       expect(addCandidate(stored, { id: 'req_9' })).toEqual({ result: { kind: 'unknown' } })
+    for (const stored of [newer, damaged])
+      expect(addCandidate(stored, { id: 'req_9' })).toEqual({ result: { kind: 'unreadable' } })
   })
 })
 

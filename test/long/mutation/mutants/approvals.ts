@@ -772,8 +772,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an unreadable submission is not overwritten',
     file: 'src/approvals/reservation.ts',
-    find: "  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }\n",
-    replace: "  if (known.kind === 'unreadable') return { result: { kind: 'reserved' } }\n",
+    find: "  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }\n  const isForgotten",
+    replace: "  if (known.kind === 'unreadable') return { result: { kind: 'reserved' } }\n  const isForgotten",
     tests: ['unit/approvals/reservation.test.ts', 'receiver/submit.test.ts'],
   },
   {
@@ -845,5 +845,12 @@ export const approvalMutants: readonly Mutant[] = [
     find: '  if (beyond === undefined) return',
     replace: '  if (true) return',
     tests: ['receiver/operator.test.ts'],
+  },
+  {
+    guard: 'a callback whose reference cannot be read is not unknown',
+    file: 'src/approvals/reservation.ts',
+    find: "  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }\n  if (known.kind !== 'reserved') return { result: bindingOf(known) }\n  if (known.candidates",
+    replace: "  if (known.kind !== 'reserved') return { result: bindingOf(known) }\n  if (known.candidates",
+    tests: ['receiver/submit-tokens.test.ts'],
   },
 ]
