@@ -1,7 +1,8 @@
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
 import { find, isLeased, open, parkedNow, tombstone } from './approval.js'
-import { isOfThisFormat, readApproval, type Step } from './entry.js'
+import { isOfThisFormat, readApproval, readReservation, type Step } from './entry.js'
+import { type Discarded, discard, ended } from './reservation.js'
 
 /*
  * Steps of the state machine that no holder takes: parking what must not be claimed again, and what a person does.
@@ -39,12 +40,24 @@ export function cancel(
   if (known === null) return { result: 'unknown' }
   const end = { holder: by, outcome: 'cancelled', decision: null, result: null } as const
   if (known === 'unreadable') {
-    // What a newer version wrote is left alone.
-    if (stored.entry === null || !isOfThisFormat(stored.entry.state)) return { result: 'unknown' }
+    if (!isDamaged(stored)) return { result: 'unknown' }
     const nothing = { ref: null, action: '', assistant: null }
     return { result: 'cancelled', next: tombstone(nothing, end, stored, keepMs) }
   }
   if (known.kind === 'completed') return { result: known.holder === by ? 'cancelled' : 'completed' }
   if (known.parked === null && isLeased(known, stored.now)) return { result: 'in-progress' }
   return { result: 'cancelled', next: tombstone(known, end, stored, keepMs) }
+}
+
+/** Forgets a submission, or a damaged reference. */
+export function forget(stored: Stored, command: { readonly by: string }): Step<Discarded> {
+  if (readReservation(stored) !== 'unreadable') return discard(stored, command)
+  return isDamaged(stored)
+    ? { result: 'discarded', next: ended({ kind: 'discarded', by: command.by }) }
+    : { result: 'unknown' }
+}
+
+/** Whether an unreadable entry may be replaced. What a newer version wrote is left alone. */
+function isDamaged({ entry }: Stored): boolean {
+  return entry !== null && isOfThisFormat(entry.state)
 }

@@ -1,13 +1,15 @@
 import { type ConfirmedDecision, readConfirmed } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
-import type { ListedEntry, Page, PageQuery } from '../stores/store.js'
+import type { ListedEntry, Page, PageQuery, Store } from '../stores/store.js'
 import { type JsonValue, showJson } from '../util/json.js'
-import { isOfThisFormat, readApproval } from './entry.js'
-import type { Records } from './records.js'
+import { isOfThisFormat, readApproval, readReservation } from './entry.js'
 
-/** An approval that waits for a person. */
+/** An approval that waits for a person, or an entry that cannot be read. */
 export interface ParkedApproval {
+  /** Empty where `ref` is set. */
   readonly approvalId: string
+  /** The reference of a damaged submission, which `discard(ref)` removes; otherwise `null`. */
+  readonly ref: string | null
   /** Empty where the entry cannot be read. */
   readonly action: string
   readonly assistant: string | null
@@ -25,16 +27,17 @@ export interface ParkedApproval {
 
 /** Reads an entry of the parked index, damaged or not: a person must see it either way. */
 export function readParked({ key, entry }: ListedEntry): readonly ParkedApproval[] {
-  const approvalId = key.slice(2)
-  const known = entry === null ? null : readApproval({ now: 0, entry })
-  if (known === null || known === 'unreadable') {
+  const name = key.slice(2)
+  const about = isReference(key) ? { approvalId: '', ref: name } : { approvalId: name, ref: null }
+  const known = readKey({ key, entry })
+  if (known === 'unreadable') {
     const nothing = { details: null, context: null, decision: null }
-    return [{ approvalId, action: '', assistant: null, reason: 'corrupt', note: '', attempts: 0, ...nothing }]
+    return [{ ...about, action: '', assistant: null, reason: 'corrupt', note: '', attempts: 0, ...nothing }]
   }
-  if (known.kind !== 'open' || known.parked === null) return []
+  if (known?.kind !== 'open' || known.parked === null) return []
   const { action, assistant, attempts, parked } = known
   const request = { details: showJson(known.details), context: showJson(known.context) }
-  return [{ approvalId, action, assistant, ...parked, attempts, ...request, decision: readConfirmed(known.decision) }]
+  return [{ ...about, action, assistant, ...parked, attempts, ...request, decision: readConfirmed(known.decision) }]
 }
 
 /** How many due entries one call reads to find those that are unreadable. */
@@ -43,23 +46,31 @@ const duePage = 100
 /** In front of the cursor of a page that goes on in the due index. */
 const dueMark = 'due '
 
+type Lists = Pick<Store, 'list'>
+
+/** One page of {@link listForPerson}, as the receiver shows it. */
+export async function listParked(store: Lists, query: PageQuery): Promise<Page<ParkedApproval>> {
+  const { items, cursor } = await listForPerson(store, query)
+  return { items: items.flatMap(readParked), cursor }
+}
+
 /**
  * One page of what waits for a person: the parked index, then the entries of the due index that cannot be read. A page may
  * be short, because one call reads at most 1,000 due entries.
  */
-export async function listParked(records: Records, { limit, cursor }: PageQuery): Promise<Page<ParkedApproval>> {
-  const items: ParkedApproval[] = []
+export async function listForPerson(store: Lists, { limit, cursor }: PageQuery): Promise<Page<ListedEntry>> {
+  const items: ListedEntry[] = []
   let at = cursor
   if (at === undefined || !at.startsWith(dueMark)) {
-    const page = await records.list('parked', { limit, cursor: at })
-    items.push(...page.items.flatMap(readParked))
+    const page = await store.list('parked', { limit, cursor: at })
+    items.push(...page.items)
     if (page.cursor !== null) return { items, cursor: page.cursor }
     at = dueMark
   }
   for (let seen = 0; seen < mostDue && items.length < limit; seen += duePage) {
     const query = { limit: limit - items.length, cursor: at.slice(dueMark.length) || undefined }
-    const page = await listUnreadable(records, query, duePage)
-    items.push(...page.items.flatMap(readParked))
+    const page = await listUnreadable(store, query, duePage)
+    items.push(...page.items)
     if (page.cursor === null) return { items, cursor: null }
     at = `${dueMark}${page.cursor}`
   }
@@ -67,21 +78,23 @@ export async function listParked(records: Records, { limit, cursor }: PageQuery)
 }
 
 /** At most `limit` unreadable entries among the next `seen` of the due index. */
-async function listUnreadable(
-  records: Records,
-  { limit, cursor }: PageQuery,
-  seen: number,
-): Promise<Page<ListedEntry>> {
-  const page = await records.list('due', { limit: seen, cursor })
+async function listUnreadable(store: Lists, { limit, cursor }: PageQuery, seen: number): Promise<Page<ListedEntry>> {
+  const page = await store.list('due', { limit: seen, cursor })
   const items = page.items.filter(isUnreadable)
   const beyond = items[limit]
   if (beyond === undefined) return { items, cursor: page.cursor }
   // The cursor of a page is behind all its entries, so a shorter one is read, without the first entry that does not fit.
-  return listUnreadable(records, { limit, cursor }, page.items.indexOf(beyond))
+  return listUnreadable(store, { limit, cursor }, page.items.indexOf(beyond))
 }
 
-/** Whether an approval is there that this version cannot read, one of a newer version aside, which others can. */
+/** Whether this version cannot read an entry, one of a newer version aside, which others can. */
 function isUnreadable({ key, entry }: ListedEntry): boolean {
-  if (!key.startsWith('a:')) return false
-  return entry === null || (isOfThisFormat(entry.state) && readApproval({ now: 0, entry }) === 'unreadable')
+  return (entry === null || isOfThisFormat(entry.state)) && readKey({ key, entry }) === 'unreadable'
+}
+
+export const isReference = (key: string): boolean => key.startsWith('r:')
+
+function readKey({ key, entry }: ListedEntry): ReturnType<typeof readApproval | typeof readReservation> {
+  if (entry === null) return 'unreadable'
+  return isReference(key) ? readReservation({ now: 0, entry }) : readApproval({ now: 0, entry })
 }

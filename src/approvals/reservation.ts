@@ -199,6 +199,6 @@ function open(state: ReservationState, dueAt: number): Next {
   return { state, dueAt, parkedAt: null }
 }
 
-function ended(state: EndedReservation): Next {
+export function ended(state: EndedReservation): Next {
   return { state, dueAt: null, parkedAt: null, keepMs: keepEndedMs }
 }

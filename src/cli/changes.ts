@@ -48,7 +48,7 @@ export const cancel: Command = command({
 const afterDiscard = {
   discarded: 'it is forgotten, and a callback with its token counts as unknown',
   bound: 'it now has an approval id, and continues as that approval',
-  unknown: 'there is no such reference here, or it is forgotten already',
+  unknown: 'there is no such reference here, it is forgotten already, or cannot be read by this version',
 }
 
 export const discard: Command = command({

@@ -1,5 +1,6 @@
 import { isLeased } from '../approvals/approval.js'
 import { type ApprovalState, approvalKey, readApproval } from '../approvals/entry.js'
+import { isReference, listForPerson, readParked } from '../approvals/parked.js'
 import type { Page, PageQuery, Store, Stored } from '../index.js'
 import { showJson } from '../util/json.js'
 import type { Defaulted, Flag, Report, Valued } from './command.js'
@@ -38,13 +39,18 @@ export function shownApproval(approvalId: string, stored: Stored): Shown | null 
   return known.kind === 'completed' ? completed(approvalId, known) : open(approvalId, known, stored)
 }
 
-/** Reads one page of the approvals of an index. */
+/** Reads one page of the open approvals, or of what waits for a person. */
 export async function shownPage(store: Store, index: 'due' | 'parked', query: PageQuery): Promise<Page<Shown>> {
   const now = await storeTime(store)
-  const list = (part: PageQuery): ReturnType<Store['list']> => store.list(index, part)
-  return filled(query, list, ({ key, entry }) => {
-    // References without an id have their own list.
-    if (!key.startsWith('a:')) return []
+  const list = (part: PageQuery): ReturnType<Store['list']> =>
+    index === 'parked' ? listForPerson(store, part) : store.list(index, part)
+  return filled(query, list, (listed) => {
+    const { key, entry } = listed
+    if (isReference(key)) {
+      // Those that can be read have their own list.
+      const items = index === 'parked' ? readParked(listed) : []
+      return items.map(({ ref, reason, note }) => ({ facts: { ref, state: 'unreadable', reason, note }, payloads: {} }))
+    }
     const damaged = entry === null ? { unreadable: '' } : {}
     const shown = shownApproval(key.slice(2), { now, entry, ...damaged })
     if (shown === null) return []

@@ -18,7 +18,7 @@ export const parked: Command = command({
   name: 'parked',
   summary: 'list approvals that wait for a person',
   notes:
-    'The note names the invalid parts of an edit. Fix the cause, then retry; or cancel. An approval that cannot be read is damaged, or was written by a newer version.',
+    'The note names the invalid parts of an edit. Fix the cause, then retry; or cancel. What cannot be read is damaged, or was written by a newer version; discard removes a damaged reference.',
   examples: ['--redis redis://localhost:6379', '--postgres postgres://localhost/app --details'],
   options: { ...pageOptions, ...storeOptions },
   run: ({ limit, cursor, details, ...choice }, terminal) =>

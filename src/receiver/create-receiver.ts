@@ -1,5 +1,6 @@
+import { cancelApproval, discardSubmission } from '../approvals/end-by-person.js'
 import { approvalKey } from '../approvals/entry.js'
-import { cancel, retry } from '../approvals/operator.js'
+import { retry } from '../approvals/operator.js'
 import { listParked } from '../approvals/parked.js'
 import { Records } from '../approvals/records.js'
 import { createClient } from '../cheqpoint/client.js'
@@ -178,7 +179,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     async discard(ref) {
       if (typeof ref !== 'string' || ref === '')
         throw new CheqpointError('argument-invalid', 'discard() takes the ref of a submission')
-      return submitter.discard(ref)
+      return discardSubmission(records, ref)
     },
     async resolve(approvalId) {
       checkId(approvalId)
@@ -223,11 +224,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     },
     async cancel(approvalId) {
       checkId(approvalId)
-      const by = records.newToken()
-      const key = approvalKey(approvalId)
-      const { unreadable } = await records.read(key)
-      if (unreadable !== undefined) return (await records.remove(key, unreadable)) ? 'cancelled' : 'unknown'
-      return records.change(key, (stored) => cancel(stored, { by, keepMs: resolved.retentionMs }))
+      return cancelApproval(records, approvalId, resolved.retentionMs)
     },
   }
 

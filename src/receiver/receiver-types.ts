@@ -86,7 +86,7 @@ export interface Receiver {
   readonly wait: (approvalId: string, options?: WaitForOptions) => Promise<Completed>
   /** Submissions that Cheqpoint may have accepted, without a known approval id. */
   readonly unconfirmed: (query?: Partial<PageQuery>) => Promise<Page<UnconfirmedSubmission>>
-  /** Forgets an unconfirmed submission. */
+  /** Forgets an unconfirmed submission, or removes a damaged one. */
   readonly discard: (ref: string) => Promise<'discarded' | 'bound' | 'unknown'>
   /**
    * Works on one approval now, regardless of minimum interval and back-off, but not during a lease. Rejects with
@@ -104,7 +104,7 @@ export interface Receiver {
   readonly close: (options?: CloseOptions) => Promise<void>
   /** What is open, parked, overdue and in progress. Rejects if the store does not respond. */
   readonly stats: () => Promise<Stats>
-  /** Parked approvals. */
+  /** Parked approvals, and entries that cannot be read. */
   readonly parked: (query?: Partial<PageQuery>) => Promise<Page<ParkedApproval>>
   /** Makes a parked approval due at once, with its attempts reset. */
   readonly retry: (approvalId: string) => Promise<'pending' | 'not-parked' | 'unknown'>

@@ -134,14 +134,13 @@ export class Submitter {
       const info = { ref, httpStatus, retryAfterMs, apiMessage, cause }
       if (!isRefusal(cause)) throw this.#lost(`Cheqpoint may have accepted the request: ${why}`, info)
       // If it cannot be forgotten it stays listed; the submission is refused anyway.
-      await persist(this.#deps.context, 'discard', () => this.discard(ref)).catch(() => {})
+      await persist(this.#deps.context, 'discard', () => this.#discard(ref)).catch(() => {})
       const refused = httpStatus === undefined ? 'the request was not sent' : 'Cheqpoint refused the request'
       throw new CheqpointError('submission-refused', `${refused}, and nothing is kept: ${why}`, info)
     }
   }
 
-  /** See `Receiver.discard`. */
-  discard(ref: string): Promise<steps.Discarded> {
+  #discard(ref: string): Promise<steps.Discarded> {
     const { records } = this.#deps.context
     const by = records.newToken()
     return records.change(reservationKey(ref), (stored) => steps.discard(stored, { by }))

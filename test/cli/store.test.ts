@@ -156,6 +156,32 @@ function commandsOn(kind: keyof typeof cliStores): void {
     expect((await store.read('a:newer')).entry).toEqual(newer)
   })
 
+  it('list what is damaged, approvals and references, and remove it', async () => {
+    const { store } = opened
+    const { now } = await store.read('a:damaged')
+    const entry = { stamp: 'damaged', dueAt: now, parkedAt: null, state: { kind: 'nonsense' } }
+    await store.write('a:damaged', null, entry)
+    await store.write('r:damaged', null, entry)
+    await store.write('r:newer', null, { ...entry, state: { v: 2 } })
+    const listed = async () => {
+      const { items } = Object((await ask(['parked', ...at])).document)
+      return items.filter(({ approvalId, ref }: Record<string, unknown>) =>
+        `${approvalId ?? ref}`.startsWith('damaged'),
+      )
+    }
+    const reason = { state: 'unreadable', reason: 'corrupt', note: '' }
+    const expected = [
+      { approvalId: 'damaged', ...reason },
+      { ref: 'damaged', ...reason },
+    ]
+    expect(new Set(await listed())).toEqual(new Set(expected))
+    expect(JSON.stringify((await ask(['parked', ...at])).document)).not.toContain('"ref":"newer"')
+    expect(await ask(['cancel', 'damaged', ...at])).toMatchObject({ code: 0, document: { result: 'cancelled' } })
+    expect(await ask(['discard', 'damaged', ...at])).toMatchObject({ code: 0, document: { result: 'discarded' } })
+    expect(await ask(['discard', 'newer', ...at])).toMatchObject({ code: 1, document: { result: 'unknown' } })
+    expect(await listed()).toEqual([])
+  })
+
   it('refuse an invalid id', async () => {
     for (const id of ['a/b', '..', 'a b']) {
       expect(await ask(['cancel', id, ...at])).toMatchObject({ code: 2, document: { error: { code: 'id-invalid' } } })

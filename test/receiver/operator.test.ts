@@ -25,6 +25,7 @@ describe('parked()', () => {
       items: [
         {
           approvalId: 'req_1',
+          ref: null,
           action: 'process_refund',
           assistant: null,
           reason: 'edit-ambiguous',

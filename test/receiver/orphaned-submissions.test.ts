@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore, type ReceiverOptions } from '../../src/index.js'
+import { keyedRef } from '../../src/submit/refs.js'
 import { callbackRequest } from '../support/callback.js'
 import type { FakeAnswer } from '../support/fake-api.js'
-import { makeDue } from '../support/kept.js'
+import { makeDue, rewriteKey } from '../support/kept.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
 import { withinBucket } from '../support/runs-sweep.js'
@@ -543,6 +544,38 @@ describe('unconfirmed() and discard()', () => {
     expect(await receiver.discard(refs[1] ?? '')).toBe('unknown')
     expect((await receiver.unconfirmed()).items.map(({ ref }) => ref)).toEqual([refs[0], refs[2]])
     expect(runs).toEqual([])
+  })
+
+  it('remove a damaged reference, which parked() lists, and free its key', async () => {
+    const store = memoryStore()
+    const { receiver, api } = submitBench({ store })
+    const submit = () => receiver.submit(refund, { idempotencyKey: 'step-1' })
+    await submit()
+    expect((await receiver.parked()).items).toEqual([])
+    const ref = keyedRef(null, 'step-1')
+    await rewriteKey(store, `r:${ref}`, () => ({ state: { kind: 'nonsense' } }))
+    expect((await failure(submit())).code).toBe('submission-unknown')
+    expect((await receiver.parked()).items).toEqual([
+      {
+        ...{ approvalId: '', ref, action: '', assistant: null, reason: 'corrupt', note: '', attempts: 0 },
+        ...{ details: null, context: null, decision: null },
+      },
+    ])
+    expect(await receiver.discard(ref)).toBe('discarded')
+    expect((await receiver.parked()).items).toEqual([])
+    expect(await submit()).toMatchObject({ status: 'pending', approvalId: 'req_2' })
+    expect(api.posts).toHaveLength(2)
+  })
+
+  it('remove a reference that the store cannot read, if it is still what was read', async () => {
+    const faulty = new FaultyStore()
+    const { receiver } = submitBench({ store: faulty.store })
+    faulty.answer('read', { now: Date.now(), entry: null, unreadable: 'digest' })
+    faulty.answer('remove', true)
+    expect(await receiver.discard('ref_1')).toBe('discarded')
+    expect(faulty.calls.map(({ method }) => method)).toEqual(['read', 'remove'])
+    faulty.answer('remove', false)
+    expect(await receiver.discard('ref_1')).toBe('unknown')
   })
 
   it('leave a submission that has its id alone', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { add, claim } from '../../../src/approvals/approval.js'
 import { complete, park, recordDecision } from '../../../src/approvals/holder.js'
-import { cancel, parkUnheld, retry } from '../../../src/approvals/operator.js'
+import { cancel, forget, parkUnheld, retry } from '../../../src/approvals/operator.js'
+import { markSent, reserve } from '../../../src/approvals/reservation.js'
 import { approved, beginning, damaged, later, newer, nothing, request, through } from './samples.js'
 
 const leaseMs = 30_000
@@ -100,5 +101,37 @@ describe('cancel', () => {
   it('never removes an entry of a newer version, or what is damaged', () => {
     for (const stored of [newer, damaged])
       expect(cancel(stored, { by: 'person', keepMs })).toEqual({ result: 'unknown' })
+  })
+})
+
+describe('forget', () => {
+  const command = { owner: 'a', request, digest: 'd', dueInMs: 45_000, inFlightMs: 15_000 }
+  const sent = through(
+    nothing,
+    (stored) => reserve(stored, command),
+    (stored) => markSent(stored, { owner: 'a', dueInMs: 45_000 }),
+  )
+  const entry = { stamp: 's', dueAt: 1, parkedAt: null, state: { kind: 'nonsense' } }
+
+  it.each([
+    ['a submission', sent],
+    ['what is damaged of one', { ...nothing, entry }],
+  ])('discards %s, once', (_, stored) => {
+    const step = forget(stored, { by: 'person' })
+    expect(step).toMatchObject({
+      result: 'discarded',
+      next: { dueAt: null, keepMs, state: { kind: 'discarded', by: 'person' } },
+    })
+    const discarded = through(stored, () => step)
+    expect(forget(discarded, { by: 'person' })).toEqual({ result: 'discarded' })
+    expect(forget(discarded, { by: 'another' })).toEqual({ result: 'unknown' })
+  })
+
+  it.each([
+    ['of a newer version', newer],
+    ['that no store can read', damaged],
+    ['where there is none', nothing],
+  ])('leaves a reference %s as it is', (_, stored) => {
+    expect(forget(stored, { by: 'person' })).toEqual({ result: 'unknown' })
   })
 })

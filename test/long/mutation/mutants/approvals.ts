@@ -807,7 +807,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an entry of a newer version is not listed as corrupt',
     file: 'src/approvals/parked.ts',
-    find: 'isOfThisFormat(entry.state) && ',
+    find: '(entry === null || isOfThisFormat(entry.state)) && ',
     replace: '',
     tests: ['unit/approvals/rolling-upgrade.test.ts'],
   },
@@ -835,7 +835,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an unreadable entry is listed as corrupt',
     file: 'src/approvals/parked.ts',
-    find: '    items.push(...page.items.flatMap(readParked))\n    if (page.cursor === null) return { items, cursor: null }',
+    find: '    items.push(...page.items)\n    if (page.cursor === null) return { items, cursor: null }',
     replace: '    if (page.cursor === null) return { items, cursor: null }',
     tests: ['receiver/operator.test.ts'],
   },
@@ -852,5 +852,33 @@ export const approvalMutants: readonly Mutant[] = [
     find: "  if (known.kind === 'unreadable') return { result: { kind: 'unreadable' } }\n  if (known.kind !== 'reserved') return { result: bindingOf(known) }\n  if (known.candidates",
     replace: "  if (known.kind !== 'reserved') return { result: bindingOf(known) }\n  if (known.candidates",
     tests: ['receiver/submit-tokens.test.ts'],
+  },
+  {
+    guard: 'a damaged reference is forgotten by a person',
+    file: 'src/approvals/operator.ts',
+    find: "if (readReservation(stored) !== 'unreadable') return discard",
+    replace: 'return discard',
+    tests: ['unit/approvals/operator.test.ts', 'receiver/orphaned-submissions.test.ts'],
+  },
+  {
+    guard: 'a person ends nothing of a newer version',
+    file: 'src/approvals/operator.ts',
+    find: '  return entry !== null && isOfThisFormat(entry.state)',
+    replace: '  return entry !== null',
+    tests: ['unit/approvals/operator.test.ts'],
+  },
+  {
+    guard: 'a damaged reference is listed under its reference',
+    file: 'src/approvals/parked.ts',
+    find: "isReference(key) ? { approvalId: '', ref: name }",
+    replace: "false ? { approvalId: '', ref: name }",
+    tests: ['receiver/orphaned-submissions.test.ts'],
+  },
+  {
+    guard: 'a reference is read as one where damage is listed',
+    file: 'src/approvals/parked.ts',
+    find: 'return isReference(key) ? readReservation',
+    replace: 'return false ? readReservation',
+    tests: ['receiver/orphaned-submissions.test.ts'],
   },
 ]

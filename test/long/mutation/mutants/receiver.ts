@@ -524,10 +524,17 @@ export const receiverMutants: readonly Mutant[] = [
   },
   {
     guard: 'cancel() removes an unreadable entry',
-    file: 'src/receiver/create-receiver.ts',
-    find: "      if (unreadable !== undefined) return (await records.remove(key, unreadable)) ? 'cancelled' : 'unknown'\n",
+    file: 'src/approvals/end-by-person.ts',
+    find: "  if (unreadable !== undefined) return (await records.remove(key, unreadable)) ? removed : 'unknown'\n",
     replace: '',
     tests: ['receiver/operator.test.ts'],
+  },
+  {
+    guard: 'discard() removes an unreadable reference',
+    file: 'src/approvals/end-by-person.ts',
+    find: "end(records, reservationKey(ref), 'discarded', (stored) => forget(stored, command))",
+    replace: 'records.change(reservationKey(ref), (stored) => forget(stored, command))',
+    tests: ['receiver/orphaned-submissions.test.ts'],
   },
   {
     guard: 'a store is checked once at a time',

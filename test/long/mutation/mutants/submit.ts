@@ -90,8 +90,8 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'a refusal is reported even if the store fails',
     file: 'src/submit/submitter.ts',
-    find: 'this.discard(ref)).catch(() => {})',
-    replace: 'this.discard(ref))',
+    find: 'this.#discard(ref)).catch(() => {})',
+    replace: 'this.#discard(ref))',
     tests: ['receiver/submit.test.ts'],
   },
   {
