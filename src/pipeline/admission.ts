@@ -40,9 +40,13 @@ export class Admission {
   /** Between the read and the write of a claim: takes what serving this approval needs, or says why there is none. */
   admit(approval: OpenApproval): Denial | null {
     const { actions, fallback, life, client, onNoHandler, onNoKey } = this.#context
-    const { approvalId } = this.#trigger
+    const { approvalId, via } = this.#trigger
     const { action, assistant } = approval
-    if (life.isClosing) return { outcome: { kind: 'closing' }, write: 'nothing' }
+    if (life.isClosing) {
+      const outcome = { kind: 'closing' } as const
+      // The sweep took it, which hides it from other processes.
+      return via === 'poll' ? { outcome, write: 'defer', dueInMs: 0 } : { outcome, write: 'nothing' }
+    }
     // The lease ran out, in an outage of the store perhaps, and the handler goes on: not beside itself.
     if (this.#context.running[approvalId] === true)
       return { outcome: { kind: 'in-progress', approvalId, retryAfterMs: fullRetryMs }, write: 'nothing' }

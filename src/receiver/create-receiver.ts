@@ -232,14 +232,16 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     life.isClosing = true
     waits.close()
     // A store or an API that does not respond must not delay this.
-    const drained = sweeper.stop().then(async () => {
+    const stopped = sweeper.stop()
+    const drained = stopped.then(async () => {
       await submitter.idle()
       await pipeline.idle()
     })
     await within(drained, drainMs)
     life.isStopped = true
     for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
-    await within(pipeline.idle(), abortGraceMs)
+    const ended = stopped.then(() => pipeline.idle())
+    await within(ended, abortGraceMs)
     stopObserving?.()
     void client.close() // resolves once its exchanges are over, and never rejects
   }

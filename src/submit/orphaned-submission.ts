@@ -28,12 +28,13 @@ export async function settleReservation(
   ref: string,
   { context, submitTimeoutMs }: { readonly context: PipelineContext; readonly submitTimeoutMs: number },
 ): Promise<void> {
-  const { records, runs } = context
+  const { records, runs, life } = context
   const stored = await records.read(reservationKey(ref))
   const known = readReservation(stored)
   if (known === null || known === 'unreadable' || known.kind === 'discarded') return
   if (known.kind === 'binding') return resumeBinding(ref, known, context)
   if (known.kind === 'bound') return keepBound(ref, known.id, context)
+  if (life.isClosing) return postpone(ref, 0, context)
   const ageMs = stored.now - known.since
   const waitMs = submitTimeoutMs + runs.leaseMs - ageMs
   if (waitMs > 0) return postpone(ref, waitMs, context)

@@ -59,6 +59,11 @@ export class Round {
     return this.#size
   }
 
+  /** Of these, those whose handler does not run. */
+  get resolving(): number {
+    return this.#size - this.#running
+  }
+
   /** Whether this process could serve another key. */
   get hasRoom(): boolean {
     return this.#places > 0
@@ -89,10 +94,9 @@ export class Round {
   get #places(): number {
     const { polls, handlers, polling, clock } = this.#deps.context
     if (clock.elapsed() < this.#yieldsUntil) return 0
-    const resolving = this.#size - this.#running
-    const places = Math.min(batch, polls.free, polling.concurrency - resolving)
+    const places = Math.min(batch, polls.free, polling.concurrency - this.resolving)
     if (!handlers.isFull) return Math.min(places, Math.max(handlers.free, 1))
-    return this.#wasFull ? 0 : Math.min(places, 1 - resolving)
+    return this.#wasFull ? 0 : Math.min(places, 1 - this.resolving)
   }
 
   /** Resolves once a key has ended, or its handler has begun. */
@@ -136,6 +140,8 @@ export class Round {
   }
 
   #count(key: string, outcome: Outcome): void {
+    // It was given back: another process takes it.
+    if (outcome.kind === 'closing') return
     if (outcome.kind === 'over-budget') {
       this.#deferred++
       this.#awaitingTurns?.add(key)

@@ -71,7 +71,7 @@ export class Sweeper {
     this.#loop = inModuleContext(() => this.#run())
   }
 
-  /** Takes no new key any more; resolves when the loop has ended. Does not wait for what is in progress. */
+  /** Takes no new key any more. Resolves once what it took is given back, settled or running; waits for no handler. */
   async stop(): Promise<void> {
     this.#stopped = true
     if (this.#running) this.#deps.context.life.isSwept = false
@@ -139,6 +139,7 @@ export class Sweeper {
       if (this.#running)
         await this.#rest(jitter(clamp(idleMs ?? longestIdleMs, shortestIdleMs, longestIdleMs), random), isOpen)
     }
+    while (round.resolving > 0) await round.next()
   }
 
   /** Takes what is due while this process can serve it. Returns when the next key is due. */

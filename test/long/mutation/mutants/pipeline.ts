@@ -33,8 +33,22 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a closing receiver claims nothing',
     file: 'src/pipeline/admission.ts',
-    find: "    if (life.isClosing) return { outcome: { kind: 'closing' }, write: 'nothing' }\n",
-    replace: '',
+    find: 'if (life.isClosing) {',
+    replace: 'if (false) {',
+    tests: ['receiver/close.test.ts'],
+  },
+  {
+    guard: 'a closing receiver gives what the sweep took back',
+    file: 'src/pipeline/admission.ts',
+    find: "return via === 'poll' ? { outcome, write: 'defer', dueInMs: 0 }",
+    replace: "return false ? { outcome, write: 'defer', dueInMs: 0 }",
+    tests: ['receiver/close-due.test.ts'],
+  },
+  {
+    guard: 'a closing receiver writes nothing for a callback',
+    file: 'src/pipeline/admission.ts',
+    find: "return via === 'poll' ? { outcome, write: 'defer', dueInMs: 0 }",
+    replace: "return true ? { outcome, write: 'defer', dueInMs: 0 }",
     tests: ['receiver/close.test.ts'],
   },
   {
