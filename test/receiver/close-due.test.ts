@@ -93,6 +93,19 @@ describe('close() makes nothing due later', () => {
     expect(eventTypes()).not.toContain('released')
   })
 
+  it('that reconcile() is taking, which counts none of it', async () => {
+    const { receiver, store, taking } = slowlyTaking()
+    await trackAll(receiver, ids(3))
+    await pass(2_000)
+    const report = receiver.reconcile()
+    await pass(0)
+    const closed = receiver.close()
+    taking.open()
+    expect(await report).toEqual({ taken: 0, decided: 0, undecided: 0, failed: 0, nextDueInMs: 0 })
+    await closed
+    for (const id of ids(3)) expect(await kept(store, id)).toMatchObject({ dueInMs: 0 })
+  })
+
   it('that the sweep has taken and is reading', async () => {
     const faulty = new FaultyStore()
     const { receiver, api } = bench({ store: faulty.store, polling: { firstMs: 1_000 } })
