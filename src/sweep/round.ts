@@ -40,6 +40,7 @@ export class Round {
   /** Of these, how many run their handler. */
   #running = 0
   #deferred = 0
+  #lastTurnAt = Number.NEGATIVE_INFINITY
   /** The last key needed a handler slot, and none was free. */
   #wasFull = false
   /** Until then this process takes nothing. */
@@ -67,6 +68,11 @@ export class Round {
   /** Whether this process could serve another key. */
   get hasRoom(): boolean {
     return this.#places > 0
+  }
+
+  /** By the clock's elapsed time: those that found no token are due by then, unless another process serves them. */
+  get lastTurnAt(): number {
+    return this.#lastTurnAt
   }
 
   /** How many found no token since the last call: they count when they are taken again. */
@@ -144,6 +150,7 @@ export class Round {
     if (outcome.kind === 'closing') return
     if (outcome.kind === 'over-budget') {
       this.#deferred++
+      this.#lastTurnAt = Math.max(this.#lastTurnAt, this.#deps.context.clock.elapsed() + outcome.retryAfterMs)
       this.#awaitingTurns?.add(key)
     } else {
       // Counted together, so that each report has both.

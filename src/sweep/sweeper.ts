@@ -98,17 +98,22 @@ export class Sweeper {
     const round = new Round(this.#deps, () => {}, awaitingTurns)
     let left = limit
     let nextDueInMs: number | null = null
+    let nextDueAt = Number.POSITIVE_INFINITY
     while (!this.#stopped && context.clock.elapsed() < until && signal?.aborted !== true) {
       if (left > 0 && round.hasRoom) {
+        const sentAt = context.clock.elapsed()
         const taken = await round.take(left)
         nextDueInMs = taken.nextDueInMs
+        nextDueAt = sentAt + (nextDueInMs ?? Number.POSITIVE_INFINITY)
         left -= taken.count
         if (taken.count > 0) continue
       }
       left += round.giveDeferredBack()
       // What is in progress may make more due, or free a slot.
       if (round.size > 0) await round.next()
-      else if (awaitingTurns.size === 0 || left === 0 || nextDueInMs === null) break
+      else if (awaitingTurns.size === 0 || left === 0) break
+      // Nothing is due by the last turn: other processes served those that wait for theirs.
+      else if (nextDueAt > round.lastTurnAt + turnMs) break
       else await sleep(turnMs)
     }
     while (round.size > 0) await round.next()

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { CheqpointEvent, StandardSchema } from '../../src/index.js'
+import { type CheqpointEvent, memoryStore, type StandardSchema } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
@@ -831,6 +831,30 @@ describe('reconcile()', () => {
     await pass(5_000)
     expect(await report).toMatchObject({ taken: 50, decided: 50 })
     expect(withinBucket(times, 10)).toBe(true)
+  })
+
+  it('does not wait for the turn of those that callbacks completed meanwhile', async () => {
+    const store = memoryStore()
+    const { receiver, api } = bench({ store, polling: { firstMs: 1_000, requestsPerSecond: 0.5 } })
+    const other = bench({ store, polling: { firstMs: 600_000 } })
+    const all = ids(3)
+    await trackAll(receiver, all)
+    await pass(2_000)
+    await other.receiver.track('later', refund)
+    for (const id of all) api.approve(id)
+    let endedAt = 0
+    const startedAt = Date.now()
+    const report = receiver.reconcile({ timeoutMs: 60_000 }).finally(() => {
+      endedAt = Date.now()
+    })
+    await pass(100)
+    for (const id of all) {
+      other.api.approve(id)
+      await other.receiver.fetch(callbackRequest(id))
+    }
+    await pass(60_000)
+    expect(await report).toMatchObject({ decided: 1 })
+    expect(endedAt - startedAt).toBeLessThan(2_000)
   })
 
   it('rejects where the store does not respond', async () => {

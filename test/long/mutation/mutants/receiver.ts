@@ -459,6 +459,20 @@ export const receiverMutants: readonly Mutant[] = [
     tests: ['receiver/close-due.test.ts'],
   },
   {
+    guard: 'reconcile() does not wait for what others completed',
+    file: 'src/sweep/sweeper.ts',
+    find: '      else if (nextDueAt > round.lastTurnAt + turnMs) break\n',
+    replace: '      else if (nextDueAt === Number.POSITIVE_INFINITY) break\n',
+    tests: ['receiver/sweep.test.ts'],
+  },
+  {
+    guard: 'reconcile() waits for the turn of each approval',
+    file: 'src/sweep/sweeper.ts',
+    find: '      else if (nextDueAt > round.lastTurnAt + turnMs) break\n',
+    replace: '      else if (nextDueAt > round.lastTurnAt - 1_000) break\n',
+    tests: ['receiver/sweep.test.ts'],
+  },
+  {
     guard: 'what the sweep gives back is not counted',
     file: 'src/sweep/round.ts',
     find: "    if (outcome.kind === 'closing') return\n",
