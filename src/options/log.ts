@@ -33,7 +33,8 @@ export function createLog(option: unknown, hasListener: boolean, clock: Clock): 
     }
     const more = before === undefined || before.leftOut === 0 ? '' : ` (and ${before.leftOut} more since the last line)`
     last.set(event.type, { at: clock.elapsed(), leftOut: 0 })
-    error.call(log, `cheqpoint-callback: ${line}${more}`)
+    // Returned for its caller, which handles a promise that rejects.
+    return error.call(log, `cheqpoint-callback: ${line}${more}`)
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type CheqpointEvent, createReceiver, memoryStore, type ReceiverOptions } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
@@ -165,5 +166,17 @@ describe('the log', () => {
     await receiver.track('req_1', refund)
     api.approve('req_1')
     expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(200)
+  })
+  it('harms nothing where it is asynchronous and fails', async () => {
+    const unhandled: unknown[] = []
+    const note = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    const { receiver } = logged({ log: { error: () => Promise.reject(new Error('the log service is down')) } })
+    await receiver.track('req_1', refund)
+    // A rejection is reported once the microtasks have run.
+    vi.useRealTimers()
+    await turn()
+    process.off('unhandledRejection', note)
+    expect(unhandled).toEqual([])
   })
 })

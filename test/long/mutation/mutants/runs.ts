@@ -382,6 +382,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/log.test.ts'],
   },
   {
+    guard: 'a log that is asynchronous and fails does not end the process',
+    file: 'src/options/log.ts',
+    find: 'return error.call(log, ',
+    replace: 'error.call(log, ',
+    tests: ['receiver/log.test.ts'],
+  },
+  {
     guard: 'verifyAndResolve checks the token against its approval',
     file: 'src/receiver/verify-and-resolve.ts',
     find: "return resolve({ approvalId: payload.id, via: 'callback', ref }, context)",
