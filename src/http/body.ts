@@ -117,7 +117,8 @@ function readNode(stream: Readable, drop: (() => void) | undefined): Start {
     const onData = (chunk: Uint8Array | string): void => add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
     const onEnd = (): void => end()
     const onAbort = (): void => end('body-aborted')
-    stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData)
+    // Something before may have paused it.
+    stream.on('error', onAbort).on('close', onAbort).on('end', onEnd).on('data', onData).resume()
     return (isRefused) => {
       // The error listener stays, so that a late reset does not crash the process.
       stream.off('data', onData).off('end', onEnd).off('close', onAbort).pause()

@@ -177,6 +177,15 @@ describe('a stream of Node', () => {
     expect(await answer).toEqual({ kind: 'body-aborted' })
   })
 
+  it('that something else paused is read', async () => {
+    const stream = new PassThrough()
+    stream.pause()
+    stream.end(bytes)
+    const answers = watch(read({ stream }))
+    await turn()
+    expect(answers).toEqual([{ value }])
+  })
+
   it('is left alone after a refusal: paused, and a late reset harms nothing', async () => {
     const stream = new PassThrough()
     const listeners = (): readonly number[] => ['data', 'end', 'close'].map((name) => stream.listenerCount(name))

@@ -80,6 +80,13 @@ export const bodyMutants: readonly Mutant[] = [
     tests: ['unit/http/body.test.ts', 'hosts/sockets.test.ts'],
   },
   {
+    guard: 'a stream of Node that was paused is read',
+    file: 'src/http/body.ts',
+    find: ".on('data', onData).resume()",
+    replace: ".on('data', onData)",
+    tests: ['unit/http/body.test.ts'],
+  },
+  {
     guard: 'a late reset of a refused request does not throw',
     file: 'src/http/body.ts',
     find: ".off('close', onAbort)",
