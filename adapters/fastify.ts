@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { CheqpointError, fromIncoming, type Receiver } from '../src/index.js'
 
 /**
@@ -16,8 +16,12 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
     const fix = 'pass what createReceiver(options) returned'
     throw new CheqpointError('argument-invalid', `fastifyCallback() takes a receiver; ${fix}`)
   }
+  /** Streams that a `preParsing` hook returned in place of the request. */
+  const replaced = new WeakMap<FastifyRequest, RequestPayload>()
   const respond = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const answer = await receiver.handle(fromIncoming(request.raw, { url: request.originalUrl }))
+    const callback = fromIncoming(request.raw, { url: request.originalUrl })
+    const stream = replaced.get(request)
+    const answer = await receiver.handle(stream ? { ...callback, body: { ...callback.body, stream } } : callback)
     // Another hook, such as a time-out, may have responded meanwhile.
     if (reply.sent) return reply
     // For a text, Fastify would add a charset to the content type; for HEAD it sends the length of the body.
@@ -26,7 +30,10 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
   }
   return async function cheqpointCallback(app): Promise<void> {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    app.addContentTypeParser('*', (request, payload, done) => {
+      if (payload !== request.raw) replaced.set(request, payload)
+      done(null)
+    })
     app.all('/', {
       handler: respond,
       // Fastify refuses some content types before it calls a parser, with a response of its own.

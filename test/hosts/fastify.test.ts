@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { fastifyCallback } from '../../adapters/fastify.js'
@@ -133,6 +134,12 @@ describe('the app around the plugin', () => {
       status: 500,
       body: expect.stringContaining('body-already-read'),
     })
+  })
+
+  it('may replace the stream of the body, which is then read in place of the request', async () => {
+    await open((each) => each.addHook('preParsing', async (_, __, payload) => payload.pipe(new PassThrough())))
+    expect(comparable(await host.send(callback()))).toEqual(handled)
+    expect((await host.send(callback({ body: bodyFor('req_1').padEnd(262_145) }))).status).toBe(413)
   })
 
   it('can be tested with inject, without a port', async () => {

@@ -465,6 +465,13 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['hosts/fastify.test.ts'],
   },
   {
+    guard: 'a stream that a hook of Fastify returns is read in place of the request',
+    file: 'adapters/fastify.ts',
+    find: 'if (payload !== request.raw) replaced.set(request, payload)',
+    replace: '',
+    tests: ['hosts/fastify.test.ts'],
+  },
+  {
     guard: 'an answered callback frees its place',
     file: 'src/http/endpoint.ts',
     find: 'if (isIn) this.#inFlight--',
