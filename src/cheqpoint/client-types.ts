@@ -52,7 +52,7 @@ export interface SubmitRequest {
   readonly action: string
   /** One line for the reviewer. */
   readonly summary: string
-  /** What to approve; JSON. */
+  /** What to approve. Plain JSON. */
   readonly details: object
   readonly riskLevel?: 'low' | 'medium' | 'high' | undefined
   /** From 0 to 1. */
@@ -66,7 +66,7 @@ export interface SubmitRequest {
   readonly maxWaitMs?: number | undefined
   /** Where Cheqpoint posts the decision. `inbound` only. */
   readonly callbackUrl?: string | undefined
-  /** Sent as an ISO 8601 date. */
+  /** A future date or its milliseconds. Sent as an ISO 8601 date. */
   readonly expiresAt?: Date | string | number | undefined
 }
 

@@ -1,5 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { CheqpointError, type ErrorCode, isCheqpointError } from '../model/errors.js'
+import { writeJson } from '../model/plain-json.js'
+import { readExpiry } from '../options/expiry.js'
 import {
   argumentGroup,
   argumentNumber,
@@ -98,7 +100,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   const submit = async (path: string, request: SubmitRequest, call: CallOptions = {}): Promise<ApiApproval> =>
-    ask({ method: 'POST', path, body: writeBody(request), ...posting }, call, readReply)
+    ask({ method: 'POST', path, body: writeBody(request, clock.now()), ...posting }, call, readReply)
 
   async function waitForDecision(id: string, wait: WaitOptions): Promise<FetchedApproval> {
     const given = argumentGroup(wait, 'waitForDecision()', waitNames)
@@ -151,16 +153,12 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
-function writeBody(request: SubmitRequest): string {
+function writeBody(request: SubmitRequest, now: number): string {
   group(request ?? null, 'the request', undefined, 'argument')
-  const expiresAt = request.expiresAt === undefined ? undefined : new Date(request.expiresAt)
-  if (Number.isNaN(expiresAt?.getTime())) throw new CheqpointError('argument-invalid', 'expiresAt must be a date')
-  try {
-    return JSON.stringify({ ...request, expiresAt })
-  } catch {
-    // The message of the serializer may quote the request.
-    throw new CheqpointError('not-json', 'the request cannot be written as JSON')
-  }
+  const { expiresAt } = request
+  const date = typeof expiresAt === 'string' || typeof expiresAt === 'number' ? new Date(expiresAt) : expiresAt
+  const iso = date === undefined ? undefined : new Date(readExpiry(date, now)).toISOString()
+  return writeJson({ ...request, expiresAt: iso }, 'request')
 }
 
 function readDispatcher(value: unknown, path: string): Dispatcher | undefined {

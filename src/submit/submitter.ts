@@ -5,7 +5,8 @@ import * as steps from '../approvals/reservation.js'
 import type { Client, SubmitRequest } from '../cheqpoint/client-types.js'
 import type { FetchedApproval } from '../cheqpoint/read-response.js'
 import type { ApiApproval } from '../cheqpoint/wire.js'
-import { CheqpointError, type ErrorInfo, isCheqpointError } from '../model/errors.js'
+import { CheqpointError, type ErrorCode, type ErrorInfo, isCheqpointError } from '../model/errors.js'
+import { writeJson } from '../model/plain-json.js'
 import { judge } from '../pipeline/confirm.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
@@ -18,7 +19,7 @@ import { keyedRef, randomRef } from './refs.js'
 import { keyTaken, reserve } from './reserve.js'
 import { decided, type Submission, summarize } from './submission.js'
 import { checkContent, checkSubmission, digestOf, type SubmitOptions } from './submit-arguments.js'
-import { type RequestLimits, writeJson, writeRequest } from './tracked-request.js'
+import { type RequestLimits, writeRequest } from './tracked-request.js'
 
 export interface SubmitDeps {
   readonly context: PipelineContext
@@ -37,6 +38,9 @@ export interface SubmitDeps {
 const refusedStatuses: ReadonlySet<number> = new Set([
   400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431,
 ])
+
+/** With these the client has sent nothing: a closed one rejects with `aborted`, and `expiresAt` may have passed meanwhile. */
+const unsentCodes: ReadonlySet<ErrorCode> = new Set(['api-unreachable', 'aborted', 'argument-invalid'])
 
 /** How long the sweep leaves an immediate decision to the process that got it. */
 const inlineHeadStartMs = 5_000
@@ -209,7 +213,6 @@ export class Submitter {
 function isRefusal(error: unknown): boolean {
   if (!isCheqpointError(error)) return false
   const { code, httpStatus } = error
-  // A closed client rejects with `aborted` before it sends anything.
-  if (code === 'api-unreachable' || code === 'aborted') return true
+  if (unsentCodes.has(code)) return true
   return httpStatus !== undefined && refusedStatuses.has(httpStatus)
 }

@@ -1,8 +1,8 @@
-import { types } from 'node:util'
 import type { TrackedRequest } from '../approvals/entry.js'
 import { CheqpointError } from '../model/errors.js'
+import { writeJson } from '../model/plain-json.js'
+import { readExpiry } from '../options/expiry.js'
 import type { Names } from '../options/option-checks.js'
-import { isPlainObject, type JsonText, maxDepth } from '../util/json.js'
 
 /** A request that was submitted elsewhere. */
 export interface Tracked {
@@ -31,13 +31,6 @@ export interface RequestLimits {
   readonly trace?: string | undefined
 }
 
-/** JSON text of a value. Throws `not-json`, with the first place that JSON would lose or change. */
-export function writeJson(value: unknown, name: string): JsonText {
-  const fault = findFault(value, name, new Set())
-  if (fault !== null) throw new CheqpointError('not-json', fault)
-  return JSON.stringify(value)
-}
-
 /**
  * A request as it is kept. Throws `argument-invalid`, `not-json`, `details-too-large` or `assistant-unknown`, with what
  * is wrong.
@@ -63,10 +56,7 @@ export function writeRequest(
     const found = `details and context are ${bytes} bytes of JSON, ${maxDetailsBytes} are allowed`
     throw new CheqpointError('details-too-large', `${found}; ${fix}`)
   }
-  const expiry =
-    expiresAt === undefined ? now + expiresAfterMs : types.isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
-  if (Number.isNaN(expiry)) throw argument('expiresAt', 'a valid Date')
-  if (expiry <= now) throw argument('expiresAt', 'in the future; a Date takes milliseconds, not seconds')
+  const expiry = expiresAt === undefined ? now + expiresAfterMs : readExpiry(expiresAt, now)
   const expires = { expiresAt: expiry, expiresAfterMs: expiry - now }
   const request = { ref: ref ?? null, action, assistant: assistant ?? null, ...kept, ...expires }
   return trace === undefined ? request : { ...request, trace }
@@ -74,23 +64,4 @@ export function writeRequest(
 
 function argument(name: string, allowed: string): CheqpointError {
   return new CheqpointError('argument-invalid', `${name} must be ${allowed}`)
-}
-
-/** What JSON would lose or change, in words, or `null`. */
-function findFault(value: unknown, at: string, above: Set<object>): string | null {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return null
-  if (typeof value === 'number') return Number.isFinite(value) ? null : `${at} is a number that JSON does not have`
-  if (typeof value !== 'object') return `${at} is of type ${typeof value}, which JSON does not have`
-  if (above.has(value)) return `${at} contains itself`
-  if (above.size >= maxDepth) return `${at} is nested deeper than ${maxDepth} levels`
-  if (!Array.isArray(value) && !isPlainObject(value)) return `${at} is not a plain object`
-  above.add(value)
-  // The entries of a list include its holes, which JSON would fill.
-  for (const [key, each] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
-    // JSON leaves out a property that is undefined, which changes nothing.
-    const fault = each === undefined && !Array.isArray(value) ? null : findFault(each, `${at}.${key}`, above)
-    if (fault !== null) return fault
-  }
-  above.delete(value)
-  return null
 }

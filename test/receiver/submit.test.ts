@@ -262,6 +262,21 @@ describe('a submission that Cheqpoint refuses', () => {
     },
   )
 
+  it('whose expiresAt passes before it is sent rejects with submission-refused, and is forgotten', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api } = submitBench({ store: faulty.store })
+    const held = faulty.hold('markSent')
+    const refused = failure(receiver.submit(refund, { expiresAt: new Date(Date.now() + 1_000) }))
+    await pass(1_000)
+    held.open()
+    expect(await refused).toMatchObject({
+      code: 'submission-refused',
+      message: expect.stringMatching(/^the request was not sent, .*: expiresAt must be in the future/),
+    })
+    expect(api.posts).toEqual([])
+    expect(await receiver.unconfirmed()).toMatchObject({ items: [] })
+  })
+
   it('rejects with submission-refused though the store fails, and is forgotten once the store is back', async () => {
     const store = new FaultyStore()
     const { receiver, api } = submitBench({ store: store.store })

@@ -2,13 +2,16 @@ import { inspect } from 'node:util'
 import { MockAgent } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClient } from '../../../src/cheqpoint/client.js'
-import type { Client, ClientOptions } from '../../../src/cheqpoint/client-types.js'
+import type { Client, ClientOptions, SubmitRequest } from '../../../src/cheqpoint/client-types.js'
 import { idMatcher } from '../../../src/cheqpoint/ids.js'
 import { CheqpointError } from '../../../src/model/errors.js'
+import type { Clock } from '../../../src/util/clock.js'
 
 const origin = 'https://app.cheqpoint.co'
 const key = 'cq_live_canary'
 const submission = { action: 'process_refund', summary: 'Refund $120', details: { orderId: '8842', amount: 120 } }
+
+const clock: Clock = { now: () => Date.parse('2026-11-20T10:00:00Z'), elapsed: () => performance.now() }
 
 let agent: MockAgent
 
@@ -223,7 +226,7 @@ describe('what is sent', () => {
         callbackUrl: 'https://shop.example.com/hook?cq=1',
         expiresAt: '2026-11-24T00:00:00.000Z',
       } as const
-      await client()[method](full)
+      await client({ clock })[method](full)
       expect(JSON.parse(String(seen[0]?.body))).toEqual(full)
       expect(seen[0]?.headers).toEqual({
         'x-api-key': key,
@@ -242,24 +245,38 @@ describe('what is sent', () => {
   ]) {
     it(`writes an expiry given as ${typeof expiresAt} as an ISO date, and leaves the caller's object alone`, async () => {
       const seen = expectCalls('POST /api/approvals/request', {})
-      await client().request(Object.freeze({ ...submission, expiresAt }))
+      await client({ clock }).request(Object.freeze({ ...submission, expiresAt }))
       expect(JSON.parse(String(seen[0]?.body))).toEqual({ ...submission, expiresAt: '2026-11-24T06:30:00.000Z' })
     })
   }
 
-  for (const expiresAt of [new Date(Number.NaN), Number.NaN, 'tomorrow']) {
-    it(`refuses an expiry that is no date (${typeof expiresAt}) before anything is sent`, async () => {
-      const error = await failure(client().request({ ...submission, expiresAt }))
-      expect(error.code).toBe('argument-invalid')
-    })
-  }
+  it.each<readonly [string, unknown]>([
+    ['an invalid Date', new Date(Number.NaN)],
+    ['NaN', Number.NaN],
+    ['a word', 'tomorrow'],
+    ['null', null],
+    ['a list', [2027]],
+    ['this moment', clock.now()],
+    ['a past date', '2026-11-20T09:59:59Z'],
+    ['seconds', clock.now() / 1000 + 3600],
+  ])('refuses %s as expiresAt before anything is sent', async (_, expiresAt) => {
+    // Wrong types on purpose: callers without TypeScript exist.
+    const request = { ...submission, expiresAt } as SubmitRequest
+    const error = await failure(client({ clock }).request(request))
+    expect(error.code).toBe('argument-invalid')
+    expect(error.message).toMatch(
+      /^expiresAt must be (a valid Date|in the future; a Date takes milliseconds, not seconds)$/,
+    )
+  })
 
-  it('refuses details that are no JSON before anything is sent, and quotes nothing of them', async () => {
+  it('refuses details that are no plain JSON before anything is sent, and quotes nothing of them', async () => {
     const circle: Record<string, unknown> = { canary: 'canary' }
     circle['again'] = circle
-    for (const details of [circle, { amount: 120n }]) {
+    const lossy = [new Map([['canary', 1]]), { amount: Number.NaN }, { at: new Date() }, { rows: new Set([1]) }]
+    for (const details of [circle, { amount: 120n }, ...lossy]) {
       const error = await failure(client().inbound({ ...submission, details }))
       expect(error.code).toBe('not-json')
+      expect(error.message).toMatch(/^request\.details/)
       expect(inspect(error)).not.toContain('canary')
     }
   })

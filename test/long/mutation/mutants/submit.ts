@@ -83,8 +83,15 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'a request that was not sent is reported as refused',
     file: 'src/submit/submitter.ts',
-    find: "code === 'api-unreachable' || code",
-    replace: 'code',
+    find: "'api-unreachable', 'aborted'",
+    replace: "'aborted'",
+    tests: ['receiver/submit.test.ts'],
+  },
+  {
+    guard: 'a request whose expiresAt passed before it was sent is reported as refused',
+    file: 'src/submit/submitter.ts',
+    find: ", 'argument-invalid'])",
+    replace: '])',
     tests: ['receiver/submit.test.ts'],
   },
   {
