@@ -6,6 +6,10 @@ export function readExpiry(expiresAt: unknown, now: number): number {
   const time = types.isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
   if (Number.isNaN(time)) throw new CheqpointError('argument-invalid', 'expiresAt must be a valid Date')
   if (time > now) return time
+  throw expiryPassed()
+}
+
+export function expiryPassed(): CheqpointError {
   const fix = 'a Date takes milliseconds, not seconds'
-  throw new CheqpointError('argument-invalid', `expiresAt must be in the future; ${fix}`)
+  return new CheqpointError('argument-invalid', `expiresAt must be in the future; ${fix}`)
 }

@@ -7,6 +7,7 @@ import type { FetchedApproval } from '../cheqpoint/read-response.js'
 import type { ApiApproval } from '../cheqpoint/wire.js'
 import { CheqpointError, type ErrorCode, type ErrorInfo, isCheqpointError } from '../model/errors.js'
 import { writeJson } from '../model/plain-json.js'
+import { expiryPassed } from '../options/expiry.js'
 import { judge } from '../pipeline/confirm.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
@@ -77,7 +78,9 @@ export class Submitter {
     const ref = idempotencyKey === undefined ? randomRef() : keyedRef(assistant ?? null, idempotencyKey)
     const { action, details } = request
     const startedAt = context.clock.elapsed()
-    const tracked = writeRequest({ action, details, context: kept, expiresAt, assistant, ref }, limits())
+    // A repeated key may be past its date. Whether it is repeated is known once the store was read.
+    const bounds = { ...limits(), mayBePast: idempotencyKey !== undefined }
+    const tracked = writeRequest({ action, details, context: kept, expiresAt, assistant, ref }, bounds)
     const rules = context.actions.get(action) ?? context.fallback
     if (rules === null) {
       const fix = 'give it an entry in actions, or give onDecision'
@@ -110,6 +113,10 @@ export class Submitter {
     const owner = context.records.newToken()
     const reserved = await reserve(context, { ref, request: tracked, digest, owner, inFlightMs: submitTimeoutMs })
     if (reserved !== null) return reserved
+    if (tracked.expiresAfterMs !== null && tracked.expiresAfterMs <= 0) {
+      await this.#forget(ref)
+      throw expiryPassed()
+    }
     await this.#markSent(ref, owner)
     const answer = await this.#send(ref, tracked, request)
     if (answer.id === null || !this.#deps.isId(answer.id))
@@ -137,11 +144,15 @@ export class Submitter {
       const { httpStatus, retryAfterMs, apiMessage } = isCheqpointError(cause) ? cause : {}
       const info = { ref, httpStatus, retryAfterMs, apiMessage, cause }
       if (!isRefusal(cause)) throw this.#lost(`Cheqpoint may have accepted the request: ${why}`, info)
-      // If it cannot be forgotten it stays listed; the submission is refused anyway.
-      await persist(this.#deps.context, 'discard', () => this.#discard(ref)).catch(() => {})
+      await this.#forget(ref)
       const refused = httpStatus === undefined ? 'the request was not sent' : 'Cheqpoint refused the request'
       throw new CheqpointError('submission-refused', `${refused}, and nothing is kept: ${why}`, info)
     }
+  }
+
+  /** Discards a submission that was not accepted. If that fails it stays listed; the submission is refused anyway. */
+  async #forget(ref: string): Promise<void> {
+    await persist(this.#deps.context, 'discard', () => this.#discard(ref)).catch(() => {})
   }
 
   #discard(ref: string): Promise<steps.Discarded> {

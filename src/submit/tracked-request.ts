@@ -26,6 +26,8 @@ export interface RequestLimits {
   /** The wall clock now. */
   readonly now: number
   readonly expiresAfterMs: number
+  /** Whether `expiresAt` may be past. Default `false`. */
+  readonly mayBePast?: boolean | undefined
   readonly maxDetailsBytes: number
   /** The trace that the request belongs to. */
   readonly trace?: string | undefined
@@ -37,7 +39,7 @@ export interface RequestLimits {
  */
 export function writeRequest(
   tracked: Tracked,
-  { assistants, now, expiresAfterMs, maxDetailsBytes, trace }: RequestLimits,
+  { assistants, now, expiresAfterMs, mayBePast, maxDetailsBytes, trace }: RequestLimits,
 ): TrackedRequest {
   const { action, details, context = null, expiresAt, assistant, ref } = tracked
   if (typeof action !== 'string' || action === '') throw argument('action', 'a text that is not empty')
@@ -56,7 +58,8 @@ export function writeRequest(
     const found = `details and context are ${bytes} bytes of JSON, ${maxDetailsBytes} are allowed`
     throw new CheqpointError('details-too-large', `${found}; ${fix}`)
   }
-  const expiry = expiresAt === undefined ? now + expiresAfterMs : readExpiry(expiresAt, now)
+  const earliest = mayBePast ? Number.NEGATIVE_INFINITY : now
+  const expiry = expiresAt === undefined ? now + expiresAfterMs : readExpiry(expiresAt, earliest)
   const expires = { expiresAt: expiry, expiresAfterMs: expiry - now }
   const request = { ref: ref ?? null, action, assistant: assistant ?? null, ...kept, ...expires }
   return trace === undefined ? request : { ...request, trace }

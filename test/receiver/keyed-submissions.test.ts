@@ -179,6 +179,46 @@ describe('a keyed reference', () => {
   })
 })
 
+describe('an idempotency key that is repeated after its expiresAt', () => {
+  const dated = { ...key, expiresAt: new Date('2026-11-20T11:00:00Z') }
+
+  it('returns the approval of the first submission, under the same digest', async () => {
+    const { receiver, api } = submitBench()
+    await receiver.submit(refund, dated)
+    await pass(hour)
+    expect(await receiver.submit(refund, dated)).toMatchObject({ approvalId: 'req_1' })
+    const other = receiver.submit({ ...refund, details: {} }, dated)
+    expect(await failure(other)).toMatchObject({ code: 'key-reused' })
+    expect(api.posts).toHaveLength(1)
+  })
+
+  it('is refused if nothing is stored under it, and nothing is kept or sent', async () => {
+    const store = memoryStore()
+    const { receiver, api } = submitBench({ store })
+    await pass(hour)
+    for (let again = 0; again < 2; again++) {
+      expect(await failure(receiver.submit(refund, dated))).toMatchObject({
+        code: 'argument-invalid',
+        message: expect.stringMatching(/^expiresAt must be in the future/),
+      })
+    }
+    expect(api.posts).toEqual([])
+    expect(await store.count()).toMatchObject({ open: 0 })
+    expect(await receiver.submit(refund, key)).toMatchObject({ approvalId: 'req_1' })
+  })
+
+  it('is refused once its approval is forgotten', async () => {
+    const { receiver, api } = submitBench({ sweep: 'here', retentionMs: hour })
+    await receiver.start()
+    await receiver.submit(refund, dated)
+    api.approve('req_1')
+    await pass(3 * hour)
+    expect(await failure(receiver.submit(refund, dated))).toMatchObject({ code: 'argument-invalid' })
+    expect(api.posts).toHaveLength(1)
+    await receiver.close()
+  })
+})
+
 describe('what remains in a store once nothing is open', () => {
   it('expires, each key of it', async () => {
     const inner = memoryStore()

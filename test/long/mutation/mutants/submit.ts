@@ -312,6 +312,27 @@ export const submitMutants: readonly Mutant[] = [
     tests: ['receiver/keyed-submissions.test.ts'],
   },
   {
+    guard: 'a key may be repeated after its expiresAt',
+    file: 'src/submit/submitter.ts',
+    find: 'mayBePast: idempotencyKey !== undefined }',
+    replace: 'mayBePast: false }',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
+  {
+    guard: 'a key under which nothing is stored may not be past its expiresAt',
+    file: 'src/submit/submitter.ts',
+    find: 'tracked.expiresAfterMs !== null && tracked.expiresAfterMs <= 0',
+    replace: 'false',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
+  {
+    guard: 'a refused submission under a key leaves the key free',
+    file: 'src/submit/submitter.ts',
+    find: '      await this.#forget(ref)\n      throw expiryPassed()',
+    replace: '      throw expiryPassed()',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
+  {
     guard: 'a submission that another one took over is not sent',
     file: 'src/submit/submitter.ts',
     find: "if (marked === 'lost') throw",
