@@ -41,9 +41,7 @@ export class Spans {
     if (span === undefined) return call()
     if (work.kind === 'run') this.#runs.set(work.approvalId, span)
     try {
-      // A run starts its own trace: its handler must not see the context of the call that started it.
-      const above = work.kind === 'run' ? ROOT_CONTEXT : context.active()
-      const value = await context.with(trace.setSpan(above, span), call)
+      const value = await within(span, work, call)
       quietly(() => span.setAttributes(endOf(work, value)))
       return value
     } catch (error) {
@@ -71,6 +69,22 @@ export class Spans {
     if (work.kind !== 'run') return this.#tracer.startSpan(name, options)
     return this.#tracer.startSpan(name, { ...options, root: true, links: linksOf(work.trace) }, ROOT_CONTEXT)
   }
+}
+
+/** Calls in the context of the span. Calls once, in any context, even if OpenTelemetry throws before or after. */
+function within<Value>(span: Span, { kind }: Shown, call: () => Promise<Value>): Promise<Value> {
+  let called: Promise<Value> | undefined
+  const once = (): Promise<Value> => {
+    // Asynchronous, so that a call that throws at once counts as made.
+    called ??= (async () => call())()
+    return called
+  }
+  quietly(() => {
+    // A run starts its own trace: its handler must not see the context of the call that started it.
+    const above = kind === 'run' ? ROOT_CONTEXT : context.active()
+    context.with(trace.setSpan(above, span), once)
+  })
+  return once()
 }
 
 function startOf(work: Shown): Attributes {

@@ -1,7 +1,7 @@
 import { context, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
-import { CheqpointError } from '../model/errors.js'
 import type { CheqpointEvent } from '../model/events.js'
 import type { Ended, Telemetry, Waiting, Work } from '../model/telemetry.js'
+import { invalid, type Read, readGroup } from '../options/option-checks.js'
 import { errorType } from './error-type.js'
 import { Metrics } from './metrics.js'
 import { quietly } from './quietly.js'
@@ -18,9 +18,14 @@ export interface TelemetryOptions {
 
 const scope = 'cheqpoint-callback'
 
+const optionTable = {
+  tracerProvider: provider<TracerProvider>('getTracer'),
+  meterProvider: provider<MeterProvider>('getMeter'),
+}
+
 /**
  * Creates the option `telemetry` of `createReceiver`: traces and metrics through OpenTelemetry, for one receiver. Never
- * exports details, context, notes, keys, tokens or error messages. Throws `option-invalid`.
+ * exports details, context, notes, keys, tokens or error messages. Throws `option-invalid` or `option-unknown`.
  *
  * @example
  * ```ts
@@ -28,9 +33,7 @@ const scope = 'cheqpoint-callback'
  * ```
  */
 export function telemetry(options: TelemetryOptions = {}): Telemetry {
-  if (typeof options !== 'object' || options === null)
-    throw new CheqpointError('option-invalid', 'options of telemetry() must be { tracerProvider, meterProvider }')
-  const { tracerProvider, meterProvider } = options
+  const { tracerProvider, meterProvider } = readGroup(options, '', optionTable)
   const spans = new Spans((tracerProvider ?? trace).getTracer(scope))
   const figures = new Metrics((meterProvider ?? metrics).getMeter(scope))
 
@@ -56,6 +59,18 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
       quietly(() => spans.event(event))
       quietly(() => figures.event(event))
     },
-    observe: (count: () => Promise<Waiting>) => figures.observe(count),
+    observe(count: () => Promise<Waiting>): () => void {
+      const stop = quietly(() => figures.observe(count))
+      return () => void quietly(() => stop?.())
+    },
+  }
+}
+
+function provider<Provider>(method: string): Read<Provider | undefined> {
+  return (value, path) => {
+    if (value !== undefined && typeof Object(value)[method] !== 'function')
+      throw invalid(path, value, `an object with ${method}()`)
+    // What the method returns cannot be checked before it is called.
+    return value as Provider | undefined
   }
 }

@@ -1,7 +1,14 @@
-import { createNoopMeter, ProxyTracerProvider, type Span, type Tracer } from '@opentelemetry/api'
+import {
+  context,
+  createNoopMeter,
+  type MeterProvider,
+  ProxyTracerProvider,
+  type Span,
+  type Tracer,
+} from '@opentelemetry/api'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createReceiver, memoryStore, type ReceiverOptions } from '../../src/index.js'
-import type { Telemetry } from '../../src/opentelemetry/index.js'
+import type { Telemetry, TelemetryOptions } from '../../src/opentelemetry/index.js'
 import { telemetry } from '../../src/opentelemetry/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept } from '../support/kept.js'
@@ -20,6 +27,7 @@ beforeEach(() => {
 })
 afterEach(() => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
 })
 
 function broken(): never {
@@ -60,6 +68,11 @@ function providing(tracer: Partial<Tracer>): { readonly getTracer: () => Tracer 
   return { getTracer: () => tracer as Tracer }
 }
 
+/** A provider of one meter that does nothing, apart from these methods. */
+function metering(methods: Readonly<Record<string, () => unknown>>): MeterProvider {
+  return { getMeter: () => Object.assign(Object.create(createNoopMeter()), methods) }
+}
+
 describe('what happens to a decision is the same', () => {
   it.each([
     ['without providers', () => telemetry()],
@@ -70,9 +83,37 @@ describe('what happens to a decision is the same', () => {
     [
       'where figures throw',
       () => {
-        // There is one meter that does nothing, for all.
-        const meter = Object.assign(Object.create(createNoopMeter()), { createCounter: () => ({ add: broken }) })
-        return telemetry({ meterProvider: { getMeter: () => meter } })
+        return telemetry({ meterProvider: metering({ createCounter: () => ({ add: broken }) }) })
+      },
+    ],
+    ['where gauges cannot be created', () => telemetry({ meterProvider: metering({ createObservableGauge: broken }) })],
+    [
+      'where gauges cannot be removed',
+      () => telemetry({ meterProvider: metering({ removeBatchObservableCallback: broken }) }),
+    ],
+    [
+      'where no context can be entered',
+      () => {
+        vi.spyOn(context, 'with').mockImplementation(broken)
+        return telemetryBench().telemetry
+      },
+    ],
+    [
+      'where a context cannot be left',
+      () => {
+        vi.spyOn(context, 'with').mockImplementation((_, call) => {
+          // Its arguments are those of no call here.
+          ;(call as () => unknown)()
+          return broken()
+        })
+        return telemetryBench().telemetry
+      },
+    ],
+    [
+      'where the context cannot be read',
+      () => {
+        vi.spyOn(context, 'active').mockImplementation(broken)
+        return telemetryBench().telemetry
       },
     ],
   ])('%s', async (_, make) => {
@@ -143,6 +184,20 @@ describe('the option telemetry', () => {
     // Given by mistake, or from JavaScript.
     const options = { apiKey: 'k', onDecision() {}, telemetry: wrong } as unknown as ReceiverOptions
     expect(() => createReceiver(options)).toThrow(/telemetry must be what telemetry\(\) of cheqpoint-callback\/opentel/)
+  })
+})
+
+describe('an option of telemetry()', () => {
+  it.each([
+    [null, 'option-invalid', /^option options must be an object/],
+    [[], 'option-invalid', /^option options must be an object/],
+    [{ tracerprovider: {} }, 'option-unknown', /^option tracerprovider is not known \(did you mean tracerProvider\?\)/],
+    [{ tracerProvider: {} }, 'option-invalid', /^option tracerProvider must be an object with getTracer\(\)/],
+    [{ meterProvider: null }, 'option-invalid', /^option meterProvider must be an object with getMeter\(\)/],
+  ])('that is wrong is refused: %j', (wrong, code, message) => {
+    // Given by mistake, or from JavaScript.
+    const make = (): unknown => telemetry(wrong as unknown as TelemetryOptions)
+    expect(make).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }))
   })
 })
 

@@ -16,7 +16,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(below.map((folder, at) => [folder, below.slice(at + 1)])),
   simulator: ['model', 'util'],
   testing: ['index.ts'],
-  opentelemetry: ['model'],
+  opentelemetry: ['options', 'model'],
   cli: ['index.ts', 'simulator', 'approvals', 'stores', 'util'],
 }
 
