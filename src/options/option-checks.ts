@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { CheqpointError } from '../model/errors.js'
 import { closest } from '../util/closest.js'
 
@@ -27,6 +28,8 @@ export function group(value: unknown, path: string, known?: readonly string[], k
   if (value === undefined) return {}
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(path === '' ? 'options' : path, value, 'an object', kind)
+  if (isContainer(value))
+    throw invalid(path === '' ? 'options' : path, value, 'an object with properties, not a Map, Set or Date', kind)
   const name = Object.keys(value).find((each) => known?.includes(each) === false)
   if (known === undefined || name === undefined) return value as Given
   const meant = closest(name, known)
@@ -34,6 +37,11 @@ export function group(value: unknown, path: string, known?: readonly string[], k
   const rest = `is not known${hint}; known are: ${known.join(', ')}`
   if (kind === 'argument') throw new CheqpointError('argument-invalid', `${name} of ${path} ${rest}`)
   throw new CheqpointError('option-unknown', `option ${path === '' ? name : `${path}.${name}`} ${rest}`)
+}
+
+/** Whether an object keeps its content elsewhere than in properties, and would be taken for one without options. */
+function isContainer(value: object): boolean {
+  return Symbol.iterator in value || types.isDate(value) || types.isPromise(value)
 }
 
 /** Reads a whole number within bounds, or the default. */

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import {
@@ -399,6 +400,40 @@ describe('an option of the wrong type is refused, with what is allowed', () => {
   it('the options as a whole', () => {
     for (const value of [undefined, null, 'text', 7, []]) expect(refusal(value)?.[0]).toBe('option-invalid')
   })
+})
+
+describe('an object whose content is not in its properties', () => {
+  const rows = [['refund', { onDecision }]] as const
+  const containers = [new Map(rows), new Set(rows), new Date(), Promise.resolve(), runInNewContext('new Map()')]
+
+  it.each(['actions', 'actions.refund', 'callbacks', 'confirm', 'polling', 'runs'])('is refused as %s', (path) => {
+    for (const value of containers) {
+      const message = expect.stringContaining(
+        `option ${path} must be an object with properties, not a Map, Set or Date`,
+      )
+      expect(refusal(withOption(path, value))).toEqual(['option-invalid', message])
+    }
+  })
+
+  it('is refused as all options', () => {
+    for (const value of containers) expect(refusal(value)?.[0]).toBe('option-invalid')
+  })
+})
+
+it('options may be objects of a class, and namespaces of modules', async () => {
+  class Runs {
+    maxAttempts = 3
+  }
+  class Options {
+    apiKey = key
+    runs = new Runs()
+    onDecision(): void {}
+  }
+  const options = new Options()
+  expect(readReceiverOptions(options).runs.maxAttempts).toBe(3)
+  const code = 'data:text/javascript,export const maxAttempts = 4'
+  const runs: unknown = await import(code)
+  expect(readReceiverOptions({ ...usual, ...withOption('runs', runs) }).runs.maxAttempts).toBe(4)
 })
 
 describe('apiKeys', () => {

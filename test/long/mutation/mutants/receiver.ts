@@ -221,6 +221,20 @@ export const receiverMutants: readonly Mutant[] = [
     tests: ['receiver/options.test.ts'],
   },
   {
+    guard: 'a Map, Set or Date is not taken for an object without options',
+    file: 'src/options/option-checks.ts',
+    find: 'if (isContainer(value))',
+    replace: 'if (false)',
+    tests: ['receiver/options.test.ts'],
+  },
+  {
+    guard: 'a Date or a promise is not taken for an object without options',
+    file: 'src/options/option-checks.ts',
+    find: 'Symbol.iterator in value || types.isDate(value) || types.isPromise(value)',
+    replace: 'Symbol.iterator in value',
+    tests: ['receiver/options.test.ts'],
+  },
+  {
     guard: 'a number may equal its minimum',
     file: 'src/options/option-checks.ts',
     find: '!Number.isInteger(value) || value < least || value > most)',
