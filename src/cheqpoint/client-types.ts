@@ -25,7 +25,7 @@ export interface ClientOptions {
   readonly submitTimeoutMs?: number | undefined
   /** A longer response is unreadable. Default 1,048,576. */
   readonly maxResponseBytes?: number | undefined
-  /** An undici dispatcher, for proxies and tests. It must not follow redirects or retry. */
+  /** A dispatcher of undici 7, for proxies and tests. It must not follow redirects or retry. */
   readonly dispatcher?: Dispatcher | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined

@@ -106,7 +106,9 @@ export function exchange(
       const words = errorWords(error)
       const known = words.find((word) => failureCodes.has(word)) ?? ''
       const code = failureCodes.get(known) ?? (controller === undefined ? 'api-unreachable' : 'api-broken-off')
-      const message = `the exchange with the API failed (${words[0] ?? 'no code'})`
+      // Dispatchers of other versions of undici refuse the handler.
+      const fix = words[0] === 'UND_ERR_INVALID_ARG' ? '; the option dispatcher must be of undici 7' : ''
+      const message = `the exchange with the API failed (${words[0] ?? 'no code'})${fix}`
       const isUnanswered = controller !== undefined && bytes === 0 && head === undefined
       if (isUnanswered && !isOver && isStale(error)) {
         end()

@@ -54,7 +54,7 @@ export interface ReceiverOptions<Details = Record<never, never>, Context = Recor
 
   /** Default `https://app.cheqpoint.co`. Plain http is allowed for loopback only. */
   readonly baseUrl?: string | undefined
-  /** An undici dispatcher, for proxies and tests. It must not follow redirects. */
+  /** A dispatcher of undici 7, for proxies and tests. It must not follow redirects. */
   readonly dispatcher?: Dispatcher | undefined
 
   /**

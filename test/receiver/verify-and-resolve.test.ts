@@ -402,7 +402,7 @@ describe('a claim', () => {
     await settle()
     const write = step(await faulty.store.read(key))
     if (write !== null) await faulty.store.write(key, write.expected, write.entry, { keepMs: write.keepMs })
-    await register('req_2', { action: 'refund', details }, options)
+    await registerWith('req_2', { action: 'refund', details }, options)
     api.approve('req_2')
     expect(await verify(callbackRequest('req_2'))).toMatchObject({ kind: 'ok' })
     // Longer than runs.timeoutMs.

@@ -594,6 +594,19 @@ describe('a call with wrong arguments', () => {
   })
 })
 
+it('a dispatcher that does not know the handlers of undici 7 is named in the error', async () => {
+  const older = Object.assign(Object.create(MockAgent.prototype), {
+    dispatch() {
+      throw Object.assign(new Error('invalid onConnect method'), { code: 'UND_ERR_INVALID_ARG' })
+    },
+  })
+  const error = await failure(client({ dispatcher: older }).get('req_1'))
+  expect(error.code).toBe('api-unreachable')
+  expect(error.message).toBe(
+    'the exchange with the API failed (UND_ERR_INVALID_ARG); the option dispatcher must be of undici 7',
+  )
+})
+
 describe('a signal', () => {
   it('that is aborted already sends nothing', async () => {
     const error = await failure(client().get('req_1', { signal: AbortSignal.abort(new Error('canary')) }))

@@ -10,6 +10,13 @@ export const clientMutants: readonly Mutant[] = [
     tests: ['unit/cheqpoint/client.test.ts', 'receiver/options.test.ts'],
   },
   {
+    guard: 'a dispatcher of another version of undici is named in the error',
+    file: 'src/cheqpoint/exchange.ts',
+    find: "words[0] === 'UND_ERR_INVALID_ARG'",
+    replace: 'false',
+    tests: ['unit/cheqpoint/client.test.ts'],
+  },
+  {
     guard: 'a host that begins like loopback is not loopback',
     file: 'src/cheqpoint/transport.ts',
     find: '|\\[::1\\])$/',
