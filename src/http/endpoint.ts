@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache'
-import { contradictions } from '../cheqpoint/wire.js'
+import type { CallbackPayload } from '../cheqpoint/wire.js'
 import { CheqpointError } from '../model/errors.js'
-import { type RefusalReason, refusalReasons } from '../model/events.js'
 import type { Outcome, Refusal, Waiting } from '../model/outcome.js'
 import type { PipelineContext, Trigger } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { sleep } from '../util/sleep.js'
 import { Copies } from './copies.js'
 import { isRequest } from './hosts.js'
+import { reportCallback } from './report.js'
 import {
   type Callback,
   checkRequest,
@@ -31,8 +31,6 @@ export interface HandleOptions {
   /** Keeps a serverless host alive until the work ends, so that a slow handler does not delay the response. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
-
-const refusals: ReadonlySet<string> = new Set(refusalReasons)
 
 /** Ids of callbacks that arrived before their request was registered, which is then due at once. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
@@ -191,26 +189,17 @@ export class Endpoint {
   }
 
   #report({ payload }: PlausibleCallback, outcome: Outcome): CallbackResponse {
-    const { id } = payload
-    if (outcome.kind === 'unknown-approval') this.#early.set(id, true)
-    if ('confirmed' in outcome && outcome.confirmed !== null) {
-      const fields = contradictions(payload, outcome.confirmed)
-      if (fields.length > 0) this.#deps.context.emit({ type: 'mismatch', approvalId: id, fields })
-    }
-    return this.#respond(outcome, id)
+    if (outcome.kind === 'unknown-approval') this.#early.set(payload.id, true)
+    return this.#respond(outcome, payload)
   }
 
   /** From the one table. */
-  #respond(outcome: Outcome, approvalId: string | null): CallbackResponse {
-    const { kind } = outcome
-    if (kind === 'token-refused') this.#tokensRefused++
-    if (isRefusal(kind)) this.#deps.context.emit({ type: 'refused', reason: kind, approvalId })
-    return toResponse(outcome, { swept: this.#deps.context.life.isSwept })
+  #respond(outcome: Outcome, payload: CallbackPayload | null): CallbackResponse {
+    const { emit, life } = this.#deps.context
+    if (outcome.kind === 'token-refused') this.#tokensRefused++
+    reportCallback(outcome, payload, emit)
+    return toResponse(outcome, { swept: life.isSwept })
   }
-}
-
-function isRefusal(kind: string): kind is RefusalReason {
-  return refusals.has(kind)
 }
 
 function notACallback(given: unknown): CheqpointError {

@@ -3,6 +3,7 @@ import { Records } from '../approvals/records.js'
 import type { Client } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
 import { fromIncoming, fromRequest, isRequest } from '../http/hosts.js'
+import { reportCallback } from '../http/report.js'
 import {
   type Callback,
   checkRequest,
@@ -123,19 +124,21 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
   const known = check(options)
   known.verifying ??= startVerifying(known)
   const { context, rules } = known.verifying
-  const plausible = await checkRequest(toCallback(input), rules)
-  if (plausible.kind !== 'plausible') return plausible
-  const { payload, ref } = plausible
+  const checked = await checkRequest(toCallback(input), rules)
+  const payload = checked.kind === 'plausible' ? checked.payload : null
+  const outcome =
+    checked.kind === 'plausible'
+      ? await resolve({ approvalId: checked.payload.id, via: 'callback', ref: checked.ref }, context)
+      : checked
+  reportCallback(outcome.kind === 'ok' ? outcome.claim : outcome, payload, context.emit)
   // The schemas of the action parsed the decision.
-  return resolve({ approvalId: payload.id, via: 'callback', ref }, context) as Promise<
-    VerifiedDecision<Actions> | Outcome
-  >
+  return outcome as VerifiedDecision<Actions> | Outcome
 }
 
 /**
  * Follows a request that was submitted elsewhere, so that {@link verifyAndResolve} knows it. `false` if its id is known
- * already. With `callbackSecret`, `ref` is required. Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, and as the
- * store does.
+ * already. With `callbackSecret`, `ref` is required. Rejects with `id-invalid`, `argument-invalid`, `not-json`,
+ * `details-too-large`, `assistant-unknown`, and as the store does.
  *
  * @example
  * ```ts

@@ -74,7 +74,8 @@ describe('verifyAndResolve', () => {
       decision: { status: 'approved', note: 'fine' },
       dueInMs: 30_000,
     })
-    expect(events.map(({ type }) => type)).toEqual(['confirmed'])
+    // The callback had no note.
+    expect(events.map(({ type }) => type)).toEqual(['confirmed', 'mismatch'])
   })
 
   it('believes the API and not the callback', async () => {
@@ -131,6 +132,20 @@ describe('verifyAndResolve', () => {
       state: 'parked',
       parked: { reason: 'edit-invalid', note: '/amount' },
     })
+  })
+
+  it('reports callbacks that are refused, and one that contradicts the API', async () => {
+    const { api, register, verify, events } = coreBench()
+    await register()
+    api.reject(id)
+    await verify(callbackRequest('req_unknown'))
+    await verify(callbackRequest(id, { headers: { 'user-agent': 'Stranger/1.0' } }))
+    await verify()
+    expect(events.filter(({ type }) => type === 'refused' || type === 'mismatch')).toEqual([
+      { type: 'refused', reason: 'unknown-approval', approvalId: 'req_unknown' },
+      { type: 'refused', reason: 'agent-refused', approvalId: null },
+      { type: 'mismatch', approvalId: id, fields: expect.arrayContaining(['status']) },
+    ])
   })
 
   it('takes an action without rules as it comes', async () => {

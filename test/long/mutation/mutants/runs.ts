@@ -571,6 +571,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/verify-and-resolve.test.ts'],
   },
   {
+    guard: 'verifyAndResolve reports what it refuses, and what contradicts the API',
+    file: 'src/receiver/verify-and-resolve.ts',
+    find: "  reportCallback(outcome.kind === 'ok' ? outcome.claim : outcome, payload, context.emit)\n",
+    replace: '',
+    tests: ['receiver/verify-and-resolve.test.ts'],
+  },
+  {
     guard: 'a claim refuses a result that cannot be kept',
     file: 'src/pipeline/claim-arguments.ts',
     find: '  if (text !== undefined) return text\n',
