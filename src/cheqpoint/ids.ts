@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { invalid } from '../options/option-checks.js'
 
 /**
@@ -6,7 +7,7 @@ import { invalid } from '../options/option-checks.js'
  * `option-invalid` for anything but a regular expression.
  */
 export function idMatcher(pattern: unknown = /[A-Za-z0-9_-]{1,128}/): (id: string) => boolean {
-  if (!(pattern instanceof RegExp)) throw invalid('idPattern', pattern, 'a regular expression')
+  if (!types.isRegExp(pattern)) throw invalid('idPattern', pattern, 'a regular expression')
   // Without g and y, which keep a position. An m has no effect, since no id has a line break.
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, ''))
   return (id) => typeof id === 'string' && printable.test(id) && !pathTrick.test(id) && whole.test(id)

@@ -133,7 +133,11 @@ function pollingTable({ firstMs, maxMs }: Given, firstPollMs: number): Table<Gro
 /** The default of the lease derives from the time-out of a GET. */
 function runTable({ timeoutMs }: Given): Table<Group<'runs'>> {
   return {
-    leaseMs: whole(typeof timeoutMs === 'number' ? clamp(3 * timeoutMs, 30_000, day) : 30_000, 30, day),
+    leaseMs: whole(
+      typeof timeoutMs === 'number' && Number.isInteger(timeoutMs) ? clamp(3 * timeoutMs, 30_000, day) : 30_000,
+      30,
+      day,
+    ),
     timeoutMs: whole(900_000, 1, longestTimer),
     concurrency: whole(1_000, 1, 1_000_000),
     maxAttempts: whole(8, 1, 1_000),

@@ -210,6 +210,13 @@ describe.each(['confirm.requestsPerSecond', 'polling.requestsPerSecond'])('%s', 
 })
 
 describe('confirm.timeoutMs', () => {
+  it('that is no whole number is refused with the limits of the default lease', () => {
+    for (const wrong of [Number.NaN, 1.5]) {
+      const message = `option confirm.timeoutMs must be a whole number from 1 to 10000; it was ${wrong}`
+      expect(refusal(withOption('confirm.timeoutMs', wrong))).toEqual(['option-invalid', message])
+    }
+  })
+
   const limits = (timeoutMs: number, leaseMs: number) => ({ ...usual, confirm: { timeoutMs }, runs: { leaseMs } })
 
   it('is at most a third of runs.leaseMs, so that a claim outlives the call it was made for', () => {

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import { MockAgent } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClient } from '../../../src/cheqpoint/client.js'
@@ -335,6 +336,11 @@ describe('idMatcher', () => {
       for (const id of ['areq_12', 'req_12a', 'req_12\n', 'req_1\nreq_2', '\nreq_12', 'REQ_12'])
         expect(isId(id)).toBe(false)
     }
+  })
+
+  it('takes a pattern of another realm', () => {
+    const isId = idMatcher(runInNewContext('/req_[0-9]+/'))
+    expect([isId('req_12'), isId('req_12a')]).toEqual([true, false])
   })
 
   it('keeps the i flag', () => {

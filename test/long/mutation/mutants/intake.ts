@@ -143,6 +143,13 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['unit/cheqpoint/client.test.ts'],
   },
   {
+    guard: 'an idPattern may be of another realm',
+    file: 'src/cheqpoint/ids.ts',
+    find: '!types.isRegExp(pattern)',
+    replace: '!(pattern instanceof RegExp)',
+    tests: ['unit/cheqpoint/client.test.ts'],
+  },
+  {
     guard: 'an id never consists of dots only',
     file: 'src/cheqpoint/ids.ts',
     find: '|^\\.+$/',

@@ -221,6 +221,13 @@ export const receiverMutants: readonly Mutant[] = [
     tests: ['receiver/options.test.ts'],
   },
   {
+    guard: 'the default of the lease derives from a whole number',
+    file: 'src/options/read-pipeline-options.ts',
+    find: ' && Number.isInteger(timeoutMs) ? clamp',
+    replace: ' ? clamp',
+    tests: ['receiver/options.test.ts'],
+  },
+  {
     guard: 'a Map, Set or Date is not taken for an object without options',
     file: 'src/options/option-checks.ts',
     find: 'if (isContainer(value))',
