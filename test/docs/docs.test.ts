@@ -141,7 +141,7 @@ describe('docs/operating.md', () => {
   })
 
   it('has a row for each reason to park, and no other', () => {
-    const reasons = unionOf('src/model/park-reason.ts', 'export type ParkReason =', '\n\n', /\| '([a-z-]+)'/g)
+    const reasons = unionOf('src/model/park-reason.ts', 'export const parkReasons =', '\n\n', / {2}'([a-z-]+)',/g)
     expect([...firstWords(operating, 'park reasons')].sort()).toEqual([...reasons].sort())
   })
 })

@@ -35,9 +35,8 @@ function broken(): never {
 }
 
 it.each([null, 7, 'text'])('telemetry(%j) throws option-invalid', (wrong) => {
-  const failure = { code: 'option-invalid', message: expect.stringContaining('tracerProvider') }
   // What the types rule out, plain JavaScript may send.
-  expect(() => telemetry(wrong as unknown as undefined)).toThrow(expect.objectContaining(failure))
+  expect(() => telemetry(wrong as unknown as undefined)).toThrow(expect.objectContaining({ code: 'option-invalid' }))
 })
 
 /** A span whose every method throws. */

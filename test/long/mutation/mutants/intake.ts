@@ -179,7 +179,7 @@ export const intakeMutants: readonly Mutant[] = [
   },
   {
     guard: 'a callback that contradicts the API is reported',
-    file: 'src/http/endpoint.ts',
+    file: 'src/http/report.ts',
     find: 'if (fields.length > 0)',
     replace: 'if (false)',
     tests: ['hosts/responses.test.ts'],
@@ -187,7 +187,7 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a callback that came before its request is remembered',
     file: 'src/http/endpoint.ts',
-    find: "if (outcome.kind === 'unknown-approval') this.#early.set(id, true)",
+    find: "if (outcome.kind === 'unknown-approval') this.#early.set(payload.id, true)",
     replace: '',
     tests: ['hosts/responses.test.ts'],
   },
@@ -306,7 +306,7 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'refused tokens are counted',
     file: 'src/http/endpoint.ts',
-    find: "    if (kind === 'token-refused') this.#tokensRefused++\n",
+    find: "    if (outcome.kind === 'token-refused') this.#tokensRefused++\n",
     replace: '',
     tests: ['receiver/submit-tokens.test.ts', 'receiver/callbacks.test.ts'],
   },

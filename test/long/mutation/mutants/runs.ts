@@ -391,8 +391,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'verifyAndResolve checks the token against its approval',
     file: 'src/receiver/verify-and-resolve.ts',
-    find: "return resolve({ approvalId: payload.id, via: 'callback', ref }, context)",
-    replace: "return resolve({ approvalId: payload.id, via: 'callback' }, context)",
+    find: "via: 'callback', ref: checked.ref }",
+    replace: "via: 'callback' }",
     tests: ['receiver/verify-inputs.test.ts'],
   },
   {

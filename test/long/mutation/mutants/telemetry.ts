@@ -107,11 +107,4 @@ export const telemetryMutants: readonly Mutant[] = [
     replace: "void this.#pipeline.process({ approvalId, via: 'poll' })",
     tests: ['receiver/contexts.test.ts', 'receiver/telemetry-contexts.test.ts'],
   },
-  {
-    guard: 'options of telemetry() are an object',
-    file: 'src/opentelemetry/telemetry.ts',
-    find: "typeof options !== 'object' || options === null",
-    replace: 'false',
-    tests: ['receiver/telemetry-harmless.test.ts'],
-  },
 ]
