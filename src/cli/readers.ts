@@ -10,6 +10,11 @@ export function text(given: string): string {
   return given
 }
 
+export function headerValue(given: string): string {
+  if (/^[!-~]([ -~]*[!-~])?$/.test(given)) return given
+  throw new RangeError('a header value in printable ASCII')
+}
+
 /** The operand of commands for one approval. */
 export const approvalId: Valued<string> & { readonly required: true } = {
   ...{ operand: true, required: true, value: 'ID', read: text, about: 'approval id' },

@@ -3,7 +3,7 @@ import { callback, genuineAgent } from './callback.js'
 import { type Command, command } from './command.js'
 import { type Answered, exchange } from './exchange.js'
 import { meaningOf } from './meanings.js'
-import { httpUrl, jsonObject, text, whole } from './readers.js'
+import { headerValue, httpUrl, jsonObject, text, whole } from './readers.js'
 import { plain, shownUrl } from './terminal.js'
 
 export const send: Command = command({
@@ -25,7 +25,7 @@ export const send: Command = command({
     forged: { about: 'claim an edit that no reviewer made' },
     duplicate: { value: 'N', read: whole(0, 100), default: '0', about: 'extra copies to send at the same time' },
     count: { value: 'N', read: whole(1, 1_000), default: '1', about: 'how often to send them, one after another' },
-    agent: { value: 'TEXT', read: text, default: genuineAgent, about: 'the User-Agent' },
+    agent: { value: 'TEXT', read: headerValue, default: genuineAgent, about: 'the User-Agent' },
   },
   async run(given, { paint }) {
     const { url, status, forged } = given

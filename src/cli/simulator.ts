@@ -31,8 +31,7 @@ export const simulator: Command = command({
     const local = await createSimulator({ apiKey: key })
     narrate(local, verbose, terminal)
     const { url } = await local.listen(port).catch((error: unknown) => {
-      if (!isCheqpointError(error, 'argument-invalid')) throw error
-      throw new CliError(1, 'port-taken', `port ${port} is taken`, 'stop what listens there, or give --port 0')
+      throw listenFailure(port, error)
     })
     terminal.print(greeting(url, key, given['callback-url'], terminal))
     await ended
@@ -40,6 +39,14 @@ export const simulator: Command = command({
     return { text: 'Closed.', document: { type: 'closed' } }
   },
 })
+
+/** The error of the command if the simulator cannot listen. Any other error is returned as it is. */
+export function listenFailure(port: number, error: unknown): unknown {
+  if (!isCheqpointError(error, 'argument-invalid')) return error
+  if (Object(error.cause).code === 'EACCES')
+    return new CliError(1, 'port-taken', `port ${port} needs more rights`, 'give a port above 1023, or --port 0')
+  return new CliError(1, 'port-taken', `port ${port} is taken`, 'stop what listens there, or give --port 0')
+}
 
 /** Prints events of the simulator as they happen. */
 export function narrate(local: Simulator, verbose: boolean, terminal: Terminal): void {

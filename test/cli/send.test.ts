@@ -104,6 +104,15 @@ describe('send', { timeout: 60_000 }, () => {
     expect(decisions).toEqual([])
   })
 
+  it('refuses an agent that no header can have', async () => {
+    for (const agent of ['ünï ☃', 'two\nlines', ' padded']) {
+      expect(await cliJson(['send', 'http://127.0.0.1:9', '--agent', agent])).toMatchObject({
+        code: 2,
+        document: { error: { code: 'option-invalid', message: expect.stringContaining('printable ASCII') } },
+      })
+    }
+  })
+
   it('explains the refusal of another agent', async () => {
     const { url } = await openWorld()
     const { code, document } = await cliJson(['send', url, '--agent', 'curl/8'])

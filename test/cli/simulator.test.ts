@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { narrate } from '../../src/cli/simulator.js'
+import { listenFailure, narrate } from '../../src/cli/simulator.js'
 import { createTerminal } from '../../src/cli/terminal.js'
+import { CheqpointError } from '../../src/index.js'
 import { createSimulator } from '../../src/simulator/index.js'
 import { cli, cliJson, secrets, startCli } from '../support/cli.js'
 import { until } from '../support/redis-server.js'
@@ -80,6 +81,15 @@ describe('simulator', { timeout: 60_000 }, () => {
       },
     })
     expect((await cli(['simulator', '--port', port])).stderr).toContain('--port 0')
+  })
+
+  it('says that its port needs more rights, not that it is taken', () => {
+    const cause = Object.assign(new Error('listen EACCES'), { code: 'EACCES' })
+    expect(listenFailure(80, new CheqpointError('argument-invalid', 'cannot listen', { cause }))).toMatchObject({
+      code: 'port-taken',
+      message: 'port 80 needs more rights',
+      fix: 'give a port above 1023, or --port 0',
+    })
   })
 
   it('prints one line per decision and callback, without payloads and tokens', async () => {

@@ -52,6 +52,20 @@ export const simulatorMutants: readonly Mutant[] = [
     tests: ['cli/send.test.ts'],
   },
   {
+    guard: 'a port that needs more rights is not reported as taken',
+    file: 'src/cli/simulator.ts',
+    find: "Object(error.cause).code === 'EACCES'",
+    replace: 'false',
+    tests: ['cli/simulator.test.ts'],
+  },
+  {
+    guard: 'an agent that no header can have is refused as an argument',
+    file: 'src/cli/send.ts',
+    find: "agent: { value: 'TEXT', read: headerValue,",
+    replace: "agent: { value: 'TEXT', read: text,",
+    tests: ['cli/send.test.ts'],
+  },
+  {
     guard: 'the longest pause is capped after its jitter',
     file: 'src/util/backoff.ts',
     find: 'Math.min(Math.round(ms * (0.8 + 0.4 * random())), longestTimer)',
