@@ -28,6 +28,7 @@ export const long = 3_600_000
 /** Runs a case on a store of its own. */
 export async function runCase(harness: StoreHarness, body: (bench: Bench) => Promise<void>): Promise<void> {
   const tested = await harness.create()
+  assert.ok(Object(tested).store, 'create() must resolve with { store }, not with the store itself')
   const failed = await body(new Bench(tested)).then(
     (): unknown[] => [],
     (error: unknown) => [error],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { storeContract } from '../../src/testing/store-contract.js'
+import { type StoreHarness, storeContract } from '../../src/testing/store-contract.js'
 import { brokenIndexes } from '../support/broken-indexes.js'
 import { brokenStores } from '../support/broken-stores.js'
 import { timedStore } from '../support/timed-store.js'
@@ -23,6 +23,13 @@ describe('the store contract', () => {
       ),
     )
     expect(caught).toContain(true)
+  })
+
+  test('says what create() must resolve with if it gives the store itself', async () => {
+    // A mistake from JavaScript.
+    const harness = { create: async () => timedStore().store } as unknown as StoreHarness
+    const [first] = storeContract(harness)
+    await expect(first?.run()).rejects.toThrow('create() must resolve with { store }, not with the store itself')
   })
 
   test('passes on the correct store that they wrap', async () => {

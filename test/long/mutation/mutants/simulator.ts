@@ -59,6 +59,13 @@ export const simulatorMutants: readonly Mutant[] = [
     tests: ['cli/simulator.test.ts'],
   },
   {
+    guard: 'a harness that creates the store itself is told so',
+    file: 'src/testing/contract-bench.ts',
+    find: "  assert.ok(Object(tested).store, 'create() must resolve with { store }, not with the store itself')\n",
+    replace: '',
+    tests: ['contract/broken-stores.test.ts'],
+  },
+  {
     guard: 'an agent that no header can have is refused as an argument',
     file: 'src/cli/send.ts',
     find: "agent: { value: 'TEXT', read: headerValue,",
