@@ -44,7 +44,7 @@ export default defineConfig({
           include: [`test/${name}/**/*.test.ts`],
           setupFiles: ['test/support/watch-output.ts'],
           // Only a test that hangs fails by its time: a slow machine is given minutes.
-          testTimeout: 120_000,
+          testTimeout: name === 'long' ? 600_000 : 120_000,
           hookTimeout: 120_000,
         },
       })),
