@@ -1,15 +1,22 @@
 import { types } from 'node:util'
 import { CheqpointError } from '../model/errors.js'
 
-/** The time of an argument `expiresAt`. Throws `argument-invalid` unless it is a valid Date after `now`. */
-export function readExpiry(expiresAt: unknown, now: number): number {
+/** What `expiresAt` belongs to, which decides the code of the error. */
+type Kind = 'option' | 'argument'
+
+/** The time of `expiresAt`. Throws `argument-invalid`, or `option-invalid`, unless it is a valid Date after `now`. */
+export function readExpiry(expiresAt: unknown, now: number, kind: Kind = 'argument'): number {
   const time = types.isDate(expiresAt) ? expiresAt.getTime() : Number.NaN
-  if (Number.isNaN(time)) throw new CheqpointError('argument-invalid', 'expiresAt must be a valid Date')
+  if (Number.isNaN(time)) throw wrong('a valid Date', kind)
   if (time > now) return time
-  throw expiryPassed()
+  throw expiryPassed(kind)
 }
 
-export function expiryPassed(): CheqpointError {
-  const fix = 'a Date takes milliseconds, not seconds'
-  return new CheqpointError('argument-invalid', `expiresAt must be in the future; ${fix}`)
+export function expiryPassed(kind: Kind = 'argument'): CheqpointError {
+  return wrong('in the future; a Date takes milliseconds, not seconds', kind)
+}
+
+function wrong(allowed: string, kind: Kind): CheqpointError {
+  const name = kind === 'option' ? 'option expiresAt' : 'expiresAt'
+  return new CheqpointError(`${kind}-invalid`, `${name} must be ${allowed}`)
 }

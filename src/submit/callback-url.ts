@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { types } from 'node:util'
 import { CheqpointError } from '../model/errors.js'
-import { group, invalid } from '../options/option-checks.js'
+import { readExpiry } from '../options/expiry.js'
+import { group } from '../options/option-checks.js'
 import { randomRef } from './refs.js'
 
 /** Where Cheqpoint sends decisions. A function makes the token a path segment or a query value of its own. */
@@ -82,19 +82,9 @@ export function createCallbackUrl(
 ): { readonly url: string; readonly ref: string } {
   const urls = createCallbackUrls(url, keysOfSecrets(secret), Date.now)
   const { expiresAt } = group(options, '', ['expiresAt'])
-  const until = expiresAt === undefined ? Date.now() + 14 * 86_400_000 : readExpiry(expiresAt)
+  const until = expiresAt === undefined ? Date.now() + 14 * 86_400_000 : readExpiry(expiresAt, Date.now(), 'option')
   const ref = randomRef()
   return { url: urls.write(ref, until, null), ref }
-}
-
-function readExpiry(value: unknown): number {
-  const until = types.isDate(value) ? value.getTime() : Number.NaN
-  if (Number.isNaN(until)) throw invalid('expiresAt', value, 'a valid Date')
-  if (until <= Date.now()) {
-    const fix = 'a Date takes milliseconds, not seconds'
-    throw new CheqpointError('option-invalid', `option expiresAt must be in the future; ${fix}`)
-  }
-  return until
 }
 
 /** Reads tokens of {@link createCallbackUrl} anywhere in a URL. */
