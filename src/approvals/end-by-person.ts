@@ -19,7 +19,7 @@ export function discardSubmission(records: Records, ref: string): Promise<Discar
   return end(records, reservationKey(ref), 'discarded', (stored) => forget(stored, command))
 }
 
-/** What not even the store can read is removed, if it is still what was read. */
+/** Takes the step, or removes an entry that the store itself cannot read. */
 async function end<Result>(
   records: Records,
   key: string,

@@ -83,11 +83,11 @@ async function listUnreadable(store: Lists, { limit, cursor }: PageQuery, seen: 
   const items = page.items.filter(isUnreadable)
   const beyond = items[limit]
   if (beyond === undefined) return { items, cursor: page.cursor }
-  // The cursor of a page is behind all its entries, so a shorter one is read, without the first entry that does not fit.
+  // A cursor points behind its whole page. To skip nothing, a shorter page is read, up to the first that does not fit.
   return listUnreadable(store, { limit, cursor }, page.items.indexOf(beyond))
 }
 
-/** Whether this version cannot read an entry, one of a newer version aside, which others can. */
+/** Whether an entry is damaged: unreadable, and not of a newer version. */
 function isUnreadable({ key, entry }: ListedEntry): boolean {
   return (entry === null || isOfThisFormat(entry.state)) && readKey({ key, entry }) === 'unreadable'
 }

@@ -71,7 +71,7 @@ export class Spans {
   }
 }
 
-/** Calls in the context of the span. Calls once, in any context, even if OpenTelemetry throws before or after. */
+/** Makes the call in the context of the span, exactly once, even if OpenTelemetry throws. */
 function within<Value>(span: Span, { kind }: Shown, call: () => Promise<Value>): Promise<Value> {
   let called: Promise<Value> | undefined
   const once = (): Promise<Value> => {

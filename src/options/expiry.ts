@@ -1,8 +1,6 @@
 import { types } from 'node:util'
 import { CheqpointError } from '../model/errors.js'
-
-/** What `expiresAt` belongs to, which decides the code of the error. */
-type Kind = 'option' | 'argument'
+import type { Kind } from './option-checks.js'
 
 /** The time of `expiresAt`. Throws `argument-invalid`, or `option-invalid`, unless it is a valid Date after `now`. */
 export function readExpiry(expiresAt: unknown, now: number, kind: Kind = 'argument'): number {

@@ -7,7 +7,7 @@ export type Given = Readonly<Record<string, unknown>>
 /** Names that an object may have. */
 export type Names<Options> = readonly (keyof Options)[]
 /** What the value belongs to, which decides the code of the error. */
-type Kind = 'option' | 'argument'
+export type Kind = 'option' | 'argument'
 
 /** Reads one option: its value, or the default. */
 export type Read<Value> = (value: unknown, path: string) => Value
@@ -39,7 +39,7 @@ export function group(value: unknown, path: string, known?: readonly string[], k
   throw new CheqpointError('option-unknown', `option ${path === '' ? name : `${path}.${name}`} ${rest}`)
 }
 
-/** Whether an object keeps its content elsewhere than in properties, and would be taken for one without options. */
+/** Whether the content of an object is not in its properties, so that it would look like one without options. */
 function isContainer(value: object): boolean {
   return Symbol.iterator in value || types.isDate(value) || types.isPromise(value)
 }

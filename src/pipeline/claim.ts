@@ -90,7 +90,7 @@ function step(
   const approval = readApproval(stored)
   if (claimed.result.kind !== 'claimed' || claimed.next === undefined) return claimed
   if (approval === null || approval === 'unreadable' || approval.kind !== 'open') return claimed
-  // One whose handler still runs here, or whose completion is not written yet, is not at its end.
+  // While its handler runs here, or its completion is being written, the last attempt is not over.
   const reason = context.running[trigger.approvalId] === true ? null : limitReached(approval, context)
   if (reason !== null) {
     const { next } = parkUnheld(stored, { token, reason })

@@ -80,7 +80,7 @@ export interface PipelineContext extends ContextDeps, ResolvedPipelineOptions, P
   readonly onNoHandler: (action: string, approvalId: string) => void
 }
 
-/** State at its beginning. */
+/** The initial state. */
 export function createState({ clock, confirm, polling, runs }: ResolvedPipelineOptions): PipelineState {
   return {
     life: { isClosing: false, isStopped: false, isSwept: false },

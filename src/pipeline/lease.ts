@@ -88,7 +88,7 @@ export class Lease {
     return this.#change(step)
   }
 
-  /** What became of it, by what was read or written last: `open` where it is still this lease's. */
+  /** By what was read or written last: `open` if the approval is still this lease's. */
   get state(): 'completed' | 'open' | 'lost' {
     const { result, next } = this.#completion(null)(this.#storedAt(this.#context.clock.elapsed()))
     return next === undefined ? result : 'open'

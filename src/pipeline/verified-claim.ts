@@ -153,7 +153,7 @@ export class Claim<Details = unknown, Context = unknown> {
     const { key, step } = this.lease.transaction(demandResult(result))
     this.#isTransactional = true
     this.#isInTransaction = true
-    // Nobody says when the transaction of the caller has ended.
+    // The end of the caller's transaction is not reported here, so the place is given back now.
     if (!this.hasHandler) this.#admission.end()
     const settle = async (): Promise<void> => {
       // By the next renewal the transaction holds its row.

@@ -124,12 +124,12 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
   const known = check(options)
   known.verifying ??= startVerifying(known)
   const { context, rules } = known.verifying
-  const checked = await checkRequest(toCallback(input), rules)
-  const payload = checked.kind === 'plausible' ? checked.payload : null
+  const request = await checkRequest(toCallback(input), rules)
+  const payload = request.kind === 'plausible' ? request.payload : null
   const outcome =
-    checked.kind === 'plausible'
-      ? await resolve({ approvalId: checked.payload.id, via: 'callback', ref: checked.ref }, context)
-      : checked
+    request.kind === 'plausible'
+      ? await resolve({ approvalId: request.payload.id, via: 'callback', ref: request.ref }, context)
+      : request
   reportCallback(outcome.kind === 'ok' ? outcome.claim : outcome, payload, context.emit)
   // The schemas of the action parsed the decision.
   return outcome as VerifiedDecision<Actions> | Outcome

@@ -1,18 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CheqpointError } from '../../../src/model/errors.js'
 import { writeJson } from '../../../src/model/plain-json.js'
-
-/** Code and text of what is thrown. */
-function thrown(write: () => unknown): readonly [string, string] {
-  try {
-    write()
-  } catch (error) {
-    if (error instanceof CheqpointError) return [error.code, error.message]
-    throw error
-  }
-  return ['nothing', '']
-}
+import { thrown } from '../../support/thrown.js'
 
 describe('plain JSON', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { CheqpointError } from '../../../src/model/errors.js'
 import { type Tracked, writeRequest } from '../../../src/submit/tracked-request.js'
+import { thrown } from '../../support/thrown.js'
 
 const now = Date.parse('2026-11-20T10:00:00.000Z')
 const day = 86_400_000
@@ -9,17 +9,6 @@ const limits = (assistants: ReadonlySet<string> | null = null) => ({
   ...{ assistants, now, expiresAfterMs: 7 * day, maxDetailsBytes: 262_144 },
 })
 const tracked: Tracked = { action: 'process_refund', details: { orderId: '8842', amount: 120 } }
-
-/** Code and text of what is thrown. */
-function thrown(write: () => unknown): readonly [string, string] {
-  try {
-    write()
-  } catch (error) {
-    if (error instanceof CheqpointError) return [error.code, error.message]
-    throw error
-  }
-  return ['nothing', '']
-}
 
 function draftError(parts: Readonly<Record<string, unknown>>, assistants: ReadonlySet<string> | null = null) {
   // Wrong types on purpose: callers without TypeScript exist.

@@ -391,7 +391,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'verifyAndResolve checks the token against its approval',
     file: 'src/receiver/verify-and-resolve.ts',
-    find: "via: 'callback', ref: checked.ref }",
+    find: "via: 'callback', ref: request.ref }",
     replace: "via: 'callback' }",
     tests: ['receiver/verify-inputs.test.ts'],
   },
