@@ -7,6 +7,11 @@ const lanes = readdirSync('test', { withFileTypes: true }).filter(
   (each) => each.isDirectory() && each.name !== 'support',
 )
 
+/** Lanes whose tests move the time themselves, and therefore must know when something is due. */
+const timed = ['unit', 'receiver', 'hosts', 'threats']
+const watchOutput = 'test/support/watch-output.ts'
+const evenRandom = 'test/support/even-random.ts'
+
 /** The tests of the receiver again, over each store that a real database keeps. */
 const onStores = ['sqlite', 'postgres', 'redis'].map((store) => ({
   extends: true as const,
@@ -24,7 +29,7 @@ const onStores = ['sqlite', 'postgres', 'redis'].map((store) => ({
     name: `receiver-on-${store}`,
     include: ['test/receiver/**/*.test.ts'],
     globalSetup: ['test/support/parity-servers.ts'],
-    setupFiles: ['test/support/watch-output.ts', 'test/support/parity-setup.ts'],
+    setupFiles: [watchOutput, evenRandom, 'test/support/parity-setup.ts'],
     // Opening what a store needs costs more than the tests, which leave nothing behind.
     isolate: false,
     env: { CHEQPOINT_STORE: store },
@@ -42,7 +47,7 @@ export default defineConfig({
         test: {
           name,
           include: [`test/${name}/**/*.test.ts`],
-          setupFiles: ['test/support/watch-output.ts'],
+          setupFiles: timed.includes(name) ? [watchOutput, evenRandom] : [watchOutput],
           // Only a test that hangs fails by its time: a slow machine is given minutes.
           testTimeout: name === 'long' ? 600_000 : 120_000,
           hookTimeout: 120_000,

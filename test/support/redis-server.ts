@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,14 +18,10 @@ export interface TestServer {
 
 /** Starts a server without persistence on a free port. `settings` are those of redis.conf, as pairs. */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-  const port = await freePort()
   const dir = await mkdtemp(join(tmpdir(), 'cheqpoint-redis-'))
-  const all = { port: String(port), bind: '127.0.0.1', dir, save: '', appendonly: 'no', ...settings }
-  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value])
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const { port, child } = await startOnFreePort({ bind: '127.0.0.1', dir, save: '', appendonly: 'no', ...settings })
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
-  await ready(child)
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
@@ -39,6 +36,23 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
       }
       await rm(dir, { recursive: true, force: true })
     },
+  }
+}
+
+async function startOnFreePort(
+  settings: Readonly<Record<string, string>>,
+  tries = 1,
+): Promise<{ readonly port: number; readonly child: ChildProcess }> {
+  const port = await freePort()
+  const args = Object.entries({ port: String(port), ...settings }).flatMap(([name, value]) => [`--${name}`, value])
+  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await ready(child)
+    return { port, child }
+  } catch (error) {
+    // Another process may take the port before the server does.
+    if (tries === 5 || !String(error).includes('Address already in use')) throw error
+    return startOnFreePort(settings, tries + 1)
   }
 }
 
@@ -121,7 +135,7 @@ export async function until(look: () => boolean | Promise<boolean>): Promise<voi
 /** A free port whose cluster bus port, 10,000 above, is a port too. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const port = 20_000 + randomInt(12_000)
     if ((await isFree(port)) && (await isFree(port + 10_000))) return port
   }
 }
