@@ -29,8 +29,8 @@ interface Copied {
  */
 export class Copies {
   readonly #deps: CopiesDeps
-  /** Not a `Map`, whose old tables would keep removed entries alive: see `InFlight`. */
-  readonly #callbacks: { [approvalAndRef: string]: Copied } = Object.create(null)
+  /** By approval and token. */
+  readonly #callbacks = new Map<string, Copied>()
   #waiting = 0
 
   constructor(deps: CopiesDeps) {
@@ -40,9 +40,8 @@ export class Copies {
   /** Never rejects. `leave` is called if the callback waits with its copies, which takes no place. */
   process(trigger: Trigger, leave: () => void): Promise<Outcome> {
     // Neither contains a space.
-    const key = `${trigger.approvalId} ${trigger.ref ?? ''}`
-    this.#callbacks[key] ??= { active: 0, next: null }
-    const copied = this.#callbacks[key]
+    const key = trigger.ref === undefined ? trigger.approvalId : `${trigger.approvalId} ${trigger.ref}`
+    const copied = this.#callbacks.get(key) ?? { active: 0, next: null }
     if (copied.active < this.#deps.concurrency) return this.#processOne(trigger, key, copied)
     leave()
     if (this.#waiting >= this.#deps.maxWaiting) return Promise.resolve({ kind: 'overloaded' })
@@ -53,7 +52,7 @@ export class Copies {
   }
 
   async #processOne(trigger: Trigger, key: string, copied: Copied): Promise<Outcome> {
-    copied.active++
+    if (copied.active++ === 0) this.#callbacks.set(key, copied)
     try {
       return await this.#deps.pipeline.process(trigger)
     } finally {
@@ -62,7 +61,7 @@ export class Copies {
       copied.next = null
       this.#waiting -= next?.size ?? 0
       next?.settle(this.#deps.isClosing() ? { kind: 'closing' } : this.#processOne(trigger, key, copied))
-      if (copied.active === 0) delete this.#callbacks[key]
+      if (copied.active === 0) this.#callbacks.delete(key)
     }
   }
 }

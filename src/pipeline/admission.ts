@@ -48,7 +48,7 @@ export class Admission {
       return via === 'poll' ? { outcome, write: 'defer', dueInMs: 0 } : { outcome, write: 'nothing' }
     }
     // The lease ran out, in an outage of the store perhaps, and the handler goes on: not beside itself.
-    if (this.#context.running[approvalId] === true)
+    if (this.#context.running.has(approvalId))
       return { outcome: { kind: 'in-progress', approvalId, retryAfterMs: fullRetryMs }, write: 'nothing' }
     if (!actions.has(action) && fallback === null) {
       onNoHandler(action, approvalId)

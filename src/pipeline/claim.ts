@@ -91,7 +91,7 @@ function step(
   if (claimed.result.kind !== 'claimed' || claimed.next === undefined) return claimed
   if (approval === null || approval === 'unreadable' || approval.kind !== 'open') return claimed
   // While its handler runs here, or its completion is being written, the last attempt is not over.
-  const reason = context.running[trigger.approvalId] === true ? null : limitReached(approval, context)
+  const reason = context.running.has(trigger.approvalId) ? null : limitReached(approval, context)
   if (reason !== null) {
     const { next } = parkUnheld(stored, { token, reason })
     return { result: { kind: 'limit-reached', reason, action: approval.action }, next }

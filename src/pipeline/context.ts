@@ -63,11 +63,8 @@ export interface PipelineState {
   readonly handlers: Slots
   /** Claims whose handler has not ended: what `close` aborts. */
   readonly claims: InFlight<Abortable>
-  /**
-   * By approval id: its handler runs in this process, or its end is not written yet, with or without a lease. No `Set`: see
-   * {@link InFlight}.
-   */
-  readonly running: { [approvalId: string]: true }
+  /** Approval ids: the handler runs in this process, or its end is not written yet, with or without a lease. */
+  readonly running: Set<string>
 }
 
 /** What every step of the pipeline works with. */
@@ -91,7 +88,7 @@ export function createState({ clock, confirm, polling, runs }: ResolvedPipelineO
     polls: new Slots(polling.concurrency),
     handlers: new Slots(runs.concurrency),
     claims: new InFlight(),
-    running: Object.create(null),
+    running: new Set(),
   }
 }
 

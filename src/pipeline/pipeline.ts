@@ -50,14 +50,14 @@ export class Pipeline {
       const handler = (actions.get(claim.decision.action) ?? fallback)?.handler
       // A claim is only made where there is a handler.
       if (handler === undefined) return { kind: 'no-handler', approvalId: claim.approvalId }
-      running[claim.approvalId] = true
+      running.add(claim.approvalId)
       return await (telemetry === undefined
         ? runHandler(claim, handler, this.#context)
         : runObserved(claim, handler, this.#context, telemetry))
     } finally {
       if (claim !== undefined) {
         claim.end()
-        delete this.#context.running[claim.approvalId]
+        this.#context.running.delete(claim.approvalId)
       }
       if (--this.#size === 0) for (const onIdle of this.#onIdle.splice(0)) onIdle()
     }

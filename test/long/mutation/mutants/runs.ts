@@ -538,14 +538,14 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a decision whose completion is not written yet is not parked by its own process',
     file: 'src/pipeline/claim.ts',
-    find: 'context.running[trigger.approvalId] === true ? null : limitReached',
+    find: 'context.running.has(trigger.approvalId) ? null : limitReached',
     replace: 'false ? null : limitReached',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a finished handler does not run again while its completion is not written',
     file: 'src/pipeline/pipeline.ts',
-    find: '      running[claim.approvalId] = true\n',
+    find: '      running.add(claim.approvalId)\n',
     replace: '',
     tests: ['receiver/runs.test.ts'],
   },
