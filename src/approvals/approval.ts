@@ -3,7 +3,9 @@ import type { Stored } from '../stores/store.js'
 import {
   type ApprovalState,
   type Beginning,
+  type Next,
   type OpenApproval,
+  open,
   readApproval,
   type Step,
   type Tombstone,
@@ -93,10 +95,7 @@ export function add(
     trace,
   }
   const dueAt = parked === null ? now + beginning.dueInMs : null
-  return {
-    result: { kind: 'added' },
-    next: { state, dueAt, parkedAt: parked === null ? null : now, intake },
-  }
+  return { result: { kind: 'added' }, next: { state, dueAt, parkedAt: parked === null ? null : now, intake } }
 }
 
 /**
@@ -181,11 +180,7 @@ function countAttempt(approval: OpenApproval): OpenApproval {
   return approval.counted ? approval : { ...approval, attempts: approval.attempts + 1, counted: true }
 }
 
-export function open(state: OpenApproval, dueAt: number | null): NonNullable<Step<never>['next']> {
-  return { state, dueAt, parkedAt: null }
-}
-
-export function parkedNow(state: OpenApproval, now: number): NonNullable<Step<never>['next']> {
+export function parkedNow(state: OpenApproval, now: number): Next {
   return { state: { ...state, leaseEnd: null }, dueAt: null, parkedAt: now }
 }
 
@@ -194,19 +189,9 @@ export function tombstone(
   end: Pick<Tombstone, 'holder' | 'outcome' | 'decision' | 'result'>,
   { now }: Stored,
   keepMs: number,
-): NonNullable<Step<never>['next']> {
+): Next {
   const { holder, outcome, decision, result } = end
   const until = now + keepMs
-  const state: Tombstone = {
-    kind: 'completed',
-    holder,
-    ref,
-    action,
-    assistant,
-    outcome,
-    decision,
-    result,
-    until,
-  }
+  const state: Tombstone = { kind: 'completed', holder, ref, action, assistant, outcome, decision, result, until }
   return { state, dueAt: null, parkedAt: null, keepMs }
 }

@@ -1,7 +1,7 @@
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { DecisionStatus } from '../model/decision.js'
 import type { ParkReason } from '../model/park-reason.js'
-import type { Stored } from '../stores/store.js'
+import type { Entry, Stored, WriteOptions } from '../stores/store.js'
 import { freezeJson, isJsonObject, type JsonObject, type JsonText, type JsonValue } from '../util/json.js'
 
 /*
@@ -56,13 +56,10 @@ export interface OpenApproval extends TrackedRequest {
 }
 
 /** What is left of a finished approval until `until`. */
-export interface Tombstone {
+export interface Tombstone extends Pick<TrackedRequest, 'ref' | 'action' | 'assistant'> {
   readonly kind: 'completed'
   /** The token of the run, or of the operation, that ended it. */
   readonly holder: string
-  readonly ref: string | null
-  readonly action: string
-  readonly assistant: string | null
   readonly outcome: DecisionStatus | 'cancelled'
   /** `null` after a cancel. */
   readonly decision: ConfirmedDecision | null
@@ -120,12 +117,13 @@ export interface Step<Result> {
 }
 
 /** What replaces an entry. The writer draws the stamp. */
-export interface Next {
+export interface Next extends Pick<Entry, 'dueAt' | 'parkedAt'>, WriteOptions {
   readonly state: State
-  readonly dueAt: number | null
-  readonly parkedAt: number | null
-  readonly keepMs?: number | undefined
-  readonly intake?: boolean | undefined
+}
+
+/** Keeps a state in the due index, from `dueAt` on. */
+export function open(state: State, dueAt: number | null): Next {
+  return { state, dueAt, parkedAt: null }
 }
 
 export const approvalKey = (approvalId: string): string => `a:${approvalId}`

@@ -2,8 +2,8 @@ import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
 import type { JsonText } from '../util/json.js'
-import { type Found, find, open, parkedNow, quickPolls, tombstone } from './approval.js'
-import { type OpenApproval, readApproval, type Step } from './entry.js'
+import { type Found, find, parkedNow, quickPolls, tombstone } from './approval.js'
+import { type OpenApproval, open, readApproval, type Step } from './entry.js'
 
 /*
  * Steps of the state machine that the holder of a lease takes. `lost`: another holder took over, and nothing is written.
@@ -31,20 +31,11 @@ export function extend(
  */
 export function recordDecision(
   stored: Stored,
-  {
-    token,
-    leaseMs,
-    decision,
-    countAttempt,
-  }: {
-    readonly token: string
-    readonly leaseMs: number
-    readonly decision: ConfirmedDecision
-    readonly countAttempt: boolean
-  },
+  command: Readonly<{ token: string; leaseMs: number; decision: ConfirmedDecision; countAttempt: boolean }>,
 ): Step<{ readonly kind: 'recorded'; readonly approval: OpenApproval } | { readonly kind: 'lost' }> {
+  const { token, leaseMs, decision, countAttempt } = command
   const found = find(stored)
-  if (found.kind !== 'open' || found.holder !== token || found.parked !== null) return { result: { kind: 'lost' } }
+  if (found.kind !== 'open' || found.holder !== token) return { result: { kind: 'lost' } }
   // Recorded and given back before, by this token.
   if (found.leaseEnd === null)
     return { result: found.decision === null ? { kind: 'lost' } : { kind: 'recorded', approval: found } }
@@ -78,7 +69,7 @@ export function release(
   },
 ): Step<'released' | 'lost'> {
   const found = find(stored)
-  if (found.kind !== 'open' || found.holder !== command.token || found.parked !== null) return { result: 'lost' }
+  if (found.kind !== 'open' || found.holder !== command.token) return { result: 'lost' }
   if (found.leaseEnd === null) return { result: 'released' }
   const { now } = stored
   const isGivenBack = command.giveAttemptBack === true && found.counted

@@ -1,7 +1,7 @@
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
-import { find, isLeased, open, parkedNow, tombstone } from './approval.js'
-import { isOfThisFormat, readApproval, readReservation, type Step } from './entry.js'
+import { find, isLeased, parkedNow, tombstone } from './approval.js'
+import { isOfThisFormat, open, readApproval, readReservation, type Step } from './entry.js'
 import { type Discarded, discard, ended } from './reservation.js'
 
 /*

@@ -5,6 +5,7 @@ import {
   type EndedReservation,
   type Next,
   type OpenReservation,
+  open,
   type ReservationState,
   readReservation,
   type Step,
@@ -193,10 +194,6 @@ function find(stored: Stored): Found {
 function bindingOf(known: Found): Bind {
   if (known.kind === 'bound') return { kind: 'bound', id: known.id }
   return known.kind === 'binding' ? { kind: 'binding', reservation: known } : { kind: 'unknown' }
-}
-
-function open(state: ReservationState, dueAt: number): Next {
-  return { state, dueAt, parkedAt: null }
 }
 
 export function ended(state: EndedReservation): Next {

@@ -287,7 +287,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'only the holder records',
     file: 'src/approvals/holder.ts',
-    find: "  if (found.kind !== 'open' || found.holder !== token || found.parked !== null) return { result: { kind: 'lost' } }",
+    find: "  if (found.kind !== 'open' || found.holder !== token) return { result: { kind: 'lost' } }",
     replace: "  if (found.kind !== 'open') return { result: { kind: 'lost' } }",
     tests: ['unit/approvals/holder.test.ts', 'receiver/lease-over.test.ts'],
   },
@@ -322,8 +322,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'only the holder releases',
     file: 'src/approvals/holder.ts',
-    find: "found.holder !== command.token || found.parked !== null) return { result: 'lost' }",
-    replace: "found.parked !== null) return { result: 'lost' }",
+    find: " || found.holder !== command.token) return { result: 'lost' }",
+    replace: ") return { result: 'lost' }",
     tests: ['unit/approvals/holder.test.ts', 'receiver/lease-over.test.ts'],
   },
   {
