@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
 import { CheqpointError, isCheqpointError } from '../model/errors.js'
 import { isMemoryStore, type MemoryStore } from '../stores/memory/memory-store.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
@@ -15,6 +16,21 @@ export const storeTimeoutMs = 5_000
 const maxTries = 40
 /** Pause before another try, at most, in milliseconds. */
 const longestPauseMs = 50
+
+const time = z.number().nullable()
+const stamped = z.object({ stamp: z.string(), dueAt: time, parkedAt: time, state: z.custom(isJsonObject) }).nullable()
+const listed = z.object({ key: z.string(), entry: stamped })
+
+/** What each method of a store may answer. */
+const answers = {
+  read: z.object({ now: z.number(), entry: stamped, unreadable: z.string().optional() }),
+  write: z.boolean(),
+  takeDue: z.object({ keys: z.array(z.string()), nextDueInMs: time }),
+  list: z.object({ items: z.array(listed), cursor: z.string().nullable() }),
+  count: z.object({ open: z.number(), parked: z.number(), overdueMs: z.number() }),
+  remove: z.boolean(),
+  check: z.array(z.string()),
+} satisfies Partial<Record<keyof Store, z.ZodType>>
 
 /** What a step answered, and what is needed to go on from its entry without reading it again. */
 export interface Stepped<Result> {
@@ -53,7 +69,7 @@ export class Records {
   /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
   read(key: string): Eventual<Stored> {
     if (this.#memory !== null) return this.#memory.get(key)
-    return this.#ask('read', () => this.#store.read(key), isStored)
+    return this.#ask('read', () => this.#store.read(key))
   }
 
   /**
@@ -91,7 +107,7 @@ export class Records {
   ): Eventual<boolean> {
     const expected = over.entry === null ? null : over.entry.stamp
     if (this.#memory !== null) return this.#memory.put(key, expected, entry, { keepMs, intake })
-    return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }), isFlag)
+    return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }))
   }
 
   /** Draws the stamp of a new entry. */
@@ -102,31 +118,31 @@ export class Records {
 
   /** Up to `limit` due keys, each hidden from other takers for `hideMs`. */
   takeDue(limit: number, hideMs: number): ReturnType<Store['takeDue']> {
-    return this.#ask('takeDue', () => this.#store.takeDue(limit, hideMs), areDue)
+    return this.#ask('takeDue', () => this.#store.takeDue(limit, hideMs))
   }
 
   /** One page of an index. */
   list(...args: Parameters<Store['list']>): ReturnType<Store['list']> {
-    return this.#ask('list', () => this.#store.list(...args), isPage)
+    return this.#ask('list', () => this.#store.list(...args))
   }
 
   count(): ReturnType<Store['count']> {
-    return this.#ask('count', () => this.#store.count(), areCounts)
+    return this.#ask('count', () => this.#store.count())
   }
 
   /** Removes what is unreadable, if it is still what was read. */
   remove(key: string, unreadable: string): Promise<boolean> {
-    return this.#ask('remove', () => this.#store.remove(key, unreadable), isFlag)
+    return this.#ask('remove', () => this.#store.remove(key, unreadable))
   }
 
   /** Warnings of the store. Rejects with `store-unsuitable`. */
   async check(): Promise<readonly string[]> {
     const { check } = this.#store
-    return check === undefined ? [] : this.#ask('check', () => check.call(this.#store), areTexts)
+    return check === undefined ? [] : this.#ask('check', () => check.call(this.#store))
   }
 
   /** A store that hangs must not hold up those who wait for it. */
-  #ask<Value>(method: string, call: () => Promise<Value>, isAllowed: (value: unknown) => boolean): Promise<Value> {
+  #ask<Value>(method: keyof typeof answers, call: () => Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const fix = 'check that its server runs and can be reached'
@@ -135,7 +151,7 @@ export class Records {
       const end = (value: Value): void => {
         clearTimeout(timer)
         const message = `${method}() of the store answered something that its contract does not allow`
-        if (!isAllowed(value)) throw new CheqpointError('store-answer', message)
+        if (!answers[method].safeParse(value).success) throw new CheqpointError('store-answer', message)
         resolve(value)
       }
       // A store of the app may throw anything: it becomes the cause of a coded error.
@@ -153,52 +169,4 @@ export class Records {
       }
     })
   }
-}
-
-/** What a store answered, before its fields are checked. */
-interface Fields {
-  readonly [name: string]: unknown
-}
-
-function isStored(value: unknown): boolean {
-  const { now, entry, unreadable }: Fields = Object(value)
-  if (!Number.isFinite(now) || (unreadable !== undefined && typeof unreadable !== 'string')) return false
-  return entry === null || isEntry(entry)
-}
-
-function isEntry(value: unknown): boolean {
-  const { stamp, dueAt, parkedAt, state }: Fields = Object(value)
-  return typeof stamp === 'string' && isTime(dueAt) && isTime(parkedAt) && isJsonObject(state)
-}
-
-function areDue(value: unknown): boolean {
-  const { keys, nextDueInMs }: Fields = Object(value)
-  return areTexts(keys) && isTime(nextDueInMs)
-}
-
-function isPage(value: unknown): boolean {
-  const { items, cursor }: Fields = Object(value)
-  return Array.isArray(items) && items.every(isListed) && (cursor === null || typeof cursor === 'string')
-}
-
-function areCounts(value: unknown): boolean {
-  const { open, parked, overdueMs }: Fields = Object(value)
-  return [open, parked, overdueMs].every(Number.isFinite)
-}
-
-function isListed(value: unknown): boolean {
-  const { key, entry }: Fields = Object(value)
-  return typeof key === 'string' && (entry === null || isEntry(entry))
-}
-
-function isTime(value: unknown): boolean {
-  return value === null || Number.isFinite(value)
-}
-
-function isFlag(value: unknown): boolean {
-  return typeof value === 'boolean'
-}
-
-function areTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((each) => typeof each === 'string')
 }
