@@ -1,7 +1,7 @@
 import { context, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
 import type { CheqpointEvent } from '../model/events.js'
 import type { Ended, Telemetry, Waiting, Work } from '../model/telemetry.js'
-import { invalid, type Read, readGroup } from '../options/option-checks.js'
+import { type Read, readGroup, withMethods } from '../options/option-checks.js'
 import { errorType } from './error-type.js'
 import { Metrics } from './metrics.js'
 import { quietly } from './quietly.js'
@@ -66,11 +66,7 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   }
 }
 
-function provider<Provider>(method: string): Read<Provider | undefined> {
-  return (value, path) => {
-    if (value !== undefined && typeof Object(value)[method] !== 'function')
-      throw invalid(path, value, `an object with ${method}()`)
-    // What the method returns cannot be checked before it is called.
-    return value as Provider | undefined
-  }
+function provider<Provider>(method: keyof Provider & string): Read<Provider | undefined> {
+  return (value, path) =>
+    value === undefined ? undefined : withMethods<Provider>(value, path, [method], `an object with ${method}()`)
 }

@@ -1,6 +1,6 @@
 import type { CheqpointEvent, EventListener } from '../model/events.js'
 import type { Clock } from '../util/clock.js'
-import { invalid } from './option-checks.js'
+import { withMethods } from './option-checks.js'
 
 /** Receives the lines of the log: `console`, or an object like it. */
 export interface Log {
@@ -18,9 +18,7 @@ const quietMs = 10_000
 export function createLog(option: unknown, hasListener: boolean, clock: Clock): EventListener | null {
   const log = option === undefined ? (hasListener ? false : console) : option
   if (log === false) return null
-  if (typeof Object(log).error !== 'function') throw invalid('log', option, 'an object with error(text), or false')
-  // Its result cannot be checked before it is called.
-  const { error } = log as Log
+  const { error } = withMethods<Log>(log, 'log', ['error'], 'an object with error(text), or false')
   const last = new Map<string, { at: number; leftOut: number }>()
   return (event) => {
     // Each entry takes events of its own type.

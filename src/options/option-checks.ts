@@ -83,6 +83,17 @@ export function optionalFunction(value: unknown, path: string): ((...args: never
   return value as (...args: never[]) => unknown
 }
 
+/** An object that has these methods. What they do cannot be checked before they are called. */
+export function withMethods<Value>(
+  value: unknown,
+  path: string,
+  methods: readonly (keyof Value & string)[],
+  allowed: string,
+): Value {
+  if (!methods.every((name) => typeof Object(value)[name] === 'function')) throw invalid(path, value, allowed)
+  return value as Value
+}
+
 /** The error for a value that is not allowed. It shows numbers, and the type of others, which may be secrets. */
 export function invalid(path: string, given: unknown, allowed: string, kind: Kind = 'option'): CheqpointError {
   const shown = typeof given === 'number' ? String(given) : `a value of type ${given === null ? 'null' : typeof given}`

@@ -12,6 +12,7 @@ import {
   readGroup,
   type Table,
   whole,
+  withMethods,
 } from './option-checks.js'
 import type { PipelineOptions } from './pipeline-options.js'
 
@@ -77,11 +78,7 @@ export function readPipelineOptions(options: PipelineOptions, firstPollMs = 15_0
 
 export function readClock(value: unknown): Clock {
   if (value === undefined) return systemClock
-  const { now, elapsed }: Given = Object(value)
-  if (typeof now !== 'function' || typeof elapsed !== 'function')
-    throw invalid('clock', value, 'an object with now() and elapsed()')
-  // Their results cannot be checked before they are called.
-  return value as Clock
+  return withMethods<Clock>(value, 'clock', ['now', 'elapsed'], 'an object with now() and elapsed()')
 }
 
 export function readRandom(value: unknown): Random {

@@ -2,7 +2,7 @@ import { readKeys } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Telemetry } from '../model/telemetry.js'
 import { type Handlers, readHandlers } from '../options/actions.js'
-import { group, invalid, number, oneOf } from '../options/option-checks.js'
+import { group, invalid, number, oneOf, withMethods } from '../options/option-checks.js'
 import {
   pipelineOptionNames,
   type ResolvedPipelineOptions,
@@ -119,22 +119,15 @@ function keyringsOf(
 
 function readTelemetry(value: unknown): Telemetry | undefined {
   if (value === undefined) return undefined
-  const methods = ['during', 'traceContext', 'event', 'observe'] satisfies (keyof Telemetry)[]
-  if (!methods.every((name) => typeof Reflect.get(Object(value), name) === 'function'))
-    throw invalid('telemetry', value, 'what telemetry() of cheqpoint-callback/opentelemetry gives')
-  // What the functions do cannot be told before they are called.
-  return value as Telemetry
+  const methods = ['during', 'traceContext', 'event', 'observe'] as const
+  const allowed = 'what telemetry() of cheqpoint-callback/opentelemetry gives'
+  return withMethods<Telemetry>(value, 'telemetry', methods, allowed)
 }
 
 /** Throws `option-invalid` for what lacks a method of a store. */
 export function readStore(value: unknown): Store {
-  const methods = ['read', 'write', 'takeDue', 'list', 'count', 'remove'] satisfies (keyof Store)[]
-  if (
-    typeof value !== 'object' ||
-    value === null ||
-    !methods.every((name) => typeof Reflect.get(value, name) === 'function')
-  )
-    throw invalid('store', value, `a store, such as memoryStore(): an object with ${methods.join(', ')}`)
+  const methods = ['read', 'write', 'takeDue', 'list', 'count', 'remove'] as const
   // Only the contract suite can check a store; this catches a client that was passed by mistake.
-  return value as Store
+  const allowed = `a store, such as memoryStore(): an object with ${methods.join(', ')}`
+  return withMethods<Store>(value, 'store', methods, allowed)
 }

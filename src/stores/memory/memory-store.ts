@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import TinyQueue from 'tinyqueue'
 import { CheqpointError } from '../../model/errors.js'
-import { group, invalid, number } from '../../options/option-checks.js'
-import { type Clock, systemClock } from '../../util/clock.js'
+import { readGroup, whole } from '../../options/option-checks.js'
+import { readClock } from '../../options/read-pipeline-options.js'
+import type { Clock } from '../../util/clock.js'
 import { frozenJson, type JsonValue } from '../../util/json.js'
 import type { Entry, Store, Stored, WriteOptions } from '../store.js'
 
@@ -13,6 +14,8 @@ export interface MemoryStoreOptions {
   /** Store time starts at `now()` and advances with `elapsed()`. Default: the clocks of the process. */
   readonly clock?: Clock | undefined
 }
+
+const optionTable = { maxPending: whole(100_000, 1, Number.MAX_SAFE_INTEGER), clock: readClock }
 
 /**
  * A store in this process's memory, for development, tests and apps that may lose their approvals in a restart. Open
@@ -25,16 +28,12 @@ export interface MemoryStoreOptions {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const { maxPending, clock = systemClock } = group(options, '', ['maxPending', 'clock'])
-  const most = number(maxPending, 'maxPending', 100_000, 1, Number.MAX_SAFE_INTEGER)
-  const { now, elapsed }: Partial<Clock> = Object(clock)
-  if (typeof now !== 'function' || typeof elapsed !== 'function')
-    throw invalid('clock', clock, 'an object with the functions now and elapsed')
+  const { maxPending, clock } = readGroup(options, '', optionTable)
   if (process.env['NODE_ENV'] === 'production') {
     const fix = `to keep them, use sqliteStore('approvals.db') from 'cheqpoint-callback/sqlite'`
     process.emitWarning(`memoryStore() forgets all approvals in a restart; ${fix}`, { code: 'CHEQPOINT_MEMORY_STORE' })
   }
-  return new MemoryStore(most, clock as Clock) // checked above
+  return new MemoryStore(maxPending, clock)
 }
 
 /** Whether a store is a memory store itself, not a wrapper around one. */

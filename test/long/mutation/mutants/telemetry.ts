@@ -82,8 +82,8 @@ export const telemetryMutants: readonly Mutant[] = [
   {
     guard: 'a provider of telemetry() is one',
     file: 'src/opentelemetry/telemetry.ts',
-    find: "value !== undefined && typeof Object(value)[method] !== 'function'",
-    replace: 'false',
+    find: 'value === undefined ? undefined : withMethods',
+    replace: 'true ? (value as Provider | undefined) : withMethods',
     tests: ['receiver/telemetry-harmless.test.ts'],
   },
   {
