@@ -48,12 +48,6 @@ const dueMark = 'due '
 
 type Lists = Pick<Store, 'list'>
 
-/** One page of {@link listForPerson}, as the receiver shows it. */
-export async function listParked(store: Lists, query: PageQuery): Promise<Page<ParkedApproval>> {
-  const { items, cursor } = await listForPerson(store, query)
-  return { items: items.flatMap(readParked), cursor }
-}
-
 /**
  * One page of what waits for a person: the parked index, then the entries of the due index that cannot be read. A page may
  * be short, because one call reads at most 1,000 due entries.

@@ -32,7 +32,7 @@ export type Handler = (decision: Decision<unknown, unknown>, run: Run) => unknow
 export interface Handlers {
   readonly actions: ReadonlyMap<string, ActionRules & { readonly handler: Handler }>
   /** Handles actions without their own entry. */
-  readonly fallback: Handler | null
+  readonly fallback: { readonly handler: Handler } | null
 }
 
 const rules: Table<ActionRules> = {
@@ -61,7 +61,7 @@ export function readHandlers(onDecision: unknown, actions: unknown): Handlers {
   const fallback = optionalFunction(onDecision, 'onDecision') as Handler | undefined
   if (fallback === undefined && entries.length === 0)
     throw new CheqpointError('option-missing', 'option onDecision, or an entry in actions, is required')
-  return { actions: new Map(entries), fallback: fallback ?? null }
+  return { actions: new Map(entries), fallback: fallback === undefined ? null : { handler: fallback } }
 }
 
 function readSchema(value: unknown, path: string): StandardSchema | undefined {

@@ -27,7 +27,8 @@ export interface ResolvedPipelineOptions
   readonly emit: EventListener
 }
 
-type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
+/** Options of which each has a value. */
+export type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
 type Group<Name extends keyof PipelineOptions> = Filled<NonNullable<PipelineOptions[Name]>>
 
 const day = 86_400_000

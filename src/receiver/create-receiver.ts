@@ -1,7 +1,7 @@
 import { cancelApproval, discardSubmission } from '../approvals/end-by-person.js'
 import { approvalKey } from '../approvals/entry.js'
 import { retry } from '../approvals/operator.js'
-import { listParked } from '../approvals/parked.js'
+import { listForPerson, readParked } from '../approvals/parked.js'
 import { Records } from '../approvals/records.js'
 import { createClient } from '../cheqpoint/client.js'
 import type { SubmitRequest } from '../cheqpoint/client-types.js'
@@ -53,21 +53,14 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   options: ReceiverOptions<Details, Context>,
 ): TypedReceiver<Details, Context> {
   const resolved = readReceiverOptions(options)
-  const { clock, random, confirm, sweep, urls, callbackTokens, actions, fallback, telemetry } = resolved
-  const api = createClient({
-    apiKey: options.apiKey,
-    apiKeys: options.apiKeys,
-    baseUrl: options.baseUrl,
-    dispatcher: options.dispatcher,
-    idPattern: options.idPattern,
-    timeoutMs: confirm.timeoutMs,
-    submitTimeoutMs: resolved.submitTimeoutMs,
-    maxResponseBytes: confirm.maxResponseBytes,
-    clock,
-    random,
-  })
+  const { clock, random, confirm, sweep, urls, callbackTokens, submitTimeoutMs, actions, fallback, telemetry } =
+    resolved
+  const { apiKey, apiKeys, baseUrl, dispatcher, idPattern } = options
+  const { timeoutMs, maxResponseBytes } = confirm
+  const callLimits = { timeoutMs, submitTimeoutMs, maxResponseBytes }
+  const api = createClient({ apiKey, apiKeys, baseUrl, dispatcher, idPattern, ...callLimits, clock, random })
   const client = telemetry === undefined ? api : observedClient(api, telemetry)
-  const isId = idMatcher(options.idPattern)
+  const isId = idMatcher(idPattern)
   let closing: Promise<void> | undefined
 
   const emit: EventListener = (event) => {
@@ -76,8 +69,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     if (event.type === 'completed' || event.type === 'parked') waits.notify(event.approvalId)
   }
   const records = new Records({ store: resolved.store, clock, random })
-  const others = fallback === null ? null : { handler: fallback }
-  const context = createContext({ ...resolved, emit }, { records, client, actions, fallback: others, telemetry })
+  const context = createContext({ ...resolved, emit }, { records, client, actions, fallback, telemetry })
   const { life } = context
   life.isSwept = sweep === 'elsewhere'
   const pipeline = new Pipeline(context)
@@ -86,7 +78,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const sweeper = new Sweeper({
     context,
     pipeline: polled,
-    settleReservation: (ref) => settleReservation(ref, { context, submitTimeoutMs: resolved.submitTimeoutMs }),
+    settleReservation: (ref) => settleReservation(ref, { context, submitTimeoutMs }),
   })
   const waits = new CompletionWaits(context, polled)
   const ready = checkOnce(records, emit)
@@ -97,10 +89,9 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   }
   const needsToken = callbackTokens === 'required'
   const readRef = urls === null || callbackTokens === 'off' ? undefined : urls.read
-  const endpoint = new Endpoint({
-    ...{ context, pipeline: called, ready },
-    rules: requestRules(resolved, isId, { readRef, needsToken }),
-  })
+  const rules = requestRules(resolved, isId, { readRef, needsToken })
+  const endpoint = new Endpoint({ context, pipeline: called, ready, rules })
+  const cameEarly = (id: string): boolean => endpoint.cameEarly(id)
   const limits = (): RequestLimits => ({
     assistants: client.assistants,
     now: clock.now(),
@@ -108,10 +99,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     maxDetailsBytes: resolved.maxDetailsBytes,
     trace: telemetry?.traceContext(),
   })
-  const submitter = new Submitter({
-    ...{ context, client, pipeline, isId, urls, limits, submitTimeoutMs: resolved.submitTimeoutMs },
-    cameEarly: (id) => endpoint.cameEarly(id),
-  })
+  const submitter = new Submitter({ context, client, pipeline, isId, urls, limits, submitTimeoutMs, cameEarly })
   const submits = telemetry === undefined ? submitter : observedSubmitter(submitter, telemetry)
   const stopObserving = telemetry?.observe(() => records.count())
 
@@ -144,7 +132,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       const given = argumentGroup(tracked ?? null, 'track()', trackedNames)
       await usable()
       noticeNoSweep()
-      const added = await track(approvalId, given, { context, limits, cameEarly: (id) => endpoint.cameEarly(id) })
+      const added = await track(approvalId, given, { context, limits, cameEarly })
       sweeper.expectWork()
       return added
     },
@@ -213,7 +201,8 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       }
     },
     async parked(query) {
-      return listParked(records, readPage(query, 'parked()'))
+      const page = await listForPerson(records, readPage(query, 'parked()'))
+      return { items: page.items.flatMap(readParked), cursor: page.cursor }
     },
     async retry(approvalId) {
       checkId(approvalId)

@@ -4,6 +4,7 @@ import type { Telemetry } from '../model/telemetry.js'
 import { type Handlers, readHandlers } from '../options/actions.js'
 import { group, invalid, number, oneOf, withMethods } from '../options/option-checks.js'
 import {
+  type Filled,
   pipelineOptionNames,
   type ResolvedPipelineOptions,
   readClock,
@@ -22,15 +23,13 @@ import { longestTimer } from '../util/clock.js'
 import type { ReceiverOptions } from './receiver-options.js'
 
 /** Options of a receiver with every default filled in and every value checked. */
-export interface ResolvedReceiverOptions extends ResolvedPipelineOptions, Handlers {
-  readonly sweep: 'here' | 'elsewhere' | 'off'
-  readonly store: Store
+export interface ResolvedReceiverOptions
+  extends ResolvedPipelineOptions,
+    Handlers,
+    Filled<Pick<ReceiverOptions, 'sweep' | 'store' | 'callbackTokens' | 'submitTimeoutMs' | 'expiresAfterMs'>> {
   readonly telemetry: Telemetry | undefined
   /** `null` without a callback URL: decisions are found by polling. */
   readonly urls: CallbackUrls | null
-  readonly callbackTokens: 'optional' | 'required' | 'off'
-  readonly submitTimeoutMs: number
-  readonly expiresAfterMs: number
 }
 
 const day = 86_400_000

@@ -184,14 +184,9 @@ function check(options: VerifyOptions): Checked {
 }
 
 function startVerifying({ store, resolved, deps, isId, tokens }: Checked): NonNullable<Checked['verifying']> {
-  const { state, bodies } = shared.get(store) ?? share(store, resolved)
+  const { state, bodies } = shared.get(store) ?? { state: createState(resolved), bodies: createBodies(resolved) }
+  shared.set(store, { state, bodies })
   return { context: createContext(resolved, deps, state), rules: requestRules(resolved, isId, tokens, bodies) }
-}
-
-function share(store: Store, resolved: ResolvedPipelineOptions): Shared {
-  const made = { state: createState(resolved), bodies: createBodies(resolved) }
-  shared.set(store, made)
-  return made
 }
 
 function toCallback(input: Request | IncomingMessage | Callback): Callback {

@@ -307,7 +307,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'budgets of verifyAndResolve outlive a call',
     file: 'src/receiver/verify-and-resolve.ts',
-    find: '  shared.set(store, made)\n',
+    find: '  shared.set(store, { state, bodies })\n',
     replace: '',
     tests: ['receiver/verify-and-resolve.test.ts'],
   },
