@@ -1,7 +1,6 @@
 import type { Run } from '../model/decision.js'
-import { CheqpointError } from '../model/errors.js'
 import { invalidArgument } from './entry-values.js'
-import { type Completable, type Completion, completion, type Stored } from './store.js'
+import { type Completable, type Completion, completion } from './store.js'
 
 /** Returns the completion of a run or a claim. Throws `argument-invalid` for anything else or a function as result. */
 export function completionOf(run: Run | Completable, result: unknown): Completion {
@@ -10,12 +9,4 @@ export function completionOf(run: Run | Completable, result: unknown): Completio
   if (typeof complete !== 'function') throw invalidArgument('completeIn: pass the run of onDecision, or a claim')
   if (typeof result !== 'function') return complete.call(run, result)
   throw invalidArgument('completeIn: result must be JSON; only postgresStore takes a query, before it')
-}
-
-/** Returns the write that completes a run. Throws `lease-lost`. */
-export function completionWrite({ step }: Completion, stored: Stored): NonNullable<ReturnType<typeof step>> {
-  const write = step(stored)
-  if (write !== null) return write
-  const what = 'another worker holds or completed the approval, or this run completed it before'
-  throw new CheqpointError('lease-lost', `${what}; roll the transaction back`)
 }

@@ -36,7 +36,7 @@ export interface SubmitDeps {
 }
 
 /** Statuses with which Cheqpoint certainly did not accept the request. */
-const refusedStatuses: ReadonlySet<number> = new Set([
+const refusedStatuses: ReadonlySet<number | undefined> = new Set([
   400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429, 431,
 ])
 
@@ -152,13 +152,11 @@ export class Submitter {
 
   /** Discards a submission that was not accepted. If that fails it stays listed; the submission is refused anyway. */
   async #forget(ref: string): Promise<void> {
-    await persist(this.#deps.context, 'discard', () => this.#discard(ref)).catch(() => {})
-  }
-
-  #discard(ref: string): Promise<steps.Discarded> {
-    const { records } = this.#deps.context
-    const by = records.newToken()
-    return records.change(reservationKey(ref), (stored) => steps.discard(stored, { by }))
+    const { context } = this.#deps
+    const command = { by: context.records.newToken() }
+    await persist(context, 'discard', () =>
+      context.records.change(reservationKey(ref), (stored) => steps.discard(stored, command)),
+    ).catch(() => {})
   }
 
   async #settle(ref: string, tracked: TrackedRequest, answer: FetchedApproval, ageMs: number): Promise<Submission> {
@@ -222,8 +220,5 @@ export class Submitter {
 
 /** Nothing was sent, or the response was a documented refusal. */
 function isRefusal(error: unknown): boolean {
-  if (!isCheqpointError(error)) return false
-  const { code, httpStatus } = error
-  if (unsentCodes.has(code)) return true
-  return httpStatus !== undefined && refusedStatuses.has(httpStatus)
+  return isCheqpointError(error) && (unsentCodes.has(error.code) || refusedStatuses.has(error.httpStatus))
 }

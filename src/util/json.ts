@@ -95,12 +95,8 @@ export function freezeJson<Value extends JsonValue>(value: Value): Value {
 }
 
 /** The same JSON value if nothing in it can change, otherwise a copy of which that is true. */
-export function frozenJson<Value extends JsonValue>(value: Value): Value
-export function frozenJson(value: JsonValue): JsonValue {
-  if (typeof value !== 'object' || value === null || isFrozenJson(value)) return value
-  if (Array.isArray(value)) return Object.freeze(value.map((each) => frozenJson(each)))
-  // Not by assignment, which would take a key `__proto__` for the prototype.
-  return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, each]) => [key, frozenJson(each)])))
+export function frozenJson<Value extends JsonValue>(value: Value): Value {
+  return isFrozenJson(value) ? value : freezeJson(structuredClone(value))
 }
 
 function isFrozenJson(value: JsonValue): boolean {

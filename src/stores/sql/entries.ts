@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { CheqpointError } from '../../model/errors.js'
-import { completionWrite } from '../completion.js'
 import * as values from '../entry-values.js'
 import type { Completion, Entry, Store, Stored } from '../store.js'
 import type { StatementName } from './statements.js'
@@ -51,8 +50,10 @@ export function entryMethods(ask: Ask): Omit<Store, 'check' | 'close'> {
 
 /** The parameters of the update that completes a run whose row this is. Throws `lease-lost`. */
 export function completing(work: Completion, row: Row | undefined): SqlValue[] {
-  const { expected, entry, keepMs } = completionWrite(work, readStored(row))
-  return writeValues(work.key, expected, entry, keepMs)
+  const write = work.step(readStored(row))
+  if (write !== null) return writeValues(work.key, write.expected, write.entry, write.keepMs)
+  const what = 'another worker holds or completed the approval, or this run completed it before'
+  throw new CheqpointError('lease-lost', `${what}; roll the transaction back`)
 }
 
 /** The parameters of a write. Throws `argument-invalid` for what would not come back unchanged. */

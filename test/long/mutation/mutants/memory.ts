@@ -47,15 +47,15 @@ export const memoryMutants: readonly Mutant[] = [
   {
     guard: 'results of the memory store are immutable',
     file: 'src/util/json.ts',
-    find: 'return Object.freeze(Object.fromEntries(',
-    replace: 'return (Object.fromEntries(',
+    find: 'freezeJson(structuredClone(value))',
+    replace: 'structuredClone(value)',
     tests: ['contract/memory-store.test.ts'],
   },
   {
     guard: 'lists of the memory store are immutable',
     file: 'src/util/json.ts',
-    find: 'return Object.freeze(value.map((each) => frozenJson(each)))',
-    replace: 'return value.map((each) => frozenJson(each))',
+    find: "=== 'object') freezeJson(fields[name])",
+    replace: "=== 'object' && !Array.isArray(fields[name])) freezeJson(fields[name])",
     tests: ['contract/memory-store.test.ts'],
   },
   {

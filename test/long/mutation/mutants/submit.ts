@@ -97,8 +97,8 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'a refusal is reported even if the store fails',
     file: 'src/submit/submitter.ts',
-    find: 'this.#discard(ref)).catch(() => {})',
-    replace: 'this.#discard(ref))',
+    find: '    ).catch(() => {})\n',
+    replace: '    )\n',
     tests: ['receiver/submit.test.ts'],
   },
   {
