@@ -9,7 +9,6 @@ import {
   type ReservationState,
   readReservation,
   type Step,
-  type TrackedRequest,
 } from './entry.js'
 
 /*
@@ -43,10 +42,7 @@ export type Reserved = Readonly<
   | { kind: 'bound'; id: string }
 >
 
-export interface ReserveCommand {
-  readonly owner: string
-  readonly request: TrackedRequest
-  readonly digest: string | null
+export interface ReserveCommand extends Pick<OpenReservation, 'owner' | 'request' | 'digest'> {
   readonly dueInMs: number
   /** How long a submission that was sent counts as under way. */
   readonly inFlightMs: number

@@ -29,11 +29,13 @@ export interface Ended {
   readonly approvalId?: string | undefined
 }
 
-/** How many entries wait in a store. */
-export interface Waiting {
+/** Counts of the entries in a store. */
+export interface StoreCounts {
+  /** Entries in the due index. */
   readonly open: number
+  /** Entries in the parked index. */
   readonly parked: number
-  /** How long the oldest due entry has been waiting, in milliseconds. */
+  /** How long the oldest key is overdue, in milliseconds; 0 if none is due. */
   readonly overdueMs: number
 }
 
@@ -46,5 +48,5 @@ export interface Telemetry {
   /** Called with each event. */
   event(event: CheqpointEvent): void
   /** Calls `count` at each collection of metrics, until the returned function is called. */
-  observe(count: () => Promise<Waiting>): () => void
+  observe(count: () => Promise<StoreCounts>): () => void
 }

@@ -1,6 +1,6 @@
 import type { Attributes, Counter, Histogram, Meter } from '@opentelemetry/api'
 import type { CheqpointEvent } from '../model/events.js'
-import type { Waiting } from '../model/telemetry.js'
+import type { StoreCounts } from '../model/telemetry.js'
 
 /** In seconds: a rule decides at once, a reviewer takes minutes or days. */
 const decisionBuckets = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800]
@@ -67,7 +67,7 @@ export class Metrics {
   }
 
   /** Reports the counts at each collection, until the returned function is called. */
-  observe(count: () => Promise<Waiting>): () => void {
+  observe(count: () => Promise<StoreCounts>): () => void {
     const gauge = (name: string, unit: string, description: string) =>
       this.#meter.createObservableGauge(`cheqpoint.store.${name}`, { unit, description })
     const open = gauge('open', '{entry}', 'Entries that are due now or later')

@@ -1,6 +1,6 @@
 import { context, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
 import type { CheqpointEvent } from '../model/events.js'
-import type { Ended, Telemetry, Waiting, Work } from '../model/telemetry.js'
+import type { Ended, StoreCounts, Telemetry, Work } from '../model/telemetry.js'
 import { type Read, readGroup, withMethods } from '../options/option-checks.js'
 import { errorType } from './error-type.js'
 import { Metrics } from './metrics.js'
@@ -59,7 +59,7 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
       quietly(() => spans.event(event))
       quietly(() => figures.event(event))
     },
-    observe(count: () => Promise<Waiting>): () => void {
+    observe(count: () => Promise<StoreCounts>): () => void {
       const stop = quietly(() => figures.observe(count))
       return () => void quietly(() => stop?.())
     },

@@ -90,7 +90,7 @@ function readCallbackUrl<Details, Context>(
     options.callbackTokens === undefined && secret !== undefined
       ? 'required'
       : oneOf(options.callbackTokens, 'callbackTokens', words)
-  const keys = secret === undefined ? keysOfApiKeys(keyringsOf(options)) : keysOfSecrets(secret)
+  const keys = secret === undefined ? keysOfApiKeys(readKeys(options)) : keysOfSecrets(secret)
   if (target === undefined) {
     const given = secret !== undefined ? 'callbackSecret' : callbackTokens === 'required' ? 'callbackTokens' : null
     if (given !== null)
@@ -108,12 +108,6 @@ function readCallbackUrl<Details, Context>(
   if (typeof target !== 'string')
     throw new CheqpointError('option-invalid', "option callbackUrl must be a text with callbackTokens: 'off'")
   return { urls: { write: () => target, read: () => null }, callbackTokens }
-}
-
-function keyringsOf(
-  options: Pick<ReceiverOptions, 'apiKey' | 'apiKeys'>,
-): ReadonlyMap<string | null, readonly string[]> {
-  return new Map([...readKeys(options)].map(([assistant, { keys }]) => [assistant, keys]))
 }
 
 function readTelemetry(value: unknown): Telemetry | undefined {

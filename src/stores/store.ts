@@ -1,3 +1,4 @@
+import type { StoreCounts } from '../model/telemetry.js'
 import type { JsonObject } from '../util/json.js'
 
 /**
@@ -56,16 +57,6 @@ export interface Page<Item> {
 export interface ListedEntry {
   readonly key: string
   readonly entry: Entry | null
-}
-
-/** Counts of the entries in a store. */
-export interface StoreCounts {
-  /** Entries in the due index. */
-  readonly open: number
-  /** Entries in the parked index. */
-  readonly parked: number
-  /** How long the oldest key is overdue, in milliseconds; 0 if none is due. */
-  readonly overdueMs: number
 }
 
 /**

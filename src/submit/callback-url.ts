@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
+import type { Keyring } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
 import { readExpiry } from '../options/expiry.js'
 import { group } from '../options/option-checks.js'
@@ -39,13 +40,11 @@ export function keysOfSecrets(secret: unknown): TokenKeys {
   return { signing: () => newest, verifying }
 }
 
-/**
- * Keys derived from the API keys (HKDF-SHA-256): the first one of the request's assistant signs, all verify.
- */
-export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, readonly string[]>): TokenKeys {
+/** Keys derived from the API keys (HKDF-SHA-256): the first one of the request's assistant signs, all verify. */
+export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, Pick<Keyring, 'keys'>>): TokenKeys {
   const derive = (key: string): KeyObject =>
     createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'cheqpoint-callback url token v1', 32)))
-  const derived = new Map([...keyrings].map(([assistant, keys]) => [assistant, keys.map(derive)]))
+  const derived = new Map([...keyrings].map(([assistant, { keys }]) => [assistant, keys.map(derive)]))
   const verifying = [...derived.values()].flat()
   const signing = (assistant: string | null): KeyObject => {
     const key = derived.get(assistant)?.[0] ?? verifying[0]

@@ -123,15 +123,15 @@ describe('a callback URL with a token', () => {
 describe('a callback URL without a secret', () => {
   const keys = keysOfApiKeys(
     new Map([
-      ['billing', ['key of billing', 'older key of billing']],
-      ['support', ['key of support']],
+      ['billing', { keys: ['key of billing', 'older key of billing'] }],
+      ['support', { keys: ['key of support'] }],
     ]),
   )
   const { write, read } = createCallbackUrls('https://app.test/hook', keys, () => at)
 
   it('is signed with the first key of the assistant, and verified with every key', () => {
     for (const assistant of ['billing', 'support']) expect(read(write('ref-1', at + hour, assistant))).toBe('ref-1')
-    const rotated = keysOfApiKeys(new Map([['billing', ['newest key', 'key of billing']]]))
+    const rotated = keysOfApiKeys(new Map([['billing', { keys: ['newest key', 'key of billing'] }]]))
     const after = createCallbackUrls('https://app.test/hook', rotated, () => at)
     expect(after.read(write('ref-1', at + hour, 'billing'))).toBe('ref-1')
     expect(after.read(write('ref-1', at + hour, 'support'))).toBeNull()
