@@ -13,15 +13,16 @@ import type { Completed, WaitForOptions } from '../submit/wait.js'
 import type { ReconcileOptions, ReconcileReport } from '../sweep/sweeper.js'
 import type { InputOr } from './receiver-options.js'
 
+/** The schema of an action's details or context; `unknown` without one. */
+type SchemaOf<Schemas, Name extends string> = Name extends keyof Schemas ? Schemas[Name] : unknown
+
 /** {@link Tracked} with details and context typed by the action's schemas. */
 export type TrackedAs<Details, Context, Name extends string> = Omit<Tracked, 'action' | 'details' | 'context'> & {
   readonly action: Name
-  readonly details: Name extends keyof Details ? InputOr<Details[Name], object> : object
-} & (Name extends keyof Context
-    ? unknown extends Context[Name]
-      ? { readonly context?: unknown }
-      : { readonly context: InputOr<Context[Name], unknown> }
-    : { readonly context?: unknown })
+  readonly details: InputOr<SchemaOf<Details, Name>, object>
+} & (unknown extends SchemaOf<Context, Name>
+    ? { readonly context?: unknown }
+    : { readonly context: InputOr<SchemaOf<Context, Name>, unknown> })
 
 /** {@link SubmitRequest} with details typed by the action's schema. */
 export type SubmitAs<Details, Name extends string> = Omit<
@@ -29,15 +30,14 @@ export type SubmitAs<Details, Name extends string> = Omit<
   'action' | 'details' | 'maxWaitMs' | 'callbackUrl' | 'expiresAt'
 > & {
   readonly action: Name
-  readonly details: Name extends keyof Details ? InputOr<Details[Name], object> : object
+  readonly details: InputOr<SchemaOf<Details, Name>, object>
 }
 
 /** {@link SubmitOptions} with a context typed, and required, by the action's schema. */
-export type SubmitOptionsFor<Context, Name extends string> = Name extends keyof Context
-  ? unknown extends Context[Name]
+export type SubmitOptionsFor<Context, Name extends string> =
+  unknown extends SchemaOf<Context, Name>
     ? readonly [options?: SubmitOptions]
-    : readonly [options: SubmitOptions & { readonly context: InputOr<Context[Name], unknown> }]
-  : readonly [options?: SubmitOptions]
+    : readonly [options: SubmitOptions & { readonly context: InputOr<SchemaOf<Context, Name>, unknown> }]
 
 /** Figures for health checks. */
 export interface Stats extends StoreCounts {
