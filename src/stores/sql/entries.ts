@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import type { Run } from '../../model/decision.js'
 import { CheqpointError } from '../../model/errors.js'
 import * as values from '../entry-values.js'
-import type { Completion, Entry, Store, Stored } from '../store.js'
+import { type Completable, type Completion, completion, type Entry, type Store, type Stored } from '../store.js'
 import type { StatementName } from './statements.js'
 
 /** The value of a parameter. */
@@ -46,6 +47,15 @@ export function entryMethods(ask: Ask): Omit<Store, 'check' | 'close'> {
       return (await ask('remove', [values.asciiKey(key), text(row, 'stamp'), text(row, 'state')])).length > 0
     },
   }
+}
+
+/** Returns the completion of a run or a claim. Throws `argument-invalid` for anything else or a function as result. */
+export function completionOf(run: Run | Completable, result: unknown): Completion {
+  // The types of runs and claims hide this property, and callers without a compiler may pass anything.
+  const complete = (run as Partial<Completable> | null | undefined)?.[completion]
+  if (typeof complete !== 'function') throw values.invalidArgument('completeIn: pass the run of onDecision, or a claim')
+  if (typeof result !== 'function') return complete.call(run, result)
+  throw values.invalidArgument('completeIn: result must be JSON; only postgresStore takes a query, before it')
 }
 
 /** The parameters of the update that completes a run whose row this is. Throws `lease-lost`. */

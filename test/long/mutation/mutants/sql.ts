@@ -123,7 +123,7 @@ export const sqlMutants: readonly Mutant[] = [
   },
   {
     guard: 'a function as the result of a transaction is refused',
-    file: 'src/stores/completion.ts',
+    file: 'src/stores/sql/entries.ts',
     find: "if (typeof result !== 'function') return",
     replace: 'return',
     tests: ['sql/sqlite-store.test.ts'],
