@@ -43,8 +43,7 @@ export async function finishBinding(
   const { id } = reservation
   const command = { reservation, retentionMs }
   const added = await records.change(approvalKey(id), (stored) => addBound(stored, command))
-  const bound =
-    added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref !== null && added.known.ref === ref)
+  const bound = added.kind === 'added' || (added.known !== 'unreadable' && added.known.ref === ref)
   const end = { id, bound, dueInMs: bound ? retentionMs : runs.leaseMs }
   await records.change(reservationKey(ref), (stored) => endBind(stored, end))
   return bound ? 'bound' : 'conflict'

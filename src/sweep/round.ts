@@ -49,7 +49,7 @@ export class Round {
   #ended = { taken: 0, decided: 0, undecided: 0, failed: 0 }
 
   /** `awaitingTurns` contains the approvals that found no token of the budget, until they are taken again. */
-  constructor(deps: SweepDeps, onChange: () => void = () => {}, awaitingTurns: Set<string> | null = null) {
+  constructor(deps: SweepDeps, onChange: () => void, awaitingTurns: Set<string> | null = null) {
     this.#deps = deps
     this.#onChange = onChange
     this.#awaitingTurns = awaitingTurns

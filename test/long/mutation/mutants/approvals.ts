@@ -581,8 +581,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'an id that belongs to another request is not bound',
     file: 'src/approvals/bind.ts',
-    find: 'known.ref !== null && added.known.ref === ref)',
-    replace: 'known.ref !== null)',
+    find: "(added.known !== 'unreadable' && added.known.ref === ref)",
+    replace: "(added.known !== 'unreadable' && added.known.ref !== null)",
     tests: ['unit/approvals/bind.test.ts', 'receiver/submit.test.ts'],
   },
   {
