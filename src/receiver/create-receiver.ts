@@ -139,10 +139,13 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     async submit(request, ...[submitOptions = {}]) {
       await usable()
       noticeNoSweep()
-      // Whatever the schema accepts, the details are an object: the submitter checks that at run time.
-      const submission = await submits.submit(request as SubmitRequest, submitOptions)
-      if (submission.status === 'pending') sweeper.expectWork()
-      return submission
+      try {
+        // Whatever the schema accepts, the details are an object: the submitter checks that at run time.
+        return await submits.submit(request as SubmitRequest, submitOptions)
+      } finally {
+        // Whatever came of it: a decision whose handler failed is open, and so is a submission without a response.
+        sweeper.expectWork()
+      }
     },
     callbackUrl(of) {
       const { assistant } = argumentGroup(of, 'callbackUrl()', ['assistant'])

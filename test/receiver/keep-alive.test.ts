@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { callbackRequest } from '../support/callback.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
 import { pass } from '../support/runs-time.js'
+import { decidedPost, failure, submitBench, refund as submission } from '../support/submit-bench.js'
 
 /*
  * Whether a receiver keeps its process alive: whether a timer that is set is one that the process waits for.
@@ -58,6 +59,31 @@ describe('a receiver that sweeps', () => {
     const { receiver } = await started()
     await pass(100)
     await receiver.track('req_1', refund)
+    expect(timers.some((timer) => timer.hasRef())).toBe(true)
+    await receiver.close()
+  })
+
+  it('keeps it alive for the next attempt of a handler that failed within submit()', async () => {
+    const { receiver, api } = submitBench({
+      sweep: 'here',
+      onDecision() {
+        throw new Error('not yet')
+      },
+    })
+    api.onPost = (_, id) => decidedPost(id, 'approved')
+    await receiver.start()
+    await pass(100)
+    expect(await receiver.submit(submission)).toMatchObject({ status: 'approved', result: null })
+    expect(timers.some((timer) => timer.hasRef())).toBe(true)
+    await receiver.close()
+  })
+
+  it('keeps it alive for a submission whose response was lost', async () => {
+    const { receiver, api } = submitBench({ sweep: 'here' })
+    api.onPost = () => ({ status: 500, body: {} })
+    await receiver.start()
+    await pass(100)
+    expect(await failure(receiver.submit(submission))).toMatchObject({ code: 'submission-unknown' })
     expect(timers.some((timer) => timer.hasRef())).toBe(true)
     await receiver.close()
   })
