@@ -40,6 +40,8 @@ export class Sweeper {
   #running = false
   #stopped = false
   #keepsAlive = true
+  /** Something was registered since keys were last taken, whose response may not know it. */
+  #expectsWork = false
   #loop: Promise<void> | undefined
   #wake: () => void = () => {}
   #timer: NodeJS.Timeout | undefined
@@ -87,6 +89,7 @@ export class Sweeper {
 
   /** Something is open from now on, which keeps the process alive. */
   expectWork(): void {
+    this.#expectsWork = true
     if (this.#keepsAlive) this.#timer?.ref()
   }
 
@@ -133,6 +136,7 @@ export class Sweeper {
     context.handlers.onFree = wake
     while (this.#running) {
       let idleMs: number | null = longestIdleMs
+      this.#expectsWork = false
       try {
         idleMs = await this.#takeAll(round)
       } catch (error) {
@@ -140,7 +144,7 @@ export class Sweeper {
       }
       const report = round.report()
       if (report.taken > 0) emit({ type: 'swept', ...report })
-      const isOpen = round.size > 0 || (idleMs !== null && idleMs <= longestWaitMs(context))
+      const isOpen = this.#expectsWork || round.size > 0 || (idleMs !== null && idleMs <= longestWaitMs(context))
       if (this.#running)
         await this.#rest(jitter(clamp(idleMs ?? longestIdleMs, shortestIdleMs, longestIdleMs), random), isOpen)
     }

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { memoryStore } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
+import { overlayStore } from '../support/overlay-store.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
-import { pass } from '../support/runs-time.js'
+import { gate, pass } from '../support/runs-time.js'
 import { decidedPost, failure, submitBench, refund as submission } from '../support/submit-bench.js'
 
 /*
@@ -59,6 +61,25 @@ describe('a receiver that sweeps', () => {
     const { receiver } = await started()
     await pass(100)
     await receiver.track('req_1', refund)
+    expect(timers.some((timer) => timer.hasRef())).toBe(true)
+    await receiver.close()
+  })
+
+  it('keeps it alive for what is registered while it waits for the due keys', async () => {
+    const inner = memoryStore()
+    const reply = gate()
+    const store = overlayStore(inner, {
+      async takeDue(limit, hideMs) {
+        const taken = await inner.takeDue(limit, hideMs)
+        await reply.promise
+        return taken
+      },
+    })
+    const { receiver } = bench({ store, polling: { firstMs: 600_000 } })
+    await receiver.start()
+    await receiver.track('req_1', refund)
+    reply.open()
+    await pass(1)
     expect(timers.some((timer) => timer.hasRef())).toBe(true)
     await receiver.close()
   })
