@@ -61,6 +61,8 @@ async function exchange(answer: Answer, incoming: IncomingMessage, outgoing: Ser
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
   if (response.body === null) outgoing.end()
   else await pipeline(Readable.fromWeb(response.body), outgoing)
+  // Until a body was read, the connection has no room for the next request.
+  if (asked?.request.bodyUsed === false) await asked.request.body?.pipeTo(new WritableStream())
 }
 
 /** Returns `null` if host and path are not a URL, or if `Request` does not support the method. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { request as send } from 'undici'
+import { Pool, request as send } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import {
   type Change,
@@ -438,6 +438,18 @@ describe('what a caller must send', () => {
       expect(answer).toMatchObject({ status: 400, body: { error: expect.stringContaining(name) } })
     }
     expect(simulator.list()).toStrictEqual([])
+  })
+
+  it('answers the next request on a connection where it refused a large body unread', async () => {
+    const pool = new Pool(url, { connections: 1 })
+    onTestFinished(() => pool.destroy())
+    const body = JSON.stringify({ ...refund, details: { text: 'x'.repeat(500_000) } })
+    const post = { method: 'POST', path: '/api/webhooks/inbound', body } as const
+    const refused = await pool.request({ ...post, headers: { 'x-api-key': 'another' } })
+    await refused.body.dump()
+    const accepted = await pool.request({ ...post, headers: { 'x-api-key': apiKey } })
+    expect([refused.statusCode, accepted.statusCode]).toEqual([401, 200])
+    await accepted.body.dump()
   })
 
   it('answers 404 as JSON where there is no endpoint', async () => {
