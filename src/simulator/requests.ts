@@ -142,19 +142,26 @@ export class RequestBook {
   }
 }
 
-function readDecision({
-  status,
-  note,
-  modifiedDetails,
-}: DecisionInput): Pick<SimulatedRequest, 'status' | 'note' | 'modifiedDetails'> {
+function readDecision(input: DecisionInput): Pick<SimulatedRequest, 'status' | 'note' | 'modifiedDetails'> {
+  const { status, note, modifiedDetails, ...unknown } = input ?? {}
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw new CheqpointError('argument-invalid', `a decision has no field ${name}`)
   const word = typeof status === 'string' ? status.toLowerCase() : ''
   if (word === '' || word === 'pending') {
     throw new CheqpointError('argument-invalid', 'status must be a word that decides, such as approved or rejected')
   }
-  // Copied, so that the caller cannot change the decision later.
-  const edit: unknown = JSON.parse(JSON.stringify(modifiedDetails ?? null))
+  const edit = copied(modifiedDetails ?? null)
   if (edit !== null && !isJsonObject(edit)) {
     throw new CheqpointError('argument-invalid', 'modifiedDetails must be a JSON object or null')
   }
   return { status: word, note: note ?? null, modifiedDetails: edit }
+}
+
+/** A copy, so that the caller cannot change the decision later; `undefined` for what is no JSON. */
+function copied(value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value))
+  } catch {
+    return undefined
+  }
 }

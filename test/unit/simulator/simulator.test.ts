@@ -509,6 +509,10 @@ describe('decide', () => {
     ['an edit that is a list', { status: 'approved', modifiedDetails: [] as never }],
     ['an edit that is no object as JSON', { status: 'approved', modifiedDetails: new Date(epoch) as never }],
     ['an edit that is text', { status: 'approved', modifiedDetails: 'amount' as never }],
+    ['an edit that is a function', { status: 'approved', modifiedDetails: (() => {}) as never }],
+    ['an edit that JSON cannot write', { status: 'approved', modifiedDetails: { amount: 1n } as never }],
+    ['a misspelt field', { status: 'approved', ...{ modifiedDetail: { amount: 1 } } }],
+    ['nothing', undefined as never],
   ])('throws on %s and leaves the request pending', async (_, decision) => {
     const id = await submitPending()
     expect(() => simulator.decide(id, decision)).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
