@@ -39,6 +39,10 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw new CheqpointError('option-unknown', `createSimulator has no option ${name}`)
   const keys = readKeys({ apiKey, apiKeys })
+  const { now, elapsed }: { readonly now?: unknown; readonly elapsed?: unknown } = Object(clock)
+  if (typeof now !== 'function' || typeof elapsed !== 'function')
+    throw new CheqpointError('option-invalid', 'clock must be an object with now() and elapsed()')
+  if (typeof random !== 'function') throw new CheqpointError('option-invalid', 'random must be a function')
 
   const closing = new AbortController()
   // Any number of callbacks and held submissions listen to it.

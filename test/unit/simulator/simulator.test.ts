@@ -881,6 +881,9 @@ describe('createSimulator', () => {
     ['option-invalid', 'apiKeys', { apiKeys: {} }],
     ['option-invalid', 'apiKeys.mails', { apiKeys: { refunds: 'same', mails: 'same' } }],
     ['option-invalid', 'apiKeys', { apiKey: 'a', apiKeys: { refunds: 'b' } }],
+    ['option-invalid', 'clock', { apiKey: 'a', clock: { now: () => 0 } as never }],
+    ['option-invalid', 'clock', { apiKey: 'a', clock: null as never }],
+    ['option-invalid', 'random', { apiKey: 'a', random: 0.5 as never }],
     ['option-unknown', 'latency', { apiKey: 'a', ...{ latency: 5 } }],
   ])('rejects with %s naming %s', async (code, named, options) => {
     await expect(createSimulator(options)).rejects.toMatchObject({ code, message: expect.stringContaining(named) })
