@@ -12,13 +12,7 @@ import {
 } from '../options/read-pipeline-options.js'
 import { isMemoryStore, memoryStore } from '../stores/memory/memory-store.js'
 import type { Store } from '../stores/store.js'
-import {
-  type CallbackUrl,
-  type CallbackUrls,
-  createCallbackUrls,
-  keysOfApiKeys,
-  keysOfSecrets,
-} from '../submit/callback-url.js'
+import { type CallbackUrls, createCallbackUrls, keysOfApiKeys, keysOfSecrets } from '../submit/callback-url.js'
 import { longestTimer } from '../util/clock.js'
 import type { ReceiverOptions } from './receiver-options.js'
 
@@ -100,10 +94,8 @@ function readCallbackUrl<Details, Context>(
       )
     return { urls: null, callbackTokens: 'off' }
   }
-  if (typeof target !== 'string' && typeof target !== 'function')
-    throw invalid('callbackUrl', target, 'a URL, or a function that returns one for a token')
   // Making a URL checks its form.
-  const urls = createCallbackUrls(target as CallbackUrl, keys, now)
+  const urls = createCallbackUrls(target, keys, now)
   if (callbackTokens !== 'off') return { urls, callbackTokens }
   if (typeof target !== 'string')
     throw new CheqpointError('option-invalid', "option callbackUrl must be a text with callbackTokens: 'off'")

@@ -2,7 +2,7 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual 
 import type { Keyring } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
 import { readExpiry } from '../options/expiry.js'
-import { group } from '../options/option-checks.js'
+import { group, invalid } from '../options/option-checks.js'
 import { randomRef } from './refs.js'
 
 /** Where Cheqpoint sends decisions. A function makes the token a path segment or a query value of its own. */
@@ -56,6 +56,8 @@ export function keysOfApiKeys(keyrings: ReadonlyMap<string | null, Pick<Keyring,
 
 /** Throws `option-invalid` for an invalid URL, one that has a parameter `cq`, or a function that loses the token. */
 export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: () => number): CallbackUrls {
+  if (typeof target !== 'string' && typeof target !== 'function')
+    throw invalid('callbackUrl', target, 'a URL, or a function that returns one for a token')
   const build = typeof target === 'string' ? addParameter(target) : target
   const find = typeof target === 'string' ? fromParameter : fromAnywhere
   const write = (ref: string, expiresAtMs: number, assistant: string | null): string => {

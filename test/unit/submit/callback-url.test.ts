@@ -151,6 +151,13 @@ describe('a callback URL without a secret', () => {
 })
 
 describe('createCallbackUrl', () => {
+  it.each([undefined, new URL('https://app.test/hook')])('says that a URL is missing where it is given %s', (url) => {
+    // What the types rule out, an environment variable that is not set may be.
+    expect(() => createCallbackUrl(url as unknown as string, secret)).toThrow(
+      'option callbackUrl must be a URL, or a function that returns one for a token; it was a value of type',
+    )
+  })
+
   it('makes a URL whose token proves its reference, for two weeks', () => {
     const { url, ref } = createCallbackUrl('https://app.test/hook', secret)
     expect(readTokens(secret, Date.now)(url)).toBe(ref)
