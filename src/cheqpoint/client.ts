@@ -67,6 +67,10 @@ export function createClient(options: ClientOptions): Client {
   const waits = new Set<() => void>()
   let closing: Promise<void> | undefined
 
+  function demandOpen(): void {
+    if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
+  }
+
   async function ask<Value>(
     question: ApiRequest,
     call: CallOptions,
@@ -75,7 +79,7 @@ export function createClient(options: ClientOptions): Client {
     argumentGroup(call, 'a call of the client', callNames)
     const { assistant = null } = call
     const signal = argumentSignal(call.signal)
-    if (closing !== undefined) throw new CheqpointError('aborted', 'the client was closed')
+    demandOpen()
     const keyring = keyrings.get(assistant)
     if (keyring === undefined) {
       const whose = assistant === null ? 'a call that names no assistant' : `assistant '${assistant}'`
@@ -86,6 +90,7 @@ export function createClient(options: ClientOptions): Client {
     for (const key of keyring.keys) {
       if (!isKeyRefused(reply)) break
       if (key === first) continue
+      demandOpen()
       reply = await transport.send(question, key, signal)
       if (!isKeyRefused(reply)) keyring.best = key
     }

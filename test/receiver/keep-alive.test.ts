@@ -4,7 +4,7 @@ import { callbackRequest } from '../support/callback.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { type Bench, bench, refund } from '../support/receiver.js'
 import { gate, pass } from '../support/runs-time.js'
-import { decidedPost, failure, submitBench, refund as submission } from '../support/submit-bench.js'
+import { decidedPost, failure, refund as submission, submitBench } from '../support/submit-bench.js'
 
 /*
  * Whether a receiver keeps its process alive: whether a timer that is set is one that the process waits for.

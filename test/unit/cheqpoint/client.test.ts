@@ -7,6 +7,7 @@ import type { Client, ClientOptions, SubmitRequest } from '../../../src/cheqpoin
 import { idMatcher } from '../../../src/cheqpoint/ids.js'
 import { CheqpointError } from '../../../src/model/errors.js'
 import type { Clock } from '../../../src/util/clock.js'
+import { FakeApi } from '../../support/fake-api.js'
 
 const origin = 'https://app.cheqpoint.co'
 const key = 'cq_live_canary'
@@ -932,5 +933,16 @@ describe('close', () => {
     await closing.close()
     expect((await failure(closing.get('req_1'))).code).toBe('aborted')
     expect((await failure(closing.request(submission))).code).toBe('aborted')
+  })
+
+  it('sends nothing with the next key after that, where the first one is refused later', async () => {
+    const api = new FakeApi()
+    const closing = createClient({ apiKey: ['old', 'new'], dispatcher: api })
+    api.answer('req_1', () => {
+      void closing.close()
+      return { status: 401 }
+    })
+    await expect(closing.get('req_1')).rejects.toMatchObject({ code: 'aborted' })
+    expect(api.keys).toEqual(['old'])
   })
 })
