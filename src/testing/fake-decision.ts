@@ -22,11 +22,14 @@ export function fakeDecision<Details, Context = null>(
 ): ApprovedDecision<Details, NoInfer<Context>>
 export function fakeDecision<Context = null>(given: FakeRefusal<Context>): RefusedDecision<NoInfer<Context>>
 export function fakeDecision(given: FakeApproval<unknown, unknown> | FakeRefusal<unknown>): unknown {
-  if (typeof given !== 'object' || given === null || !('details' in given || 'status' in given)) {
+  const { status = 'approved' }: { readonly status?: unknown } = Object(given)
+  const isRefusal = status === 'rejected' || status === 'expired'
+  // Test runners do not check types.
+  if ('details' in Object(given) ? status !== 'approved' : !isRefusal) {
     const fix = '{ details } for an approval, or { status } for a refusal'
     throw new CheqpointError('argument-invalid', `fakeDecision() takes ${fix}`)
   }
-  const approval = 'details' in given ? { status: 'approved', changedPaths: [], originalDetails: given.details } : {}
+  const approval = 'details' in given ? { status, changedPaths: [], originalDetails: given.details } : {}
   const base = { approvalId: 'req_1', action: 'test', originalDetails: {}, modifiedDetails: null, note: null }
   return { ...base, decidedAt: new Date(), context: null, via: 'callback', ...approval, ...given }
 }

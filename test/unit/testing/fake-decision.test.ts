@@ -25,6 +25,18 @@ describe('fakeDecision', () => {
     expect(() => fakeDecision(wrong as Pick<RefusedDecision, 'status'>)).toThrow(expect.objectContaining(failure))
   })
 
+  it.each([
+    { status: 'approved' },
+    { status: 'APPROVED', details },
+    { status: 'rejected', details },
+    { status: 'cancelled' },
+  ])('throws argument-invalid for %j, which no receiver gives a handler', (wrong) => {
+    // The same.
+    expect(() => fakeDecision(wrong as unknown as Pick<RefusedDecision, 'status'>)).toThrow(
+      expect.objectContaining({ code: 'argument-invalid' }),
+    )
+  })
+
   it('calls a typed handler in one line', () => {
     expect(
       deploy.onDecision(
