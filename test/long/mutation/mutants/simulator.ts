@@ -87,9 +87,9 @@ export const simulatorMutants: readonly Mutant[] = [
     tests: ['unit/stores/redis-replies.test.ts'],
   },
   {
-    guard: 'fakeDecision requires details or a status',
+    guard: 'fakeDecision requires details, or the status of a refusal',
     file: 'src/testing/fake-decision.ts',
-    find: "typeof given !== 'object' || given === null || !('details' in given || 'status' in given)",
+    find: "'details' in Object(given) ? status !== 'approved' : !isRefusal",
     replace: 'false',
     tests: ['unit/testing/fake-decision.test.ts'],
   },
