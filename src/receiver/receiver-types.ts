@@ -116,9 +116,9 @@ export interface Receiver {
 /** A receiver with `submit` and `track`, typed by the schemas of its actions. */
 export interface TypedReceiver<Details = Record<never, never>, Context = Record<never, never>> extends Receiver {
   /**
-   * Follows a request that was submitted elsewhere. `false` if its id is known already; then nothing changes.
-   * Rejects with `id-invalid`, `argument-invalid`, `not-json`, `details-too-large`, `assistant-unknown`, `store-full` or
-   * `store-unavailable`.
+   * Follows a request that was submitted elsewhere. `false` if its id is known already; then nothing changes. With the
+   * `ref` of an unconfirmed submission, that is confirmed. Rejects with `id-invalid`, `argument-invalid`, `not-json`,
+   * `details-too-large`, `assistant-unknown`, `store-full` or `store-unavailable`.
    */
   readonly track: <const Name extends string>(
     approvalId: string,

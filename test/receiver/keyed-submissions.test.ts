@@ -5,7 +5,7 @@ import { callbackRequest } from '../support/callback.js'
 import { overlayStore } from '../support/overlay-store.js'
 import { FaultyStore } from '../support/runs-store.js'
 import { pass } from '../support/runs-time.js'
-import { failure, pendingPost, refund, submitBench, webhook } from '../support/submit-bench.js'
+import { failure, pendingPost, refund, submitBench, tracked, webhook } from '../support/submit-bench.js'
 
 const hour = 3_600_000
 const key = { idempotencyKey: 'agent-7:step-3' }
@@ -246,5 +246,33 @@ describe('what remains in a store once nothing is open', () => {
     expect([...endless]).toEqual([])
     expect(await receiver.stats()).toMatchObject({ open: 0, parked: 0 })
     await receiver.close()
+  })
+})
+
+describe('an unconfirmed submission that a person found at Cheqpoint', () => {
+  it.each(['also if it is discarded then', 'without that'])(
+    'keeps its key once it is tracked with its ref, and is not submitted again, %s',
+    async (way) => {
+      const { receiver, api } = submitBench()
+      api.onPost = () => ({ status: 500 })
+      const { ref = '' } = await failure(receiver.submit(refund, key))
+      expect(await receiver.track('req_9', { ...tracked, ref })).toBe(true)
+      if (way !== 'without that') expect(await receiver.discard(ref)).toBe('bound')
+      expect((await receiver.unconfirmed()).items).toEqual([])
+      expect(await receiver.submit(refund, key)).toMatchObject({ status: 'pending', approvalId: 'req_9' })
+      expect(api.posts).toHaveLength(1)
+    },
+  )
+
+  it('keeps its key also if it was tracked before, in a call that failed half-way', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api } = submitBench({ store: faulty.store })
+    api.onPost = () => ({ status: 500 })
+    const { ref = '' } = await failure(receiver.submit(refund, key))
+    faulty.fail('beginBind')
+    expect(await failure(receiver.track('req_9', { ...tracked, ref }))).toMatchObject({ code: 'store-unavailable' })
+    faulty.mend()
+    expect(await receiver.track('req_9', { ...tracked, ref })).toBe(false)
+    expect(await receiver.submit(refund, key)).toMatchObject({ approvalId: 'req_9' })
   })
 })

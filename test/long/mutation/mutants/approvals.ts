@@ -222,6 +222,13 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['receiver/operator.test.ts'],
   },
   {
+    guard: 'a tracked id confirms the submission of its reference',
+    file: 'src/submit/track.ts',
+    find: 'await bind(context, request.ref, approvalId, beginning)',
+    replace: 'await undefined',
+    tests: ['receiver/keyed-submissions.test.ts'],
+  },
+  {
     guard: 'the approval of a reservation is not written as intake',
     file: 'src/approvals/approval.ts',
     find: 'since = stored.now, intake = false }',
