@@ -34,7 +34,11 @@ export async function runCase(harness: StoreHarness, body: (bench: Bench) => Pro
     (error: unknown) => [error],
   )
   // If the case failed too, its own error comes first.
-  await tested.close?.().catch((error: unknown) => failed.push(error))
+  try {
+    await tested.close?.()
+  } catch (error) {
+    failed.push(error)
+  }
   for (const error of failed) throw error
 }
 

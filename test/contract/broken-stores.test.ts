@@ -32,6 +32,17 @@ describe('the store contract', () => {
     await expect(first?.run()).rejects.toThrow('create() must resolve with { store }, not with the store itself')
   })
 
+  test('takes a close() that is not asynchronous, and rejects with the error of the case before that of close()', async () => {
+    const [first] = storeContract({ create: async () => ({ ...timedStore(), close: () => undefined }) as never })
+    await expect(first?.run()).resolves.toBeUndefined()
+    const read = () => Promise.reject(new Error('the store failed'))
+    const close = () => {
+      throw new Error('close failed')
+    }
+    const [second] = storeContract({ create: async () => ({ store: { ...timedStore().store, read }, close }) })
+    await expect(second?.run()).rejects.toThrow('the store failed')
+  })
+
   test('passes on the correct store that they wrap', async () => {
     for (const { run } of storeContract({ create: async () => timedStore() })) await run()
   })
