@@ -13,6 +13,7 @@ import {
   whole,
 } from '../options/option-checks.js'
 import { readClock, readRandom } from '../options/read-pipeline-options.js'
+import { AbortListeners } from '../util/abort-listeners.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
 import type { CallOptions, Client, ClientOptions, SubmitRequest, WaitOptions } from './client-types.js'
@@ -65,6 +66,7 @@ export function createClient(options: ClientOptions): Client {
   const transport = createTransport(baseUrl, dispatcher, Math.min(3_000, timeoutMs), maxResponseBytes)
   /** Ends each wait in progress. */
   const waits = new Set<() => void>()
+  const aborts = new AbortListeners()
   let closing: Promise<void> | undefined
 
   function demandOpen(): void {
@@ -117,7 +119,7 @@ export function createClient(options: ClientOptions): Client {
     const giveUp = (): void => stop.abort()
     // Keeps the process alive, unlike other timers: the caller may have nothing else running.
     const timer = setTimeout(giveUp, timeoutMs)
-    signal?.addEventListener('abort', giveUp)
+    const stopListening = signal && aborts.add(signal, giveUp)
     waits.add(giveUp)
     let failure = ''
     try {
@@ -137,7 +139,7 @@ export function createClient(options: ClientOptions): Client {
       }
     } finally {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', giveUp)
+      stopListening?.()
       waits.delete(giveUp)
     }
     if (closing !== undefined || signal?.aborted) throw new CheqpointError('aborted', 'the wait was given up')

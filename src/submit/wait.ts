@@ -4,6 +4,7 @@ import { CheqpointError } from '../model/errors.js'
 import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { AbortListeners } from '../util/abort-listeners.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
 import { readKnown } from './outages.js'
@@ -40,6 +41,7 @@ export class CompletionWaits {
   readonly #waiting = new Map<string, Set<End>>()
   /** Approvals with a new wait, not read since. */
   readonly #fresh = new Set<string>()
+  readonly #aborts = new AbortListeners()
   #timer: NodeJS.Timeout | undefined
 
   constructor(context: PipelineContext, pipeline: Pick<Pipeline, 'process'>) {
@@ -57,7 +59,7 @@ export class CompletionWaits {
     return new Promise((resolve, reject) => {
       const end: End = (result) => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
+        stopListening?.()
         this.#remove(approvalId, end)
         if (result instanceof CheqpointError) reject(result)
         else resolve(result)
@@ -65,7 +67,7 @@ export class CompletionWaits {
       const onAbort = (): void => end(fault('aborted', approvalId))
       const onTimeout = (): void => end(fault('wait-timeout', approvalId))
       const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTimeout, timeoutMs)
-      signal?.addEventListener('abort', onAbort)
+      const stopListening = signal && this.#aborts.add(signal, onAbort)
       this.#add(approvalId, end)
     })
   }

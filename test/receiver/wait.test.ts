@@ -342,17 +342,29 @@ describe('a signal given to wait()', () => {
     expect((await Promise.all(all)).map(({ status }) => status)).toEqual(['cancelled', 'cancelled'])
   })
 
-  it('may be shared by any number of waits: it has no listener when they are over', async () => {
+  it('may be shared by any number of waits: it has one listener, of which Node.js does not warn, and none when they are over', async () => {
     const { receiver } = bench({ sweep: 'elsewhere' })
     const all = ids(100)
     await trackAll(receiver, all)
     const { signal } = new AbortController()
     const waited = all.map((id) => receiver.wait(id, { signal }))
     await pass(0)
-    expect(getEventListeners(signal, 'abort')).toHaveLength(100)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
     for (const id of all) await receiver.cancel(id)
     await pass(round)
     await Promise.all(waited)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
+  it('ends each of the waits that share it', async () => {
+    const { receiver } = bench({ sweep: 'elsewhere' })
+    await trackAll(receiver, ids(3))
+    const controller = new AbortController()
+    const { signal } = controller
+    const waited = ids(3).map((id) => failure(receiver.wait(id, { signal })))
+    await pass(0)
+    controller.abort()
+    for (const { code } of await Promise.all(waited)) expect(code).toBe('aborted')
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 })

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { MockAgent } from 'undici'
@@ -867,6 +868,17 @@ describe('waitForDecision', () => {
     const ended = watch(client().waitForDecision('req_1', { timeoutMs: 60_000, signal: given.signal }))
     await vi.advanceTimersByTimeAsync(0)
     expect(ended).toMatchObject({ after: 0, value: { code: 'aborted' } })
+  })
+
+  it('may share its signal with any number of waits: it has one listener, of which Node.js does not warn, and none after', async () => {
+    const given = new AbortController()
+    const many = createClient({ apiKey: key, dispatcher: new FakeApi() })
+    const wait = { timeoutMs: 60_000, signal: given.signal }
+    const ended = Array.from({ length: 12 }, () => failure(many.waitForDecision('req_1', wait)))
+    expect(getEventListeners(given.signal, 'abort')).toHaveLength(1)
+    given.abort()
+    for (const { code } of await Promise.all(ended)) expect(code).toBe('aborted')
+    expect(getEventListeners(given.signal, 'abort')).toEqual([])
   })
 
   it('sends nothing with a signal that is aborted already', async () => {

@@ -517,8 +517,8 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'wait() is given up when its signal aborts',
     file: 'src/submit/wait.ts',
-    find: "      signal?.addEventListener('abort', onAbort)\n",
-    replace: '',
+    find: 'signal && this.#aborts.add(signal, onAbort)',
+    replace: 'undefined as (() => void) | undefined',
     tests: ['receiver/wait.test.ts'],
   },
   {
