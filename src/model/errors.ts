@@ -31,7 +31,7 @@ export const errorCodes = {
   'lease-lost': 'The lease of the run was lost, and another run may follow',
   'query-not-a-transaction': 'The query given to completeIn is not inside a transaction',
   'wait-timeout': 'No decision or completion arrived in time',
-  aborted: 'The signal of the caller aborted',
+  aborted: 'The signal of the caller aborted, or the client was closed',
   parked: 'The approval is parked and waits for a person',
   'receiver-closed': 'The receiver is closed',
   'body-already-read': 'The request body was read before, and not kept',
