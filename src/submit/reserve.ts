@@ -29,7 +29,8 @@ export async function reserve(
     }
     case 'binding': {
       const { id, beginning } = reserved.reservation
-      await bind(context, ref, id, beginning)
+      // The id belongs to another request: its decision is none of this one.
+      if ((await bind(context, ref, id, beginning)) === 'conflict') throw keyTaken('sent', ref)
       return summarize(pending(id), (await readKnown(context, id, 'submit'))?.kept ?? null)
     }
     default:

@@ -276,3 +276,21 @@ describe('an unconfirmed submission that a person found at Cheqpoint', () => {
     expect(await receiver.submit(refund, key)).toMatchObject({ approvalId: 'req_9' })
   })
 })
+
+describe('a submission whose approval id belongs to another request', () => {
+  it('is unknown to each call with its key, and never has the decision of that request', async () => {
+    const faulty = new FaultyStore()
+    const { receiver, api } = submitBench({ store: faulty.store })
+    faulty.fail('add')
+    const first = failure(receiver.submit(refund, key))
+    await pass(60_000)
+    expect(await first).toMatchObject({ code: 'submission-unknown', approvalId: 'req_1' })
+    faulty.mend()
+    await receiver.track('req_1', { action: 'ship', details: {} })
+    api.approve('req_1')
+    await receiver.resolve('req_1')
+    for (let call = 0; call < 2; call++)
+      expect(await failure(receiver.submit(refund, key))).toMatchObject({ code: 'submission-unknown' })
+    expect(api.posts).toHaveLength(1)
+  })
+})
