@@ -1,5 +1,6 @@
 import type { DecisionStatus, Via } from './decision.js'
 import type { CheqpointEvent } from './events.js'
+import type { StoreCounts } from './store-counts.js'
 
 /**
  * Work that a trace shows, with its attributes at the start. `send` is the API call of a submission: it is counted, and
@@ -27,16 +28,6 @@ export interface Ended {
   readonly kind?: string | undefined
   readonly status?: string | undefined
   readonly approvalId?: string | undefined
-}
-
-/** Counts of the entries in a store. */
-export interface StoreCounts {
-  /** Entries in the due index. */
-  readonly open: number
-  /** Entries in the parked index. */
-  readonly parked: number
-  /** How long the oldest key is overdue, in milliseconds; 0 if none is due. */
-  readonly overdueMs: number
 }
 
 /** Observes a receiver. None of its methods throws by itself. */

@@ -1,6 +1,6 @@
 import type { Attributes, Counter, Histogram, Meter } from '@opentelemetry/api'
 import type { CheqpointEvent } from '../model/events.js'
-import type { StoreCounts } from '../model/telemetry.js'
+import type { StoreCounts } from '../model/store-counts.js'
 
 /** In seconds: a rule decides at once, a reviewer takes minutes or days. */
 const decisionBuckets = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800]

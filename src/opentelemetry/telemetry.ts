@@ -1,6 +1,7 @@
 import { context, type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
 import type { CheqpointEvent } from '../model/events.js'
-import type { Ended, StoreCounts, Telemetry, Work } from '../model/telemetry.js'
+import type { StoreCounts } from '../model/store-counts.js'
+import type { Ended, Telemetry, Work } from '../model/telemetry.js'
 import { type Read, readGroup, withMethods } from '../options/option-checks.js'
 import { errorType } from './error-type.js'
 import { Metrics } from './metrics.js'

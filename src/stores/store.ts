@@ -1,4 +1,4 @@
-import type { StoreCounts } from '../model/telemetry.js'
+import type { StoreCounts } from '../model/store-counts.js'
 import type { JsonObject } from '../util/json.js'
 
 /**
