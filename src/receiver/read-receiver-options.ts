@@ -2,7 +2,7 @@ import { readKeys } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Telemetry } from '../model/telemetry.js'
 import { type Handlers, readHandlers } from '../options/actions.js'
-import { group, invalid, number, oneOf, withMethods } from '../options/option-checks.js'
+import { group, number, oneOf, withMethods } from '../options/option-checks.js'
 import {
   type Filled,
   pipelineOptionNames,
