@@ -13,9 +13,9 @@ import {
   whole,
 } from '../options/option-checks.js'
 import { readClock, readRandom } from '../options/read-pipeline-options.js'
-import { AbortListeners } from '../util/abort-listeners.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
+import { onAbort } from '../util/on-abort.js'
 import type { CallOptions, Client, ClientOptions, SubmitRequest, WaitOptions } from './client-types.js'
 import type { ApiResponse } from './exchange.js'
 import { idMatcher } from './ids.js'
@@ -66,7 +66,6 @@ export function createClient(options: ClientOptions): Client {
   const transport = createTransport(baseUrl, dispatcher, Math.min(3_000, timeoutMs), maxResponseBytes)
   /** Ends each wait in progress. */
   const waits = new Set<() => void>()
-  const aborts = new AbortListeners()
   let closing: Promise<void> | undefined
 
   function demandOpen(): void {
@@ -119,7 +118,7 @@ export function createClient(options: ClientOptions): Client {
     const giveUp = (): void => stop.abort()
     // Keeps the process alive, unlike other timers: the caller may have nothing else running.
     const timer = setTimeout(giveUp, timeoutMs)
-    const stopListening = signal && aborts.add(signal, giveUp)
+    const stopListening = signal && onAbort(signal, giveUp)
     waits.add(giveUp)
     let failure = ''
     try {

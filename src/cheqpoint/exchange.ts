@@ -1,5 +1,6 @@
 import { CheqpointError, type ErrorCode } from '../model/errors.js'
 import { readUtf8 } from '../util/json.js'
+import { onAbort } from '../util/on-abort.js'
 
 export interface ApiResponse {
   readonly status: number
@@ -77,8 +78,7 @@ export function exchange(
       if (controller === undefined) stop('api-unreachable', 'there was no connection to the API in time')
       else stop('api-timeout', 'the API did not answer in time')
     }, timeoutMs).unref()
-    const onAbort = (): void => stop('aborted', 'the signal was aborted')
-    signal?.addEventListener('abort', onAbort)
+    const stopListening = signal && onAbort(signal, () => stop('aborted', 'the signal was aborted'))
 
     /** The head of a refusal suffices, even if its body fails. */
     function resolveRefusal(): void {
@@ -90,7 +90,7 @@ export function exchange(
       resolveRefusal()
       clearTimeout(timer)
       clearTimeout(errorBody)
-      signal?.removeEventListener('abort', onAbort)
+      stopListening?.()
     }
 
     /** Ends the exchange and its connection. */

@@ -4,9 +4,9 @@ import { CheqpointError } from '../model/errors.js'
 import { argumentGroup, argumentNumber, argumentSignal } from '../options/option-checks.js'
 import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { AbortListeners } from '../util/abort-listeners.js'
 import { jitter } from '../util/backoff.js'
 import { longestTimer } from '../util/clock.js'
+import { onAbort } from '../util/on-abort.js'
 import { readKnown } from './outages.js'
 import { completed, type DecidedSubmission } from './submission.js'
 
@@ -41,7 +41,6 @@ export class CompletionWaits {
   readonly #waiting = new Map<string, Set<End>>()
   /** Approvals with a new wait, not read since. */
   readonly #fresh = new Set<string>()
-  readonly #aborts = new AbortListeners()
   #timer: NodeJS.Timeout | undefined
 
   constructor(context: PipelineContext, pipeline: Pick<Pipeline, 'process'>) {
@@ -64,10 +63,9 @@ export class CompletionWaits {
         if (result instanceof CheqpointError) reject(result)
         else resolve(result)
       }
-      const onAbort = (): void => end(fault('aborted', approvalId))
       const onTimeout = (): void => end(fault('wait-timeout', approvalId))
       const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTimeout, timeoutMs)
-      const stopListening = signal && this.#aborts.add(signal, onAbort)
+      const stopListening = signal && onAbort(signal, () => end(fault('aborted', approvalId)))
       this.#add(approvalId, end)
     })
   }

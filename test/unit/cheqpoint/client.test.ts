@@ -616,6 +616,23 @@ it('a dispatcher that does not know the handlers of undici 7 is named in the err
 })
 
 describe('a signal', () => {
+  it.each<[string, (client: Client, signal: AbortSignal) => Promise<unknown>]>([
+    ['get()', (client, signal) => client.get('req_1', { signal })],
+    ['waitForDecision()', (client, signal) => client.waitForDecision('req_1', { timeoutMs: 60_000, signal })],
+  ])(
+    'may be shared by any number of calls of %s: it has one listener, of which Node.js does not warn',
+    async (_, call) => {
+      const given = new AbortController()
+      const { signal } = given
+      const many = createClient({ apiKey: key, dispatcher: new FakeApi() })
+      const ended = Array.from({ length: 12 }, () => failure(call(many, signal)))
+      expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+      given.abort()
+      for (const { code } of await Promise.all(ended)) expect(code).toBe('aborted')
+      expect(getEventListeners(signal, 'abort')).toEqual([])
+    },
+  )
+
   it('that is aborted already sends nothing', async () => {
     const error = await failure(client().get('req_1', { signal: AbortSignal.abort(new Error('canary')) }))
     expect(error.code).toBe('aborted')
@@ -868,17 +885,6 @@ describe('waitForDecision', () => {
     const ended = watch(client().waitForDecision('req_1', { timeoutMs: 60_000, signal: given.signal }))
     await vi.advanceTimersByTimeAsync(0)
     expect(ended).toMatchObject({ after: 0, value: { code: 'aborted' } })
-  })
-
-  it('may share its signal with any number of waits: it has one listener, of which Node.js does not warn, and none after', async () => {
-    const given = new AbortController()
-    const many = createClient({ apiKey: key, dispatcher: new FakeApi() })
-    const wait = { timeoutMs: 60_000, signal: given.signal }
-    const ended = Array.from({ length: 12 }, () => failure(many.waitForDecision('req_1', wait)))
-    expect(getEventListeners(given.signal, 'abort')).toHaveLength(1)
-    given.abort()
-    for (const { code } of await Promise.all(ended)) expect(code).toBe('aborted')
-    expect(getEventListeners(given.signal, 'abort')).toEqual([])
   })
 
   it('sends nothing with a signal that is aborted already', async () => {

@@ -215,8 +215,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     guard: 'a signal ends the exchange under way',
     file: 'src/cheqpoint/exchange.ts',
-    find: "    signal?.addEventListener('abort', onAbort)\n",
-    replace: '',
+    find: "signal && onAbort(signal, () => stop('aborted', 'the signal was aborted'))",
+    replace: 'undefined as (() => void) | undefined',
     tests: ['unit/cheqpoint/client.test.ts'],
   },
   {

@@ -517,7 +517,7 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'wait() is given up when its signal aborts',
     file: 'src/submit/wait.ts',
-    find: 'signal && this.#aborts.add(signal, onAbort)',
+    find: "signal && onAbort(signal, () => end(fault('aborted', approvalId)))",
     replace: 'undefined as (() => void) | undefined',
     tests: ['receiver/wait.test.ts'],
   },
