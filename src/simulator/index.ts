@@ -99,6 +99,8 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
       return request
     },
     rule(next) {
+      if (next !== null && typeof next !== 'function')
+        throw new CheqpointError('argument-invalid', 'rule() takes a function, or null')
       rule = next
       page.feed.touch()
     },

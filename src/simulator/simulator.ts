@@ -37,7 +37,7 @@ export interface Simulator {
    */
   decide(id: string, decision: DecisionInput): SimulatedRequest
 
-  /** Decides new requests at their submission; `null` leaves them to reviewers again. */
+  /** Decides new requests at their submission; `null` leaves them to reviewers again. Throws `argument-invalid`. */
   rule(rule: Rule | null): void
 
   /** Returns requests in the order of submission, all or those of one status. */

@@ -223,6 +223,12 @@ describe('POST /api/webhooks/inbound', () => {
     expect(sink.received).toStrictEqual([])
   })
 
+  it('must be a function, which is said where it is set', () => {
+    // What a caller without types may pass.
+    const set = (): void => simulator.rule({ status: 'approved' } as never)
+    expect(set).toThrow(expect.objectContaining({ code: 'argument-invalid' }))
+  })
+
   it('leaves requests to reviewers where the rule has no opinion, and after it was taken back', async () => {
     simulator.rule(() => null)
     expect((await inbound()).body).toMatchObject({ status: 'pending' })
