@@ -101,15 +101,17 @@ export class Sweeper {
     const round = new Round(this.#deps, () => {}, awaitingTurns)
     let left = limit
     let nextDueInMs: number | null = null
-    let nextDueAt = Number.POSITIVE_INFINITY
     while (!this.#stopped && context.clock.elapsed() < until && signal?.aborted !== true) {
+      let nextDueAt = Number.NEGATIVE_INFINITY
       if (left > 0 && round.hasRoom) {
         const sentAt = context.clock.elapsed()
+        const isIdle = round.size === 0
         const taken = await round.take(left)
         nextDueInMs = taken.nextDueInMs
-        nextDueAt = sentAt + (nextDueInMs ?? Number.POSITIVE_INFINITY)
         left -= taken.count
         if (taken.count > 0) continue
+        // Those in progress may be given a turn after the store answered.
+        if (isIdle) nextDueAt = sentAt + (nextDueInMs ?? Number.POSITIVE_INFINITY)
       }
       left += round.giveDeferredBack()
       // What is in progress may make more due, or free a slot.

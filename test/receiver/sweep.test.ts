@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type CheqpointEvent, memoryStore, type StandardSchema } from '../../src/index.js'
+import { type CheqpointEvent, createReceiver, memoryStore, type StandardSchema, type Store } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept } from '../support/kept.js'
 import { bench, refund } from '../support/receiver.js'
@@ -855,6 +855,58 @@ describe('reconcile()', () => {
     await pass(60_000)
     expect(await report).toMatchObject({ decided: 1 })
     expect(endedAt - startedAt).toBeLessThan(2_000)
+  })
+
+  it('comes back for one whose turn comes while it takes nothing, since it cannot serve another', async () => {
+    const faulty = new FaultyStore()
+    const { store } = faulty
+    const { receiver, api } = bench({ store, polling: { firstMs: 1_000 } })
+    const all = ids(2)
+    for (const id of all) api.approve(id)
+    await trackAll(receiver, all)
+    await receiver.track('other', { ...refund, action: 'ship' })
+    const actions = { [refund.action]: { onDecision() {} } }
+    const settings = { store, actions, dispatcher: api, polling: { requestsPerSecond: 1 } }
+    const one = createReceiver({ ...settings, apiKey: 'cq_live_test' })
+    await pass(2_000)
+    const deferral = faulty.hold('defer')
+    const report = one.reconcile()
+    await pass(10)
+    deferral.open()
+    await pass(25_000)
+    expect(await report).toMatchObject({ decided: 2 })
+  })
+
+  it('comes back for one that is given its turn while the store looks for others', async () => {
+    const inner = memoryStore()
+    const [deferral, answer] = [gate(), gate()]
+    let takes = 0
+    const store: Store = {
+      ...inner,
+      read: (key) => inner.read(key),
+      write: async (key, expected, entry, options) => {
+        if (entry.dueAt !== null && takes > 0 && entry.state['fence'] === undefined) await deferral.promise
+        return inner.write(key, expected, entry, options)
+      },
+      takeDue: async (limit, hideMs) => {
+        takes++
+        const taken = await inner.takeDue(limit, hideMs)
+        if (takes === 2) await answer.promise
+        return taken
+      },
+    }
+    const { receiver, api } = bench({ store, polling: { firstMs: 1_000, requestsPerSecond: 1 } })
+    const all = ids(2)
+    for (const id of all) api.approve(id)
+    await trackAll(receiver, all)
+    await pass(2_000)
+    const report = receiver.reconcile()
+    await pass(10)
+    deferral.open()
+    await pass(10)
+    answer.open()
+    await pass(25_000)
+    expect(await report).toMatchObject({ decided: 2 })
   })
 
   it('rejects where the store does not respond', async () => {

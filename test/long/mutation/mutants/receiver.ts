@@ -487,6 +487,13 @@ export const receiverMutants: readonly Mutant[] = [
     tests: ['receiver/sweep.test.ts'],
   },
   {
+    guard: 'reconcile() asks the store again once nothing is in progress, before it ends',
+    file: 'src/sweep/sweeper.ts',
+    find: 'if (isIdle) nextDueAt',
+    replace: 'nextDueAt',
+    tests: ['receiver/sweep.test.ts'],
+  },
+  {
     guard: 'reconcile() waits for the turn of each approval',
     file: 'src/sweep/sweeper.ts',
     find: '      else if (nextDueAt > round.lastTurnAt + turnMs) break\n',
