@@ -207,10 +207,12 @@ export class Claim<Details = unknown, Context = unknown> {
   }
 
   async #extend(): Promise<void> {
+    // A transaction that begins meanwhile locks the row after this renewal.
+    const isWaiting = this.#isInTransaction
     try {
       const answer = await this.lease.extend()
       this.#hasFailed = false
-      this.#isInTransaction = false
+      if (isWaiting) this.#isInTransaction = false
       if (answer === 'lost' && !this.#isOver) this.#loseLease()
       if (answer === 'completed' && !this.hasHandler) this.end()
     } catch (error) {

@@ -179,3 +179,34 @@ it('a transaction begins once a renewal of the lease that is in flight has come 
   await pass(1_000)
   expect(await outcome).toMatchObject({ kind: 'handled' })
 })
+
+it('a transaction that waited for a renewal in flight keeps its lease while it holds the row', async () => {
+  const faulty = new FaultyStore()
+  const [work, end] = [gate(), gate()]
+  let signal: AbortSignal | undefined
+  const { receiver, api, events } = bench({
+    store: faulty.store,
+    onDecision: async (_decision, run) => {
+      signal = run.signal
+      await work.promise
+      const commit = await begin(faulty.store, run)
+      faulty.failWith(locked, 'extend')
+      await end.promise
+      await commit()
+    },
+  })
+  await receiver.track('req_1', refund)
+  api.approve('req_1')
+  const outcome = receiver.resolve('req_1')
+  const renewal = faulty.hold('extend')
+  await pass(10_000)
+  work.open()
+  await pass(0)
+  renewal.open()
+  await pass(60_000)
+  expect(signal?.aborted).toBe(false)
+  end.open()
+  await pass(1_000)
+  expect(await outcome).toMatchObject({ kind: 'handled' })
+  expect([...eventsOf(events, 'lease-lost'), ...eventsOf(events, 'store-failed')]).toEqual([])
+})

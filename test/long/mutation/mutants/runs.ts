@@ -489,8 +489,15 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'after a transaction that was rolled back the end of the lease counts again',
     file: 'src/pipeline/verified-claim.ts',
-    find: '      this.#isInTransaction = false\n',
+    find: '      if (isWaiting) this.#isInTransaction = false\n',
     replace: '',
+    tests: ['receiver/transactions.test.ts'],
+  },
+  {
+    guard: 'a renewal that was sent before a transaction began says nothing of its row',
+    file: 'src/pipeline/verified-claim.ts',
+    find: 'if (isWaiting) this',
+    replace: 'this',
     tests: ['receiver/transactions.test.ts'],
   },
   {
