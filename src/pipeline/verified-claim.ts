@@ -150,7 +150,7 @@ export class Claim<Details = unknown, Context = unknown> {
 
   /** Completes this claim inside the caller's transaction. @internal */
   transaction(result: unknown): Completion {
-    const { key, step } = this.lease.transaction(demandResult(result))
+    const { key, step: complete } = this.lease.transaction(demandResult(result))
     this.#isTransactional = true
     this.#isInTransaction = true
     // The end of the caller's transaction is not reported here, so the place is given back now.
@@ -159,6 +159,11 @@ export class Claim<Details = unknown, Context = unknown> {
       // By the next renewal the transaction holds its row.
       if (!this.#isOver) this.#schedule(this.#context.clock.elapsed())
       await this.#renewing
+    }
+    // Its row is locked now, whatever a renewal found before.
+    const step: Completion['step'] = (stored) => {
+      this.#isInTransaction = true
+      return complete(stored)
     }
     return { key, step, settle }
   }

@@ -14,13 +14,18 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** What `completeIn` of a SQL store begins with: a completion that is written when the transaction is committed. */
-async function begin(store: Store, run: Run): Promise<() => Promise<boolean>> {
+/**
+ * What `completeIn` of a SQL store begins with: a completion that is written when the transaction is committed. It reads
+ * the row when it has locked it, by default at the end.
+ */
+async function begin(store: Store, run: Run, lock?: Promise<void>): Promise<() => Promise<boolean>> {
   // The types of a run do not show it.
   const { key, step, settle } = (run as unknown as Completable)[completion]({ refunded: 120 })
   await settle()
+  const read = async () => step(await store.read(key))
+  const early = lock === undefined ? undefined : await lock.then(read)
   return async () => {
-    const write = step(await store.read(key))
+    const write = early ?? (await read())
     return write !== null && store.write(key, write.expected, write.entry, { keepMs: write.keepMs })
   }
 }
@@ -203,6 +208,34 @@ it('a transaction that waited for a renewal in flight keeps its lease while it h
   work.open()
   await pass(0)
   renewal.open()
+  await pass(60_000)
+  expect(signal?.aborted).toBe(false)
+  end.open()
+  await pass(1_000)
+  expect(await outcome).toMatchObject({ kind: 'handled' })
+  expect([...eventsOf(events, 'lease-lost'), ...eventsOf(events, 'store-failed')]).toEqual([])
+})
+
+it('a transaction that got the row after a renewal keeps its lease while it holds the row', async () => {
+  const faulty = new FaultyStore()
+  const [lock, end] = [gate(), gate()]
+  let signal: AbortSignal | undefined
+  const { receiver, api, events } = bench({
+    store: faulty.store,
+    onDecision: async (_decision, run) => {
+      signal = run.signal
+      const commit = await begin(faulty.store, run, lock.promise)
+      await end.promise
+      await commit()
+    },
+  })
+  await receiver.track('req_1', refund)
+  api.approve('req_1')
+  const outcome = receiver.resolve('req_1')
+  await pass(15_000)
+  lock.open()
+  await pass(0)
+  faulty.failWith(locked, 'extend')
   await pass(60_000)
   expect(signal?.aborted).toBe(false)
   end.open()

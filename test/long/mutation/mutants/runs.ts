@@ -494,6 +494,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/transactions.test.ts'],
   },
   {
+    guard: 'a renewal that came before a transaction got its row says nothing of it',
+    file: 'src/pipeline/verified-claim.ts',
+    find: '      this.#isInTransaction = true\n      return',
+    replace: '      return',
+    tests: ['receiver/transactions.test.ts'],
+  },
+  {
     guard: 'a renewal that was sent before a transaction began says nothing of its row',
     file: 'src/pipeline/verified-claim.ts',
     find: 'if (isWaiting) this',
