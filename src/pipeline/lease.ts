@@ -1,4 +1,4 @@
-import { approvalKey, type Known, type OpenApproval, type Step } from '../approvals/entry.js'
+import { approvalKey, type Known, type OpenApproval, readApproval, type Step } from '../approvals/entry.js'
 import * as steps from '../approvals/holder.js'
 import type { Stepped } from '../approvals/records.js'
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
@@ -88,10 +88,14 @@ export class Lease {
     return this.#change(step)
   }
 
-  /** By what was read or written last: `open` if the approval is still this lease's. */
-  get state(): 'completed' | 'open' | 'lost' {
-    const { result, next } = this.#completion(null)(this.#storedAt(this.#context.clock.elapsed()))
-    return next === undefined ? result : 'open'
+  /** By what was read or written last: `open` if the approval is still this lease's, `given-back` if it was the last. */
+  get state(): 'completed' | 'open' | 'given-back' | 'lost' {
+    const stored = this.#storedAt(this.#context.clock.elapsed())
+    const { result, next } = this.#completion(null)(stored)
+    if (next !== undefined) return 'open'
+    const known = readApproval(stored)
+    const isLast = known !== null && known !== 'unreadable' && known.holder === this.#token
+    return isLast && known.kind === 'open' ? 'given-back' : result
   }
 
   /** What a SQL store writes in the caller's transaction. */

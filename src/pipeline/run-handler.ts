@@ -199,6 +199,8 @@ async function endTransaction(
 ): Promise<Outcome> {
   const { approvalId, confirmed, lease } = claim
   const { emit, runs } = context
+  // A renewal would find what is written here, and take it for a loss of the lease.
+  claim.end()
   const unknown: Outcome = { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
   const { how, waitMs: retryAfterMs } = failureOf(claim, context)
   for (let waitMs = 50; lease.state !== 'lost'; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
@@ -216,13 +218,19 @@ async function endTransaction(
       reportCompleted(claim, context)
       return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
     }
-    const error = new Error('the handler called completeIn, and its transaction was not committed')
-    reportEnd(claim, ended.kind === 'returned' ? { kind: 'threw', error } : ended, durationMs, context)
-    return { kind: 'handler-failed', approvalId, confirmed, retryAfterMs }
+    if (lease.state === 'given-back') {
+      reportEnd(claim, uncommitted(ended), durationMs, context)
+      return { kind: 'handler-failed', approvalId, confirmed, retryAfterMs }
+    }
   }
   // Rolled back, since another process took over: that one acts on the decision.
-  reportEnd(claim, ended, durationMs, context)
+  reportEnd(claim, uncommitted(ended), durationMs, context)
   return unknown
+}
+
+function uncommitted(ended: Ended): Ended {
+  if (ended.kind !== 'returned') return ended
+  return { kind: 'threw', error: new Error('the handler called completeIn, and its transaction was not committed') }
 }
 
 function reportEnd(claim: Claim, ended: Ended, durationMs: number, { emit }: PipelineContext): void {

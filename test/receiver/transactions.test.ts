@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CheqpointError, memoryStore, type Run, type Store } from '../../src/index.js'
 import { type Completable, completion } from '../../src/stores/store.js'
 import { kept } from '../support/kept.js'
+import { overlayStore } from '../support/overlay-store.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -243,3 +244,67 @@ it('a transaction that got the row after a renewal keeps its lease while it hold
   expect(await outcome).toMatchObject({ kind: 'handled' })
   expect([...eventsOf(events, 'lease-lost'), ...eventsOf(events, 'store-failed')]).toEqual([])
 })
+
+it('a run that gave its decision back has failed, though a renewal finds that before the answer of the store comes', async () => {
+  const inner = memoryStore()
+  const returned = gate()
+  let isLost = false
+  const store = overlayStore(inner, {
+    write: async (key, expected, entry, options) => {
+      const answer = await inner.write(key, expected, entry, options)
+      const isRelease = entry.state['holder'] !== undefined && entry.state['leaseEnd'] === undefined
+      if (!isRelease || isLost) return answer
+      isLost = true
+      throw new CheqpointError('store-unavailable', 'the connection broke')
+    },
+  })
+  const { receiver, api, events } = bench({
+    store,
+    onDecision: async (_decision, run) => {
+      await begin(store, run)
+      await returned.promise
+    },
+  })
+  await receiver.track('req_1', refund)
+  api.approve('req_1')
+  const outcome = receiver.resolve('req_1')
+  await pass(9_980)
+  returned.open()
+  await pass(5_000)
+  expect(await outcome).toMatchObject({ kind: 'handler-failed' })
+  expect(eventsOf(events, 'run-succeeded')).toEqual([])
+  expect(eventsOf(events, 'run-failed')).toMatchObject([{ error: { message: expect.stringContaining('committed') } }])
+  expect([eventsOf(events, 'released').length, eventsOf(events, 'lease-lost')]).toEqual([1, []])
+})
+
+it.each(['returns', 'throws'])(
+  'a run is in progress elsewhere once another process took over, though its handler %s',
+  async (how) => {
+    const store = memoryStore()
+    const other = bench({ store, sweep: 'elsewhere', onDecision: () => gate().promise })
+    const standing = new FaultyStore(store)
+    const work = gate()
+    const { receiver, api, events } = bench({
+      store: standing.store,
+      onDecision: async (_decision, run) => {
+        await begin(standing.store, run)
+        await work.promise
+        if (how === 'throws') throw new CheqpointError('lease-lost', 'the lease was lost')
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    other.api.approve('req_1')
+    const outcome = receiver.resolve('req_1')
+    await pass(0)
+    standing.hang('extend')
+    await pass(31_000)
+    void other.receiver.resolve('req_1')
+    await pass(100)
+    expect(other.runs).toHaveLength(1)
+    work.open()
+    await pass(1_000)
+    expect(await outcome).toMatchObject({ kind: 'in-progress' })
+    expect([eventsOf(events, 'run-succeeded').length, eventsOf(events, 'run-failed').length]).toEqual([0, 1])
+  },
+)
