@@ -66,9 +66,9 @@ function settle(claim: Claim, work: Promise<unknown>, { runs, emit }: PipelineCo
     let grace: NodeJS.Timeout | undefined
     let isGivenUp = false
     claim.onAbort = (error) => {
-      // A run whose lease was lost goes on, unheard: its completion is refused.
+      // A run whose lease was lost goes on until its time is up: another process may have taken over.
       if (isCheqpointError(error, 'lease-lost')) return
-      grace = setTimeout(() => {
+      grace ??= setTimeout(() => {
         isGivenUp = true
         resolve({ kind: 'timed-out', error })
       }, runs.leaseMs).unref()

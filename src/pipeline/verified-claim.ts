@@ -36,7 +36,7 @@ export class Claim<Details = unknown, Context = unknown> {
   readonly idempotencyKey: string
   /** @internal */
   readonly lease: Lease
-  /** Called once, when the claim aborts. @internal */
+  /** Called with each reason to abort, though the signal has the first. @internal */
   onAbort: (reason: Error) => void = () => {}
   /** Set by what runs a handler under this claim, and calls {@link end} when the handler ended. @internal */
   hasHandler = false
@@ -102,9 +102,10 @@ export class Claim<Details = unknown, Context = unknown> {
 
   /** Aborts {@link signal} for this reason. Writes nothing. */
   abort(reason: Error): void {
+    // One that lost its lease before goes on until its time is up.
+    this.onAbort(reason)
     if (this.#aborted !== undefined) return
     this.#aborted = reason
-    this.onAbort(reason)
     this.#signal?.resource.runInAsyncScope(() => this.#signal?.controller.abort(reason))
   }
 

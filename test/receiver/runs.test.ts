@@ -155,6 +155,29 @@ describe('the lease of a run', () => {
     },
   )
 
+  it('is given up at its time-out too where it lost its lease in an outage and never ends', async () => {
+    const faulty = new FaultyStore()
+    const runs: Run[] = []
+    const { receiver, api, events } = bench({
+      store: faulty.store,
+      runs: { timeoutMs: 120_000 },
+      onDecision: (_decision, run) => (runs.push(run) === 1 ? gate().promise : undefined),
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const outcome = vi.fn()
+    void receiver.resolve('req_1').then(outcome)
+    await pass(1_000)
+    faulty.fail()
+    await pass(40_000)
+    faulty.mend()
+    expect([runs[0]?.signal.aborted, eventsOf(events, 'lease-lost').length]).toEqual([true, 1])
+    await pass(111_000)
+    expect(outcome).toHaveBeenCalledWith(expect.objectContaining({ kind: 'handler-failed' }))
+    expect(eventsOf(events, 'run-failed')).toMatchObject([{ timedOut: true }])
+    expect(await receiver.resolve('req_1')).toMatchObject({ kind: 'handled' })
+  })
+
   it('does not respond 200 for a transaction that was rolled back because another process took over', async () => {
     const faulty = new FaultyStore()
     const work = gate()

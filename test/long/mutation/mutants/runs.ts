@@ -270,6 +270,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/transactions.test.ts'],
   },
   {
+    guard: 'a run that lost its lease is given up when its time is up',
+    file: 'src/pipeline/verified-claim.ts',
+    find: '    this.onAbort(reason)\n    if (this.#aborted !== undefined) return\n',
+    replace: '    if (this.#aborted !== undefined) return\n    this.onAbort(reason)\n',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
     guard: 'a callback does not bypass the back-off',
     file: 'src/pipeline/run-handler.ts',
     find: 'dueInMs: waitMs, notBeforeMs: waitMs',
