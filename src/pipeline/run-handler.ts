@@ -76,8 +76,10 @@ function settle(claim: Claim, work: Promise<unknown>, { runs, emit }: PipelineCo
     work.then(
       (value) => {
         clearTimeout(grace)
-        if (isGivenUp) emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
-        else resolve({ kind: 'returned', value })
+        resolve({ kind: 'returned', value })
+        // A transaction of one that was given up may have completed it.
+        if (isGivenUp && claim.lease.state !== 'completed')
+          emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
       },
       (error: unknown) => {
         clearTimeout(grace)

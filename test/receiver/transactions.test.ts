@@ -115,6 +115,27 @@ describe('a handler that called completeIn', () => {
     expect(eventsOf(events, 'run-failed')).toMatchObject([{ timedOut: true }])
   })
 
+  it('is not reported as completed after a takeover where it ends late, after it was committed', async () => {
+    const store = memoryStore()
+    const end = gate()
+    const { receiver, api, events } = bench({
+      store,
+      runs: { timeoutMs: 60_000 },
+      onDecision: async (_decision, run) => {
+        await (await begin(store, run))()
+        await end.promise
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const outcome = receiver.resolve('req_1')
+    await pass(91_000)
+    expect(await outcome).toMatchObject({ kind: 'handled' })
+    end.open()
+    await pass(0)
+    expect([eventsOf(events, 'completed').length, eventsOf(events, 'completed-after-takeover')]).toEqual([1, []])
+  })
+
   it.each([
     ['refuses it as busy', (faulty: FaultyStore) => faulty.failWith(locked, 'extend')],
     ['keeps it waiting', (faulty: FaultyStore) => faulty.hang('extend')],

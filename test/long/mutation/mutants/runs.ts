@@ -180,8 +180,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'an abandoned run that finishes is reported',
     file: 'src/pipeline/run-handler.ts',
-    find: 'if (isGivenUp) emit({',
-    replace: 'if (false) emit({',
+    find: 'if (isGivenUp && claim',
+    replace: 'if (false && claim',
     tests: ['receiver/runs.test.ts'],
   },
   {
@@ -275,6 +275,13 @@ export const runMutants: readonly Mutant[] = [
     find: '    this.onAbort(reason)\n    if (this.#aborted !== undefined) return\n',
     replace: '    if (this.#aborted !== undefined) return\n    this.onAbort(reason)\n',
     tests: ['receiver/runs.test.ts'],
+  },
+  {
+    guard: 'a run that its transaction completed ends late without a report of a takeover',
+    file: 'src/pipeline/run-handler.ts',
+    find: "claim.lease.state !== 'completed'",
+    replace: 'true',
+    tests: ['receiver/transactions.test.ts'],
   },
   {
     guard: 'a callback does not bypass the back-off',
