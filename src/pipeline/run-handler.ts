@@ -191,7 +191,7 @@ async function writeFailure({ lease }: Claim, how: Failure['how'], context: Pipe
 /**
  * The outcome of a run that asked a SQL store to complete it inside a transaction is what the store says: a tombstone of
  * this run, or that our own release was accepted, which makes the completion impossible. While neither can be told the
- * question is repeated until the lease ends; then the sweep finds out.
+ * question is repeated until the lease ends, or the receiver stops; then a sweep finds out.
  */
 async function endTransaction(
   claim: Claim,
@@ -200,7 +200,7 @@ async function endTransaction(
   context: PipelineContext,
 ): Promise<Outcome> {
   const { approvalId, confirmed, lease } = claim
-  const { emit, runs } = context
+  const { emit, runs, life } = context
   // A renewal would find what is written here, and take it for a loss of the lease.
   claim.end()
   const unknown: Outcome = { kind: 'in-progress', approvalId, retryAfterMs: runs.leaseMs }
@@ -211,7 +211,7 @@ async function endTransaction(
     } catch (error) {
       // The transaction may hold the row still.
       if (!isCheqpointError(error, 'store-busy')) emit({ type: 'store-failed', operation: 'complete', error })
-      if (lease.leftMs() <= waitMs) return unknown
+      if (life.isStopped || lease.leftMs() <= waitMs) return unknown
       await sleep(waitMs)
       continue
     }

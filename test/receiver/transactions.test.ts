@@ -169,6 +169,17 @@ describe('a handler that called completeIn', () => {
     expect([eventsOf(events, 'run-failed'), eventsOf(events, 'completed').length]).toEqual([[], 1])
   })
 
+  it('is left to others where the receiver closes and the store is away, and no timer stays', async () => {
+    const { receiver, work, outcome } = await transacting({ runs: { leaseMs: 600_000 } })
+    work.open('commit in an outage')
+    await pass(0)
+    const closed = receiver.close({ drainMs: 0 })
+    await pass(10_000)
+    await closed
+    expect(vi.getTimerCount()).toBe(0)
+    expect(await outcome).toMatchObject({ kind: 'in-progress' })
+  })
+
   it('waits for the row where it returned before its transaction ended, and reports no failure', async () => {
     const { faulty, work, outcome, events } = await transacting()
     faulty.failWith(locked, 'release', 'extend')

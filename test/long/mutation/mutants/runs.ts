@@ -284,6 +284,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/transactions.test.ts'],
   },
   {
+    guard: 'a receiver that stopped does not ask for the end of a transaction any more',
+    file: 'src/pipeline/run-handler.ts',
+    find: 'life.isStopped || lease.leftMs',
+    replace: 'lease.leftMs',
+    tests: ['receiver/transactions.test.ts'],
+  },
+  {
     guard: 'a callback does not bypass the back-off',
     file: 'src/pipeline/run-handler.ts',
     find: 'dueInMs: waitMs, notBeforeMs: waitMs',
