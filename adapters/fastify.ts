@@ -22,6 +22,8 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
     const callback = fromIncoming(request.raw, { url: request.originalUrl })
     const stream = replaced.get(request)
     const answer = await receiver.handle(stream ? { ...callback, body: { ...callback.body, stream } } : callback)
+    // Node.js reads the rest of the request itself, but not if it was piped.
+    stream?.resume()
     // Another hook, such as a time-out, may have responded meanwhile.
     if (reply.sent) return reply
     // For a text, Fastify would add a charset to the content type; for HEAD it sends the length of the body.
@@ -31,7 +33,7 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
   return async function cheqpointCallback(app): Promise<void> {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (request, payload, done) => {
-      if (payload !== request.raw) replaced.set(request, payload)
+      if (payload !== request.raw) replaced.set(request, observed(payload, request))
       done(null)
     })
     app.all('/', {
@@ -41,4 +43,9 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
         error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' ? respond(request, reply) : reply.send(error),
     })
   }
+}
+
+/** One that fails may have no other listener, and leaves the rest of the request unread. */
+function observed(stream: RequestPayload, { raw }: FastifyRequest): RequestPayload {
+  return stream.on('error', () => {}).on('close', () => raw.resume())
 }

@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, Transform } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { fastifyCallback } from '../../adapters/fastify.js'
@@ -15,7 +15,7 @@ import {
   taken,
 } from '../support/adapters-bench.js'
 import { listenServer, type OpenSocketHost, path } from '../support/hosts.js'
-import { headOf, RawConnection } from '../support/raw-http.js'
+import { headOf, RawConnection, wireOf } from '../support/raw-http.js'
 
 /*
  * Features of Fastify apps only: their parsers, limits and hooks, beside and around the plugin.
@@ -140,6 +140,24 @@ describe('the app around the plugin', () => {
     await open((each) => each.addHook('preParsing', async (_, __, payload) => payload.pipe(new PassThrough())))
     expect(comparable(await host.send(callback()))).toEqual(handled)
     expect((await host.send(callback({ body: bodyFor('req_1').padEnd(262_145) }))).status).toBe(413)
+  })
+
+  it.each([
+    ['keeps what is left of it', () => new PassThrough()],
+    ['fails', () => new Transform({ transform: (_, __, done) => done(new Error('not compressed')) })],
+  ])('may replace the stream of a refused body with one that %s: the connection is used again', async (_, made) => {
+    await open((each) =>
+      each.addHook('preParsing', (request, __, payload, done) =>
+        done(null, request.headers['x-replaced'] === undefined ? payload : payload.pipe(made())),
+      ),
+    )
+    const connection = await RawConnection.open(host.port)
+    const refused = { method: 'POST', path, headers: [json, ['X-Replaced', '1']], body: 'a'.repeat(200_000) } as const
+    connection.write(wireOf(refused))
+    expect((await connection.answer()).status).toBe(403)
+    connection.write(wireOf(callback()))
+    expect(comparable(await connection.answer())).toEqual(handled)
+    connection.socket.destroy()
   })
 
   it('can be tested with inject, without a port', async () => {
