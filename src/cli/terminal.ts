@@ -19,7 +19,7 @@ export interface Terminal {
 export function createTerminal(stream: Output, env: NodeJS.ProcessEnv, json: boolean): Terminal {
   const colour = !json && stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   return {
-    print: ({ text, document }) => void stream.write(`${json ? JSON.stringify(document) : text}\n`),
+    print: ({ text, document }) => void stream.write(`${json ? jsonOf(document) : text}\n`),
     paint(style, text) {
       const [on, off] = inspect.colors[style] ?? []
       return colour ? `\u001b[${on}m${text}\u001b[${off}m` : text
@@ -27,9 +27,17 @@ export function createTerminal(stream: Output, env: NodeJS.ProcessEnv, json: boo
   }
 }
 
+const control = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
+
 /** Makes control characters in untrusted text visible, so that the terminal does not execute them. */
 export function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`)
+  return text.replaceAll(control, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`)
+}
+
+/** The same for JSON, which by itself escapes some of them. In JSON text they occur only within strings. */
+function jsonOf(document: unknown): string {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(document).replaceAll(control, (sign) => sign.split('').map(escaped).join(''))
 }
 
 /** Aligns rows: each column is as wide as its widest cell. */

@@ -248,4 +248,14 @@ describe('the output', () => {
     expect(plain('a\u001b[2Jb\r\nc\u202ed\u009b')).toBe('a\\u{1b}[2Jb\\u{d}\\u{a}c\\u{202e}d\\u{9b}')
     expect(plain('Größe 120 € 🙂')).toBe('Größe 120 € 🙂')
   })
+
+  it('escapes them in JSON, without changing its meaning', () => {
+    const document = { note: 'a\u001b[2Jb\u009bc\u202ed\u2028e\u{e0001}', fine: 'Größe 120 € 🙂' }
+    const written: string[] = []
+    createTerminal({ write: (text) => written.push(text) }, {}, true).print({ text: '', document })
+    const [line = ''] = written
+    expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u)
+    expect(line).toContain('Größe 120 € 🙂')
+    expect(JSON.parse(line)).toEqual(document)
+  })
 })
