@@ -12,7 +12,10 @@ export const parkReasons = [
   'context-invalid',
   /** `runs.maxAttempts` attempts without a completion. */
   'too-many-attempts',
-  /** At-most-once: an attempt was counted, and its result is unknown. */
+  /**
+   * At-most-once: an attempt was counted, and its result is unknown. Or a submission stalled for `retentionMs`: its
+   * approval may have been handled and forgotten.
+   */
   'attempt-unfinished',
   /** At-most-once: the handler threw or timed out. */
   'handler-failed',

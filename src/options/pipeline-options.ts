@@ -49,7 +49,7 @@ export interface CallbackOptions {
 export interface ConfirmOptions {
   /** For one GET, from connecting to the last byte. At most a third of `runs.leaseMs`. Default 5,000, or that third. */
   readonly timeoutMs?: number | undefined
-  /** At most one GET per approval in this time, for all triggers. Default 2,000. */
+  /** At most one GET per approval in this time, for all triggers but `resolve`. Default 2,000. */
   readonly minIntervalMs?: number | undefined
   /**
    * GETs that callbacks without a valid token may cause, per assistant and process; `Infinity` for no limit. Default 50.
@@ -63,7 +63,7 @@ export interface ConfirmOptions {
 export interface PollingOptions {
   /** First poll if no callback arrives. Default 15,000; 5,000 without a callback URL. */
   readonly firstMs?: number | undefined
-  /** Longest time between polls. Default 600,000. */
+  /** Longest time between polls, ±20 %. Default 600,000. */
   readonly maxMs?: number | undefined
   /** GETs that the sweep may cause, per assistant and process; `Infinity` for no limit. Default 10. */
   readonly requestsPerSecond?: number | undefined

@@ -101,9 +101,9 @@ const names = [...pipelineOptionNames, 'store', 'client', 'actions', 'callbackSe
 /**
  * Verifies a callback, claims its approval, confirms the decision with the API and records it, for apps with their own
  * job runner. `input` is a `Request`, an `IncomingMessage`, parsed or not, or a `Callback`. With `ok` the attempt is
- * counted and you have a claim, which renews itself until you complete, release or park it, at most for
- * `runs.timeoutMs`. Other outcomes have no claim. `toResponse` gives the HTTP response to either. Call `store.check()`
- * yourself. Rejects only for wrong options, with the codes of `createReceiver`, and for a wrong `input`.
+ * counted and you have a claim, which renews itself until you complete, release or park it, at most until one lease
+ * after `runs.timeoutMs`. Other outcomes have no claim. `toResponse` gives the HTTP response to either. Call
+ * `store.check()` yourself. Rejects only for wrong options, with the codes of `createReceiver`, and for a wrong `input`.
  *
  * @example
  * ```ts
