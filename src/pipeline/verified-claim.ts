@@ -19,7 +19,7 @@ export interface Verified {
 
 /**
  * The right to act on one confirmed decision. The claim renews itself until it is completed, released or parked, and
- * for `runs.timeoutMs` at most. Every write is fenced: `lost` means that another process took over after the lease ran
+ * for `runs.timeoutMs` and one lease at most. Every write is fenced: `lost` means that another process took over after the lease ran
  * out, and nothing was written. Each may be sent again after a rejection.
  */
 export class Claim<Details = unknown, Context = unknown> {

@@ -17,8 +17,8 @@ export interface SubmitOptions extends Pick<Tracked, 'context' | 'expiresAt' | '
   readonly maxWaitMs?: number | undefined
   /**
    * Repeating a key returns the approval of the first submission instead of sending a second request: for steps of
-   * agents that may run again. Known as long as the approval or its tombstone. With another action, details or context the
-   * submission rejects with `key-reused`. Each assistant has keys of its own.
+   * agents that may run again. Known as long as the approval or its tombstone. With another assistant, action, details
+   * or context the submission rejects with `key-reused`.
    */
   readonly idempotencyKey?: string | undefined
 }

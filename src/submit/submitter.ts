@@ -75,7 +75,7 @@ export class Submitter {
     // A copy: what is checked, kept and sent stays the same if the caller changes the request.
     // JSON of a request is a request.
     const request = readJson(writeJson(given, 'request')) as JsonObject & SubmitRequest
-    const ref = idempotencyKey === undefined ? randomRef() : keyedRef(assistant ?? null, idempotencyKey)
+    const ref = idempotencyKey === undefined ? randomRef() : keyedRef(idempotencyKey)
     const { action, details } = request
     const startedAt = context.clock.elapsed()
     // A repeated key may be past its date. Whether it is repeated is known once the store was read.

@@ -90,12 +90,15 @@ describe('an assistant', () => {
     expect(kept).not.toContain('cq_live')
   })
 
-  it('has idempotency keys of its own', async () => {
-    const { receiver } = twoAssistants()
+  it('is refused the idempotency key of another one, so that a step that names the wrong one is not sent twice', async () => {
+    const bench = twoAssistants()
+    const { receiver } = bench
     const first = await receiver.submit(refund, { ...refunds, idempotencyKey: 'step-1' })
-    const second = await receiver.submit(ship, { ...shipping, idempotencyKey: 'step-1' })
+    const wrong = failure(receiver.submit(refund, { ...shipping, idempotencyKey: 'step-1' }))
+    expect((await wrong).code).toBe('key-reused')
     const again = await receiver.submit(refund, { ...refunds, idempotencyKey: 'step-1' })
-    expect([first, second, again].map(({ approvalId }) => approvalId)).toEqual(['req_1', 'req_2', 'req_1'])
+    expect(again.approvalId).toBe(first.approvalId)
+    expect(calls(bench)).toEqual(['1 refunds'])
   })
 
   it('confirms the ids that callbacks of a lost submission name with its own key', async () => {

@@ -552,7 +552,7 @@ describe('unconfirmed() and discard()', () => {
     const submit = () => receiver.submit(refund, { idempotencyKey: 'step-1' })
     await submit()
     expect((await receiver.parked()).items).toEqual([])
-    const ref = keyedRef(null, 'step-1')
+    const ref = keyedRef('step-1')
     await rewriteKey(store, `r:${ref}`, () => ({ state: { kind: 'nonsense' } }))
     expect((await failure(submit())).code).toBe('submission-unknown')
     expect((await receiver.parked()).items).toEqual([

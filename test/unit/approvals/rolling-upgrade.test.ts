@@ -8,7 +8,7 @@ import { bench, refund } from '../../support/receiver.js'
  * While a fleet is upgraded, processes of this version meet entries of the next one. They leave them untouched.
  */
 
-const ref = keyedRef(null, 'step-1')
+const ref = keyedRef('step-1')
 
 async function withNewerEntries() {
   const store = sharedStore()

@@ -172,11 +172,11 @@ export const submitMutants: readonly Mutant[] = [
     tests: ['receiver/submit.test.ts'],
   },
   {
-    guard: 'keys of different assistants are separate',
-    file: 'src/submit/refs.ts',
-    find: "['idempotency', assistant, key]",
-    replace: "['idempotency', key]",
-    tests: ['receiver/submit.test.ts', 'receiver/assistants.test.ts'],
+    guard: 'an idempotency key of another assistant is refused',
+    file: 'src/submit/submit-arguments.ts',
+    find: 'canonicalJson([assistant, action,',
+    replace: 'canonicalJson([action,',
+    tests: ['receiver/assistants.test.ts'],
   },
   {
     guard: 'an idempotencyKey leaves the process only as a digest',
