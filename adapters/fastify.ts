@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload } from 'fastify'
 import { CheqpointError, fromIncoming, type Receiver } from '../src/index.js'
 
 /**
@@ -32,9 +32,14 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
   }
   return async function cheqpointCallback(app): Promise<void> {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', (request, payload, done) => {
+    app.addContentTypeParser('*', (_, __, done) => done(null))
+    const observe: preParsingHookHandler = (request, _, payload, done) => {
       if (payload !== request.raw) replaced.set(request, observed(payload, request))
-      done(null)
+      done(null, payload)
+    }
+    // Last, after the hooks that plugins of the app add to each route. A parser would not see every request.
+    app.addHook('onRoute', (route) => {
+      route.preParsing = [route.preParsing ?? [], observe].flat()
     })
     app.all('/', {
       handler: respond,

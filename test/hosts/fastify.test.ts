@@ -1,5 +1,11 @@
 import { PassThrough, Transform } from 'node:stream'
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { createGunzip, gzipSync } from 'node:zlib'
+import fastify, {
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type preParsingHookHandler,
+  type RouteOptions,
+} from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { fastifyCallback } from '../../adapters/fastify.js'
 import type { ReceiverOptions } from '../../src/index.js'
@@ -15,7 +21,7 @@ import {
   taken,
 } from '../support/adapters-bench.js'
 import { listenServer, type OpenSocketHost, path } from '../support/hosts.js'
-import { headOf, RawConnection, wireOf } from '../support/raw-http.js'
+import { headOf, RawConnection, type Sent, wireOf } from '../support/raw-http.js'
 
 /*
  * Features of Fastify apps only: their parsers, limits and hooks, beside and around the plugin.
@@ -136,28 +142,43 @@ describe('the app around the plugin', () => {
     })
   })
 
-  it('may replace the stream of the body, which is then read in place of the request', async () => {
-    await open((each) => each.addHook('preParsing', async (_, __, payload) => payload.pipe(new PassThrough())))
-    expect(comparable(await host.send(callback()))).toEqual(handled)
-    expect((await host.send(callback({ body: bodyFor('req_1').padEnd(262_145) }))).status).toBe(413)
+  const unzip: preParsingHookHandler = (_, __, payload, done) => done(null, payload.pipe(createGunzip()))
+
+  it.each<readonly [string, (app: FastifyInstance) => unknown]>([
+    ['by a hook of its own', (each) => each.addHook('preParsing', unzip)],
+    ['by a hook that a plugin adds to each route', (each) => each.addHook('onRoute', addUnzip)],
+  ])('may replace the stream of the body %s, which is then read in place of the request', async (_, prepare) => {
+    await open(prepare)
+    expect(comparable(await host.send(callback({ body: gzipSync(bodyFor('req_1')) })))).toEqual(handled)
+    expect((await host.send(callback({ body: gzipSync(bodyFor('req_1').padEnd(262_145)) }))).status).toBe(413)
   })
 
-  it.each([
+  function addUnzip(route: RouteOptions): void {
+    route.preParsing = unzip
+  }
+
+  describe.each<readonly [string, () => Transform]>([
     ['keeps what is left of it', () => new PassThrough()],
     ['fails', () => new Transform({ transform: (_, __, done) => done(new Error('not compressed')) })],
-  ])('may replace the stream of a refused body with one that %s: the connection is used again', async (_, made) => {
-    await open((each) =>
-      each.addHook('preParsing', (request, __, payload, done) =>
-        done(null, request.headers['x-replaced'] === undefined ? payload : payload.pipe(made())),
-      ),
-    )
-    const connection = await RawConnection.open(host.port)
-    const refused = { method: 'POST', path, headers: [json, ['X-Replaced', '1']], body: 'a'.repeat(200_000) } as const
-    connection.write(wireOf(refused))
-    expect((await connection.answer()).status).toBe(403)
-    connection.write(wireOf(callback()))
-    expect(comparable(await connection.answer())).toEqual(handled)
-    connection.socket.destroy()
+  ])('may replace the stream of a body with one that %s: the connection is used again', (_, made) => {
+    it.each<readonly [string, Partial<Sent>, number]>([
+      ['its agent', { headers: [json] }, 403],
+      ['a content type that is none', { headers: [agent, ['Content-Type', ';']] }, 415],
+      ['its method', { method: 'GET' }, 405],
+    ])('after a request that is refused for %s', async (__, sent, status) => {
+      await open((each) =>
+        each.addHook('preParsing', (request, ___, payload, done) =>
+          done(null, request.headers['x-replaced'] === undefined ? payload : payload.pipe(made())),
+        ),
+      )
+      const refused = callback({ body: 'a'.repeat(200_000), ...sent })
+      const connection = await RawConnection.open(host.port)
+      connection.write(wireOf({ ...refused, headers: [...refused.headers, ['X-Replaced', '1']] }))
+      expect((await connection.answer()).status).toBe(status)
+      connection.write(wireOf(callback()))
+      expect(comparable(await connection.answer())).toEqual(handled)
+      connection.socket.destroy()
+    })
   })
 
   it('can be tested with inject, without a port', async () => {

@@ -479,6 +479,21 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['hosts/fastify.test.ts'],
   },
   {
+    guard: 'a stream that a hook of Fastify returns is observed whatever the method',
+    file: 'adapters/fastify.ts',
+    find: 'if (payload !== request.raw) replaced.set(request, observed(payload, request))',
+    replace:
+      "if (request.method === 'POST' && payload !== request.raw) replaced.set(request, observed(payload, request))",
+    tests: ['hosts/fastify.test.ts'],
+  },
+  {
+    guard: 'a stream is observed after the hooks that plugins of Fastify add to each route',
+    file: 'adapters/fastify.ts',
+    find: '[route.preParsing ?? [], observe].flat()',
+    replace: '[observe, route.preParsing ?? []].flat()',
+    tests: ['hosts/fastify.test.ts'],
+  },
+  {
     guard: 'what is left of a replaced stream does not hold up the connection',
     file: 'adapters/fastify.ts',
     find: '    stream?.resume()\n',
