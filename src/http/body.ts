@@ -114,7 +114,12 @@ function readWhole(whole: () => Promise<ArrayBuffer>, declared: number): Start {
 
 function readNode(stream: Readable, drop: (() => void) | undefined): Start {
   return ({ add, end }) => {
-    const onData = (chunk: Uint8Array | string): void => add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
+    const onData = (chunk: unknown): void => {
+      const part = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+      // A stream in object mode may yield anything.
+      if (isUint8Array(part)) add(part)
+      else end('malformed')
+    }
     const onEnd = (): void => end()
     const onAbort = (): void => end('body-aborted')
     // Something before may have paused it.
@@ -133,7 +138,7 @@ function readWeb(stream: ReadableStream<Uint8Array>): Start {
     const read = async (): Promise<void> => {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         // A stream that was made by hand may yield anything.
-        if (!ArrayBuffer.isView(next.value)) return end('malformed')
+        if (!isUint8Array(next.value)) return end('malformed')
         add(next.value)
       }
       end()

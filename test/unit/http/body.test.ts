@@ -92,6 +92,19 @@ describe.each(streams)('%s', (_, from) => {
   })
 })
 
+it.each<readonly [string, (chunks: readonly unknown[]) => unknown]>([
+  ['a stream of Node', (chunks) => Readable.from(chunks)],
+  ['a web stream', (chunks) => Readable.toWeb(Readable.from(chunks))],
+])('%s that yields something other than bytes is malformed, and does not displace later bodies', async (_, from) => {
+  const limits = { maxBytes: 262_144, unread: new UnreadBodies(limitsOfUnread) }
+  for (const wrong of [{}, 1, new Uint16Array(1), new DataView(new ArrayBuffer(1))]) {
+    // Made by hand: the type says bytes.
+    const stream = from([wrong, wrong]) as Readable
+    expect(await readBody({ stream }, limits)).toEqual({ kind: 'malformed' })
+  }
+  expect(await readBody({ stream: Readable.from([bytes]) }, limits)).toEqual({ value })
+})
+
 describe('a stream of Node that never ends', () => {
   it('is too slow when the time is up, not a millisecond before', async () => {
     const stream = new PassThrough()

@@ -117,8 +117,22 @@ export const bodyMutants: readonly Mutant[] = [
   {
     guard: 'a web stream must contain bytes',
     file: 'src/http/body.ts',
-    find: '!ArrayBuffer.isView(next.value)',
+    find: '!isUint8Array(next.value)',
     replace: 'false',
+    tests: ['unit/http/body.test.ts'],
+  },
+  {
+    guard: 'a web stream must contain bytes, not wider numbers',
+    file: 'src/http/body.ts',
+    find: '!isUint8Array(next.value)',
+    replace: '!ArrayBuffer.isView(next.value)',
+    tests: ['unit/http/body.test.ts'],
+  },
+  {
+    guard: 'a stream of Node must contain bytes',
+    file: 'src/http/body.ts',
+    find: 'if (isUint8Array(part)) add(part)',
+    replace: 'if (part !== undefined) add(part as Uint8Array)',
     tests: ['unit/http/body.test.ts'],
   },
   {
