@@ -19,7 +19,9 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
   /** Streams that a `preParsing` hook returned in place of the request. */
   const replaced = new WeakMap<FastifyRequest, RequestPayload>()
   const respond = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const callback = fromIncoming(request.raw, { url: request.originalUrl })
+    // Plugins keep the bytes in `rawBody`; once a hook has waited, the stream may be read to its end.
+    const { rawBody }: { readonly rawBody?: unknown } = Object(request)
+    const callback = fromIncoming(request.raw, { url: request.originalUrl, parsed: request.body ?? rawBody })
     const stream = replaced.get(request)
     const answer = await receiver.handle(stream ? { ...callback, body: { ...callback.body, stream } } : callback)
     // Node.js reads the rest of the request itself, but not if it was piped.

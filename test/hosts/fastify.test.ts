@@ -1,7 +1,9 @@
 import { PassThrough, Transform } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { createGunzip, gzipSync } from 'node:zlib'
 import fastify, {
   type FastifyInstance,
+  type FastifyRequest,
   type FastifyServerOptions,
   type preParsingHookHandler,
   type RouteOptions,
@@ -140,6 +142,19 @@ describe('the app around the plugin', () => {
       status: 500,
       body: expect.stringContaining('body-already-read'),
     })
+  })
+
+  it.each<readonly [string, (request: FastifyRequest, bytes: Buffer) => unknown]>([
+    ['its bytes in rawBody', (request, bytes) => Object.assign(request, { rawBody: bytes })],
+    ['its text in rawBody', (request, bytes) => Object.assign(request, { rawBody: bytes.toString() })],
+    ['the parsed body', (request, bytes) => Object.assign(request, { body: JSON.parse(bytes.toString()) })],
+  ])('may read the body before the plugin and leave %s, which is used', async (_, leave) => {
+    await open((each) =>
+      each.addHook('preHandler', async (request) => {
+        leave(request, await buffer(request.raw))
+      }),
+    )
+    expect(comparable(await host.send(callback()))).toEqual(handled)
   })
 
   const unzip: preParsingHookHandler = (_, __, payload, done) => done(null, payload.pipe(createGunzip()))

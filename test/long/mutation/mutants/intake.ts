@@ -467,8 +467,8 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a rewritten URL does not hide the token from Fastify',
     file: 'adapters/fastify.ts',
-    find: '{ url: request.originalUrl }',
-    replace: '{}',
+    find: 'url: request.originalUrl, ',
+    replace: '',
     tests: ['hosts/fastify.test.ts'],
   },
   {
@@ -491,6 +491,13 @@ export const intakeMutants: readonly Mutant[] = [
     file: 'adapters/fastify.ts',
     find: '[route.preParsing ?? [], observe].flat()',
     replace: '[observe, route.preParsing ?? []].flat()',
+    tests: ['hosts/fastify.test.ts'],
+  },
+  {
+    guard: 'what hooks of Fastify left of a body that they read is used',
+    file: 'adapters/fastify.ts',
+    find: ', parsed: request.body ?? rawBody',
+    replace: ', parsed: undefined',
     tests: ['hosts/fastify.test.ts'],
   },
   {
