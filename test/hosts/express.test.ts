@@ -225,6 +225,14 @@ describe('a body that a platform has set', () => {
     expect(await send()).toEqual(handled)
   })
 
+  it('and parses on access is malformed if that throws', async () => {
+    const parse = (): never => {
+      throw new SyntaxError('Invalid JSON')
+    }
+    await open([(request, _, next) => next(void Object.defineProperty(request, 'body', { get: parse }))])
+    expect(await send({ body: '{' })).toEqual(malformed)
+  })
+
   it('does not need raw headers, which mock requests lack', async () => {
     await open([])
     const request = new IncomingMessage(new Socket())

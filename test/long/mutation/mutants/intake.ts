@@ -458,6 +458,13 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['unit/http/copies.test.ts'],
   },
   {
+    guard: 'a body that a platform fails to parse on access does not reject in Express',
+    file: 'adapters/express.ts',
+    find: "    return ''\n",
+    replace: "    throw new Error('not JSON')\n",
+    tests: ['hosts/express.test.ts'],
+  },
+  {
     guard: 'a content type that Fastify refuses gets the response of the receiver',
     file: 'adapters/fastify.ts',
     find: "error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' ? respond(request, reply) : reply.send(error)",
