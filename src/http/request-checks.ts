@@ -19,9 +19,11 @@ export interface Callback {
 
 /** Whether this is a {@link Callback}. Requests of some hosts have a `header` function too. */
 export function isCallback(value: unknown): value is Callback {
-  const { header, body, rawHeaders }: { header?: unknown; body?: unknown; rawHeaders?: unknown } = Object(value)
-  if (typeof header !== 'function' || rawHeaders !== undefined || typeof body !== 'object' || body === null)
-    return false
+  const { header, rawHeaders }: { header?: unknown; rawHeaders?: unknown } = Object(value)
+  if (typeof header !== 'function' || rawHeaders !== undefined) return false
+  // Read only now: some platforms parse the body of their requests on access.
+  const { body }: { body?: unknown } = Object(value)
+  if (typeof body !== 'object' || body === null) return false
   return 'stream' in body || 'parsed' in body || 'alreadyRead' in body
 }
 

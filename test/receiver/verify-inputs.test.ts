@@ -61,6 +61,20 @@ describe('verifyAndResolve takes', () => {
     expect(await verifyAndResolve(fromRequest(callbackRequest('req_1')), bench.options)).toMatchObject({ kind: 'ok' })
   })
 
+  it('an IncomingMessage that parses its body on access, where that throws', async () => {
+    const kinds: string[] = []
+    const parse = (): never => {
+      throw new SyntaxError('Invalid JSON')
+    }
+    const origin = await serve(async (incoming, response) => {
+      const input = Object.defineProperty(incoming, 'body', { get: parse })
+      kinds.push(await verifyAndResolve(input, core().options).then(({ kind }) => kind, String))
+      response.end()
+    })
+    await send(origin)
+    expect(kinds).toEqual(['malformed'])
+  })
+
   it('an IncomingMessage whose body is unread', async () => {
     const bench = core()
     await bench.register()

@@ -465,6 +465,13 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['hosts/express.test.ts'],
   },
   {
+    guard: 'a body that a platform fails to parse on access does not reject in verifyAndResolve',
+    file: 'src/receiver/verify-and-resolve.ts',
+    find: "    return ''\n",
+    replace: "    throw new Error('not JSON')\n",
+    tests: ['receiver/verify-inputs.test.ts'],
+  },
+  {
     guard: 'a content type that Fastify refuses gets the response of the receiver',
     file: 'adapters/fastify.ts',
     find: "error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' ? respond(request, reply) : reply.send(error)",
