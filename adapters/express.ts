@@ -17,21 +17,11 @@ export function expressCallback(receiver: Pick<Receiver, 'handle'>): RequestHand
     throw new CheqpointError('argument-invalid', `expressCallback() takes a receiver; ${fix}`)
   }
   return async function cheqpointCallback(request: Request, response: Response): Promise<void> {
-    const parts = { url: request.originalUrl, parsed: parsedBody(request) }
-    const answer = await receiver.handle(fromIncoming(request, parts))
+    const answer = await receiver.handle(fromIncoming(request, { url: request.originalUrl }))
     // Other middleware, such as a time-out, may have responded meanwhile.
     if (response.headersSent) return
     response.statusCode = answer.status
     for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
     response.end(answer.body)
-  }
-}
-
-/** Middleware may have set any value. Some platforms parse on access, which throws for what is not JSON. */
-function parsedBody(request: Request): unknown {
-  try {
-    return request.body
-  } catch {
-    return ''
   }
 }

@@ -13,7 +13,7 @@ import type { CallbackResponse } from './responses.js'
 export interface IncomingParts {
   /** The URL as requested, if a router has changed `request.url`. */
   readonly url?: string | undefined
-  /** What a body parser or a platform left of the body. Default: `request.rawBody`. */
+  /** What a body parser or a platform left of the body. Default: `request.body`, or else `request.rawBody`. */
   readonly parsed?: unknown
 }
 
@@ -28,7 +28,7 @@ export function fromIncoming(request: IncomingMessage, { url, parsed }: Incoming
     method: request.method ?? '',
     url: url ?? request.url ?? '',
     header: (name) => headerOf(request, name),
-    body: bodyOf(request, parsed),
+    body: bodyOf(request, parsed === undefined ? leftOf(request) : parsed),
     httpMajor: request.httpVersionMajor,
   }
 }
@@ -105,9 +105,17 @@ function headerOf({ rawHeaders, headers }: IncomingMessage, name: string): reado
   return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat()
 }
 
+/** What a parser or a platform left in the request. Some platforms parse on access, which throws for what is not JSON. */
+function leftOf(request: PossibleRequest): unknown {
+  try {
+    return request.body === undefined ? request.rawBody : request.body
+  } catch {
+    return ''
+  }
+}
+
 /** What was left of the body, or else the stream; the core refuses one that was read. */
-function bodyOf(request: PossibleRequest, parsed: unknown): CallbackBody {
-  const left = parsed === undefined ? request.rawBody : parsed
+function bodyOf(request: PossibleRequest, left: unknown): CallbackBody {
   if (left !== undefined && (request.readableDidRead || !isEmpty(left))) return { parsed: left }
   const stream = request.httpVersionMajor < 2 ? undefined : request.stream
   return {
@@ -117,8 +125,12 @@ function bodyOf(request: PossibleRequest, parsed: unknown): CallbackBody {
   }
 }
 
-/** Platforms add `rawBody`, and a request of `node:http2` has its stream. */
-type PossibleRequest = IncomingMessage & { readonly rawBody?: unknown; readonly stream?: Http2Stream }
+/** Parsers add `body`, platforms `rawBody`, and a request of `node:http2` has its stream. */
+type PossibleRequest = IncomingMessage & {
+  readonly body?: unknown
+  readonly rawBody?: unknown
+  readonly stream?: Http2Stream
+}
 
 /** Parsers that did not read the body may leave `null` or `{}`. */
 function isEmpty(left: unknown): boolean {

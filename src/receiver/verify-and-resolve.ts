@@ -195,19 +195,10 @@ function toCallback(input: Request | IncomingMessage | Callback): Callback {
   const { rawHeaders, headers }: { readonly rawHeaders?: unknown; readonly headers?: unknown } = Object(input)
   if (Array.isArray(rawHeaders) || headers !== undefined) {
     // It has the headers of an IncomingMessage: it is one, or an imitation. Express keeps the whole path apart.
-    const request = input as IncomingMessage & { readonly originalUrl?: string; readonly body?: unknown }
-    return fromIncoming(request, { url: request.originalUrl, parsed: parsedBody(request) })
+    const request = input as IncomingMessage & { readonly originalUrl?: string }
+    return fromIncoming(request, { url: request.originalUrl })
   }
   throw new CheqpointError('argument-invalid', 'verifyAndResolve() takes a Request, an IncomingMessage or a Callback')
-}
-
-/** Some platforms parse the body on access, which throws for what is not JSON. */
-function parsedBody(request: { readonly body?: unknown }): unknown {
-  try {
-    return request.body
-  } catch {
-    return ''
-  }
 }
 
 function readClient(value: unknown): VerifyOptions['client'] {
