@@ -63,7 +63,7 @@ export interface PipelineState {
   readonly handlers: Slots
   /** Claims whose handler has not ended: what `close` aborts. */
   readonly claims: InFlight<Abortable>
-  /** Approval ids: the handler runs in this process, or its end is not written yet, with or without a lease. */
+  /** Ids of approvals whose handler runs in this process, or whose end is not written yet, with or without a lease. */
   readonly running: Set<string>
 }
 

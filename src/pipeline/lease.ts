@@ -88,7 +88,10 @@ export class Lease {
     return this.#change(step)
   }
 
-  /** By what was read or written last: `open` if the approval is still this lease's, `given-back` if it was the last. */
+  /**
+   * By what was read or written last: `open` while this lease holds the approval, `given-back` if it gave the approval
+   * back and nobody has claimed it since.
+   */
   get state(): 'completed' | 'open' | 'given-back' | 'lost' {
     const stored = this.#storedAt(this.#context.clock.elapsed())
     const { result, next } = this.#completion(null)(stored)

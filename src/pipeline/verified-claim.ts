@@ -36,7 +36,7 @@ export class Claim<Details = unknown, Context = unknown> {
   readonly idempotencyKey: string
   /** @internal */
   readonly lease: Lease
-  /** Called with each reason to abort, though the signal has the first. @internal */
+  /** Called with each reason to abort; the signal keeps the first. @internal */
   onAbort: (reason: Error) => void = () => {}
   /** Set by what runs a handler under this claim, and calls {@link end} when the handler ended. @internal */
   hasHandler = false

@@ -40,7 +40,7 @@ export class Sweeper {
   #running = false
   #stopped = false
   #keepsAlive = true
-  /** Something was registered since keys were last taken, whose response may not know it. */
+  /** Something was registered since the store was last asked for due keys; its response may not include that. */
   #expectsWork = false
   #loop: Promise<void> | undefined
   #wake: () => void = () => {}

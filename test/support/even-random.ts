@@ -1,6 +1,6 @@
 /*
  * Runs before each test file: a random duration is the middle of its range, so that no test depends on chance. Draws
- * differ a little, since others make ids of them.
+ * differ a little, because other libraries make ids of them.
  */
 
 let drawn = 0
