@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { CheqpointError, isCheqpointError } from '../model/errors.js'
 import { isMemoryStore, type MemoryStore } from '../stores/memory/memory-store.js'
 import type { Entry, Store, Stored } from '../stores/store.js'
-import { andThen, type Eventual } from '../util/and-then.js'
 import type { Clock, Random } from '../util/clock.js'
 import { freezeJson, isJsonObject } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
@@ -67,7 +66,7 @@ export class Records {
   }
 
   /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
-  read(key: string): Eventual<Stored> {
+  async read(key: string): Promise<Stored> {
     if (this.#memory !== null) return this.#memory.get(key)
     return this.#ask('read', () => this.#store.read(key))
   }
@@ -80,31 +79,29 @@ export class Records {
     return (await this.begin(key, step)).result
   }
 
-  /** The same, and what is needed to go on from the entry. With the memory store it is done, or throws, at once. */
-  begin<Result>(key: string, step: (stored: Known) => Step<Result>, tries = 1): Eventual<Stepped<Result>> {
-    const sentAt = this.#clock.elapsed()
-    return andThen(this.read(key), (read) => {
-      const stored = know(read)
+  /** The same, and what is needed to go on from the entry. */
+  async begin<Result>(key: string, step: (stored: Known) => Step<Result>): Promise<Stepped<Result>> {
+    for (let tries = 1; ; tries++) {
+      const sentAt = this.#clock.elapsed()
+      const stored = know(await this.read(key))
       const { result, next } = step(stored)
       if (next === undefined) return { result, stored, sentAt }
       const entry = this.entryOf(next)
-      return andThen(this.write(key, stored, entry, next), (isWritten) => {
-        if (isWritten) return { result, stored: { now: stored.now, entry, known: next.state }, sentAt }
-        if (tries === maxTries)
-          throw new CheqpointError('store-busy', `other writers changed the entry ${maxTries} times in a row`)
-        const pauseMs = this.#random() * Math.min(2 ** tries, longestPauseMs)
-        return sleep(pauseMs).then(() => this.begin(key, step, tries + 1))
-      })
-    })
+      if (await this.write(key, stored, entry, next))
+        return { result, stored: { now: stored.now, entry, known: next.state }, sentAt }
+      if (tries === maxTries)
+        throw new CheqpointError('store-busy', `other writers changed the entry ${maxTries} times in a row`)
+      await sleep(this.#random() * Math.min(2 ** tries, longestPauseMs))
+    }
   }
 
   /** Writes an entry over what was read. */
-  write(
+  async write(
     key: string,
     over: Stored,
     entry: Entry,
     { keepMs, intake }: Pick<Next, 'keepMs' | 'intake'>,
-  ): Eventual<boolean> {
+  ): Promise<boolean> {
     const expected = over.entry === null ? null : over.entry.stamp
     if (this.#memory !== null) return this.#memory.put(key, expected, entry, { keepMs, intake })
     return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }))

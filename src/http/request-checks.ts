@@ -1,9 +1,8 @@
 import { type CallbackPayload, parseCallback } from '../cheqpoint/wire.js'
 import type { Refusal } from '../model/outcome.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
-import { andThen, type Eventual } from '../util/and-then.js'
 import { onceEach } from '../util/once-each.js'
-import { type BodyLimits, type CallbackBody, type Parsed, readBody, UnreadBodies } from './body.js'
+import { type BodyLimits, type CallbackBody, readBody, UnreadBodies } from './body.js'
 
 /** An HTTP request, independent of any framework. */
 export interface Callback {
@@ -58,11 +57,11 @@ export interface PlausibleCallback {
  * length, body, shape and id. What fails before the body is refused without reading it. `onProven` is called before the
  * body is read, if the token is valid.
  */
-export function checkRequest(
+export async function checkRequest(
   callback: Callback,
   rules: RequestRules,
   onProven: () => void = () => {},
-): Eventual<PlausibleCallback | Refusal> {
+): Promise<PlausibleCallback | Refusal> {
   if (callback.method !== 'POST') return { kind: 'method-not-allowed' }
   const agent = single(callback.header('user-agent'))
   if (agent === undefined || !rules.agents.has(agent)) {
@@ -76,15 +75,12 @@ export function checkRequest(
   if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
   if (declaresTooMuch(length, rules)) return { kind: 'body-too-large' }
   const isKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
-  const read = (body: Parsed | Refusal): PlausibleCallback | Refusal => {
-    if ('kind' in body) return body
-    const payload = parseCallback(body.value)
-    return payload === null || !rules.isId(payload.id) ? { kind: 'malformed' } : { kind: 'plausible', payload, ref }
-  }
   if (ref !== undefined) onProven()
   const limits = { maxBytes: rules.maxBytes, unread: ref === undefined ? rules.unread : rules.proven }
-  const body = readBody(callback.body, limits, isKnown ? Number(length[0]) : undefined)
-  return andThen(body, read)
+  const body = await readBody(callback.body, limits, isKnown ? Number(length[0]) : undefined)
+  if ('kind' in body) return body
+  const payload = parseCallback(body.value)
+  return payload === null || !rules.isId(payload.id) ? { kind: 'malformed' } : { kind: 'plausible', payload, ref }
 }
 
 /** Whether a `content-length` is over the limit. */

@@ -8,7 +8,6 @@ import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Stored } from '../stores/store.js'
-import { andThen, type Eventual } from '../util/and-then.js'
 import { type Admission, type Denial, nudgedWithinMs } from './admission.js'
 import type { PipelineContext, Trigger } from './context.js'
 import { Lease } from './lease.js'
@@ -25,13 +24,17 @@ type Answer =
  * Takes the lease of an approval, in one read and one write, if this process can serve it. Otherwise what became of the
  * trigger.
  */
-export function claim(trigger: Trigger, admission: Admission, context: PipelineContext): Eventual<Lease | Outcome> {
+export async function claim(
+  trigger: Trigger,
+  admission: Admission,
+  context: PipelineContext,
+): Promise<Lease | Outcome> {
   const { records } = context
   const token = records.newToken()
-  const begun = records.begin(approvalKey(trigger.approvalId), (stored) =>
+  const stepped = await records.begin(approvalKey(trigger.approvalId), (stored) =>
     step(stored, token, trigger, admission, context),
   )
-  return andThen(begun, (stepped) => leaseOf(stepped, token, trigger, admission, context))
+  return leaseOf(stepped, token, trigger, admission, context)
 }
 
 function leaseOf(
@@ -40,7 +43,7 @@ function leaseOf(
   trigger: Trigger,
   admission: Admission,
   context: PipelineContext,
-): Eventual<Lease | Outcome> {
+): Lease | Outcome | Promise<Outcome | Lease> {
   const { result } = stepped
   const { approvalId, ref } = trigger
   const { emit } = context

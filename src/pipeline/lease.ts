@@ -4,7 +4,6 @@ import type { Stepped } from '../approvals/records.js'
 import type { ConfirmedDecision } from '../model/confirmed-decision.js'
 import type { ParkReason } from '../model/park-reason.js'
 import type { Completion, Stored } from '../stores/store.js'
-import { andThen, type Eventual } from '../util/and-then.js'
 import type { JsonText } from '../util/json.js'
 import type { PipelineContext } from './context.js'
 
@@ -58,13 +57,13 @@ export class Lease {
     return this.#context.runs.leaseMs - (elapsed - this.#renewedAt)
   }
 
-  extend(): Eventual<'extended' | 'completed' | 'lost'> {
+  extend(): Promise<'extended' | 'completed' | 'lost'> {
     const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs }
     return this.#change((stored) => steps.extend(stored, command))
   }
 
   /** See `recordDecision` of the state machine. `false` where the lease was lost. */
-  recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Eventual<boolean> {
+  recordDecision(decision: ConfirmedDecision, countAttempt: boolean): Promise<boolean> {
     const command = { token: this.#token, leaseMs: this.#context.runs.leaseMs, decision, countAttempt }
     return this.#change((stored) => {
       const { result, next } = steps.recordDecision(stored, command)
@@ -73,17 +72,17 @@ export class Lease {
     })
   }
 
-  release(dueInMs: number, notBeforeMs: number, giveAttemptBack = false): Eventual<'released' | 'lost'> {
+  release(dueInMs: number, notBeforeMs: number, giveAttemptBack = false): Promise<'released' | 'lost'> {
     const command = { token: this.#token, dueInMs, notBeforeMs, giveAttemptBack }
     return this.#change((stored) => steps.release(stored, command))
   }
 
-  park(reason: ParkReason, paths: readonly string[] = []): Eventual<'parked' | 'lost'> {
+  park(reason: ParkReason, paths: readonly string[] = []): Promise<'parked' | 'lost'> {
     const command = { token: this.#token, reason, note: paths.join(' ') }
     return this.#change((stored) => steps.park(stored, command))
   }
 
-  complete(result: JsonText | null): Eventual<'completed' | 'lost'> {
+  complete(result: JsonText | null): Promise<'completed' | 'lost'> {
     const step = this.#completion(result)
     return this.#change(step)
   }
@@ -127,23 +126,21 @@ export class Lease {
   }
 
   /** Takes a step from what is held, and where another writer was faster, from what is stored. */
-  #change<Result>(step: (stored: Known) => Step<Result>): Eventual<Result> {
+  async #change<Result>(step: (stored: Known) => Step<Result>): Promise<Result> {
     const { clock, records } = this.#context
     const startedAt = clock.elapsed()
     const over = this.#storedAt(startedAt)
     const { result, next } = step(over)
     if (next === undefined) return result
     const entry = records.entryOf(next)
-    const take = (stepped: Stepped<Result>): Result => {
-      this.#stored = stepped.stored
-      this.#sentAt = stepped.sentAt
-      // Where the lease did not end with it, the write renewed it.
-      this.#renewedAt = Math.max(this.#renewedAt, startedAt)
-      return stepped.result
-    }
-    return andThen(records.write(this.#key, over, entry, next), (isWritten) => {
-      if (!isWritten) return andThen(records.begin(this.#key, step), take)
-      return take({ result, stored: { now: this.#stored.now, entry, known: next.state }, sentAt: this.#sentAt })
-    })
+    const isWritten = await records.write(this.#key, over, entry, next)
+    const stepped = isWritten
+      ? { result, stored: { now: this.#stored.now, entry, known: next.state }, sentAt: this.#sentAt }
+      : await records.begin(this.#key, step)
+    this.#stored = stepped.stored
+    this.#sentAt = stepped.sentAt
+    // Where the lease did not end with it, the write renewed it.
+    this.#renewedAt = Math.max(this.#renewedAt, startedAt)
+    return stepped.result
   }
 }

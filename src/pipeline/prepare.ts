@@ -2,13 +2,12 @@ import { type ConfirmedDecision, readConfirmed } from '../model/confirmed-decisi
 import type { Decision } from '../model/decision.js'
 import type { Outcome } from '../model/outcome.js'
 import type { ActionRules } from '../options/actions.js'
-import { andThen, type Eventual } from '../util/and-then.js'
 import { backoffMs } from '../util/backoff.js'
 import { readDate } from '../util/dates.js'
 import { type JsonObject, type JsonText, type JsonValue, readJson } from '../util/json.js'
 import type { Admission } from './admission.js'
 import type { PipelineContext } from './context.js'
-import { type Effective, effectiveDetails, type Validated, validate } from './effective-details.js'
+import { type Effective, effectiveDetails, validate } from './effective-details.js'
 import { giveBack, parkApproval } from './give-back.js'
 import type { Lease } from './lease.js'
 import { Claim, type Verified } from './verified-claim.js'
@@ -20,9 +19,9 @@ type Prepared = Verified | Outcome
 
 /**
  * Makes the decision that the handler gets of what was recorded, or parks what must not run. A handler never starts with
- * less than two thirds of a lease left. Answers at once where no schema is asked and nothing is written.
+ * less than two thirds of a lease left.
  */
-export function prepare(lease: Lease, admission: Admission, context: PipelineContext): Eventual<Prepared> {
+export async function prepare(lease: Lease, admission: Admission, context: PipelineContext): Promise<Prepared> {
   const { approvalId, approval } = lease
   const confirmed = readConfirmed(approval.decision)
   const original = readKept(approval.details)
@@ -32,19 +31,17 @@ export function prepare(lease: Lease, admission: Admission, context: PipelineCon
   const rules = context.actions.get(approval.action) ?? context.fallback
   // A claim is only made where there are rules for its action.
   if (rules === null) return { kind: 'no-handler', approvalId }
-  const go = (checked: Checked): Eventual<Prepared> => {
-    if (!checked.ok) return refuse(lease, confirmed, checked, context)
-    const verify = (): Verified => {
-      const decision = decisionOf(lease, confirmed, checked)
-      return { kind: 'ok', claim: new Claim(lease, confirmed, decision, admission, context) }
-    }
-    if (lease.leftMs() >= enoughMs(context)) return verify()
-    const lost: Outcome = { kind: 'in-progress', approvalId, retryAfterMs: context.runs.leaseMs }
-    return renew(lease, context).then((isRenewed) => (isRenewed ? verify() : lost))
+  let checked: Checked
+  try {
+    checked = await checkRules(rules, original, kept, confirmed)
+  } catch (error) {
+    return failAttempt(lease, confirmed, error, context)
   }
-  const checking = checkRules(rules, original, kept, confirmed)
-  if (!(checking instanceof Promise)) return go(checking)
-  return checking.then(go, (error: unknown) => failAttempt(lease, confirmed, error, context))
+  if (!checked.ok) return refuse(lease, confirmed, checked, context)
+  if (lease.leftMs() < enoughMs(context) && !(await renew(lease, context)))
+    return { kind: 'in-progress', approvalId, retryAfterMs: context.runs.leaseMs }
+  const decision = decisionOf(lease, confirmed, checked)
+  return { kind: 'ok', claim: new Claim(lease, confirmed, decision, admission, context) }
 }
 
 /** What the rules of the action make of details and context. */
@@ -61,25 +58,21 @@ type Checked =
     )
 
 /** Rejects where a schema throws or rejects. */
-function checkRules(
+async function checkRules(
   rules: ActionRules,
   original: JsonValue,
   kept: JsonValue,
   { status, modifiedDetails }: ConfirmedDecision,
-): Eventual<Checked> {
-  const judge = (checked: Validated): Eventual<Checked> => {
-    if (!checked.ok) return { ok: false, reason: 'context-invalid', paths: checked.paths }
-    const { value } = checked
-    if (status !== 'approved') return { ok: true, context: value, details: null, changedPaths: [] }
-    const add = (effective: Effective): Checked => {
-      if (!effective.ok) return effective
-      const { details, changedPaths } = effective
-      return { ok: true, context: value, details, changedPaths }
-    }
-    // A schema gets a copy of its own: what it does to one must not show in another.
-    return andThen(effectiveDetails(rules, original, copyOf(modifiedDetails)), add)
-  }
-  return andThen(validate(rules.context, kept), judge)
+): Promise<Checked> {
+  const checked = await validate(rules.context, kept)
+  if (!checked.ok) return { ok: false, reason: 'context-invalid', paths: checked.paths }
+  const { value: context } = checked
+  if (status !== 'approved') return { ok: true, context, details: null, changedPaths: [] }
+  // A schema gets a copy of its own: what it does to one must not show in another.
+  const effective = await effectiveDetails(rules, original, copyOf(modifiedDetails))
+  if (!effective.ok) return effective
+  const { details, changedPaths } = effective
+  return { ok: true, context, details, changedPaths }
 }
 
 function decisionOf(

@@ -24,8 +24,7 @@ export async function resolve(trigger: Trigger, context: PipelineContext): Promi
       const left = await record(lease, decision, admission, context)
       if (left !== null) return left
     }
-    const preparing = prepare(lease, admission, context)
-    resolved = preparing instanceof Promise ? await preparing : preparing
+    resolved = await prepare(lease, admission, context)
     return resolved
   } catch (error) {
     context.emit({ type: 'store-failed', operation: 'resolve', error })

@@ -3,7 +3,6 @@ import { isCheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Handler } from '../options/actions.js'
 import { type Completion, completion } from '../stores/store.js'
-import { andThen, type Eventual } from '../util/and-then.js'
 import { elapsedMs } from '../util/dates.js'
 import type { JsonText } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
@@ -22,23 +21,24 @@ const longestRetryMs = 5_000
  * Runs the handler under its claim, records the completion when it returns, and gives the decision back, or parks it,
  * when it throws. Never rejects.
  */
-export function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Eventual<Outcome> {
+export async function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
   const { approvalId, attempt, fence, decision } = claim
   const { action, via } = decision
   const { emit, clock, life } = context
   // Confirmed while the receiver drained, and too late to start.
-  if (life.isStopped) return giveUp(claim, closing, context).then(() => ({ kind: 'closing' }))
+  if (life.isStopped) {
+    await giveUp(claim, closing, context)
+    return { kind: 'closing' }
+  }
   const startedAt = clock.elapsed()
   emit({ type: 'run-started', approvalId, action, attempt, fence, via })
   claim.hasHandler = true
-  const end = (ended: Ended): Eventual<Outcome> => {
-    const durationMs = clock.elapsed() - startedAt
-    // What a transaction did to the claim only the store knows, whatever the handler says.
-    if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)
-    reportEnd(claim, ended, durationMs, context)
-    return ended.kind === 'returned' ? complete(claim, ended.value, context) : fail(claim, context)
-  }
-  return andThen(start(claim, handler, context), end)
+  const ended = await start(claim, handler, context)
+  const durationMs = clock.elapsed() - startedAt
+  // What a transaction did to the claim only the store knows, whatever the handler says.
+  if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)
+  reportEnd(claim, ended, durationMs, context)
+  return ended.kind === 'returned' ? complete(claim, ended.value, context) : fail(claim, context)
 }
 
 type Ended =
@@ -46,7 +46,7 @@ type Ended =
   | { readonly kind: 'threw' | 'timed-out'; readonly error: unknown }
 
 /** Calls the handler. Only one that returns a promise is waited for. */
-function start(claim: Claim, handler: Handler, context: PipelineContext): Eventual<Ended> {
+function start(claim: Claim, handler: Handler, context: PipelineContext): Ended | Promise<Ended> {
   try {
     const value = handler(claim.decision, new HandlerRun(claim))
     if (typeof Object(value).then !== 'function') return { kind: 'returned', value }
@@ -116,39 +116,30 @@ class HandlerRun implements Run {
   }
 }
 
-function complete(claim: Claim, value: unknown, context: PipelineContext): Eventual<Outcome> {
+async function complete(claim: Claim, value: unknown, context: PipelineContext): Promise<Outcome> {
   const { approvalId, decision, confirmed } = claim
   const result = writeResult(value)
   if (result === undefined) context.emit({ type: 'result-dropped', approvalId, action: decision.action })
-  return andThen(writeCompletion(claim, result ?? null, 100, context), () => ({
-    kind: 'handled',
-    approvalId,
-    status: confirmed.status,
-    confirmed,
-  }))
+  await writeCompletion(claim, result ?? null, context)
+  return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
 }
 
 /** Repeats the write until the store accepts or refuses it; gives up only when the receiver stops. */
-function writeCompletion(
-  claim: Claim,
-  result: JsonText | null,
-  waitMs: number,
-  context: PipelineContext,
-): Eventual<void> {
+async function writeCompletion(claim: Claim, result: JsonText | null, context: PipelineContext): Promise<void> {
   const { emit, life } = context
   const { approvalId, decision, fence, lease } = claim
-  const report = (answer: 'completed' | 'lost'): void => {
-    if (answer === 'completed') reportCompleted(claim, context)
-    else emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
+    try {
+      const answer = await lease.complete(result)
+      if (answer === 'completed') reportCompleted(claim, context)
+      else emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
+      return
+    } catch (error) {
+      emit({ type: 'store-failed', operation: 'complete', error })
+      if (life.isStopped) return
+      await sleep(waitMs)
+    }
   }
-  const writing = lease.complete(result)
-  if (!(writing instanceof Promise)) return report(writing)
-  return writing.then(report, async (error) => {
-    emit({ type: 'store-failed', operation: 'complete', error })
-    if (life.isStopped) return
-    await sleep(waitMs)
-    return writeCompletion(claim, result, Math.min(waitMs * 2, longestRetryMs), context)
-  })
 }
 
 /** How the claim of a run that failed ends, and when the decision runs again. */

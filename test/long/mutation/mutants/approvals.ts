@@ -574,7 +574,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a holder continues from its last write',
     file: 'src/pipeline/lease.ts',
-    find: '      this.#stored = stepped.stored\n',
+    find: '    this.#stored = stepped.stored\n',
     replace: '',
     tests: ['unit/approvals/records.test.ts', 'receiver/runs.test.ts'],
   },
@@ -786,8 +786,8 @@ export const approvalMutants: readonly Mutant[] = [
   {
     guard: 'a holder with an outdated stamp reads again',
     file: 'src/pipeline/lease.ts',
-    find: 'if (!isWritten) return andThen(records.begin(this.#key, step), take)\n',
-    replace: '',
+    find: 'const stepped = isWritten\n',
+    replace: 'const stepped = true\n',
     tests: ['unit/approvals/records.test.ts', 'receiver/processes.test.ts', 'receiver/lease-over.test.ts'],
   },
   {

@@ -301,8 +301,8 @@ export const confirmMutants: readonly Mutant[] = [
   {
     guard: 'a handler starts with at least two thirds of a lease',
     file: 'src/pipeline/prepare.ts',
-    find: 'if (lease.leftMs() >= enoughMs(context)) return verify()',
-    replace: 'return verify()',
+    find: 'if (lease.leftMs() < enoughMs(context) && ',
+    replace: 'if (false && ',
     tests: ['receiver/lease-over.test.ts', 'receiver/runs.test.ts'],
   },
   {
@@ -371,8 +371,8 @@ export const confirmMutants: readonly Mutant[] = [
   {
     guard: 'a schema that throws is a failed attempt',
     file: 'src/pipeline/prepare.ts',
-    find: '(error: unknown) => failAttempt(lease, confirmed, error, context)',
-    replace: "() => refuse(lease, confirmed, { ok: false, reason: 'details-invalid', paths: [] }, context)",
+    find: 'return failAttempt(lease, confirmed, error, context)',
+    replace: "return refuse(lease, confirmed, { ok: false, reason: 'details-invalid', paths: [] }, context)",
     tests: ['receiver/failing-schemas.test.ts'],
   },
   {

@@ -356,8 +356,8 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a decision is recorded before it runs',
     file: 'src/pipeline/record.ts',
-    find: 'return andThen(lease.recordDecision(decision, mayStart), ',
-    replace: 'return andThen(Promise.resolve(true), ',
+    find: '!(await lease.recordDecision(decision, mayStart))',
+    replace: '!(await true)',
     tests: ['receiver/runs.test.ts', 'receiver/processes.test.ts', 'receiver/callbacks.test.ts'],
   },
   {

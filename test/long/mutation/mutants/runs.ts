@@ -202,8 +202,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'nothing starts once the receiver has drained',
     file: 'src/pipeline/run-handler.ts',
-    find: 'if (life.isStopped) return giveUp',
-    replace: 'if (false) return giveUp',
+    find: 'if (life.isStopped) {\n    await giveUp',
+    replace: 'if (false) {\n    await giveUp',
     tests: ['receiver/close.test.ts'],
   },
   {
@@ -307,36 +307,36 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a completion is repeated until the store accepts it',
     file: 'src/pipeline/run-handler.ts',
-    find: '    if (life.isStopped) return\n    await sleep',
-    replace: '    return\n    await sleep',
+    find: '      if (life.isStopped) return\n      await sleep',
+    replace: '      return\n      await sleep',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a completion is given up when the receiver stops',
     file: 'src/pipeline/run-handler.ts',
-    find: '    if (life.isStopped) return\n    await sleep',
-    replace: '    await sleep',
+    find: '      if (life.isStopped) return\n      await sleep',
+    replace: '      await sleep',
     tests: ['receiver/close.test.ts'],
   },
   {
     guard: 'a completion is repeated with a delay',
     file: 'src/pipeline/run-handler.ts',
-    find: 'result ?? null, 100, context)',
-    replace: 'result ?? null, 0, context)',
+    find: 'let waitMs = 100; ;',
+    replace: 'let waitMs = 0; ;',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a completion is repeated at least every five seconds',
     file: 'src/pipeline/run-handler.ts',
-    find: 'writeCompletion(claim, result, Math.min(waitMs * 2, longestRetryMs), context)',
-    replace: 'writeCompletion(claim, result, waitMs * 2, context)',
+    find: '= 100; ; waitMs = Math.min(waitMs * 2, longestRetryMs)',
+    replace: '= 100; ; waitMs = waitMs * 2',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'only a stored completion is reported',
     file: 'src/pipeline/run-handler.ts',
-    find: "if (answer === 'completed') reportCompleted(claim, context)\n    else emit({",
-    replace: 'reportCompleted(claim, context)\n    emit({',
+    find: "if (answer === 'completed') reportCompleted(claim, context)\n      else emit({",
+    replace: 'reportCompleted(claim, context)\n      emit({',
     tests: ['receiver/lease-over.test.ts', 'receiver/runs.test.ts'],
   },
   {
@@ -482,8 +482,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a holder only overwrites its own entry',
     file: 'src/pipeline/lease.ts',
-    find: 'return andThen(records.write(this.#key, over, entry, next), ',
-    replace: 'return andThen(andThen(records.read(this.#key), (now) => records.write(this.#key, now, entry, next)), ',
+    find: 'await records.write(this.#key, over, entry, next)',
+    replace: 'await records.write(this.#key, await records.read(this.#key), entry, next)',
     tests: ['receiver/runs.test.ts'],
   },
   {
@@ -671,7 +671,7 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'the store decides the outcome of a run in a transaction',
     file: 'src/pipeline/run-handler.ts',
-    find: '    if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)\n',
+    find: '  if (claim.isTransactional) return endTransaction(claim, ended, durationMs, context)\n',
     replace: '',
     tests: ['receiver/transactions.test.ts'],
   },
