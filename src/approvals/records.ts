@@ -66,7 +66,7 @@ export class Records {
   }
 
   /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
-  async read(key: string): Promise<Stored> {
+  read(key: string): Stored | Promise<Stored> {
     if (this.#memory !== null) return this.#memory.get(key)
     return this.#ask('read', () => this.#store.read(key))
   }
@@ -96,12 +96,12 @@ export class Records {
   }
 
   /** Writes an entry over what was read. */
-  async write(
+  write(
     key: string,
     over: Stored,
     entry: Entry,
     { keepMs, intake }: Pick<Next, 'keepMs' | 'intake'>,
-  ): Promise<boolean> {
+  ): boolean | Promise<boolean> {
     const expected = over.entry === null ? null : over.entry.stamp
     if (this.#memory !== null) return this.#memory.put(key, expected, entry, { keepMs, intake })
     return this.#ask('write', () => this.#store.write(key, expected, entry, { keepMs, intake }))

@@ -41,3 +41,11 @@ export interface Telemetry {
   /** Calls `count` at each collection of metrics, until the returned function is called. */
   observe(count: () => Promise<StoreCounts>): () => void
 }
+
+/** What a receiver without telemetry works with. */
+export const noTelemetry: Telemetry = {
+  during: (_, call) => call(),
+  traceContext: () => undefined,
+  event() {},
+  observe: () => () => {},
+}

@@ -29,7 +29,7 @@ export interface ContextDeps {
   readonly actions: ReadonlyMap<string, Action>
   /** What is done with an action that is not among them; `null` where this process leaves it to others. */
   readonly fallback: Action | null
-  readonly telemetry?: Telemetry | undefined
+  readonly telemetry: Telemetry
 }
 
 /** What is known of an action. Those who bring their own runner have no handler. */

@@ -2,7 +2,6 @@ import type { Outcome } from '../model/outcome.js'
 import type { PipelineContext, Trigger } from './context.js'
 import { resolve } from './resolve.js'
 import { runHandler } from './run-handler.js'
-import { runObserved } from './run-observed.js'
 import type { Claim } from './verified-claim.js'
 
 /**
@@ -38,7 +37,14 @@ export class Pipeline {
    * The whole way. Never rejects. `onResolved` is called before the handler starts: from then on the sweep does not count
    * the approval as a poll.
    */
-  async process(trigger: Trigger, onResolved?: () => void): Promise<Outcome> {
+  process(trigger: Trigger, onResolved?: () => void): Promise<Outcome> {
+    const { approvalId, via } = trigger
+    const work = (): Promise<Outcome> => this.#process(trigger, onResolved)
+    if (via === 'manual' || via === 'inline') return work()
+    return this.#context.telemetry.during({ kind: via === 'poll' ? 'sweep' : via, approvalId }, work)
+  }
+
+  async #process(trigger: Trigger, onResolved?: () => void): Promise<Outcome> {
     this.#size++
     let claim: Claim | undefined
     try {
@@ -46,14 +52,12 @@ export class Pipeline {
       onResolved?.()
       if (resolved.kind !== 'ok') return resolved
       claim = resolved.claim
-      const { actions, fallback, running, telemetry } = this.#context
+      const { actions, fallback, running } = this.#context
       const handler = (actions.get(claim.decision.action) ?? fallback)?.handler
       // A claim is only made where there is a handler.
       if (handler === undefined) return { kind: 'no-handler', approvalId: claim.approvalId }
       running.add(claim.approvalId)
-      return await (telemetry === undefined
-        ? runHandler(claim, handler, this.#context)
-        : runObserved(claim, handler, this.#context, telemetry))
+      return await runHandler(claim, handler, this.#context)
     } finally {
       if (claim !== undefined) {
         claim.end()

@@ -21,7 +21,15 @@ const longestRetryMs = 5_000
  * Runs the handler under its claim, records the completion when it returns, and gives the decision back, or parks it,
  * when it throws. Never rejects.
  */
-export async function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
+export function runHandler(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
+  const { approvalId, attempt, fence, decision, confirmed, lease } = claim
+  const { action, via } = decision
+  const about = { approvalId, action, via, status: confirmed.status, attempt, fence }
+  const span = { kind: 'run', ...about, trace: lease.approval.trace ?? null } as const
+  return context.telemetry.during(span, () => run(claim, handler, context))
+}
+
+async function run(claim: Claim, handler: Handler, context: PipelineContext): Promise<Outcome> {
   const { approvalId, attempt, fence, decision } = claim
   const { action, via } = decision
   const { emit, clock, life } = context

@@ -4,7 +4,7 @@ import { retry } from '../approvals/operator.js'
 import { listForPerson, readParked } from '../approvals/parked.js'
 import { Records } from '../approvals/records.js'
 import { createClient } from '../cheqpoint/client.js'
-import type { SubmitRequest } from '../cheqpoint/client-types.js'
+import type { Client, SubmitRequest } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
 import { Endpoint } from '../http/endpoint.js'
 import { fromRequest, isRequest, toWebResponse } from '../http/hosts.js'
@@ -26,7 +26,6 @@ import { Sweeper } from '../sweep/sweeper.js'
 import { longestTimer } from '../util/clock.js'
 import { within } from '../util/within.js'
 import { checkOnce } from './check-once.js'
-import { observedClient, observedPipeline, observedSubmitter } from './observed.js'
 import { readReceiverOptions } from './read-receiver-options.js'
 import type { ReceiverOptions } from './receiver-options.js'
 import type { TypedReceiver } from './receiver-types.js'
@@ -59,13 +58,17 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const { timeoutMs, maxResponseBytes } = confirm
   const callLimits = { timeoutMs, submitTimeoutMs, maxResponseBytes }
   const api = createClient({ apiKey, apiKeys, baseUrl, dispatcher, idPattern, ...callLimits, clock, random })
-  const client = telemetry === undefined ? api : observedClient(api, telemetry)
+  const client: Client = {
+    ...api,
+    get: (approvalId, call) => telemetry.during({ kind: 'confirm', approvalId }, () => api.get(approvalId, call)),
+    inbound: (request, call) => telemetry.during({ kind: 'send' }, () => api.inbound(request, call)),
+  }
   const isId = idMatcher(idPattern)
   let closing: Promise<void> | undefined
 
   const emit: EventListener = (event) => {
     resolved.emit(event)
-    if (telemetry !== undefined) telemetry.event(event)
+    telemetry.event(event)
     if (event.type === 'completed' || event.type === 'parked') waits.notify(event.approvalId)
   }
   const records = new Records({ store: resolved.store, clock, random })
@@ -73,14 +76,12 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const { life } = context
   life.isSwept = sweep === 'elsewhere'
   const pipeline = new Pipeline(context)
-  const polled = telemetry === undefined ? pipeline : observedPipeline('sweep', pipeline, telemetry)
-  const called = telemetry === undefined ? pipeline : observedPipeline('callback', pipeline, telemetry)
   const sweeper = new Sweeper({
     context,
-    pipeline: polled,
+    pipeline,
     settleReservation: (ref) => settleReservation(ref, { context, submitTimeoutMs }),
   })
-  const waits = new CompletionWaits(context, polled)
+  const waits = new CompletionWaits(context, pipeline)
   const ready = checkOnce(records, emit)
   let isNoticed = false
   const noticeNoSweep = (): void => {
@@ -90,18 +91,17 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const needsToken = callbackTokens === 'required'
   const readRef = urls === null || callbackTokens === 'off' ? undefined : urls.read
   const rules = requestRules(resolved, isId, { readRef, needsToken })
-  const endpoint = new Endpoint({ context, pipeline: called, ready, rules })
+  const endpoint = new Endpoint({ context, pipeline, ready, rules })
   const cameEarly = (id: string): boolean => endpoint.cameEarly(id)
   const limits = (): RequestLimits => ({
     assistants: client.assistants,
     now: clock.now(),
     expiresAfterMs: resolved.expiresAfterMs,
     maxDetailsBytes: resolved.maxDetailsBytes,
-    trace: telemetry?.traceContext(),
+    trace: telemetry.traceContext(),
   })
   const submitter = new Submitter({ context, client, pipeline, isId, urls, limits, submitTimeoutMs, cameEarly })
-  const submits = telemetry === undefined ? submitter : observedSubmitter(submitter, telemetry)
-  const stopObserving = telemetry?.observe(() => records.count())
+  const stopObserving = telemetry.observe(() => records.count())
 
   const checkId = (approvalId: unknown): void => {
     if (typeof approvalId !== 'string' || !isId(approvalId))
@@ -141,7 +141,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       noticeNoSweep()
       try {
         // Whatever the schema accepts, the details are an object: the submitter checks that at run time.
-        return await submits.submit(request as SubmitRequest, submitOptions)
+        return await submitter.submit(request as SubmitRequest, submitOptions)
       } finally {
         // Whatever came of it: a decision whose handler failed is open, and so is a submission without a response.
         sweeper.expectWork()
@@ -234,7 +234,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
     const ended = stopped.then(() => pipeline.idle())
     await within(ended, abortGraceMs)
-    stopObserving?.()
+    stopObserving()
     void client.close() // resolves once its exchanges are over, and never rejects
   }
 }

@@ -1,6 +1,6 @@
 import { readKeys } from '../cheqpoint/keys.js'
 import { CheqpointError } from '../model/errors.js'
-import type { Telemetry } from '../model/telemetry.js'
+import { noTelemetry, type Telemetry } from '../model/telemetry.js'
 import { type Handlers, readHandlers } from '../options/actions.js'
 import { group, number, oneOf, withMethods } from '../options/option-checks.js'
 import {
@@ -21,7 +21,7 @@ export interface ResolvedReceiverOptions
   extends ResolvedPipelineOptions,
     Handlers,
     Filled<Pick<ReceiverOptions, 'sweep' | 'store' | 'callbackTokens' | 'submitTimeoutMs' | 'expiresAfterMs'>> {
-  readonly telemetry: Telemetry | undefined
+  readonly telemetry: Telemetry
   /** `null` without a callback URL: decisions are found by polling. */
   readonly urls: CallbackUrls | null
 }
@@ -102,8 +102,8 @@ function readCallbackUrl<Details, Context>(
   return { urls: { write: () => target, read: () => null }, callbackTokens }
 }
 
-function readTelemetry(value: unknown): Telemetry | undefined {
-  if (value === undefined) return undefined
+function readTelemetry(value: unknown): Telemetry {
+  if (value === undefined) return noTelemetry
   const methods = ['during', 'traceContext', 'event', 'observe'] as const
   const allowed = 'what telemetry() of cheqpoint-callback/opentelemetry gives'
   return withMethods<Telemetry>(value, 'telemetry', methods, allowed)

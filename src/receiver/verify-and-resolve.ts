@@ -15,6 +15,7 @@ import {
 } from '../http/request-checks.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
+import { noTelemetry } from '../model/telemetry.js'
 import { type ActionRules, readActionRules } from '../options/actions.js'
 import { argumentGroup, group, invalid } from '../options/option-checks.js'
 import type { PipelineOptions } from '../options/pipeline-options.js'
@@ -174,7 +175,7 @@ function check(options: VerifyOptions): Checked {
   const actions = readActionRules(options.actions)
   const { clock, random } = resolved
   const records = new Records({ store, clock, random })
-  const deps = { records, client: readClient(options.client), actions, fallback: {} }
+  const deps = { records, client: readClient(options.client), actions, fallback: {}, telemetry: noTelemetry }
   const { callbackSecret: secret } = options
   const readRef = secret === undefined ? undefined : readTokens(secret, () => clock.now())
   const isId = idMatcher(options.idPattern)

@@ -68,7 +68,14 @@ export class Submitter {
   }
 
   /** See `Receiver.submit`. */
-  async submit(given: SubmitRequest, givenOptions: SubmitOptions): Promise<Submission> {
+  submit(given: SubmitRequest, givenOptions: SubmitOptions): Promise<Submission> {
+    const named: unknown = Object(given).action
+    // What is no text is refused once the arguments are checked.
+    const action = typeof named === 'string' ? named : ''
+    return this.#deps.context.telemetry.during({ kind: 'submit', action }, () => this.#submit(given, givenOptions))
+  }
+
+  async #submit(given: SubmitRequest, givenOptions: SubmitOptions): Promise<Submission> {
     const { context, urls, limits, submitTimeoutMs } = this.#deps
     checkSubmission(given, givenOptions, submitTimeoutMs)
     const { idempotencyKey, assistant, context: kept, expiresAt, maxWaitMs } = givenOptions
@@ -97,12 +104,12 @@ export class Submitter {
     const until = (tracked.expiresAt ?? context.clock.now()) + context.retentionMs
     const callbackUrl = urls?.write(ref, until, tracked.assistant)
     const sent = { ...request, maxWaitMs, expiresAt: expiresAt?.getTime(), callbackUrl }
-    const submission = this.#submit(ref, tracked, digest, sent, startedAt)
+    const submission = this.#reserveAndSend(ref, tracked, digest, sent, startedAt)
     this.#underWay.set(ref, { digest, submission })
     return submission.finally(() => this.#underWay.delete(ref))
   }
 
-  async #submit(
+  async #reserveAndSend(
     ref: string,
     tracked: TrackedRequest,
     digest: string | null,

@@ -89,7 +89,7 @@ export const telemetryMutants: readonly Mutant[] = [
   {
     guard: 'a closed receiver reports no metrics of its store',
     file: 'src/receiver/create-receiver.ts',
-    find: '    stopObserving?.()\n',
+    find: '    stopObserving()\n',
     replace: '',
     tests: ['receiver/telemetry-metrics.test.ts'],
   },
