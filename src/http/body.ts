@@ -30,15 +30,10 @@ export interface BodyLimits {
  * The JSON value of a body, or why there is none. Reads at most one chunk past the limit; never waits for a stream
  * that has ended. `declared`: a length within the limit, at which the host ends the body itself.
  */
-export function readBody(
-  body: CallbackBody,
-  limits: BodyLimits,
-  declared?: number,
-): Parsed | Refusal | Promise<Parsed | Refusal> {
+export async function readBody(body: CallbackBody, limits: BodyLimits, declared?: number): Promise<Parsed | Refusal> {
   if ('alreadyRead' in body) return { kind: 'body-already-read' }
   if ('parsed' in body) return parse(readParsed(body.parsed), limits)
-  const read = readUnread(body, limits, declared)
-  return read instanceof Promise ? read.then((bytes) => parse(bytes, limits)) : parse(read, limits)
+  return parse(await readUnread(body, limits, declared), limits)
 }
 
 /** A body that was JSON. */

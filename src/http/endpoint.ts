@@ -23,7 +23,7 @@ export interface EndpointDeps {
   readonly rules: RequestRules
   readonly pipeline: Pick<Pipeline, 'process'>
   /** Resolves once the store was checked; rejects while it must not be used. */
-  readonly ready: () => Promise<void> | undefined
+  readonly ready: () => Promise<void>
 }
 
 /** What the host offers while it handles a callback. */
@@ -98,16 +98,13 @@ export class Endpoint {
     }
     let response: CallbackResponse
     try {
-      const refused = this.#refuse(callback)
-      const checking = refused ?? checkRequest(callback, rules, enter)
-      const checked = checking instanceof Promise ? await checking : checking
+      const checked = this.#refuse(callback) ?? (await checkRequest(callback, rules, enter))
       if (checked.kind !== 'plausible') response = this.#respond(checked, null)
       // Others may have taken the last place while the body arrived.
       else if (!isIn && this.#inFlight >= maxInFlight) response = this.#respond({ kind: 'overloaded' }, null)
       else {
         enter()
-        const storeChecked = ready()
-        if (storeChecked !== undefined) await storeChecked
+        await ready()
         const work = this.#process(checked, leave)
         // If nothing else continues the handler, the response waits for it.
         const isLonger = options.waitUntil !== undefined || context.life.isSwept

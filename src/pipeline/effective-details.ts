@@ -21,11 +21,11 @@ export type Effective =
  * What an approval allows to be done: the original or the edit, as the action's rules read them. Rejects where a schema
  * throws or rejects.
  */
-export function effectiveDetails(
+export async function effectiveDetails(
   rules: ActionRules,
   original: JsonValue,
   modified: JsonObject | null,
-): Effective | Promise<Effective> {
+): Promise<Effective> {
   if (modified !== null) {
     if (rules.modifications === 'refuse') return { ok: false, reason: 'edit-refused', paths: [] }
     if (rules.modifications === undefined) {
@@ -34,12 +34,10 @@ export function effectiveDetails(
     }
   }
   const raw = modified === null ? original : rules.modifications === 'merge' ? mergePatch(original, modified) : modified
-  const judge = (checked: Validated): Effective =>
-    checked.ok
-      ? { ok: true, details: checked.value, changedPaths: modified === null ? [] : changedPaths(original, raw) }
-      : { ok: false, reason: modified === null ? 'details-invalid' : 'edit-invalid', paths: checked.paths }
-  const checked = validate(rules.details, raw)
-  return 'then' in checked ? checked.then(judge) : judge(checked)
+  const checked = await validate(rules.details, raw)
+  return checked.ok
+    ? { ok: true, details: checked.value, changedPaths: modified === null ? [] : changedPaths(original, raw) }
+    : { ok: false, reason: modified === null ? 'details-invalid' : 'edit-invalid', paths: checked.paths }
 }
 
 export type Validated =
@@ -53,12 +51,9 @@ const schemaTimeoutMs = 5_000
  * Runs a schema, where there is one, on a copy of the value. Rejects where the schema throws, rejects or takes longer than
  * 5 s: that says nothing about the value.
  */
-export function validate(schema: StandardSchema | undefined, value: JsonValue): Validated | Promise<Validated> {
-  return schema === undefined ? { ok: true, value } : runSchema(schema, readJson(JSON.stringify(value)))
-}
-
-async function runSchema(schema: StandardSchema, copy: JsonValue): Promise<Validated> {
-  const answer = validateOnce(schema, copy)
+export async function validate(schema: StandardSchema | undefined, value: JsonValue): Promise<Validated> {
+  if (schema === undefined) return { ok: true, value }
+  const answer = validateOnce(schema, readJson(JSON.stringify(value)))
   // Most schemas answer at once, and need no time-out.
   const result = 'then' in answer ? await inTime(answer) : answer
   return result.issues === undefined

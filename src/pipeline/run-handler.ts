@@ -4,7 +4,6 @@ import type { Outcome } from '../model/outcome.js'
 import type { Handler } from '../options/actions.js'
 import { type Completion, completion } from '../stores/store.js'
 import { elapsedMs } from '../util/dates.js'
-import type { JsonText } from '../util/json.js'
 import { sleep } from '../util/sleep.js'
 import { writeResult } from './claim-arguments.js'
 import type { PipelineContext } from './context.js'
@@ -124,30 +123,26 @@ class HandlerRun implements Run {
   }
 }
 
-async function complete(claim: Claim, value: unknown, context: PipelineContext): Promise<Outcome> {
-  const { approvalId, decision, confirmed } = claim
-  const result = writeResult(value)
-  if (result === undefined) context.emit({ type: 'result-dropped', approvalId, action: decision.action })
-  await writeCompletion(claim, result ?? null, context)
-  return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
-}
-
 /** Repeats the write until the store accepts or refuses it; gives up only when the receiver stops. */
-async function writeCompletion(claim: Claim, result: JsonText | null, context: PipelineContext): Promise<void> {
+async function complete(claim: Claim, value: unknown, context: PipelineContext): Promise<Outcome> {
   const { emit, life } = context
-  const { approvalId, decision, fence, lease } = claim
+  const { approvalId, decision, confirmed, fence, lease } = claim
+  const { action } = decision
+  const result = writeResult(value)
+  if (result === undefined) emit({ type: 'result-dropped', approvalId, action })
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
     try {
-      const answer = await lease.complete(result)
+      const answer = await lease.complete(result ?? null)
       if (answer === 'completed') reportCompleted(claim, context)
-      else emit({ type: 'completed-after-takeover', approvalId, action: decision.action, fence })
-      return
+      else emit({ type: 'completed-after-takeover', approvalId, action, fence })
+      break
     } catch (error) {
       emit({ type: 'store-failed', operation: 'complete', error })
-      if (life.isStopped) return
+      if (life.isStopped) break
       await sleep(waitMs)
     }
   }
+  return { kind: 'handled', approvalId, status: confirmed.status, confirmed }
 }
 
 /** How the claim of a run that failed ends, and when the decision runs again. */

@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Records } from '../approvals/records.js'
 import type { EventListener } from '../model/events.js'
 
-/** Checks the store before its first use, and again until a check succeeds; returns `undefined` from then on. */
-export function checkOnce(records: Records, emit: EventListener): () => Promise<void> | undefined {
+/** Checks the store before its first use, and again until a check succeeds. */
+export function checkOnce(records: Records, emit: EventListener): () => Promise<void> {
   let isChecked = false
   let checking: Promise<void> | undefined
   const inOwnContext = AsyncLocalStorage.snapshot()
@@ -15,9 +15,9 @@ export function checkOnce(records: Records, emit: EventListener): () => Promise<
       checking = undefined
     }
   }
-  return () => {
-    if (isChecked) return undefined
+  return async () => {
+    if (isChecked) return
     checking ??= inOwnContext(check)
-    return checking
+    await checking
   }
 }

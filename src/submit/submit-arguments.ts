@@ -60,7 +60,7 @@ export async function checkContent({ details, context }: TrackedRequest, rules: 
 
 async function demand(schema: ActionRules['details'], text: string, name: string): Promise<void> {
   // What a schema throws may quote the value.
-  const checked = await Promise.resolve(validate(schema, readJson(text))).catch(() => null)
+  const checked = await validate(schema, readJson(text)).catch(() => null)
   if (checked?.ok) return
   const why = checked === null ? 'because it threw' : `at ${checked.paths.map((path) => path || 'the top').join(', ')}`
   throw new CheqpointError('argument-invalid', `the ${name} did not pass the schema of the action ${why}`)

@@ -230,8 +230,8 @@ export const confirmMutants: readonly Mutant[] = [
   {
     guard: 'a schema sees a copy',
     file: 'src/pipeline/effective-details.ts',
-    find: 'runSchema(schema, readJson(JSON.stringify(value)))',
-    replace: 'runSchema(schema, value)',
+    find: 'validateOnce(schema, readJson(JSON.stringify(value)))',
+    replace: 'validateOnce(schema, value)',
     tests: ['unit/pipeline/effective-details.test.ts'],
   },
   {

@@ -68,8 +68,8 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a result that is not JSON is reported as dropped',
     file: 'src/pipeline/run-handler.ts',
-    find: "if (result === undefined) context.emit({ type: 'result-dropped'",
-    replace: "if (false) context.emit({ type: 'result-dropped'",
+    find: "if (result === undefined) emit({ type: 'result-dropped'",
+    replace: "if (false) emit({ type: 'result-dropped'",
     tests: ['receiver/runs.test.ts'],
   },
   {
@@ -307,14 +307,14 @@ export const runMutants: readonly Mutant[] = [
   {
     guard: 'a completion is repeated until the store accepts it',
     file: 'src/pipeline/run-handler.ts',
-    find: '      if (life.isStopped) return\n      await sleep',
-    replace: '      return\n      await sleep',
+    find: '      if (life.isStopped) break\n      await sleep',
+    replace: '      break\n      await sleep',
     tests: ['receiver/runs.test.ts'],
   },
   {
     guard: 'a completion is given up when the receiver stops',
     file: 'src/pipeline/run-handler.ts',
-    find: '      if (life.isStopped) return\n      await sleep',
+    find: '      if (life.isStopped) break\n      await sleep',
     replace: '      await sleep',
     tests: ['receiver/close.test.ts'],
   },
