@@ -588,7 +588,7 @@ export const runMutants: readonly Mutant[] = [
     guard: 'a transaction is not taken for failed while the store does not answer',
     file: 'src/pipeline/run-handler.ts',
     find: '      await sleep(waitMs)\n      continue\n',
-    replace: '',
+    replace: '      break\n',
     tests: ['receiver/transactions.test.ts'],
   },
   {
