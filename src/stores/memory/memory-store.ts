@@ -5,7 +5,7 @@ import { readGroup, whole } from '../../options/option-checks.js'
 import { readClock } from '../../options/read-pipeline-options.js'
 import type { Clock } from '../../util/clock.js'
 import { frozenJson, type JsonValue } from '../../util/json.js'
-import type { Entry, Store, Stored, WriteOptions } from '../store.js'
+import type { Entry, Store } from '../store.js'
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
@@ -75,7 +75,7 @@ class DueQueue {
 }
 
 /** Each method does its work before it returns its promise, so it is atomic. */
-export class MemoryStore implements Store {
+class MemoryStore implements Store {
   readonly #maxPending: number
   readonly #now: () => number
   #time = Number.NEGATIVE_INFINITY
@@ -100,27 +100,21 @@ export class MemoryStore implements Store {
     })
   }
 
-  readonly read: Store['read'] = async (key) => this.get(key)
-
-  readonly write: Store['write'] = async (key, expected, entry, options) =>
-    this.put(key, expected, { ...entry, state: frozenJson(entry.state) }, options)
-
-  /** The same as {@link read}, without a promise. */
-  get(key: string): Stored {
+  readonly read: Store['read'] = async (key) => {
     const now = this.#now()
     const found = this.#find(key)
     return { now, entry: found === undefined ? null : entryOf(found) }
   }
 
-  /** The same as {@link write}, without a promise, for a deeply frozen state. */
-  put(key: string, expected: string | null, entry: Entry, { keepMs, intake }: WriteOptions = {}): boolean {
+  readonly write: Store['write'] = async (key, expected, entry, { keepMs, intake } = {}) => {
     this.#now()
     const found = this.#find(key)
     if (found?.stamp === entry.stamp) return true
     if ((found?.stamp ?? null) !== expected) return false
     if (intake === true && found === undefined && this.#open.size >= this.#maxPending)
       throw new CheqpointError('store-full', `maxPending (${this.#maxPending}) is reached; raise it, or store on disk`)
-    const { stamp, dueAt, parkedAt, state } = entry
+    const { stamp, dueAt, parkedAt } = entry
+    const state = frozenJson(entry.state)
     const kept = found ?? { key, stamp, dueAt: null, parkedAt, state, isTombstone: false, queuedAt: null }
     if (kept.isTombstone) this.#tombstones.delete(key)
     Object.assign(kept, { stamp, parkedAt, state, isTombstone: keepMs !== undefined })
