@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { CallbackPayload } from '../cheqpoint/wire.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Outcome, Refusal, Waiting } from '../model/outcome.js'
+import { argumentGroup, optionalFunction } from '../options/option-checks.js'
 import type { PipelineContext, Trigger } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { sleep } from '../util/sleep.js'
@@ -81,10 +82,10 @@ export class Endpoint {
     return early
   }
 
-  /** Rejects only with `argument-invalid`, for anything but a callback. */
+  /** Rejects only with `argument-invalid`, for anything but a callback and options. */
   async handle(callback: Callback, given?: HandleOptions | null): Promise<CallbackResponse> {
     if (!isCallback(callback)) throw notACallback(callback)
-    const options = given ?? {}
+    const options = readOptions(given ?? undefined)
     const { context, rules, ready } = this.#deps
     const { maxInFlight } = context.callbacks
     let isIn = false
@@ -197,6 +198,12 @@ export class Endpoint {
     reportCallback(outcome, payload, emit)
     return toResponse(outcome, { swept: life.isSwept })
   }
+}
+
+function readOptions(given: HandleOptions = {}): HandleOptions {
+  const { waitUntil } = argumentGroup(given, 'handle() or fetch() as options', ['waitUntil'])
+  optionalFunction(waitUntil, 'waitUntil', 'argument')
+  return given
 }
 
 function notACallback(given: unknown): CheqpointError {

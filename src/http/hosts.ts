@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2Stream } from 'node:http2'
 import { CheqpointError } from '../model/errors.js'
+import { argumentGroup } from '../options/option-checks.js'
 import type { CallbackBody } from './body.js'
 import type { Callback } from './request-checks.js'
 import type { CallbackResponse } from './responses.js'
@@ -19,11 +20,12 @@ export interface IncomingParts {
 
 /**
  * A request of `node:http` as a callback, with or without a body parser before it. Throws `argument-invalid` for anything
- * else.
+ * else, and for unknown parts.
  */
-export function fromIncoming(request: IncomingMessage, { url, parsed }: IncomingParts = {}): Callback {
+export function fromIncoming(request: IncomingMessage, parts: IncomingParts = {}): Callback {
   // Its headers are made on access, which is expensive.
   if (!Array.isArray(request?.rawHeaders)) throw argument('fromIncoming() takes a request of node:http')
+  const { url, parsed }: IncomingParts = argumentGroup(parts, 'fromIncoming() as parts', ['url', 'parsed'])
   return {
     method: request.method ?? '',
     url: url ?? request.url ?? '',
@@ -47,10 +49,11 @@ export interface RequestParts {
   readonly httpMajor?: number | undefined
 }
 
-/** A Web-standard request as a callback. Throws `argument-invalid` for anything else. */
+/** A Web-standard request as a callback. Throws `argument-invalid` for anything else, and for unknown parts. */
 export function fromRequest(request: Request, parts: RequestParts = {}): Callback {
   if (typeof request?.arrayBuffer !== 'function') throw argument('fromRequest() takes a Web-standard Request')
-  const { whole = () => request.arrayBuffer(), httpMajor } = parts
+  const known: RequestParts = argumentGroup(parts, 'fromRequest() as parts', ['whole', 'httpMajor'])
+  const { whole = () => request.arrayBuffer(), httpMajor } = known
   return {
     method: request.method,
     url: request.url,

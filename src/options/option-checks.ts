@@ -76,9 +76,13 @@ export function oneOf<const One extends string>(value: unknown, path: string, wo
 }
 
 /** A function or `undefined`. Its parameters and result are not checked. */
-export function optionalFunction(value: unknown, path: string): ((...args: never[]) => unknown) | undefined {
+export function optionalFunction(
+  value: unknown,
+  path: string,
+  kind: Kind = 'option',
+): ((...args: never[]) => unknown) | undefined {
   if (value === undefined) return undefined
-  if (typeof value !== 'function') throw invalid(path, value, 'a function')
+  if (typeof value !== 'function') throw invalid(path, value, 'a function', kind)
   // The parameters of a function cannot be checked at run time.
   return value as (...args: never[]) => unknown
 }

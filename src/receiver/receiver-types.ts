@@ -70,7 +70,7 @@ export interface StartOptions {
 export interface Receiver {
   /**
    * Handles a callback of any framework; resolves with the response to send. Rejects only with `argument-invalid`, for
-   * what is no callback.
+   * what is no callback, and for wrong options.
    */
   readonly handle: (callback: Callback, options?: HandleOptions) => Promise<CallbackResponse>
   /** The same for a Web-standard request. */

@@ -15,6 +15,13 @@ const request = { action: 'a', summary: 's', details: {} }
 const ids: readonly unknown[] = [undefined, null, 7, '', '..', 'a/b', {}, ['req_1']]
 const numbers: readonly unknown[] = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null, {}]
 const groups: readonly unknown[] = [null, 7, 'text', [], { unknown: 1 }]
+const callback = { method: 'POST', url: '/', header: () => [], body: { parsed: {} } }
+/** `null` counts as none. */
+const handleOptions: readonly unknown[] = [
+  ...groups.slice(1),
+  { waitUntl: () => {} },
+  ...[7, 'text', {}, null].map((waitUntil) => ({ waitUntil })),
+]
 
 type Method = keyof TypedReceiver
 /** Method, the arguments to give, and the code that they are refused with. */
@@ -55,11 +62,9 @@ const rows: readonly (readonly [Method, readonly (readonly unknown[])[], string]
   ['callbackUrl', groups.map((given) => [given]), 'argument-invalid'],
   ['callbackUrl', [[{ assistant: 'unknown' }], [{ assistant: 7 }]], 'argument-invalid'],
   ['handle', [undefined, null, 7, {}, 'text'].map((given) => [given]), 'argument-invalid'],
-  [
-    'handle',
-    [{}, { text: '{}' }].map((body) => [{ method: 'POST', url: '/', header: () => [], body }]),
-    'argument-invalid',
-  ],
+  ['handle', [{}, { text: '{}' }].map((body) => [{ ...callback, body }]), 'argument-invalid'],
+  ['handle', handleOptions.map((given) => [callback, given]), 'argument-invalid'],
+  ['fetch', handleOptions.map((given) => [callbackRequest('req_1'), given]), 'argument-invalid'],
   ['fetch', [undefined, null, 7, {}, 'https://app.test'].map((given) => [given]), 'argument-invalid'],
 ]
 
@@ -102,6 +107,8 @@ describe('a wrong call', () => {
     // The same.
     const options = { timeoutMS: 5 } as object
     expect((await failure(receiver.wait('req_1', options))).message).toContain('did you mean timeoutMs?')
+    const late = { waitUntl: () => {} } as object
+    expect((await failure(receiver.handle(callback, late))).message).toContain('did you mean waitUntil?')
   })
 
   it('does not count: the receiver works as before', async () => {

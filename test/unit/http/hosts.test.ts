@@ -16,6 +16,17 @@ it('the body of a Web-standard request is a fast object: the engine lets go of a
 const request = new Request('https://app.example/hook')
 const incoming = new IncomingMessage(new Socket())
 
+it.each<[string, (wrong: unknown) => unknown, string]>([
+  ['fromIncoming()', (wrong) => fromIncoming(incoming, wrong as object), 'parsed'],
+  ['fromRequest()', (wrong) => fromRequest(request, wrong as object), 'httpMajor'],
+])('%s refuses unknown parts, and what is no object', (name, call, known) => {
+  for (const wrong of [null, 7, [], { [`${known}X`]: 1 }]) {
+    const failure = { code: 'argument-invalid', message: expect.stringContaining(name) }
+    expect(() => call(wrong)).toThrow(expect.objectContaining(failure))
+  }
+  expect(() => call({ [`${known}X`]: 1 })).toThrow(`did you mean ${known}?`)
+})
+
 it.each<[string, (wrong: never) => unknown, readonly unknown[]]>([
   ['fromIncoming()', fromIncoming, [undefined, null, 7, {}, request]],
   ['fromRequest()', fromRequest, [undefined, null, 7, {}, incoming]],
