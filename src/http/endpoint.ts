@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { CallbackPayload } from '../cheqpoint/wire.js'
-import { CheqpointError } from '../model/errors.js'
+import { CheqpointError, isCheqpointError } from '../model/errors.js'
 import type { Outcome, Refusal, Waiting } from '../model/outcome.js'
 import { argumentGroup, optionalFunction } from '../options/option-checks.js'
 import type { PipelineContext, Trigger } from '../pipeline/context.js'
@@ -13,6 +13,7 @@ import {
   type Callback,
   checkRequest,
   declaresTooMuch,
+  headerOf,
   isCallback,
   type PlausibleCallback,
   type RequestRules,
@@ -113,6 +114,7 @@ export class Endpoint {
         response = this.#report(checked, outcome)
       }
     } catch (error) {
+      if (isCheqpointError(error, 'argument-invalid')) throw error
       context.emit({ type: 'store-failed', operation: 'handle', error })
       response = this.#respond({ kind: 'store-unavailable', error }, null)
     } finally {
@@ -133,7 +135,7 @@ export class Endpoint {
   #forConnection(callback: Callback, response: CallbackResponse): CallbackResponse {
     if ((callback.httpMajor ?? 1) >= 2) return withoutConnection(response)
     if (response.status < 400 || !('stream' in callback.body)) return response
-    const isLeft = declaresTooMuch(callback.header('content-length'), this.#deps.rules)
+    const isLeft = declaresTooMuch(headerOf(callback, 'content-length'), this.#deps.rules)
     return isLeft ? withClose(response) : response
   }
 

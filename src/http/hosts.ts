@@ -105,7 +105,7 @@ function headerOf({ rawHeaders, headers }: IncomingMessage, name: string): reado
     const [given = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
     if (given.length === name.length && given.toLowerCase() === name) values.push(value)
   }
-  return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat()
+  return values.length > 0 || headers[name] === undefined ? values : [headers[name]].flat().map(String)
 }
 
 /** What a parser or a platform left in the request. Some platforms parse on access, which throws for what is not JSON. */

@@ -1,5 +1,6 @@
 import { type CallbackPayload, parseCallback } from '../cheqpoint/wire.js'
 import type { Refusal } from '../model/outcome.js'
+import { invalid } from '../options/option-checks.js'
 import type { ResolvedPipelineOptions } from '../options/read-pipeline-options.js'
 import { onceEach } from '../util/once-each.js'
 import { type BodyLimits, type CallbackBody, readBody, UnreadBodies } from './body.js'
@@ -63,7 +64,7 @@ export async function checkRequest(
   onProven: () => void = () => {},
 ): Promise<PlausibleCallback | Refusal> {
   if (callback.method !== 'POST') return { kind: 'method-not-allowed' }
-  const agent = single(callback.header('user-agent'))
+  const agent = single(headerOf(callback, 'user-agent'))
   if (agent === undefined || !rules.agents.has(agent)) {
     if (agent !== undefined) rules.onOtherAgent(agent)
     return { kind: 'agent-refused' }
@@ -71,10 +72,10 @@ export async function checkRequest(
   const ref = rules.readRef?.(callback.url) ?? undefined
   if (ref === undefined && rules.needsToken) return { kind: 'token-refused' }
   if (!isPlainJson(callback)) return { kind: 'media-type-refused' }
-  const length = callback.header('content-length')
+  const length = headerOf(callback, 'content-length')
   if (length.some((value) => !/^\d+$/.test(value))) return { kind: 'malformed' }
   if (declaresTooMuch(length, rules)) return { kind: 'body-too-large' }
-  const isKnown = length.length === 1 && callback.header('transfer-encoding').length === 0
+  const isKnown = length.length === 1 && headerOf(callback, 'transfer-encoding').length === 0
   if (ref !== undefined) onProven()
   const limits = { maxBytes: rules.maxBytes, unread: ref === undefined ? rules.unread : rules.proven }
   const body = await readBody(callback.body, limits, isKnown ? Number(length[0]) : undefined)
@@ -90,9 +91,9 @@ export function declaresTooMuch(length: readonly string[], { maxBytes }: Pick<Bo
 
 /** Whether it is JSON in UTF-8 without a content coding. A missing type passes: the vendor documents none. */
 function isPlainJson(callback: Callback): boolean {
-  const codings = callback.header('content-encoding').flatMap((value) => value.split(','))
+  const codings = headerOf(callback, 'content-encoding').flatMap((value) => value.split(','))
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity')) return false
-  const given = callback.header('content-type')
+  const given = headerOf(callback, 'content-type')
   if (given.length === 0 || single(given) === 'application/json') return true
   const types = given.flatMap((value) => value.split(','))
   const [type = '', ...parameters] = (single(types) ?? '').toLowerCase().split(';')
@@ -102,6 +103,14 @@ function isPlainJson(callback: Callback): boolean {
     const [key = '', value = ''] = parameter.split('=')
     return key.trim() !== 'charset' || /^"?utf-?8"?$/.test(value.trim())
   })
+}
+
+/** Every value of a header. Throws `argument-invalid` for a callback made by hand whose `header` returns no list. */
+export function headerOf(callback: Callback, name: string): readonly string[] {
+  const values: readonly unknown[] = callback.header(name)
+  if (Array.isArray(values) && values.every((value) => typeof value === 'string')) return values
+  const allowed = "a list of the header's values, empty if it was not sent"
+  throw invalid(`header('${name}') of a callback`, values, allowed, 'argument')
 }
 
 /** The only value of a header; `undefined` if there are none or several. */

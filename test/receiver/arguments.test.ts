@@ -16,6 +16,14 @@ const ids: readonly unknown[] = [undefined, null, 7, '', '..', 'a/b', {}, ['req_
 const numbers: readonly unknown[] = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null, {}]
 const groups: readonly unknown[] = [null, 7, 'text', [], { unknown: 1 }]
 const callback = { method: 'POST', url: '/', header: () => [], body: { parsed: {} } }
+/** What `header` of a callback that was made by hand may return in place of a list of texts. */
+const wrongHeaders: readonly ((name: string) => unknown)[] = [
+  (name) => (name === 'user-agent' ? ['Cheqpoint-Callback/1.0'] : undefined),
+  () => 'Cheqpoint-Callback/1.0',
+  () => undefined,
+  () => null,
+  () => [undefined],
+]
 /** `null` counts as none. */
 const handleOptions: readonly unknown[] = [
   ...groups.slice(1),
@@ -63,6 +71,12 @@ const rows: readonly (readonly [Method, readonly (readonly unknown[])[], string]
   ['callbackUrl', [[{ assistant: 'unknown' }], [{ assistant: 7 }]], 'argument-invalid'],
   ['handle', [undefined, null, 7, {}, 'text'].map((given) => [given]), 'argument-invalid'],
   ['handle', [{}, { text: '{}' }].map((body) => [{ ...callback, body }]), 'argument-invalid'],
+  ['handle', wrongHeaders.map((header) => [{ ...callback, header }]), 'argument-invalid'],
+  [
+    'handle',
+    wrongHeaders.map((header) => [{ ...callback, method: 'GET', header, body: { stream: null } }]),
+    'argument-invalid',
+  ],
   ['handle', handleOptions.map((given) => [callback, given]), 'argument-invalid'],
   ['fetch', handleOptions.map((given) => [callbackRequest('req_1'), given]), 'argument-invalid'],
   ['fetch', [undefined, null, 7, {}, 'https://app.test'].map((given) => [given]), 'argument-invalid'],
@@ -100,6 +114,15 @@ describe('a wrong call', () => {
     // A mistake that TypeScript finds, and JavaScript does not.
     const given = callbackRequest('req_1') as unknown as Parameters<typeof receiver.handle>[0]
     expect((await failure(receiver.handle(given))).message).toContain('receiver.fetch(request)')
+  })
+
+  it('of handle() with a header that is no list says what header() returns', async () => {
+    const { receiver } = submitBench()
+    // The same.
+    const given = { ...callback, header: () => 'text' as unknown as readonly string[] }
+    const message = "header('user-agent') of a callback must be a list of the header's values, empty if it was not sent"
+    expect((await failure(receiver.handle(given))).message).toContain(message)
+    expect((await receiver.stats()).inFlight).toBe(0)
   })
 
   it('with a misspelt name suggests the right one', async () => {

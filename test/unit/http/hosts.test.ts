@@ -16,6 +16,13 @@ it('the body of a Web-standard request is a fast object: the engine lets go of a
 const request = new Request('https://app.example/hook')
 const incoming = new IncomingMessage(new Socket())
 
+it('fromIncoming gives headers that a platform filled in as texts, whatever it filled in', () => {
+  const imitation = { rawHeaders: [], headers: { 'content-length': 12, accept: ['a', 'b'] }, body: {} }
+  // What the types rule out, a platform may fill in.
+  const { header } = fromIncoming(imitation as unknown as IncomingMessage)
+  expect([header('content-length'), header('accept'), header('other')]).toEqual([['12'], ['a', 'b'], []])
+})
+
 it.each<[string, (wrong: unknown) => unknown, string]>([
   ['fromIncoming()', (wrong) => fromIncoming(incoming, wrong as object), 'parsed'],
   ['fromRequest()', (wrong) => fromRequest(request, wrong as object), 'httpMajor'],
