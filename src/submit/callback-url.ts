@@ -13,7 +13,7 @@ export type CallbackUrl = string | ((token: string) => string)
  * time in seconds (base 36), and an HMAC-SHA-256 of both. It does not confirm the decision.
  */
 export interface CallbackUrls {
-  /** The URL for a request of this assistant. */
+  /** The URL for a request of this assistant. Throws `option-invalid` as {@link createCallbackUrls} does. */
   write(ref: string, expiresAtMs: number, assistant: string | null): string
   /** The reference of the valid token in a URL, or `null`. */
   read(url: string): string | null
@@ -62,13 +62,16 @@ export function createCallbackUrls(target: CallbackUrl, keys: TokenKeys, now: ()
   const find = typeof target === 'string' ? fromParameter : fromAnywhere
   const write = (ref: string, expiresAtMs: number, assistant: string | null): string => {
     const signed = `${ref}.${Math.ceil(expiresAtMs / 1000).toString(36)}`
-    return build(`${signed}.${mac(keys.signing(assistant), signed)}`)
+    const token = `${signed}.${mac(keys.signing(assistant), signed)}`
+    const made = called(build, token)
+    const url = parseUrl(made)
+    // A server receives only the path and the query: no fragment, user or password.
+    if (url === null || find(`${url.pathname}${url.search}`) !== token)
+      refuse('a function that returns a URL with the token as a path segment or a query value of its own')
+    return made
   }
   const read = (url: string): string | null => verify(find(url), keys.verifying, now())
-  const sample = parseUrl(writeSample(() => write('sample', now() + 60_000, null)))
-  // A server receives only the path and the query: no fragment, user or password.
-  if (sample === null || read(`${sample.pathname}${sample.search}`) !== 'sample')
-    refuse('a function that returns a URL with the token as a path segment or a query value of its own')
+  write('sample', now(), null)
   return { write, read }
 }
 
@@ -95,12 +98,12 @@ export function readTokens(secret: unknown, now: () => number): (url: string) =>
 }
 
 /** A function of the app may throw anything: it becomes the cause of a coded error. */
-function writeSample(write: () => string): string {
+function called(build: (token: string) => string, token: string): string {
   try {
-    return write()
+    return build(token)
   } catch (cause) {
-    const allowed = 'a function that returns a URL; it threw when called with a sample token'
-    throw new CheqpointError('option-invalid', `option callbackUrl must be ${allowed}`, { cause })
+    const why = 'option callbackUrl must be a function that returns a URL; it threw'
+    throw new CheqpointError('option-invalid', why, { cause })
   }
 }
 

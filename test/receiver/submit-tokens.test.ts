@@ -43,6 +43,10 @@ async function post({ receiver }: SubmitBench, approvalId: string, url: string):
   return (await receiver.fetch(callbackRequest(approvalId, { url }))).status
 }
 
+function raise(error: Error): never {
+  throw error
+}
+
 describe('a callback', () => {
   it('with the token of its request is acted on, as often as it comes', async () => {
     const bench = tokenBench()
@@ -431,6 +435,34 @@ describe('a request that was submitted elsewhere', () => {
     bench.api.approve('req_1')
     expect(await post(bench, 'req_1', url)).toBe(200)
   })
+
+  const thrown = new Error('the config is gone')
+  it.each<[string, () => string, string, unknown]>([
+    ['throws', () => raise(thrown), 'it threw', thrown],
+    ['returns a text that is no URL', () => '/hook', 'returns a URL with the token', undefined],
+    ['returns nothing', () => JSON.parse('null'), 'returns a URL with the token', undefined],
+    ['loses the token', () => webhook, 'returns a URL with the token', undefined],
+  ])(
+    'is not sent, with the option named, if its callbackUrl function later %s',
+    async (_words, later, words, cause) => {
+      let isLater = false
+      const callbackUrl = (token: string): string => (isLater ? later() : `${webhook}/${token}`)
+      const { receiver, api, events } = tokenBench({ callbackUrl })
+      isLater = true
+      for (const call of [() => receiver.submit(refund), async () => receiver.callbackUrl()]) {
+        const error = await failure(call())
+        expect([error.code, error.cause]).toEqual(['option-invalid', cause])
+        expect(error.message).toMatch(new RegExp(`^option callbackUrl must be a function that .*${words}`))
+      }
+      expect([api.posts, (await receiver.unconfirmed()).items, eventsOf(events, 'submission-unknown')]).toEqual([
+        [],
+        [],
+        [],
+      ])
+      isLater = false
+      expect(await receiver.submit(refund)).toMatchObject({ status: 'pending' })
+    },
+  )
 
   it('cannot have a URL where none is configured', async () => {
     const { receiver } = submitBench()

@@ -516,7 +516,8 @@ describe('a callbackUrl function that throws', () => {
     }
     const { receiver, api } = submitBench({ callbackUrl, callbackSecret })
     broken = true
-    await expect(receiver.submit(refund)).rejects.toThrow('no such tenant')
+    const cause = { message: 'no such tenant' }
+    await expect(receiver.submit(refund)).rejects.toMatchObject({ code: 'option-invalid', cause })
     expect(api.steps).not.toContain('reserve')
     expect(api.posts).toEqual([])
   })

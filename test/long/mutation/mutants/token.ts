@@ -61,9 +61,16 @@ export const tokenMutants: readonly Mutant[] = [
   {
     guard: 'a function that loses the token is refused at creation',
     file: 'src/submit/callback-url.ts',
-    find: "!== 'sample')\n    refuse(",
-    replace: "=== '')\n    refuse(",
+    find: '!== token)\n      refuse(',
+    replace: "=== '')\n      refuse(",
     tests: ['unit/submit/callback-url.test.ts'],
+  },
+  {
+    guard: 'a function that loses the token later is refused then',
+    file: 'src/submit/callback-url.ts',
+    find: '!== token)\n      refuse(',
+    replace: "!== token && ref === 'sample')\n      refuse(",
+    tests: ['receiver/submit-tokens.test.ts'],
   },
   {
     guard: 'a secret has at least 16 characters',
@@ -124,8 +131,8 @@ export const tokenMutants: readonly Mutant[] = [
   {
     guard: 'a function that puts the token into the fragment is refused at creation',
     file: 'src/submit/callback-url.ts',
-    find: '{sample.search}`) !==',
-    replace: '{sample.search}`.concat(sample.hash)) !==',
+    find: '{url.search}`) !==',
+    replace: '{url.search}`.concat(url.hash)) !==',
     tests: ['unit/submit/callback-url.test.ts'],
   },
   {
@@ -159,8 +166,8 @@ export const tokenMutants: readonly Mutant[] = [
   {
     guard: 'a callbackUrl function that throws is a coded error',
     file: 'src/submit/callback-url.ts',
-    find: '    return write()\n  } catch (cause) {\n',
-    replace: '    return write()\n  } catch (cause) {\n    throw cause\n',
-    tests: ['receiver/verify-inputs.test.ts', 'receiver/options.test.ts'],
+    find: '    return build(token)\n  } catch (cause) {\n',
+    replace: '    return build(token)\n  } catch (cause) {\n    throw cause\n',
+    tests: ['receiver/verify-inputs.test.ts', 'receiver/options.test.ts', 'receiver/submit-tokens.test.ts'],
   },
 ]
