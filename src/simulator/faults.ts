@@ -1,3 +1,4 @@
+import { CheqpointError } from '../model/errors.js'
 import type { Random } from '../util/clock.js'
 
 /**
@@ -40,7 +41,7 @@ export interface ApiFault {
   readonly rate?: number | undefined
 }
 
-/** No faults. The object is sealed, so that a misspelt field throws. */
+/** No faults, in an object that is sealed. */
 export function noFaults(): Faults {
   return Object.seal<Faults>({
     drop: false,
@@ -57,10 +58,14 @@ export function noFaults(): Faults {
   })
 }
 
-/** Wraps faults and calls `onChange` at each change. */
+/** Wraps faults and calls `onChange` at each change. A misspelt field throws `argument-invalid`. */
 export function watchFaults(faults: Faults, onChange: () => void): Faults {
   return new Proxy(faults, {
     set(target, name, value) {
+      if (!Object.hasOwn(target, name)) {
+        const known = Object.keys(target).join(', ')
+        throw new CheqpointError('argument-invalid', `no fault is called ${String(name)}; known are: ${known}`)
+      }
       const done = Reflect.set(target, name, value)
       onChange()
       return done

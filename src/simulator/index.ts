@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { CheqpointError } from '../model/errors.js'
+import { argumentGroup, type Names } from '../options/option-checks.js'
 import { systemClock, systemRandom } from '../util/clock.js'
 import { createEndpoints, type Rule } from './api.js'
 import { createGate } from './calls.js'
@@ -7,7 +8,7 @@ import { type Callback, Deliveries } from './deliveries.js'
 import { noFaults, watchFaults } from './faults.js'
 import { readKeys } from './keys.js'
 import { createPage } from './page/page.js'
-import { RequestBook, type SimulatedRequest } from './requests.js'
+import { copied, RequestBook, type SimulatedRequest } from './requests.js'
 import { type Answer, endServer, type Listening, notFound, serve } from './server.js'
 import type { Change, Simulator, SimulatorOptions } from './simulator.js'
 
@@ -78,10 +79,13 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
 
   const simulator: Simulator = {
     faults,
-    fetch: (request) => answer({ request, path: new URL(request.url).pathname, socket: undefined }),
+    async fetch(request) {
+      if (typeof request?.url !== 'string') throw invalid('simulator.fetch() takes a Request, as from new Request(url)')
+      return answer({ request, path: new URL(request.url).pathname, socket: undefined })
+    },
     async listen(port = 0, host = '127.0.0.1') {
-      if (closing.signal.aborted) throw new CheqpointError('argument-invalid', 'the simulator was closed')
-      if (listening !== undefined) throw new CheqpointError('argument-invalid', 'the simulator listens already')
+      if (closing.signal.aborted) throw invalid('the simulator was closed')
+      if (listening !== undefined) throw invalid('the simulator listens already')
       listening = serve(answer, port, host)
       try {
         const { url, port: actual } = await listening
@@ -99,12 +103,13 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
       return request
     },
     rule(next) {
-      if (next !== null && typeof next !== 'function')
-        throw new CheqpointError('argument-invalid', 'rule() takes a function, or null')
+      if (next !== null && typeof next !== 'function') throw invalid('rule() takes a function, or null')
       rule = next
       page.feed.touch()
     },
-    list({ status } = {}) {
+    list(filter) {
+      const { status } = argumentGroup(filter, 'list()', ['status'])
+      if (status !== undefined && typeof status !== 'string') throw invalid("status must be a word, such as 'pending'")
       return requests.list().filter((request) => status === undefined || request.status === status.toLowerCase())
     },
     deliveries: () => deliveries.list(),
@@ -112,13 +117,19 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
     async redeliver(id) {
       const request = requests.get(id)
       if (request === undefined || request.status === 'pending' || request.callbackUrl === null) {
-        throw new CheqpointError('argument-invalid', 'no decided request with a callback URL has this id')
+        throw invalid('no decided request with a callback URL has this id')
       }
       return deliveries.send(callbackOf(request), 'redelivery')
     },
-    sendCallback: async (callback) => deliveries.send(callback, 'by-hand'),
+    async sendCallback(callback) {
+      const { to } = argumentGroup(callback ?? null, 'sendCallback()', callbackNames)
+      if (typeof to !== 'string') throw invalid('to of sendCallback() must be the URL of the receiver')
+      if (copied(callback) === undefined) throw invalid('what is given to sendCallback() must be JSON')
+      return deliveries.send(callback, 'by-hand')
+    },
     settled: () => deliveries.settled(),
     subscribe(listener) {
+      if (typeof listener !== 'function') throw invalid('subscribe() takes a function')
       listeners.add(listener)
       return () => {
         listeners.delete(listener)
@@ -137,6 +148,12 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const [shownKey = ''] = keys.keys()
   const page = createPage({ simulator, apiKey: shownKey, rule: () => rule, closing: closing.signal })
   return simulator
+}
+
+const callbackNames: Names<Callback> = ['to', 'approvalId', 'status', 'modifiedDetails', 'decisionNote', 'agent']
+
+function invalid(message: string): CheqpointError {
+  return new CheqpointError('argument-invalid', message)
 }
 
 function callbackOf({ callbackUrl, id, status, modifiedDetails, note }: SimulatedRequest): Callback {

@@ -158,7 +158,7 @@ function readDecision(input: DecisionInput): Pick<SimulatedRequest, 'status' | '
 }
 
 /** A copy, so that the caller cannot change the decision later; `undefined` for what is no JSON. */
-function copied(value: unknown): unknown {
+export function copied(value: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(value))
   } catch {

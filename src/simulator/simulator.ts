@@ -25,7 +25,10 @@ export interface Simulator {
   /** Simulated faults. */
   readonly faults: Faults
 
-  /** Responds to one request without a server, for tests or to mount it in another server. */
+  /**
+   * Responds to one request without a server, for tests or to mount it in another server. Like every method, it refuses
+   * wrong arguments with `argument-invalid`.
+   */
   fetch(request: Request): Promise<Response>
 
   /** Starts a server, once. Default: a free port, on the loopback interface. */

@@ -14,7 +14,7 @@ export interface FakeCallbackOptions {
 
 /**
  * Creates a callback as Cheqpoint sends it, for `receiver.fetch`. A body can be read once: create one for each
- * delivery. Throws `option-unknown` for an unknown option.
+ * delivery. Throws `option-unknown` or `option-invalid`.
  *
  * @example
  * ```ts
@@ -22,6 +22,8 @@ export interface FakeCallbackOptions {
  * ```
  */
 export function fakeCallback(approvalId: string, options: FakeCallbackOptions = {}): Request {
+  if (typeof options !== 'object' || options === null)
+    throw new CheqpointError('option-invalid', 'fakeCallback() takes an object of options, such as { status }')
   const {
     status = 'approved',
     modifiedDetails = null,
@@ -32,9 +34,14 @@ export function fakeCallback(approvalId: string, options: FakeCallbackOptions = 
   } = options
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw new CheqpointError('option-unknown', `fakeCallback has no option ${name}`)
-  return new Request(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'user-agent': agent },
-    body: JSON.stringify({ approvalId, status, modifiedDetails, decisionNote }),
-  })
+  try {
+    return new Request(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'user-agent': agent },
+      body: JSON.stringify({ approvalId, status, modifiedDetails, decisionNote }),
+    })
+  } catch (cause) {
+    const allowed = 'a whole URL as url, a header value as agent, and JSON as the rest'
+    throw new CheqpointError('option-invalid', `fakeCallback() takes ${allowed}`, { cause })
+  }
 }

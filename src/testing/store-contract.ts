@@ -1,3 +1,4 @@
+import { CheqpointError } from '../index.js'
 import { type Rules, runCase, type StoreHarness } from './contract-bench.js'
 import { dueCases } from './contract-due.js'
 import { fidelityCases } from './contract-fidelity.js'
@@ -20,6 +21,7 @@ const rules: Rules = { ...writeCases, ...fidelityCases, ...dueCases, ...listCase
 /**
  * The contract of `Store` as test cases for any test runner. Each creates its own store, so they can run in parallel,
  * and none fails because a store is slow. Persistence and failover are not tested, since they differ between stores.
+ * Throws `argument-invalid` without a harness.
  *
  * @example
  * ```ts
@@ -28,5 +30,9 @@ const rules: Rules = { ...writeCases, ...fidelityCases, ...dueCases, ...listCase
  * ```
  */
 export function storeContract(harness: StoreHarness): readonly ContractCase[] {
+  if (typeof harness?.create !== 'function') {
+    const fix = 'a function that resolves with { store }, for a store of its own'
+    throw new CheqpointError('argument-invalid', `storeContract() takes { create }, ${fix}`)
+  }
   return Object.entries(rules).map(([name, body]) => ({ name, run: () => runCase(harness, body) }))
 }

@@ -14,7 +14,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   submit: below,
   sweep: below,
   ...Object.fromEntries(below.map((folder, at) => [folder, below.slice(at + 1)])),
-  simulator: ['model', 'util'],
+  simulator: ['options', 'model', 'util'],
   testing: ['index.ts'],
   opentelemetry: ['options', 'model'],
   cli: ['index.ts', 'simulator', 'approvals', 'stores', 'util'],

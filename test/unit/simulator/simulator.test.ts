@@ -490,6 +490,32 @@ describe('keys of several assistants', () => {
   })
 })
 
+describe('a wrong argument', () => {
+  const callback = { to: 'https://app.test/hook', approvalId: 'req_1' }
+  const all: readonly (readonly [keyof Simulator, readonly unknown[], string])[] = [
+    ['list', [null, 7, [], { state: 'pending' }], 'list()'],
+    ['list', [{ status: 7 }, { status: null }], "status must be a word, such as 'pending'"],
+    ['sendCallback', [undefined, null, 7, { ...callback, url: 'x' }], 'what is given to sendCallback()'],
+    ['sendCallback', [{}, { approvalId: 'req_1' }, { ...callback, to: 7 }], 'to of sendCallback() must be the URL'],
+    ['sendCallback', [{ ...callback, modifiedDetails: { at: 1n } }], 'must be JSON'],
+    ['subscribe', [undefined, null, {}], 'subscribe() takes a function'],
+    ['fetch', [undefined, null, 'http://127.0.0.1/', {}], 'simulator.fetch() takes a Request'],
+  ]
+  it.each(all)('of %s() is refused with a code, and the error says what is right', async (name, wrongs, words) => {
+    // What a caller without types may pass.
+    const method = simulator[name] as (wrong: unknown) => unknown
+    const failure = { code: 'argument-invalid', message: expect.stringContaining(words) }
+    for (const wrong of wrongs)
+      await expect((async () => method.call(simulator, wrong))()).rejects.toMatchObject(failure)
+    expect(simulator.deliveries()).toStrictEqual([])
+  })
+
+  it('that is a misspelt name gets a suggestion', () => {
+    const misspelt: object = { statsu: 'pending' }
+    expect(() => simulator.list(misspelt)).toThrow('did you mean status?')
+  })
+})
+
 describe('decide', () => {
   it('lets the first decision stand and throws on another', async () => {
     const id = await submitPending()
@@ -777,7 +803,8 @@ describe('faults of the API', () => {
   })
 
   it('throw on a misspelt name', () => {
-    expect(() => Object.assign(simulator.faults, { dorp: true })).toThrow(TypeError)
+    const failure = { code: 'argument-invalid', message: expect.stringContaining('no fault is called dorp; known are') }
+    expect(() => Object.assign(simulator.faults, { dorp: true })).toThrow(expect.objectContaining(failure))
   })
 })
 

@@ -98,6 +98,19 @@ describe('fakeCallback', () => {
     expect(response.status).toBe(403)
   })
 
+  it.each([
+    ['null', null, '{ status }'],
+    ['a text', 'rejected', '{ status }'],
+    ['a url that is none', { url: '/hook' }, 'url'],
+    ['an agent that no header can have', { agent: 'a\nb' }, 'agent'],
+    ['an edit that JSON cannot write', { modifiedDetails: { amount: 1n } }, 'JSON'],
+  ])('refuses as options %s', (_words, options, words) => {
+    // What the types rule out, plain JavaScript may send.
+    const make = (): Request => fakeCallback('req_1', options as object)
+    const failure = { code: 'option-invalid', message: expect.stringContaining(words) }
+    expect(make).toThrow(expect.objectContaining(failure))
+  })
+
   it('refuses a name that it does not know', () => {
     const wrong = { status: 'approved', note: 'Fine.' }
     expect(() => fakeCallback('req_1', wrong)).toThrow(expect.objectContaining({ code: 'option-unknown' }))

@@ -100,4 +100,55 @@ export const simulatorMutants: readonly Mutant[] = [
     replace: 'options',
     tests: ['unit/simulator/simulator.test.ts'],
   },
+  ...(
+    [
+      ['list() refuses a wrong filter', "argumentGroup(filter, 'list()', ['status'])", 'filter ?? {}'],
+      ['list() refuses a status that is no text', "status !== undefined && typeof status !== 'string'", 'false'],
+      ['fetch() refuses what is no request', "typeof request?.url !== 'string'", 'false'],
+      ['subscribe() refuses what is no function', "typeof listener !== 'function'", 'false'],
+      ['sendCallback() refuses what has no URL', "typeof to !== 'string'", 'false'],
+      ['sendCallback() refuses what is no JSON', 'copied(callback) === undefined', 'false'],
+      [
+        'sendCallback() refuses nothing, and unknown names',
+        "argumentGroup(callback ?? null, 'sendCallback()', callbackNames)",
+        'callback',
+      ],
+    ] as const
+  ).map(
+    ([guard, find, replace]): Mutant => ({
+      guard: `the simulator: ${guard}`,
+      file: 'src/simulator/index.ts',
+      find,
+      replace,
+      tests: ['unit/simulator/simulator.test.ts'],
+    }),
+  ),
+  {
+    guard: 'a misspelt fault is refused',
+    file: 'src/simulator/faults.ts',
+    find: '!Object.hasOwn(target, name)',
+    replace: 'false',
+    tests: ['unit/simulator/simulator.test.ts'],
+  },
+  {
+    guard: 'fakeCallback takes an object of options',
+    file: 'src/testing/fake-callback.ts',
+    find: "typeof options !== 'object' || options === null",
+    replace: 'false',
+    tests: ['unit/testing/fake-callback.test.ts'],
+  },
+  {
+    guard: 'fakeCallback refuses options that no request can have',
+    file: 'src/testing/fake-callback.ts',
+    find: '  } catch (cause) {\n',
+    replace: '  } catch (cause) {\n    throw cause\n',
+    tests: ['unit/testing/fake-callback.test.ts'],
+  },
+  {
+    guard: 'storeContract refuses what is no harness',
+    file: 'src/testing/store-contract.ts',
+    find: "typeof harness?.create !== 'function'",
+    replace: 'false',
+    tests: ['unit/testing/store-contract.test.ts'],
+  },
 ]
