@@ -65,6 +65,10 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   }
   const isId = idMatcher(idPattern)
   let closing: Promise<void> | undefined
+  let endDrain = (): void => {}
+  const drainOver = new Promise<void>((resolve) => {
+    endDrain = resolve
+  })
 
   const emit: EventListener = (event) => {
     resolved.emit(event)
@@ -191,7 +195,9 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     async close(closeOptions) {
       const { drainMs } = argumentGroup(closeOptions, 'close()', ['drainMs'])
       const most = argumentNumber(drainMs, 'drainMs', 10_000, 0, longestTimer)
-      closing ??= close(most)
+      closing ??= close()
+      await within(closing, most)
+      endDrain()
       return closing
     },
     async stats() {
@@ -220,7 +226,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
     },
   }
 
-  async function close(drainMs: number): Promise<void> {
+  async function close(): Promise<void> {
     life.isClosing = true
     waits.close()
     // A store or an API that does not respond must not delay this.
@@ -229,7 +235,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       await submitter.idle()
       await pipeline.idle()
     })
-    await within(drained, drainMs)
+    await Promise.race([drained, drainOver])
     life.isStopped = true
     for (const claim of context.claims) claim.abort(new CheqpointError('receiver-closed', 'the receiver was closed'))
     const ended = stopped.then(() => pipeline.idle())

@@ -101,7 +101,10 @@ export interface Receiver {
    * `store-unsuitable`. Idempotent.
    */
   readonly start: (options?: StartOptions) => Promise<void>
-  /** Refuses new work, waits for runs, then aborts them and gives their attempts back. Idempotent. */
+  /**
+   * Refuses new work, waits for runs, then aborts them and gives their attempts back. Of several calls, the drain that
+   * ends first counts for all.
+   */
   readonly close: (options?: CloseOptions) => Promise<void>
   /** What is open, parked, overdue and in progress. Rejects if the store does not respond. */
   readonly stats: () => Promise<Stats>

@@ -330,6 +330,30 @@ describe('close()', () => {
     expect(api.gets).toHaveLength(1)
   })
 
+  it.each([
+    ['a shorter drain, which counts', { drainMs: 1_000 }, 2_000],
+    ['no drain, which aborts the runs at once', { drainMs: 0 }, 1_000],
+    ['a longer drain, which delays nothing', { drainMs: 60_000 }, 5_000],
+  ])('may be called again with %s for both calls', async (_words, again, endsAt) => {
+    const { receiver, api, runs } = bench({ onDecision: (_decision, run) => stopWhenTold(run) })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    void receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    const first = receiver.close({ drainMs: 5_000 })
+    await pass(1_000)
+    const second = receiver.close(again)
+    if (endsAt > 1_000) {
+      await pass(endsAt - 1_001)
+      expect(runs[0]?.run.signal.aborted).toBe(false)
+      expect(await isSettled(Promise.race([first, second]))).toBe(false)
+      await pass(1)
+    }
+    expect(await isSettled(Promise.all([first, second]))).toBe(true)
+    expect(runs[0]?.run.signal.aborted).toBe(true)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('may be called twice, and again after it has resolved', async () => {
     const work = gate()
     const { receiver, api } = bench({ onDecision: () => work.promise })
@@ -338,7 +362,7 @@ describe('close()', () => {
     void receiver.fetch(callbackRequest('req_1'))
     await pass(0)
     const first = receiver.close()
-    const second = receiver.close({ drainMs: 0 })
+    const second = receiver.close()
     await pass(5_000)
     expect(await isSettled(second)).toBe(false)
     work.open()

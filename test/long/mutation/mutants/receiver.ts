@@ -447,8 +447,15 @@ export const receiverMutants: readonly Mutant[] = [
   {
     guard: 'close() waits at most drainMs',
     file: 'src/receiver/create-receiver.ts',
-    find: 'await within(drained, drainMs)',
+    find: 'await Promise.race([drained, drainOver])',
     replace: 'await drained',
+    tests: ['receiver/close.test.ts'],
+  },
+  {
+    guard: 'a shorter drain of a second close() counts',
+    file: 'src/receiver/create-receiver.ts',
+    find: '      closing ??= close()\n',
+    replace: '      if (closing !== undefined) return closing\n      closing = close()\n',
     tests: ['receiver/close.test.ts'],
   },
   {
