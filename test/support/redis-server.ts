@@ -19,7 +19,11 @@ export interface TestServer {
 /** Starts a server without persistence on a free port. `settings` are those of redis.conf, as pairs. */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'cheqpoint-redis-'))
-  const { port, child } = await startOnFreePort({ bind: '127.0.0.1', dir, save: '', appendonly: 'no', ...settings })
+  const all = { bind: '127.0.0.1', dir, save: '', appendonly: 'no', ...settings }
+  const { port, child } = await startOnFreePort(all).catch(async (error: unknown) => {
+    await rm(dir, { recursive: true, force: true })
+    throw error
+  })
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   return {
@@ -62,31 +66,46 @@ export async function sharedRedis(): Promise<Pick<TestServer, 'url' | 'stop'>> {
   return url === undefined ? startRedis() : { url, stop: async () => {} }
 }
 
-/** Starts three primaries that share the slots. */
-export async function startCluster(): Promise<{ readonly ports: readonly number[]; stop(): Promise<void> }> {
-  const nodes = await Promise.all(
-    [0, 1, 2].map(() => startRedis({ 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000' })),
-  )
-  const clients = await Promise.all(nodes.map(({ url }) => createClient({ url }).connect()))
-  const [first] = nodes
+/** Starts three primaries that share the slots, with these settings besides. Leaves no process if that fails. */
+export async function startCluster(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ readonly ports: readonly number[]; stop(): Promise<void> }> {
+  const all = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000', ...settings }
+  const starts = await Promise.allSettled([0, 1, 2].map(() => startRedis(all)))
+  const nodes = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map((node) => node.stop()))
+  }
+  try {
+    for (const start of starts) if (start.status === 'rejected') throw start.reason
+    await shareSlots(nodes)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { ports: nodes.map(({ port }) => port), stop }
+}
+
+/** Shares the slots among three servers, and waits until each knows the others. */
+async function shareSlots(nodes: readonly TestServer[]): Promise<void> {
+  const clients = nodes.map(({ url }) => createClient({ url }))
   const bounds = [0, 5461, 10923, 16384]
-  for (const [at, client] of clients.entries()) {
-    const [from = 0, to = 0] = [bounds[at], (bounds[at + 1] ?? 0) - 1]
-    await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to)])
-    if (at > 0) await client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(first?.port)])
-  }
-  for (const client of clients) {
-    await until(async () => {
-      const info = String(await client.sendCommand(['CLUSTER', 'INFO']))
-      return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
-    })
-    await client.close()
-  }
-  return {
-    ports: nodes.map(({ port }) => port),
-    async stop() {
-      await Promise.all(nodes.map((node) => node.stop()))
-    },
+  try {
+    await Promise.all(clients.map((client) => client.connect()))
+    for (const [at, client] of clients.entries()) {
+      const [from = 0, to = 0] = [bounds[at], (bounds[at + 1] ?? 0) - 1]
+      await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to)])
+      if (at > 0) await client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(nodes[0]?.port)])
+    }
+    for (const client of clients) {
+      await until(async () => {
+        const info = String(await client.sendCommand(['CLUSTER', 'INFO']))
+        return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
+      })
+    }
+  } finally {
+    // A client that is open would connect again and again once its server has stopped.
+    for (const client of clients) if (client.isOpen) client.destroy()
   }
 }
 
