@@ -203,7 +203,7 @@ export class Endpoint {
 }
 
 function readOptions(given: HandleOptions = {}): HandleOptions {
-  const { waitUntil } = argumentGroup(given, 'handle() or fetch() as options', ['waitUntil'])
+  const { waitUntil } = argumentGroup(given, 'handle() as options', ['waitUntil'])
   optionalFunction(waitUntil, 'waitUntil', 'argument')
   return given
 }

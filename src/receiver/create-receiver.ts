@@ -125,11 +125,13 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       noticeNoSweep()
       return endpoint.handle(callback, handleOptions)
     },
-    async fetch(request, handleOptions) {
+    async fetch(request, host) {
       if (!isRequest(request))
         throw new CheqpointError('argument-invalid', 'receiver.fetch() takes a Web-standard Request')
       noticeNoSweep()
-      return toWebResponse(await endpoint.handle(fromRequest(request), handleOptions))
+      // Hosts that are given this method pass what they like after the request, such as a context with `waitUntil`.
+      const waitUntil = typeof host?.waitUntil === 'function' ? host.waitUntil.bind(host) : undefined
+      return toWebResponse(await endpoint.handle(fromRequest(request), { waitUntil }))
     },
     async track(approvalId, tracked) {
       checkId(approvalId)

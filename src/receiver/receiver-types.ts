@@ -73,8 +73,11 @@ export interface Receiver {
    * what is no callback, and for wrong options.
    */
   readonly handle: (callback: Callback, options?: HandleOptions) => Promise<CallbackResponse>
-  /** The same for a Web-standard request. */
-  readonly fetch: (request: Request, options?: HandleOptions) => Promise<Response>
+  /**
+   * The same for a Web-standard request. Can be given to a host as its `fetch` handler: of what the host passes after the
+   * request only `waitUntil` is used.
+   */
+  readonly fetch: (request: Request, host?: HandleOptions) => Promise<Response>
   /** A callback URL for a request submitted elsewhere, and the reference to `track` it with. Needs `callbackUrl`. */
   readonly callbackUrl: (options?: { readonly assistant?: string | undefined }) => {
     readonly url: string

@@ -109,6 +109,38 @@ describe('a handler that is still running after callbacks.ackAfterMs', () => {
     expect(ended).toHaveLength(1)
   })
 
+  it('gets 202 if the host passes its own context, whose waitUntil needs its this', async () => {
+    class HostContext {
+      readonly #kept: Promise<unknown>[] = []
+      waitUntil(promise: Promise<unknown>): void {
+        this.#kept.push(promise)
+      }
+      kept = (): number => this.#kept.length
+    }
+    const work = gate()
+    const { receiver, api } = answersBench({ sweep: 'off', onDecision: () => work.promise })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const host = new HostContext()
+    const answers = collect(receiver.fetch(callbackRequest(id), host))
+    await pass(8_000)
+    expect([answers.map(({ status }) => status), host.kept()]).toEqual([[202], 1])
+    work.open()
+    await pass(0)
+  })
+
+  it.each([
+    ['an address', { remoteAddr: { hostname: '127.0.0.1' } }],
+    ['bindings', { waitUntil: 'a binding of this name' }],
+    ['nothing', null],
+  ])('does not depend on what else the host passes to fetch: %s', async (_words, passed) => {
+    const { receiver, api } = answersBench({ sweep: 'off' })
+    await receiver.track(id, tracked)
+    api.approve(id)
+    const asHost = receiver.fetch as (request: Request, passed: unknown) => Promise<Response>
+    expect((await asHost(callbackRequest(id), passed)).status).toBe(200)
+  })
+
   it('does not depend on a host whose waitUntil rejects, and leaves no unhandled rejection', async () => {
     vi.useRealTimers()
     const unhandled = vi.fn()

@@ -78,7 +78,6 @@ const rows: readonly (readonly [Method, readonly (readonly unknown[])[], string]
     'argument-invalid',
   ],
   ['handle', handleOptions.map((given) => [callback, given]), 'argument-invalid'],
-  ['fetch', handleOptions.map((given) => [callbackRequest('req_1'), given]), 'argument-invalid'],
   ['fetch', [undefined, null, 7, {}, 'https://app.test'].map((given) => [given]), 'argument-invalid'],
 ]
 

@@ -585,11 +585,25 @@ export const intakeMutants: readonly Mutant[] = [
     tests: ['receiver/wait-until.test.ts'],
   },
   {
-    guard: 'handle() and fetch() refuse unknown options',
+    guard: 'handle() refuses unknown options',
     file: 'src/http/endpoint.ts',
-    find: "argumentGroup(given, 'handle() or fetch() as options', ['waitUntil'])",
+    find: "argumentGroup(given, 'handle() as options', ['waitUntil'])",
     replace: 'given',
     tests: ['receiver/arguments.test.ts'],
+  },
+  {
+    guard: 'fetch() calls waitUntil as a method of the context of the host',
+    file: 'src/receiver/create-receiver.ts',
+    find: 'host.waitUntil.bind(host)',
+    replace: 'host.waitUntil',
+    tests: ['hosts/responses.test.ts'],
+  },
+  {
+    guard: 'fetch() uses nothing else of what the host passes',
+    file: 'src/receiver/create-receiver.ts',
+    find: "typeof host?.waitUntil === 'function' ? host.waitUntil.bind(host) : undefined",
+    replace: 'host?.waitUntil.bind(host)',
+    tests: ['hosts/responses.test.ts'],
   },
   {
     guard: 'a waitUntil that is no function is refused',
