@@ -130,20 +130,19 @@ export const approvalKey = (approvalId: string): string => `a:${approvalId}`
 export const reservationKey = (ref: string): string => `r:${ref}`
 
 /** A state for a store of texts: without what {@link know} fills in. */
-export function compact(state: State): JsonObject {
+export function compact(state: State | JsonObject): JsonObject {
   const given = asJson(state)
   const kept: Record<string, JsonValue> = {}
   // Costs half of what a list of the names does.
   for (const name in given) {
     const value = given[name] ?? null
     if (value === null || value === false || value === 0 || value === absentTexts[name]) continue
-    if (typeof value !== 'object') kept[name] = value
-    else kept[name] = freezeJson(name === 'decision' && isJsonObject(value) ? withoutNulls(value) : value)
+    kept[name] = name === 'decision' && isJsonObject(value) ? compact(value) : freezeJson(value)
   }
   return Object.freeze(kept)
 }
 
-export function asJson(state: State): JsonObject {
+export function asJson(state: State | JsonObject): JsonObject {
   // Its types hold JSON only, which TypeScript sees of no interface.
   return state as unknown as JsonObject
 }
@@ -151,12 +150,6 @@ export function asJson(state: State): JsonObject {
 const noContext = 'null'
 /** What need not be written of fields that are texts. */
 const absentTexts: Readonly<Record<string, string>> = { kind: 'open', context: noContext }
-
-function withoutNulls(given: JsonObject): JsonObject {
-  const kept: Record<string, JsonValue> = {}
-  for (const name in given) if (given[name] !== null) kept[name] = given[name] ?? null
-  return kept
-}
 
 /** What is stored, with its state as it was read or written: steps that start from it check it once. */
 export interface Known extends Stored {
