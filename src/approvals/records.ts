@@ -82,7 +82,9 @@ export class Records {
   async begin<Result>(key: string, step: (stored: Known) => Step<Result>): Promise<Stepped<Result>> {
     for (let tries = 1; ; tries++) {
       const sentAt = this.#clock.elapsed()
-      const stored = know(await this.read(key))
+      const read = await this.read(key)
+      // Under a stamp that was drawn here a memory store has the object that was written here. Others may write to it, too.
+      const stored = know(read, this.#isMemory && read.entry?.stamp.startsWith(this.#prefix))
       const { result, next } = step(stored)
       if (next === undefined) return { result, stored, sentAt }
       const entry = this.entryOf(next)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { add, claim, nudge } from '../../../src/approvals/approval.js'
+import { compact, type OpenApproval } from '../../../src/approvals/entry.js'
 import { Records, storeTimeoutMs } from '../../../src/approvals/records.js'
 import { CheqpointError, isCheqpointError, memoryStore } from '../../../src/index.js'
 import { Lease } from '../../../src/pipeline/lease.js'
@@ -12,6 +13,10 @@ const leaseMs = 30_000
 const runs = { leaseMs, timeoutMs: 1, concurrency: 1, maxAttempts: 1, backoffMs: [1, 1] } as const
 let elapsed = 0
 const clock = { now: () => start + elapsed, elapsed: () => elapsed }
+const newOpen: OpenApproval = {
+  ...{ kind: 'open', ...request, trace: null, since: start, fence: 0, attempts: 0, holder: null, leaseEnd: null },
+  ...{ counted: false, notBefore: 0, nudged: false, quickPolls: 0, decision: null, parked: null },
+}
 const byAdd = (stored: Stored) => add(stored, { request, beginning })
 
 function recordsOver(store: Store): Records {
@@ -120,6 +125,17 @@ describe('a change', () => {
       edit.order.items[0],
     ]
     expect(parts.map(Object.isFrozen)).toEqual(Array(7).fill(true))
+  })
+
+  it('checks what others wrote to a memory store', async () => {
+    const store = await tracked()
+    const { stamp = '' } = (await store.read(key)).entry ?? {}
+    const state = compact({ ...newOpen, quickPolls: 3 })
+    await store.write(key, stamp, { stamp: 'other', dueAt: start, parkedAt: null, state })
+    const records = recordsOver(store)
+    expect((await records.begin(key, () => ({ result: 1 }))).stored.known).toEqual({ ...newOpen, quickPolls: 3 })
+    await store.write(key, 'other', { stamp: 'next', dueAt: start, parkedAt: null, state: { ...state, fence: 'x' } })
+    expect((await records.begin(key, () => ({ result: 1 }))).stored.known).toBe('unreadable')
   })
 
   it('leaves an entry of a newer version as it is', async () => {

@@ -544,6 +544,13 @@ export const approvalMutants: readonly Mutant[] = [
     tests: ['unit/approvals/records.test.ts', 'receiver/callbacks.test.ts'],
   },
   {
+    guard: 'what others wrote to a memory store is checked',
+    file: 'src/approvals/records.ts',
+    find: 'read.entry?.stamp.startsWith(this.#prefix)',
+    replace: 'true',
+    tests: ['unit/approvals/records.test.ts', 'receiver/wait.test.ts'],
+  },
+  {
     guard: 'a method of a store must return a promise',
     file: 'src/approvals/records.ts',
     find: "typeof Object(asked).then !== 'function'",
