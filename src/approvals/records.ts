@@ -109,6 +109,7 @@ export class Records {
 
   /** Draws the stamp of a new entry. */
   entryOf({ state, dueAt, parkedAt }: Next): Entry {
+    // Not frozen, it would be copied by the store.
     const kept = this.#isMemory ? freezeJson(asJson(state)) : compact(state)
     return { stamp: this.newToken(), dueAt, parkedAt, state: kept }
   }

@@ -38,13 +38,6 @@ export const memoryMutants: readonly Mutant[] = [
     tests: ['contract/memory-store.test.ts'],
   },
   {
-    guard: 'what is stored in memory is frozen',
-    file: 'src/approvals/records.ts',
-    find: 'freezeJson(asJson(state))',
-    replace: 'asJson(state)',
-    tests: ['unit/approvals/records.test.ts'],
-  },
-  {
     guard: 'results of the memory store are immutable',
     file: 'src/util/json.ts',
     find: 'freezeJson(structuredClone(value))',
