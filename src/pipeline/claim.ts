@@ -2,7 +2,6 @@ import * as steps from '../approvals/approval.js'
 import { finishBinding } from '../approvals/bind.js'
 import { approvalKey, type OpenApproval, readApproval, reservationKey, type Step } from '../approvals/entry.js'
 import { parkUnheld } from '../approvals/operator.js'
-import type { Stepped } from '../approvals/records.js'
 import { addCandidate } from '../approvals/reservation.js'
 import { CheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
@@ -29,24 +28,13 @@ export async function claim(
   admission: Admission,
   context: PipelineContext,
 ): Promise<Lease | Outcome> {
-  const { records } = context
+  const { approvalId, ref } = trigger
+  const { records, emit } = context
   const token = records.newToken()
-  const stepped = await records.begin(approvalKey(trigger.approvalId), (stored) =>
+  const stepped = await records.begin(approvalKey(approvalId), (stored) =>
     step(stored, token, trigger, admission, context),
   )
-  return leaseOf(stepped, token, trigger, admission, context)
-}
-
-function leaseOf(
-  stepped: Stepped<Answer>,
-  token: string,
-  trigger: Trigger,
-  admission: Admission,
-  context: PipelineContext,
-): Lease | Outcome | Promise<Outcome | Lease> {
   const { result } = stepped
-  const { approvalId, ref } = trigger
-  const { emit } = context
   switch (result.kind) {
     case 'claimed':
       return new Lease(approvalId, token, result.approval, stepped, context)
