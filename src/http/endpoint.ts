@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { CallbackPayload } from '../cheqpoint/wire.js'
 import { CheqpointError, isCheqpointError } from '../model/errors.js'
-import type { Outcome, Refusal, Waiting } from '../model/outcome.js'
+import type { Outcome, Refusal } from '../model/outcome.js'
 import { argumentGroup, optionalFunction } from '../options/option-checks.js'
-import type { PipelineContext, Trigger } from '../pipeline/context.js'
+import type { PipelineContext } from '../pipeline/context.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { sleep } from '../util/sleep.js'
 import { Copies } from './copies.js'
@@ -139,23 +139,18 @@ export class Endpoint {
     return isLeft ? withClose(response) : response
   }
 
-  #process({ payload, ref }: PlausibleCallback, leave: () => void): Promise<Outcome> {
-    const trigger = { approvalId: payload.id, via: 'callback', ref } as const
-    return this.#copies
-      .process(trigger, leave)
-      .then((outcome) => (outcome.kind === 'too-soon' ? this.#again(trigger, outcome) : outcome))
-  }
-
-  /** If nothing polls later and the sender may not repeat it, one callback waits; its copies are refused. */
-  async #again(trigger: Trigger, tooSoon: Waiting): Promise<Outcome> {
+  async #process({ payload, ref }: PlausibleCallback, leave: () => void): Promise<Outcome> {
     const { pipeline, context } = this.#deps
-    const { approvalId, retryAfterMs } = tooSoon
-    const isWaitable = !context.life.isSwept && retryAfterMs <= context.confirm.minIntervalMs + skewMs
-    if (!isWaitable || this.#waiting.has(approvalId)) return tooSoon
+    const { id: approvalId } = payload
+    const trigger = { approvalId, via: 'callback', ref } as const
+    const outcome = await this.#copies.process(trigger, leave)
+    if (outcome.kind !== 'too-soon' || context.life.isSwept || this.#waiting.has(approvalId)) return outcome
+    if (outcome.retryAfterMs > context.confirm.minIntervalMs + skewMs) return outcome
+    // Nothing polls later, and the sender may not repeat it: one callback waits, and its copies are refused.
     this.#waiting.add(approvalId)
     try {
       // A timer may fire a fraction of a millisecond early.
-      await sleep(Math.ceil(retryAfterMs) + 1)
+      await sleep(Math.ceil(outcome.retryAfterMs) + 1)
       return await pipeline.process(trigger)
     } finally {
       this.#waiting.delete(approvalId)
