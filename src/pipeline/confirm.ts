@@ -58,13 +58,13 @@ export async function confirm(
   context: PipelineContext,
 ): Promise<ConfirmedDecision | Outcome> {
   const { approvalId, via } = trigger
-  const { client, emit, onUnknownWord, confirm: options } = context
+  const { client, telemetry, emit, onUnknownWord, confirm: options } = context
   const { assistant, action } = lease.approval
   const ageMs = lease.ageMs
   admission.spend()
   let fetched: FetchedApproval
   try {
-    fetched = await client.get(approvalId, { assistant })
+    fetched = await telemetry.during({ kind: 'confirm', approvalId }, () => client.get(approvalId, { assistant }))
   } catch (error) {
     return fail(lease, error, context)
   } finally {

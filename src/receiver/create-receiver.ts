@@ -4,7 +4,7 @@ import { retry } from '../approvals/operator.js'
 import { listForPerson, readParked } from '../approvals/parked.js'
 import { Records } from '../approvals/records.js'
 import { createClient } from '../cheqpoint/client.js'
-import type { Client, SubmitRequest } from '../cheqpoint/client-types.js'
+import type { SubmitRequest } from '../cheqpoint/client-types.js'
 import { idMatcher } from '../cheqpoint/ids.js'
 import { Endpoint } from '../http/endpoint.js'
 import { fromRequest, isRequest, toWebResponse } from '../http/hosts.js'
@@ -57,12 +57,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const { apiKey, apiKeys, baseUrl, dispatcher, idPattern } = options
   const { timeoutMs, maxResponseBytes } = confirm
   const callLimits = { timeoutMs, submitTimeoutMs, maxResponseBytes }
-  const api = createClient({ apiKey, apiKeys, baseUrl, dispatcher, idPattern, ...callLimits, clock, random })
-  const client: Client = {
-    ...api,
-    get: (approvalId, call) => telemetry.during({ kind: 'confirm', approvalId }, () => api.get(approvalId, call)),
-    inbound: (request, call) => telemetry.during({ kind: 'send' }, () => api.inbound(request, call)),
-  }
+  const client = createClient({ apiKey, apiKeys, baseUrl, dispatcher, idPattern, ...callLimits, clock, random })
   const isId = idMatcher(idPattern)
   let closing: Promise<void> | undefined
   let endDrain = (): void => {}

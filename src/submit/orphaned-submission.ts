@@ -105,13 +105,13 @@ async function askAbout(
   ageMs: number,
   context: PipelineContext,
 ): Promise<Match | 'no' | 'later'> {
-  const { records, pauses, turns, client, clock } = context
+  const { records, pauses, turns, client, telemetry, clock } = context
   const { assistant } = request
   if ((await records.read(approvalKey(id))).entry !== null) return 'no'
   if (pauses.current(assistant) !== null || turns.take(id, assistant) > 0) return 'later'
   let fetched: FetchedApproval
   try {
-    fetched = await client.get(id, { assistant })
+    fetched = await telemetry.during({ kind: 'confirm', approvalId: id }, () => client.get(id, { assistant }))
   } catch (error) {
     const failure = readFailure(error)
     heedFailure(failure, assistant, context)

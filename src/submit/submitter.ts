@@ -143,9 +143,10 @@ export class Submitter {
   }
 
   async #send(ref: string, tracked: TrackedRequest, request: SubmitRequest): Promise<ApiApproval> {
-    const { client } = this.#deps
+    const { client, context } = this.#deps
+    const { assistant } = tracked
     try {
-      return await client.inbound(request, { assistant: tracked.assistant })
+      return await context.telemetry.during({ kind: 'send' }, () => client.inbound(request, { assistant }))
     } catch (cause) {
       const why = isCheqpointError(cause) ? cause.message : 'the call failed'
       const { httpStatus, retryAfterMs, apiMessage } = isCheqpointError(cause) ? cause : {}

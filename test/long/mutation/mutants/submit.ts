@@ -61,9 +61,8 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'an ambiguous submission is never sent again',
     file: 'src/submit/submitter.ts',
-    find: 'return await client.inbound(request, { assistant: tracked.assistant })',
-    replace:
-      'return await client.inbound(request, { assistant: tracked.assistant }).catch(() => client.inbound(request, { assistant: tracked.assistant }))',
+    find: 'client.inbound(request, { assistant })',
+    replace: 'client.inbound(request, { assistant }).catch(() => client.inbound(request, { assistant }))',
     tests: ['receiver/submit.test.ts'],
   },
   {
