@@ -102,7 +102,7 @@ export type CheqpointEvent = Readonly<
   | { type: 'paused'; assistant: string | null; forMs: number }
   /** A running handler lost its lease; its `signal` aborted. Another run may follow. */
   | { type: 'lease-lost'; approvalId: string; action: string; fence: number }
-  /** A handler finished after another claim took over: its effect may exist twice. */
+  /** A handler finished after another claim took over, or after it was given up: its effect may exist twice. */
   | { type: 'completed-after-takeover'; approvalId: string; action: string; fence: number }
   /** No sweep finds lost callbacks: neither `start()` nor `sweep: 'elsewhere'`; once. */
   | { type: 'not-sweeping' }
