@@ -3,7 +3,7 @@ import { isCheqpointError } from '../model/errors.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Handler } from '../options/actions.js'
 import { type Completion, completion } from '../stores/store.js'
-import { elapsedMs } from '../util/dates.js'
+import { elapsedMs, readDate } from '../util/dates.js'
 import { sleep } from '../util/sleep.js'
 import { writeResult } from './claim-arguments.js'
 import type { PipelineContext } from './context.js'
@@ -240,7 +240,8 @@ function reportEnd(claim: Claim, ended: Ended, durationMs: number, { emit }: Pip
 }
 
 function reportCompleted({ approvalId, decision, confirmed }: Claim, { emit, clock }: PipelineContext): void {
-  const { action, via, decidedAt } = decision
-  const handledAfterMs = elapsedMs(decidedAt?.getTime(), clock.now())
-  emit({ type: 'completed', approvalId, action, status: confirmed.status, via, handledAfterMs })
+  const { status, via, decidedAt } = confirmed
+  // Not of the decision: the handler may have changed that.
+  const handledAfterMs = elapsedMs(readDate(decidedAt)?.getTime(), clock.now())
+  emit({ type: 'completed', approvalId, action: decision.action, status, via, handledAfterMs })
 }

@@ -627,6 +627,21 @@ describe('what a handler is given', () => {
     expect(seen).toEqual([refund.details])
   })
 
+  it('is not read for the report: a date that it turns into a text ends its run as any other', async () => {
+    const { receiver, api, events } = bench({
+      onDecision: (decision) => {
+        Object.assign(decision, { decidedAt: decision.decidedAt?.toISOString() })
+      },
+    })
+    await receiver.track('req_1', refund)
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(0)
+    expect(eventsOf(events, 'store-failed')).toEqual([])
+    expect(eventsOf(events, 'completed')).toMatchObject([{ approvalId: 'req_1', handledAfterMs: 3_600_000 }])
+    expect((await answer).status).toBe(200)
+  })
+
   it('is not read again: a changed edit is neither a mismatch nor in the result of wait()', async () => {
     const modifiedDetails = { orderId: '8842', amount: 90 }
     const seen: unknown[] = []

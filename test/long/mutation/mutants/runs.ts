@@ -59,6 +59,13 @@ export const runMutants: readonly Mutant[] = [
     tests: ['unit/util/backoff.test.ts'],
   },
   {
+    guard: 'the report of a completion does not depend on what the handler did to its decision',
+    file: 'src/pipeline/run-handler.ts',
+    find: 'elapsedMs(readDate(decidedAt)?.getTime(), clock.now())',
+    replace: 'elapsedMs(decision.decidedAt?.getTime(), clock.now())',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
     guard: 'a completion after a takeover is reported',
     file: 'src/pipeline/run-handler.ts',
     find: "else emit({ type: 'completed-after-takeover'",
