@@ -54,8 +54,11 @@ export class Admission {
       onNoHandler(action, approvalId)
       return { outcome: { kind: 'no-handler', approvalId }, write: 'nothing' }
     }
-    // A recorded decision needs no API.
-    if (approval.decision !== null) return this.takeHandlerSlot() ? null : this.#full('nothing')
+    // A recorded decision needs no API, nor what was taken for that before another process recorded it.
+    if (approval.decision !== null) {
+      this.end()
+      return this.takeHandlerSlot() ? null : this.#full('nothing')
+    }
     if (client.assistants?.has(assistant ?? '') === false) {
       onNoKey(assistant ?? '', approvalId)
       return { outcome: { kind: 'assistant-unknown', approvalId }, write: 'nothing' }

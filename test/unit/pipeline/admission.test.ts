@@ -55,6 +55,16 @@ describe('an approval that is admitted again, because another writer was faster'
     expect([admission.admit(pending), admission.admit(pending)]).toEqual([null, null])
     expect(polls.free).toBe(1)
   })
+
+  it.each([bySweep, byCallback])('needs neither once its decision is recorded: $via', (trigger) => {
+    const { admissionOf, polls, handlers } = world()
+    const admission = admissionOf(trigger)
+    expect([admission.admit(pending), admission.admit(recorded)]).toEqual([null, null])
+    expect([polls.free, handlers.free]).toEqual([2, 1])
+    expect(admissionOf({ ...trigger, approvalId: 'req_2' }).admit(pending)).toBeNull()
+    admission.end()
+    expect([polls.free, handlers.free]).toEqual([1, 2])
+  })
 })
 
 describe('the end of an admission', () => {

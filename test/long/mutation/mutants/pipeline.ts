@@ -94,6 +94,13 @@ export const pipelineMutants: readonly Mutant[] = [
     tests: ['receiver/sweep.test.ts', 'receiver/runs.test.ts'],
   },
   {
+    guard: 'what was taken for a poll is given back where the decision was recorded meanwhile',
+    file: 'src/pipeline/admission.ts',
+    find: '      this.end()\n      return this.takeHandlerSlot()',
+    replace: '      return this.takeHandlerSlot()',
+    tests: ['unit/pipeline/admission.test.ts'],
+  },
+  {
     guard: 'a callback with a valid token uses no budget',
     file: 'src/pipeline/admission.ts',
     find: " || (via === 'callback' && ref !== undefined)) return null",
@@ -454,8 +461,8 @@ export const pipelineMutants: readonly Mutant[] = [
   {
     guard: 'a recorded decision needs no API',
     file: 'src/pipeline/admission.ts',
-    find: "    if (approval.decision !== null) return this.takeHandlerSlot() ? null : this.#full('nothing')\n",
-    replace: '',
+    find: 'if (approval.decision !== null) {\n      this.end()',
+    replace: 'if (false) {\n      this.end()',
     tests: ['receiver/sweep.test.ts'],
   },
   {
