@@ -99,8 +99,9 @@ export class Endpoint {
       isIn = false
     }
     let response: CallbackResponse
+    let checked: PlausibleCallback | Refusal | undefined
     try {
-      const checked = this.#refuse(callback) ?? (await checkRequest(callback, rules, enter))
+      checked = this.#refuse(callback) ?? (await checkRequest(callback, rules, enter))
       if (checked.kind !== 'plausible') response = this.#respond(checked, null)
       // Others may have taken the last place while the body arrived.
       else if (!isIn && this.#inFlight >= maxInFlight) response = this.#respond({ kind: 'overloaded' }, null)
@@ -114,7 +115,8 @@ export class Endpoint {
         response = this.#report(checked, outcome)
       }
     } catch (error) {
-      if (isCheqpointError(error, 'argument-invalid')) throw error
+      // Later, it is an error of the store's check.
+      if (checked === undefined && isCheqpointError(error, 'argument-invalid')) throw error
       context.emit({ type: 'store-failed', operation: 'handle', error })
       response = this.#respond({ kind: 'store-unavailable', error }, null)
     } finally {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { JsonObject, StandardSchema } from '../../src/index.js'
+import { CheqpointError, type JsonObject, type StandardSchema } from '../../src/index.js'
 import {
   action,
   answersBench,
@@ -839,6 +839,12 @@ describe('a store that is down', () => {
     expect((await send()).status).toBe(200)
     await send()
     expect(faulty.timesOf('check')).toHaveLength(2)
+  })
+
+  it('causes 503 for every error of its check, also one that a wrong callback would have', async () => {
+    const { faulty, send } = answersBench({ sweep: 'elsewhere' })
+    faulty.failWith(new CheqpointError('argument-invalid', 'cursor must be from a page of list()'), 'check')
+    expect((await send()).status).toBe(503)
   })
 
   it('is checked once for simultaneous callbacks', async () => {

@@ -629,9 +629,16 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a callback with a header that is no list rejects, and is not answered',
     file: 'src/http/endpoint.ts',
-    find: "      if (isCheqpointError(error, 'argument-invalid')) throw error\n",
+    find: "      if (checked === undefined && isCheqpointError(error, 'argument-invalid')) throw error\n",
     replace: '',
     tests: ['receiver/arguments.test.ts'],
+  },
+  {
+    guard: 'an error of the store is answered, whatever its code',
+    file: 'src/http/endpoint.ts',
+    find: 'if (checked === undefined && isCheqpointError(error',
+    replace: 'if (isCheqpointError(error',
+    tests: ['hosts/responses.test.ts'],
   },
   {
     guard: 'a header is a list where the callback is refused too',
