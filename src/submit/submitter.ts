@@ -189,8 +189,8 @@ export class Submitter {
     }
     let known: Submission = { status: 'pending', approvalId, reviewUrl }
     let bound = decision === null ? await readKnown(context, approvalId, 'submit') : null
-    // Undecided and due at once: its callback came before the id, and may not be repeated.
-    if (decision !== null || bound?.isDue) {
+    // Undecided, and its callback came before the id was known or written, and may not be repeated.
+    if (decision !== null || bound?.isDue || cameEarly(approvalId)) {
       const outcome = await pipeline.process({ approvalId, via: decision === null ? 'poll' : 'inline' })
       if (outcome.kind === 'handled') known = decided(approvalId, outcome.confirmed, null)
       bound = await readKnown(context, approvalId, 'submit')

@@ -799,6 +799,20 @@ describe('a callback that comes before the response to its submission', () => {
     await receiver.close()
   })
 
+  it('without tokens is acted on at once also if it came while the id was written', async () => {
+    const store = new FaultyStore()
+    const options = { store: store.store, sweep: 'off', callbackUrl: webhook, callbackTokens: 'off' } as const
+    const { receiver, api, runs } = submitBench(options)
+    const added = store.hold('add')
+    const submission = receiver.submit(refund)
+    await pass(0)
+    api.approve('req_1')
+    expect((await receiver.fetch(callbackRequest('req_1'))).status).toBe(404)
+    added.open()
+    expect(await submission).toMatchObject({ status: 'approved' })
+    expect(runs).toHaveLength(1)
+  })
+
   it('that came to another process is acted on at once all the same', async () => {
     const store = memoryStore()
     const options = { store, sweep: 'off', callbackUrl: webhook, callbackSecret } as const

@@ -187,8 +187,15 @@ export const submitMutants: readonly Mutant[] = [
   {
     guard: 'a request whose callback arrived before its response is handled at once',
     file: 'src/submit/submitter.ts',
-    find: 'if (decision !== null || bound?.isDue) {',
-    replace: 'if (decision !== null) {',
+    find: 'if (decision !== null || bound?.isDue ||',
+    replace: 'if (decision !== null ||',
+    tests: ['receiver/submit.test.ts'],
+  },
+  {
+    guard: 'a request whose callback arrived while its id was written is handled at once',
+    file: 'src/submit/submitter.ts',
+    find: 'bound?.isDue || cameEarly(approvalId)',
+    replace: 'bound?.isDue',
     tests: ['receiver/submit.test.ts'],
   },
   {
