@@ -2,7 +2,7 @@ import { CheqpointError } from '../model/errors.js'
 import { type ParkReason, parkReasons } from '../model/park-reason.js'
 import { argumentGroup, argumentNumber } from '../options/option-checks.js'
 import { longestTimer } from '../util/clock.js'
-import type { JsonText } from '../util/json.js'
+import { isPlainObject, type JsonText } from '../util/json.js'
 
 /** How a claim is given back. */
 export interface ClaimReleaseOptions {
@@ -36,10 +36,18 @@ export function writeResult(value: unknown): JsonText | null | undefined {
   if (value === undefined || value === null) return null
   try {
     const text: string | undefined = JSON.stringify(value)
+    if (text?.includes('{}')) JSON.stringify(value, refuseHidden)
     return text !== undefined && Buffer.byteLength(text) <= maxResultBytes ? text : undefined
   } catch {
     return undefined
   }
+}
+
+/** Throws for a Map, a Promise, an Error and the like: JSON has `{}` for them, without what they hold. */
+function refuseHidden(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isPlainObject(value)) return value
+  if (Object.keys(value).length === 0) throw new TypeError('JSON would lose what it holds')
+  return value
 }
 
 /** The same. Throws `not-json` for a result that cannot be kept. */

@@ -530,6 +530,8 @@ describe('what a handler returns', () => {
     ['false', false, 'false'],
     ['nothing', undefined, null],
     ['null', null, null],
+    ['empty objects', { to: {}, at: new Date(0) }, '{"to":{},"at":"1970-01-01T00:00:00.000Z"}'],
+    ['an instance with properties', { to: {}, url: Object.assign(new Map(), { id: 1 }) }, '{"to":{},"url":{"id":1}}'],
     ['a text of 16 KiB as JSON', 'x'.repeat(16_382), JSON.stringify('x'.repeat(16_382))],
   ])('is kept with the tombstone: %s', async (_words, value, result) => {
     const { store } = new FaultyStore()
@@ -548,6 +550,9 @@ describe('what a handler returns', () => {
     ['a bigint', () => 1n],
     ['a function', () => () => {}],
     ['an object whose toJSON throws', () => ({ toJSON: () => raise(new Error('no')) })],
+    ['a Map, of which JSON keeps nothing', () => new Map([['amount', 120]])],
+    ['a promise that was not awaited', () => ({ receipt: Promise.resolve('re_1') })],
+    ['an Error', () => ({ receipts: [{}, new Error('no')] })],
   ])('is dropped with an event, and the run counts all the same: %s', async (_words, onDecision) => {
     const { store } = new FaultyStore()
     const { receiver, api, events, runs } = bench({ store, onDecision })

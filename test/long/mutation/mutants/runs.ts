@@ -171,6 +171,27 @@ export const runMutants: readonly Mutant[] = [
     tests: ['receiver/runs.test.ts'],
   },
   {
+    guard: 'a result of which JSON would lose a Map, a promise or an Error is not kept',
+    file: 'src/pipeline/claim-arguments.ts',
+    find: "    if (text?.includes('{}')) JSON.stringify(value, refuseHidden)\n",
+    replace: '',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
+    guard: 'a result with an empty object is kept',
+    file: 'src/pipeline/claim-arguments.ts',
+    find: ' || isPlainObject(value)) return value',
+    replace: ') return value',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
+    guard: 'a result with an instance that has properties is kept',
+    file: 'src/pipeline/claim-arguments.ts',
+    find: '  if (Object.keys(value).length === 0) throw new TypeError(',
+    replace: '  throw new TypeError(',
+    tests: ['receiver/runs.test.ts'],
+  },
+  {
     guard: 'a run is completed under its own id',
     file: 'src/pipeline/verified-claim.ts',
     find: 'this.idempotencyKey = `cheqpoint:',
