@@ -44,6 +44,8 @@ const lines: { readonly [Type in CheqpointEvent['type']]?: Line<Type> } = {
     `the handler of ${action} ${timedOut ? 'timed out' : 'failed'} for ${approvalId}, attempt ${attempt}: ${textOf(error)}`,
   parked: ({ approvalId, action, reason }) =>
     `${approvalId} (${action}) is parked: ${reason}; see receiver.parked(), retry() and cancel()`,
+  'result-dropped': ({ approvalId, action }) =>
+    `the result of ${action} for ${approvalId} is not kept: return JSON of at most 16 KiB, and await promises`,
   'store-failed': ({ operation, error }) => `the store failed (${operation}): ${textOf(error)}`,
   'api-key-refused': ({ assistant }) =>
     `Cheqpoint refused the key${assistant === null ? '' : ` of assistant ${assistant}`}; check it, and whether it was rotated`,

@@ -61,6 +61,12 @@ describe('the log', () => {
       /Cheqpoint refused the key/,
     ],
     [
+      'a result that is not kept',
+      { onDecision: () => ({ receipt: Promise.resolve('re_1') }) },
+      async ({ receiver }) => receiver.resolve('req_1'),
+      /result of process_refund for req_1 is not kept: return JSON/,
+    ],
+    [
       'a receiver that does not sweep',
       {},
       async ({ receiver }) => receiver.track('req_2', refund),
