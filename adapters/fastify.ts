@@ -33,6 +33,10 @@ export function fastifyCallback(receiver: Pick<Receiver, 'handle'>): FastifyPlug
     return reply.code(answer.status).headers(answer.headers).send(body)
   }
   return async function cheqpointCallback(app): Promise<void> {
+    if (typeof app.removeAllContentTypeParsers !== 'function') {
+      const fix = "app.register(fastifyCallback(receiver), { prefix: '/webhooks/cheqpoint' })"
+      throw new CheqpointError('argument-invalid', `fastifyCallback() makes a plugin, not a handler; call ${fix}`)
+    }
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_, __, done) => done(null))
     const observe: preParsingHookHandler = (request, _, payload, done) => {

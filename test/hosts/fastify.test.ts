@@ -6,6 +6,7 @@ import fastify, {
   type FastifyRequest,
   type FastifyServerOptions,
   type preParsingHookHandler,
+  type RouteHandlerMethod,
   type RouteOptions,
 } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -256,6 +257,18 @@ describe('a declared length whose body is not read', () => {
     connection.write(headOf({ method: 'POST', path, headers: [json] }, ['Content-Length: 1000000000']))
     expect((await connection.answer()).status).toBe(403)
     await connection.closed
+  })
+})
+
+describe('a plugin that is given as a handler', () => {
+  it('names the right call', async () => {
+    current = await adapterBench()
+    app = fastify()
+    // Callers without types can pass anything.
+    app.post('/hook', fastifyCallback(current.receiver) as unknown as RouteHandlerMethod)
+    const response = await app.inject({ method: 'POST', url: '/hook' })
+    expect(response.json()).toMatchObject({ code: 'argument-invalid' })
+    expect(response.json().message).toContain('call app.register(fastifyCallback(receiver)')
   })
 })
 
