@@ -50,7 +50,7 @@ const lines: { readonly [Type in CheqpointEvent['type']]?: Line<Type> } = {
   'api-key-refused': ({ assistant }) =>
     `Cheqpoint refused the key${assistant === null ? '' : ` of assistant ${assistant}`}; check it, and whether it was rotated`,
   'not-sweeping': () =>
-    `nothing finds decisions whose callback is lost; call receiver.start(), or set sweep: 'elsewhere' if another process does`,
+    `nothing finds decisions whose callback is lost; leave sweep at 'here' and call receiver.start(), or set sweep: 'elsewhere' if another process does`,
   refused: ({ reason }) =>
     reason === 'body-already-read'
       ? 'the body of a callback was read before and not kept; mount the adapter before body parsers'

@@ -70,7 +70,7 @@ describe('the log', () => {
       'a receiver that does not sweep',
       {},
       async ({ receiver }) => receiver.track('req_2', refund),
-      /receiver\.start\(\)/,
+      /leave sweep at 'here' and call receiver\.start\(\)/,
     ],
     [
       'a body that something else has read',
