@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { isPlainObject, type JsonText, maxDepth } from '../util/json.js'
 import { CheqpointError } from './errors.js'
 
@@ -15,7 +16,7 @@ function findFault(value: unknown, at: string, above: Set<object>): string | nul
   if (typeof value !== 'object') return `${at} is of type ${typeof value}, which JSON does not have`
   if (above.has(value)) return `${at} contains itself`
   if (above.size >= maxDepth) return `${at} is nested deeper than ${maxDepth} levels`
-  if (!Array.isArray(value) && !isPlainObject(value)) return `${at} is not a plain object`
+  if (!Array.isArray(value) && !isPlainObject(value)) return `${at} is ${kindOf(value)}; convert it to plain JSON`
   above.add(value)
   // The entries of a list include its holes, which JSON would fill.
   for (const [key, each] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
@@ -25,4 +26,11 @@ function findFault(value: unknown, at: string, above: Set<object>): string | nul
   }
   above.delete(value)
   return null
+}
+
+/** What an object that is not plain is, without asking it. */
+function kindOf(value: object): string {
+  if (types.isDate(value)) return 'a Date'
+  if (types.isMap(value) || types.isSet(value)) return types.isMap(value) ? 'a Map' : 'a Set'
+  return types.isPromise(value) ? 'a promise that was not awaited' : 'not a plain object'
 }

@@ -72,6 +72,16 @@ describe('what JSON would lose or change', () => {
     expect(message.startsWith(`${place} `)).toBe(true)
   })
 
+  it.each([
+    ['a Date', new Date(0)],
+    ['a Map', new Map()],
+    ['a Set', new Set()],
+    ['a promise that was not awaited', Promise.resolve()],
+    ['not a plain object', new Money()],
+  ])('is called what it is, with the fix: %s', (what, value) => {
+    expect(thrown(() => writeJson({ at: value }, 'details'))[1]).toBe(`details.at is ${what}; convert it to plain JSON`)
+  })
+
   it('is never shown in the error', () => {
     const [, message] = thrown(() => writeJson({ iban: 'DE00-CANARY', amount: Number.NaN }, 'details'))
     expect(message).not.toContain('CANARY')
