@@ -18,7 +18,7 @@ import { longestTimer } from '../util/clock.js'
 import { onAbort } from '../util/on-abort.js'
 import type { CallOptions, Client, ClientOptions, SubmitRequest, WaitOptions } from './client-types.js'
 import type { ApiResponse } from './exchange.js'
-import { idMatcher } from './ids.js'
+import { idMatcher, invalidId } from './ids.js'
 import { readKeys } from './keys.js'
 import { type FetchedApproval, isKeyRefused, readAbout, readReply, refusal } from './read-response.js'
 import { type ApiRequest, createTransport, readBaseUrl } from './transport.js'
@@ -100,7 +100,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   function get(id: string, call: CallOptions = {}): Promise<FetchedApproval> {
-    if (!isId(id)) return Promise.reject(new CheqpointError('id-invalid', 'the approval id does not match idPattern'))
+    if (!isId(id)) return Promise.reject(invalidId(id))
     const question = { method: 'GET', path: `/api/approvals/${id}`, body: null, ...getting } as const
     return ask(question, call, (reply) => readAbout(reply, id))
   }

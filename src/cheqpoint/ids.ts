@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { CheqpointError } from '../model/errors.js'
 import { invalid } from '../options/option-checks.js'
 
 /**
@@ -11,6 +12,13 @@ export function idMatcher(pattern: unknown = /[A-Za-z0-9_-]{1,128}/): (id: strin
   // Without g and y, which keep a position. An m has no effect, since no id has a line break.
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, ''))
   return (id) => typeof id === 'string' && printable.test(id) && !pathTrick.test(id) && whole.test(id)
+}
+
+/** The error for what is no approval id. It does not quote a text, which may be a secret. */
+export function invalidId(given: unknown): CheqpointError {
+  if (typeof given === 'string') return new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+  const what = types.isPromise(given) ? 'a promise; await it' : `of type ${given === null ? 'null' : typeof given}`
+  return new CheqpointError('id-invalid', `the approval id must be a text, such as submit() gives; it was ${what}`)
 }
 
 const printable = /^[!-~]{1,512}$/

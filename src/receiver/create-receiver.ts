@@ -5,7 +5,7 @@ import { listForPerson, readParked } from '../approvals/parked.js'
 import { Records } from '../approvals/records.js'
 import { createClient } from '../cheqpoint/client.js'
 import type { SubmitRequest } from '../cheqpoint/client-types.js'
-import { idMatcher } from '../cheqpoint/ids.js'
+import { idMatcher, invalidId } from '../cheqpoint/ids.js'
 import { Endpoint } from '../http/endpoint.js'
 import { fromRequest, isRequest, toWebResponse } from '../http/hosts.js'
 import { requestRules } from '../http/request-checks.js'
@@ -103,8 +103,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
   const stopObserving = telemetry.observe(() => records.count())
 
   const checkId = (approvalId: unknown): void => {
-    if (typeof approvalId !== 'string' || !isId(approvalId))
-      throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+    if (typeof approvalId !== 'string' || !isId(approvalId)) throw invalidId(approvalId)
   }
   const demandOpen = (): void => {
     if (life.isClosing) throw new CheqpointError('receiver-closed', 'the receiver is closed; create another')
@@ -121,8 +120,10 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       return endpoint.handle(callback, handleOptions)
     },
     async fetch(request, host) {
-      if (!isRequest(request))
-        throw new CheqpointError('argument-invalid', 'receiver.fetch() takes a Web-standard Request')
+      if (!isRequest(request)) {
+        const fix = 'pass c.req.raw in Hono; elsewhere use an adapter, or receiver.handle() with fromIncoming(request)'
+        throw new CheqpointError('argument-invalid', `receiver.fetch() takes a Web-standard Request; ${fix}`)
+      }
       noticeNoSweep()
       // Hosts that are given this method pass what they like after the request, such as a context with `waitUntil`.
       const waitUntil = typeof host?.waitUntil === 'function' ? host.waitUntil.bind(host) : undefined

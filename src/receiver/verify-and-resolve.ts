@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Records } from '../approvals/records.js'
 import type { Client } from '../cheqpoint/client-types.js'
-import { idMatcher } from '../cheqpoint/ids.js'
+import { idMatcher, invalidId } from '../cheqpoint/ids.js'
 import { fromIncoming, fromRequest, isRequest } from '../http/hosts.js'
 import { reportCallback } from '../http/report.js'
 import {
@@ -150,8 +150,7 @@ export async function verifyAndResolve<const Actions extends CoreActions = CoreA
  */
 export async function register(approvalId: string, tracked: Tracked, options: VerifyOptions): Promise<boolean> {
   const { resolved, deps, isId, tokens } = check(options)
-  if (typeof approvalId !== 'string' || !isId(approvalId))
-    throw new CheqpointError('id-invalid', 'the approval id does not match idPattern')
+  if (typeof approvalId !== 'string' || !isId(approvalId)) throw invalidId(approvalId)
   const given = argumentGroup(tracked ?? null, 'register()', trackedNames)
   if (tokens.needsToken && given['ref'] === undefined) {
     const fix = 'with callbackSecret; pass the ref that createCallbackUrl() returned with the callback URL'

@@ -115,6 +115,26 @@ describe('a wrong call', () => {
     expect((await failure(receiver.handle(given))).message).toContain('receiver.fetch(request)')
   })
 
+  it('of fetch() with a context of Hono or a request of node:http names the right one', async () => {
+    const { receiver } = submitBench()
+    // The same.
+    const given = { req: { raw: callbackRequest('req_1') } } as unknown as Request
+    const { message } = await failure(receiver.fetch(given))
+    expect(message).toContain('c.req.raw')
+    expect(message).toContain('fromIncoming(request)')
+  })
+
+  it('with a whole submission, or one that was not awaited, says what it was', async () => {
+    const { receiver } = submitBench()
+    const submitted = receiver.submit(request)
+    // The same.
+    const wait = receiver.wait as (given: unknown) => Promise<unknown>
+    expect((await failure(wait(submitted))).message).toContain('it was a promise; await it')
+    expect((await failure(wait(await submitted))).message).toContain('it was of type object')
+    expect((await failure(wait(null))).message).toContain('it was of type null')
+    expect((await failure(wait('a/b'))).message).toBe('the approval id does not match idPattern')
+  })
+
   it('of handle() with a header that is no list says what header() returns', async () => {
     const { receiver } = submitBench()
     // The same.
