@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import { CheqpointError } from '../model/errors.js'
 import { closest } from '../util/closest.js'
+import { isPlainObject } from '../util/json.js'
 
 /** Properties before their check. */
 export type Given = Readonly<Record<string, unknown>>
@@ -42,6 +43,14 @@ export function group(value: unknown, path: string, known?: readonly string[], k
 /** Whether the content of an object is not in its properties, so that it would look like one without options. */
 function isContainer(value: object): boolean {
   return Symbol.iterator in value || types.isDate(value) || types.isPromise(value)
+}
+
+/** Refuses a client, or its URL, in place of options that say how to call it. Throws `option-invalid`. */
+export function refuseClient(given: unknown, call: string, rightCall: string): void {
+  const isInstance =
+    typeof given === 'object' && given !== null && !Array.isArray(given) && !isPlainObject(given) && !isContainer(given)
+  if (typeof given === 'string' || typeof given === 'function' || (isInstance && !Object.hasOwn(given, call)))
+    throw new CheqpointError('option-invalid', `options are an object, not a client or its URL; call ${rightCall}`)
 }
 
 /** Reads a whole number within bounds, or the default. */

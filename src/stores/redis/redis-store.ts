@@ -1,5 +1,5 @@
 import { CheqpointError } from '../../model/errors.js'
-import { group, invalid, number } from '../../options/option-checks.js'
+import { group, invalid, number, refuseClient } from '../../options/option-checks.js'
 import type { Store } from '../store.js'
 import { checkRedis } from './check.js'
 import { redisEntries } from './entries.js'
@@ -54,6 +54,7 @@ export interface RedisStoreOptions {
  */
 export function redisStore(options: RedisStoreOptions): Store {
   const names = ['sendCommand', 'prefix', 'partitions', 'minReplicas', 'replicaTimeoutMs', 'allowEviction']
+  refuseClient(options, 'sendCommand', 'redisStore({ sendCommand: (args) => client.sendCommand(args) })')
   const given = group(options, '', names)
   const { sendCommand, prefix = 'cheqpoint', allowEviction = false } = options ?? {}
   const missing = 'option sendCommand is missing: a function that sends a command through your Redis client'

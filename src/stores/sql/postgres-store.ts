@@ -1,6 +1,6 @@
 import type { Run } from '../../model/decision.js'
 import { CheqpointError } from '../../model/errors.js'
-import { group, invalid } from '../../options/option-checks.js'
+import { group, invalid, refuseClient } from '../../options/option-checks.js'
 import { repeated } from '../../util/repeated.js'
 import { asciiKey, invalidArgument } from '../entry-values.js'
 import type { Completable, Store } from '../store.js'
@@ -45,6 +45,8 @@ export interface PostgresStore extends Store {
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): PostgresStore {
+  const rightCall = 'postgresStore({ query: async (text, values) => (await pool.query(text, values)).rows })'
+  refuseClient(options, 'query', rightCall)
   group(options, '', ['query', 'table'])
   const { query, table } = options ?? {}
   const missing = 'option query must be given: how your client sends a statement'

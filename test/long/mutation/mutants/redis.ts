@@ -3,6 +3,20 @@ import type { Mutant } from '../mutant.js'
 /** The Redis store. */
 export const redisMutants: readonly Mutant[] = [
   {
+    guard: 'a client in place of options is refused with the right call',
+    file: 'src/options/option-checks.ts',
+    find: '(isInstance && !Object.hasOwn(given, call))',
+    replace: 'false',
+    tests: ['unit/stores/client-as-options.test.ts'],
+  },
+  {
+    guard: 'options of a class of the app are no client',
+    file: 'src/options/option-checks.ts',
+    find: '(isInstance && !Object.hasOwn(given, call))',
+    replace: 'isInstance',
+    tests: ['unit/stores/client-as-options.test.ts'],
+  },
+  {
     guard: 'a due key in Redis goes to one taker',
     file: 'src/stores/redis/scripts.ts',
     find: 'now + ARGV[2], reply[at])',
