@@ -25,6 +25,7 @@ export type { Completed } from './submit/wait.js'
 export type { ReconcileReport } from './sweep/sweeper.js'
 
 // The core, for apps with their own job runner.
+export type { ActionRules } from './options/actions.js'
 export type { Claim } from './pipeline/verified-claim.js'
 export { register, type VerifiedDecision, type VerifyOptions, verifyAndResolve } from './receiver/verify-and-resolve.js'
 export { createCallbackUrl } from './submit/callback-url.js'
@@ -40,6 +41,7 @@ export type { Outcome } from './model/outcome.js'
 export { createClient } from './cheqpoint/client.js'
 export type { Client, ClientOptions, SubmitRequest } from './cheqpoint/client-types.js'
 export type { FetchedApproval } from './cheqpoint/read-response.js'
+export type { ApiApproval } from './cheqpoint/wire.js'
 
 // The in-process store, and the types to write another store.
 export { memoryStore } from './stores/memory/memory-store.js'

@@ -3,12 +3,6 @@ import { CheqpointError } from '../model/errors.js'
 import type { StandardSchema } from '../model/standard-schema.js'
 import { group, invalid, oneOf, optionalFunction, readGroup, type Table } from './option-checks.js'
 
-/**
- * What a reviewer's edit means. `replace`: it is the whole details. `merge`: it is a JSON Merge Patch (RFC 7396).
- * `refuse`: an edited approval is parked.
- */
-export type Modifications = 'replace' | 'merge' | 'refuse'
-
 /** Schemas of an action, and its policy on edits. */
 export interface ActionRules {
   /**
@@ -19,10 +13,11 @@ export interface ActionRules {
   /** Schema of the context. */
   readonly context?: StandardSchema | undefined
   /**
-   * Default: `replace`, but an edit that lacks keys of the original is parked as `edit-ambiguous`, since the vendor's
-   * samples contradict each other.
+   * What a reviewer's edit means. `replace`: it is the whole details. `merge`: it is a JSON Merge Patch (RFC 7396).
+   * `refuse`: an edited approval is parked. Default: `replace`, but an edit that lacks keys of the original is parked as
+   * `edit-ambiguous`, since the vendor's samples contradict each other.
    */
-  readonly modifications?: Modifications | undefined
+  readonly modifications?: 'replace' | 'merge' | 'refuse' | undefined
 }
 
 /** A handler of any action, its types erased. */

@@ -2,7 +2,6 @@ import type { Dispatcher } from 'undici'
 import type { Decision, Run } from '../model/decision.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../model/standard-schema.js'
 import type { Telemetry } from '../model/telemetry.js'
-import type { Modifications } from '../options/actions.js'
 import type { PipelineOptions } from '../options/pipeline-options.js'
 import type { Store } from '../stores/store.js'
 import type { CallbackUrl } from '../submit/callback-url.js'
@@ -28,7 +27,8 @@ export interface Action<Details, Context> {
   readonly details?: (Details & StandardSchema) | undefined
   /** Schema of the context kept with the request. */
   readonly context?: (Context & StandardSchema) | undefined
-  readonly modifications?: Modifications | undefined
+  /** What a reviewer's edit means. Default: `replace`, but an edit that lacks keys of the original is parked. */
+  readonly modifications?: 'replace' | 'merge' | 'refuse' | undefined
   /** Called with each confirmed decision. Its result, at most 16 KiB of JSON, is kept for `wait`. */
   onDecision(decision: Decision<OutputOr<Details, JsonObject>, OutputOr<Context, JsonValue>>, run: Run): unknown
 }

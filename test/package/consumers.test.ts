@@ -197,6 +197,27 @@ describe('a project of ES modules with module: nodenext', () => {
   })
 })
 
+describe('a project that is a library', () => {
+  it('can export what it makes, with declarations', () => {
+    const text = `
+import { action, createClient, createReceiver, memoryStore, verifyAndResolve } from 'cheqpoint-callback'
+import { z } from 'zod'
+
+const details = z.object({ amount: z.number() })
+export const refund = action({ details, modifications: 'merge', onDecision: (decision) => decision.status })
+export const notice = action({ onDecision: (decision) => decision.note })
+export const receiver = createReceiver({ apiKey: 'k', actions: { refund, notice } })
+export const client = createClient({ apiKey: 'k' })
+export const submit = (amount: number) => client.inbound({ action: 'refund', summary: 'Refund', details: { amount } })
+export const verify = (request: Request) => verifyAndResolve(request, { client, store: memoryStore() })
+export const verifyTyped = (request: Request) =>
+  verifyAndResolve(request, { client, store: memoryStore(), actions: { refund: { details } } })
+`
+    const options = { module: 'NodeNext', declaration: true, emitDeclarationOnly: true }
+    expect(compile(writeProject('library', { type: 'module', options, files: { 'main.ts': text } }))).toBe('')
+  })
+})
+
 describe('a project with moduleResolution: bundler', () => {
   it('compiles', () => {
     const options = { module: 'ESNext', moduleResolution: 'Bundler', noEmit: true }

@@ -55,6 +55,8 @@ const face: Names = {
   ],
   types: [
     'Action',
+    'ActionRules',
+    'ApiApproval',
     'ApprovedDecision',
     'Callback',
     'CallbackResponse',

@@ -2,13 +2,13 @@ import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import {
+  type ActionRules,
   type CheqpointEvent,
   createReceiver,
   type JsonObject,
   memoryStore,
   type StandardSchema,
 } from '../../src/index.js'
-import type { Modifications } from '../../src/options/actions.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept } from '../support/kept.js'
 import { eventsOf } from '../support/runs-events.js'
@@ -121,11 +121,11 @@ describe.each([
 
 describe('what a reviewer may edit', () => {
   const original = { orderId: '8842', amount: 120, shipping: { city: 'Bern', zip: '3000' } }
-  type Row = readonly [string, Modifications | undefined, JsonObject, unknown, readonly string[]]
+  type Row = readonly [string, ActionRules['modifications'], JsonObject, unknown, readonly string[]]
 
   /** Submits, has the edit approved, and tells what ran or why it is parked. */
   async function edited(
-    modifications: Modifications | undefined,
+    modifications: ActionRules['modifications'],
     edit: JsonObject | null,
     details?: StandardSchema,
   ): Promise<readonly [unknown, readonly string[]]> {
