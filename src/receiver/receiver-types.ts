@@ -119,6 +119,9 @@ export interface Receiver {
   readonly cancel: (approvalId: string) => Promise<'cancelled' | 'in-progress' | 'completed' | 'unknown'>
 }
 
+/** The name of any action. Editors suggest those of `actions`, which `string` alone would hide. */
+export type NameOf<Details> = (keyof Details & string) | (string & Record<never, never>)
+
 /** A receiver with `submit` and `track`, typed by the schemas of its actions. */
 export interface TypedReceiver<Details = Record<never, never>, Context = Record<never, never>> extends Receiver {
   /**
@@ -126,7 +129,7 @@ export interface TypedReceiver<Details = Record<never, never>, Context = Record<
    * `ref` of an unconfirmed submission, that is confirmed. Rejects with `id-invalid`, `argument-invalid`, `not-json`,
    * `details-too-large`, `assistant-unknown`, `store-full` or `store-unavailable`.
    */
-  readonly track: <const Name extends string>(
+  readonly track: <const Name extends NameOf<Details>>(
     approvalId: string,
     tracked: TrackedAs<Details, Context, Name>,
   ) => Promise<boolean>
@@ -136,7 +139,7 @@ export interface TypedReceiver<Details = Record<never, never>, Context = Record<
    * never sent again, listed by `unconfirmed`), `key-reused` and `submission-in-progress` (nothing was sent), and as
    * `track` does.
    */
-  readonly submit: <const Name extends string>(
+  readonly submit: <const Name extends NameOf<Details>>(
     request: SubmitAs<Details, Name>,
     ...options: SubmitOptionsFor<Context, Name>
   ) => Promise<Submission>

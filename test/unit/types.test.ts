@@ -238,6 +238,14 @@ describe('track and submit', () => {
     ])
   })
 
+  it('have editors suggest the names of the actions', () => {
+    type Submitted = Parameters<typeof submit>[0]['action']
+    type TrackedName = Parameters<typeof track>[1]['action']
+    // A name that is lost in `string` would be none of these.
+    expectTypeOf<Extract<Submitted, 'refund' | 'ship'>>().toEqualTypeOf<'refund' | 'ship'>()
+    expectTypeOf<Extract<TrackedName, 'refund' | 'ship'>>().toEqualTypeOf<'refund' | 'ship'>()
+  })
+
   it('take any object where a receiver has one handler for all', () => {
     const { track } = createReceiver({ apiKey, onDecision })
     unrun(() => [
