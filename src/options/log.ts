@@ -11,7 +11,7 @@ export interface Log {
 const quietMs = 10_000
 
 /**
- * A listener that writes one line for each event that needs action: failed runs, parked approvals, store
+ * A listener that writes one line for each event that needs action: failed runs, dropped results, parked approvals, store
  * failures, refused keys, a receiver that does not sweep. Never a secret, details or a payload. Default: `console`, or
  * none with `onEvent`.
  */

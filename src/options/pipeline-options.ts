@@ -23,8 +23,8 @@ export interface PipelineOptions {
   readonly maxDetailsBytes?: number | undefined
   readonly onEvent?: EventListener | undefined
   /**
-   * Gets one line for each failed run, parked approval, store failure or refused key, at most one per kind in 10 s.
-   * Never a secret, details or a payload. Default: `console`, or `false` with `onEvent`.
+   * Gets one line for each failed run, dropped result, parked approval, store failure or refused key, at most one per
+   * kind in 10 s. Never a secret, details or a payload. Default: `console`, or `false` with `onEvent`.
    */
   readonly log?: Log | false | undefined
   readonly clock?: Clock | undefined
