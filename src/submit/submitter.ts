@@ -222,7 +222,8 @@ export class Submitter {
 
   #lost(why: string, info: ErrorInfo & { readonly ref: string }): CheqpointError {
     this.#deps.context.emit({ type: 'submission-unknown', ref: info.ref })
-    return new CheqpointError('submission-unknown', why, info)
+    const fix = 'do not submit it again; see receiver.unconfirmed()'
+    return new CheqpointError('submission-unknown', `${why}; ${fix}`, info)
   }
 }
 

@@ -333,6 +333,7 @@ describe('a submission whose response was lost', () => {
       const { code, ref, message } = await submission
       expect(code).toBe('submission-unknown')
       expect(message).not.toContain('8842')
+      expect(message).toMatch(/; do not submit it again; see receiver\.unconfirmed\(\)$/)
       expect((await receiver.unconfirmed()).items).toEqual([
         {
           ref,
