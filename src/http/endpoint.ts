@@ -34,7 +34,7 @@ export interface HandleOptions {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
-/** Ids of callbacks that arrived before their request was registered, which is then due at once. */
+/** Ids of callbacks that arrived before their request was registered, as far as is known: it is then due at once. */
 const earlyOptions = { maxSize: 1_000, sizeCalculation: () => 1, ttl: 60_000, ttlResolution: 0 }
 
 /** The largest share of the places that copies of one callback take. */
@@ -76,7 +76,7 @@ export class Endpoint {
     return this.#tokensRefused
   }
 
-  /** Whether a callback for this id was refused as unknown within the last minute. Forgets it. */
+  /** Whether a callback for this id was refused as unknown within the last minute, or may be now. Forgets it. */
   cameEarly(id: string): boolean {
     const early = this.#early.has(id)
     this.#early.delete(id)
@@ -145,6 +145,8 @@ export class Endpoint {
     const { pipeline, context } = this.#deps
     const { id: approvalId } = payload
     const trigger = { approvalId, via: 'callback', ref } as const
+    // Before the store is read: the approval may be registered between that read and its answer.
+    this.#early.set(approvalId, true)
     const outcome = await this.#copies.process(trigger, leave)
     if (outcome.kind !== 'too-soon' || context.life.isSwept || this.#waiting.has(approvalId)) return outcome
     if (outcome.retryAfterMs > context.confirm.minIntervalMs + skewMs) return outcome
@@ -186,7 +188,8 @@ export class Endpoint {
   }
 
   #report({ payload }: PlausibleCallback, outcome: Outcome): CallbackResponse {
-    if (outcome.kind === 'unknown-approval') this.#early.set(payload.id, true)
+    // One whose handler seems to run may be refused later.
+    if ('approvalId' in outcome && outcome.kind !== 'running') this.#early.delete(payload.id)
     return this.#respond(outcome, payload)
   }
 

@@ -805,10 +805,12 @@ describe('a callback that arrives before its request is registered', () => {
     expect(await snapshot('req_2')).toMatchObject({ dueInMs: 12_345 })
   })
 
-  it('is remembered among the last thousand unknown ids, and no more are kept', async () => {
+  it('is remembered among the last thousand unknown ids, and neither more nor known ones are kept', async () => {
     const { receiver, send, snapshot } = answersBench({ sweep: 'elsewhere', polling: { firstMs: 12_345 } })
     await send({}, 'first')
     await send({}, 'second')
+    await receiver.track(id, tracked)
+    await send()
     for (let index = 0; index < 999; index++) await send({}, `stranger_${index}`)
     await receiver.track('second', tracked)
     expect(await snapshot('second')).toMatchObject({ dueInMs: 0 })

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryStore } from '../../src/index.js'
+import { memoryStore, type Store } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { kept, rewrite } from '../support/kept.js'
+import { overlayStore } from '../support/overlay-store.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
 import { FaultyStore } from '../support/runs-store.js'
@@ -351,6 +352,34 @@ describe('track()', () => {
     await pass(1_000)
     expect(runs).toMatchObject([{ decision: { approvalId: 'req_1', via: 'poll' } }])
     await receiver.close()
+  })
+
+  it.each([
+    [0, 404],
+    [1_000, 202],
+  ])('makes a request due at once whose callback is told %i ms later that there was none', async (ms, status) => {
+    const store = memoryStore()
+    const answered = gate()
+    let reads = 0
+    const read: Store['read'] = async (key) => {
+      const found = await store.read(key)
+      if (reads++ === 0) await answered.promise
+      return found
+    }
+    const shared = overlayStore(store, { read })
+    const { receiver, api, runs } = bench({
+      ...{ store: shared, sweep: 'elsewhere' },
+      polling: { firstMs: 600_000 },
+      callbacks: { ackAfterMs: 1_000 },
+    })
+    api.approve('req_1')
+    const answer = receiver.fetch(callbackRequest('req_1'))
+    await pass(ms)
+    await receiver.track('req_1', refund)
+    answered.open()
+    expect((await answer).status).toBe(status)
+    await receiver.reconcile()
+    expect(runs).toMatchObject([{ decision: { approvalId: 'req_1', via: 'poll' } }])
   })
 
   it.each([

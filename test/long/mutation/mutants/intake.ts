@@ -187,9 +187,30 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'a callback that came before its request is remembered',
     file: 'src/http/endpoint.ts',
-    find: "if (outcome.kind === 'unknown-approval') this.#early.set(payload.id, true)",
+    find: 'this.#early.set(approvalId, true)',
     replace: '',
     tests: ['hosts/responses.test.ts'],
+  },
+  {
+    guard: 'a callback is remembered from before the store is read',
+    file: 'src/http/endpoint.ts',
+    find: 'this.#early.set(approvalId, true)',
+    replace: 'setTimeout(() => this.#early.set(approvalId, true), 10)',
+    tests: ['receiver/operator.test.ts'],
+  },
+  {
+    guard: 'a callback whose approval is known is not remembered',
+    file: 'src/http/endpoint.ts',
+    find: "if ('approvalId' in outcome && outcome.kind !== 'running')",
+    replace: 'if (false)',
+    tests: ['hosts/responses.test.ts'],
+  },
+  {
+    guard: 'a callback that was acknowledged before its approval was known is remembered',
+    file: 'src/http/endpoint.ts',
+    find: " && outcome.kind !== 'running') this.#early",
+    replace: ') this.#early',
+    tests: ['receiver/operator.test.ts'],
   },
   {
     guard: 'at most a thousand early ids are remembered',
