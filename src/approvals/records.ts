@@ -65,7 +65,7 @@ export class Records {
     return `${this.#prefix}.${(this.#drawn++).toString(36)}`
   }
 
-  /** What is stored under a key. Rejects with `store-unavailable` or `store-answer`, and as the store does. */
+  /** What is stored under a key. Rejects with `store-unavailable` or `store-response`, and as the store does. */
   read(key: string): Promise<Stored> {
     return this.#ask('read', () => this.#store.read(key))
   }
@@ -150,7 +150,7 @@ export class Records {
       const end = (value: Value): void => {
         clearTimeout(timer)
         const message = `${method}() of the store answered something that its contract does not allow`
-        if (!answers[method].safeParse(value).success) throw new CheqpointError('store-answer', message)
+        if (!answers[method].safeParse(value).success) throw new CheqpointError('store-response', message)
         resolve(value)
       }
       // A store of the app may throw anything: it becomes the cause of a coded error.
@@ -161,7 +161,7 @@ export class Records {
       try {
         const asked = call()
         if (typeof Object(asked).then !== 'function')
-          throw new CheqpointError('store-answer', `${method}() of the store must return a promise`)
+          throw new CheqpointError('store-response', `${method}() of the store must return a promise`)
         asked.then(end).catch(fail)
       } catch (error) {
         fail(error)

@@ -27,7 +27,7 @@ export const errorCodes = {
   'store-busy': 'Concurrent writers or a lock blocked the entry',
   'store-unavailable': 'The store did not respond',
   'store-unsuitable': 'The setup of the store is unsafe',
-  'store-answer': 'The store returned something that its contract does not allow',
+  'store-response': 'The store returned something that its contract does not allow',
   'lease-lost': 'The lease of the run was lost, and another run may follow',
   'query-not-a-transaction': 'The query given to completeIn is not inside a transaction',
   'wait-timeout': 'No decision or completion arrived in time',

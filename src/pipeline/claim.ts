@@ -61,7 +61,7 @@ export async function claim(
       emit({
         type: 'store-failed',
         operation: 'claim',
-        error: new CheqpointError('store-answer', message, { approvalId }),
+        error: new CheqpointError('store-response', message, { approvalId }),
       })
       return { kind: 'parked', approvalId, reason: 'corrupt' }
     }
@@ -115,7 +115,7 @@ async function awaitId(
   if (kept.kind === 'kept') return { kind: 'awaiting-id', approvalId, retryAfterMs: awaitingIdRetryMs }
   if (kept.kind === 'unreadable') {
     const message = 'the store holds a reference that this version cannot read; it is left alone'
-    const error = new CheqpointError('store-answer', message, { approvalId, ref })
+    const error = new CheqpointError('store-response', message, { approvalId, ref })
     emit({ type: 'store-failed', operation: 'claim', error })
     return { kind: 'parked', approvalId, reason: 'corrupt' }
   }

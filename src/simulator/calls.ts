@@ -51,7 +51,7 @@ export function createGate({ keys, faults, clock, random, closing, onChange, end
 
     const response = await answerOrFail(asked, assistant)
     await pause(faults.slowMs, [closing])
-    const lost = faults.loseSubmitAnswer && method === 'POST' && response.ok
+    const lost = faults.loseSubmitResponse && method === 'POST' && response.ok
     const answered = { ...call, status: lost ? null : response.status }
     log[index] = answered
     onChange(answered)

@@ -26,7 +26,7 @@ export interface Faults {
   /** Time after a decision during which reads still say `PENDING`. */
   staleMs: number
   /** Accepts submissions, and destroys the connection instead of responding. */
-  loseSubmitAnswer: boolean
+  loseSubmitResponse: boolean
 }
 
 /** How API calls fail: all, the next `count`, or a share `rate`. */
@@ -54,7 +54,7 @@ export function noFaults(): Faults {
     slowMs: 0,
     staleReads: 0,
     staleMs: 0,
-    loseSubmitAnswer: false,
+    loseSubmitResponse: false,
   })
 }
 

@@ -148,7 +148,7 @@ describe('a callback', () => {
     const answer = await bench.receiver.fetch(callbackRequest('req_1', { url: urlOf(bench) }))
     expect([answer.status, await answer.json()]).toEqual([202, { result: 'parked' }])
     expect(eventsOf(bench.events, 'store-failed')).toMatchObject([
-      { operation: 'claim', error: { code: 'store-answer', approvalId: 'req_1', ref: key.slice(2) } },
+      { operation: 'claim', error: { code: 'store-response', approvalId: 'req_1', ref: key.slice(2) } },
     ])
     expect((await store.read(key)).entry).toEqual(before.entry)
     expect(bench.api.asked).toEqual([])

@@ -304,33 +304,33 @@ describeWith('redis-server', 'check: use of the client', () => {
   const mistakes: Readonly<Record<string, readonly [SendCommand, code: string, advice: RegExp]>> = {
     'a client that answers with bytes': [
       (args) => redis.callBuffer(...args),
-      'store-answer',
+      'store-response',
       /bytes \(use the client method that returns strings\)/,
     ],
     'a client that reads Latin-1': [
       async (args, key) => deep(await bench.send(args, key), String, (text) => Buffer.from(text).toString('latin1')),
-      'store-answer',
+      'store-response',
       /UTF-8/,
     ],
     'a promise that is not returned': [
       // Wrong on purpose: such a function does not compile.
       ((...call: Parameters<SendCommand>) => void bench.send(...call)) as unknown as SendCommand,
-      'store-answer',
+      'store-response',
       /nothing \(return the promise/,
     ],
     'a reply that was decoded': [
       async (args, key) => ({ result: await bench.send(args, key) }),
-      'store-answer',
+      'store-response',
       /decoded object \(return the raw reply/,
     ],
     'a reply in a list': [
       async (args, key) => [await bench.send(args, key)],
-      'store-answer',
+      'store-response',
       /an array \(return only the reply/,
     ],
     'a reply that was made text': [
       async (args, key) => JSON.stringify(await bench.send(args, key)),
-      'store-answer',
+      'store-response',
       /a string, but Redis replies with an array/,
     ],
     'empty values that were dropped': [
@@ -338,12 +338,12 @@ describeWith('redis-server', 'check: use of the client', () => {
         const reply = await bench.send(args, key)
         return Array.isArray(reply) ? reply.filter((item) => item !== null) : reply
       },
-      'store-answer',
+      'store-response',
       /but Redis replies with/,
     ],
     'another number than Redis answers': [
       async (args, key) => deep(await bench.send(args, key), (integer) => (integer === 7 ? 8 : integer)),
-      'store-answer',
+      'store-response',
       /the integer 7/,
     ],
     'a command without its name': [

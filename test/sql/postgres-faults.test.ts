@@ -92,11 +92,11 @@ describeWith('postgres', 'the Postgres store', () => {
     await replica.stop()
   })
 
-  test('a query that returns the result object of pg is store-answer, and the message names its rows', async () => {
+  test('a query that returns the result object of pg is store-response, and the message names its rows', async () => {
     const pool = new pg.Pool({ connectionString: server.url })
     // Wrong types on purpose, as callers without a compiler pass them.
     const query = (async (text: string, values: unknown[]) => pool.query(text, values)) as unknown as PostgresQuery
-    await rejects(postgresStore({ query }).read('a:1'), 'store-answer', /return its property rows/)
+    await rejects(postgresStore({ query }).read('a:1'), 'store-response', /return its property rows/)
     await pool.end()
   })
 
@@ -106,8 +106,8 @@ describeWith('postgres', 'the Postgres store', () => {
     ['numbers as text', async () => [{ now: '1767225600000', stamp: null }]],
     ['numbers as bigint', async () => [{ now: 1n, stamp: null }]],
     ['no rows', async () => []],
-  ])('a query that returns %s is store-answer', async (_, query) => {
-    await rejects(postgresStore({ query: query as unknown as PostgresQuery }).read('a:1'), 'store-answer', /return/)
+  ])('a query that returns %s is store-response', async (_, query) => {
+    await rejects(postgresStore({ query: query as unknown as PostgresQuery }).read('a:1'), 'store-response', /return/)
   })
 
   test.each([

@@ -33,7 +33,7 @@ export interface DeliveryView {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly state: 'waiting' | 'sending' | 'ended' | 'dropped'
-  readonly answer: { readonly status: number | null; readonly body: string; readonly error: string | null } | null
+  readonly response: { readonly status: number | null; readonly body: string; readonly error: string | null } | null
   readonly createdAt: string
 }
 
@@ -60,7 +60,7 @@ export interface FaultsView {
   readonly slowMs: number
   readonly staleReads: number
   readonly staleMs: number
-  readonly loseSubmitAnswer: boolean
+  readonly loseSubmitResponse: boolean
 }
 
 /** How submissions are decided: not at all, all alike, or by a rule that code has set. */

@@ -132,7 +132,7 @@ async function setting(link: RedisLink, key: string, name: string): Promise<stri
 }
 
 function notKept(): CheqpointError {
-  return new CheqpointError('store-answer', 'Redis did not return what was written; sendCommand must use UTF-8')
+  return new CheqpointError('store-response', 'Redis did not return what was written; sendCommand must use UTF-8')
 }
 
 /** The error for an unsuitable server or client. */

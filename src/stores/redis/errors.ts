@@ -22,7 +22,7 @@ const meanings: Readonly<Record<string, readonly [ErrorCode, string] | undefined
   MOVED: ['store-unsuitable', cluster],
   ASK: ['store-unsuitable', cluster],
   CROSSSLOT: ['store-unsuitable', cluster],
-  WRONGTYPE: ['store-answer', 'a key of the prefix was not written by this library; choose another prefix'],
+  WRONGTYPE: ['store-response', 'a key of the prefix was not written by this library; choose another prefix'],
 }
 const notKnown = 'must be 6.2 or newer, and sendCommand must pass on every element of args, in order, and nothing else'
 const notCalled = 'pass the command to your Redis client as the documentation of redisStore shows'

@@ -61,7 +61,7 @@ function thrown(reply: unknown): unknown {
   return reply
 }
 
-// Checks of the shape of replies. They throw `store-answer`: the server sends no other shape, so the client changed it.
+// Checks of the shape of replies. They throw `store-response`: the server sends no other shape, so the client changed it.
 
 export function asArray(reply: unknown): readonly unknown[] {
   if (Array.isArray(reply)) return reply
@@ -88,5 +88,5 @@ export function wrongReply(item: unknown, wanted: string): CheqpointError {
   else if (item instanceof Uint8Array) shape = 'bytes (use the client method that returns strings)'
   else if (Array.isArray(item)) shape = 'an array (return only the reply, not a list of replies)'
   else if (shape === 'a object') shape = 'a decoded object (return the raw reply of your client)'
-  return new CheqpointError('store-answer', `sendCommand returned ${shape}, but Redis replies with ${wanted}`)
+  return new CheqpointError('store-response', `sendCommand returned ${shape}, but Redis replies with ${wanted}`)
 }

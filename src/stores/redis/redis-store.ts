@@ -49,7 +49,7 @@ export interface RedisStoreOptions {
  * ```
  *
  * The Redis user needs the rights in {@link requiredCommands}. A failed command rejects with `store-full`,
- * `store-unavailable`, `store-unsuitable` or `store-answer`. Throws `option-missing`, `option-invalid` or
+ * `store-unavailable`, `store-unsuitable` or `store-response`. Throws `option-missing`, `option-invalid` or
  * `option-unknown`; does no I/O until first use. You own the connection: close it after the receiver.
  */
 export function redisStore(options: RedisStoreOptions): Store {

@@ -100,5 +100,8 @@ function read(row: Row | undefined, column: string, type: 'number' | 'string'): 
   const value = row?.[column]
   if (typeof value === type) return value
   const problem = `column ${column} must be a ${type}, not ${value === null ? 'null' : typeof value}`
-  throw new CheqpointError('store-answer', `${problem}; return the rows as objects, with float8 as the client gives it`)
+  throw new CheqpointError(
+    'store-response',
+    `${problem}; return the rows as objects, with float8 as the client gives it`,
+  )
 }

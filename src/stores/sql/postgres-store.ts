@@ -139,10 +139,10 @@ function quotedTable(table: unknown = 'cheqpoint_entries'): string {
 const ask = (query: PostgresQuery, text: string, values: SqlValue[]) =>
   repeated(() => send(query, text, values), isRetryable, sqlError)
 
-/** Sends a statement once. Rejects with the client's error, or with `store-answer` where no rows are returned. */
+/** Sends a statement once. Rejects with the client's error, or with `store-response` where no rows are returned. */
 async function send(query: PostgresQuery, text: string, values: SqlValue[]): Promise<readonly Row[]> {
   const rows: unknown = await query(text, values)
   if (Array.isArray(rows)) return rows
   const fix = Object(rows).rows === undefined ? 'return an array of objects' : 'return its property rows'
-  throw new CheqpointError('store-answer', `query returned a value of type ${typeof rows}, not rows; ${fix}`)
+  throw new CheqpointError('store-response', `query returned a value of type ${typeof rows}, not rows; ${fix}`)
 }

@@ -51,7 +51,7 @@ export const redisReplies: Property = property({
       'submit: pending',
       'wait: rejected',
     ],
-    ...['track: store-answer', 'stats: store-unsuitable', 'parked: page', 'unconfirmed: store-unavailable'],
+    ...['track: store-response', 'stats: store-unsuitable', 'parked: page', 'unconfirmed: store-unavailable'],
   ],
   arbitrary: fc.record({
     steps: fc.array(fc.record<Step>({ choice: fc.nat(20), damage }), { minLength: 1, maxLength: 8 }),

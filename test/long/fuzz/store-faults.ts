@@ -73,7 +73,13 @@ export const storeFaults: Property = property({
   says: 'with any fault of the store, no error escapes, nothing hangs, and nothing runs that the API did not confirm',
   sees: [
     ...['callback: 200 handled', 'callback: 503 store-unavailable', 'callback: 202 over-budget', 'resolve: handled'],
-    ...['wait: approved', 'wait: wait-timeout', 'submit: pending', 'submit: submission-unknown', 'track: store-answer'],
+    ...[
+      'wait: approved',
+      'wait: wait-timeout',
+      'submit: pending',
+      'submit: submission-unknown',
+      'track: store-response',
+    ],
   ],
   arbitrary: fc.record({
     faults: fc.array(fault, { minLength: 1, maxLength: 8 }),

@@ -292,7 +292,7 @@ describe('a store', () => {
   ])('whose read returns %s is refused', async (_, answer) => {
     // A store of the app, with a bug in it.
     const store = overlayStore(memoryStore({ clock }), { read: async () => answer as unknown as Stored })
-    await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
+    await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-response'))
   })
 
   it.each([
@@ -301,13 +301,13 @@ describe('a store', () => {
     ['null', null],
   ])('whose read is not asynchronous, and returns %s, is refused with the fix', async (_, answer) => {
     const store = overlayStore(memoryStore({ clock }), { read: () => answer as unknown as Promise<Stored> })
-    const failure = { code: 'store-answer', message: 'read() of the store must return a promise' }
+    const failure = { code: 'store-response', message: 'read() of the store must return a promise' }
     await expect(recordsOver(store).change(key, byAdd)).rejects.toMatchObject(failure)
   })
 
   it.each([undefined, null, 1, 'OK'])('whose write returns %s is refused', async (answer) => {
     const store = overlayStore(memoryStore({ clock }), { write: async () => answer as unknown as boolean })
-    await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-answer'))
+    await expect(recordsOver(store).change(key, byAdd)).rejects.toEqual(coded('store-response'))
   })
 
   it.each([undefined, [], { keys: 'a:1', nextDueInMs: 0 }, { keys: [1], nextDueInMs: 0 }, { keys: [] }])(
@@ -315,7 +315,7 @@ describe('a store', () => {
     async (answer) => {
       const takeDue = async () => answer as unknown as Awaited<ReturnType<Store['takeDue']>>
       const store = overlayStore(memoryStore({ clock }), { takeDue })
-      await expect(recordsOver(store).takeDue(1, 1)).rejects.toEqual(coded('store-answer'))
+      await expect(recordsOver(store).takeDue(1, 1)).rejects.toEqual(coded('store-response'))
     },
   )
 
@@ -329,7 +329,7 @@ describe('a store', () => {
   ])('whose list returns %j is refused', async (answer) => {
     const list = async () => answer as unknown as Awaited<ReturnType<Store['list']>>
     const store = overlayStore(memoryStore({ clock }), { list })
-    await expect(recordsOver(store).list('due', { limit: 1 })).rejects.toEqual(coded('store-answer'))
+    await expect(recordsOver(store).list('due', { limit: 1 })).rejects.toEqual(coded('store-response'))
   })
 
   it.each([
@@ -340,14 +340,14 @@ describe('a store', () => {
   ])('whose count returns %j is refused', async (answer) => {
     const count = async () => answer as unknown as Awaited<ReturnType<Store['count']>>
     await expect(recordsOver(overlayStore(memoryStore({ clock }), { count })).count()).rejects.toEqual(
-      coded('store-answer'),
+      coded('store-response'),
     )
   })
 
   it.each([undefined, 'fine', [5]])('whose check returns %j is refused', async (answer) => {
     const check = async () => answer as unknown as readonly string[]
     await expect(recordsOver(overlayStore(memoryStore({ clock }), { check })).check()).rejects.toEqual(
-      coded('store-answer'),
+      coded('store-response'),
     )
   })
 

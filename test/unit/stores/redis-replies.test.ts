@@ -40,10 +40,10 @@ describe('replies of the wrong shape', () => {
     remove: [null, 'yes', -1, []],
   }
   for (const [method, replies] of Object.entries(wrong)) {
-    it(`end with store-answer in ${method}`, async () => {
+    it(`end with store-response in ${method}`, async () => {
       for (const reply of replies) {
         await expect(calls[method]?.(answering(reply)), JSON.stringify(reply)).rejects.toMatchObject({
-          code: 'store-answer',
+          code: 'store-response',
         })
       }
     })
@@ -53,7 +53,7 @@ describe('replies of the wrong shape', () => {
     const differing = [1, 2, 'entry', '1 stamp\n 5\n{}', null, null]
     expect((await answering(differing).read('a:apr-1')).entry?.dueAt).toBeNull()
     await expect(answering([1, 2, 'entry', 'damaged', null, null]).read('a:apr-1')).rejects.toMatchObject({
-      code: 'store-answer',
+      code: 'store-response',
     })
     // A look finds what a take never gets.
     const looking: SendCommand = async (args) => (args.at(-1) === '' ? [0, 'a:apr-1', '1'] : [0])
@@ -113,7 +113,7 @@ describe('errors of Redis and of clients', () => {
     ["ERR unknown command 'EVALSHA'", 'store-unsuitable'],
     [`${glide} ResponseError: unknown command 'EVALSHA'`, 'store-unsuitable'],
     ["ERR wrong number of arguments for 'evalsha' command", 'store-unsuitable'],
-    ['WRONGTYPE Operation against a key holding the wrong kind of value', 'store-answer'],
+    ['WRONGTYPE Operation against a key holding the wrong kind of value', 'store-response'],
   ]
   for (const [message, code] of codes) {
     it(`are ${code}: ${message.slice(0, 90)}`, async () => {

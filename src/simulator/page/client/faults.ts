@@ -2,7 +2,7 @@ import type { FaultsView } from '../view.js'
 import { byId, field, h } from './dom.js'
 import { ask, type State } from './state.js'
 
-const switches = ['drop', 'early', 'loseSubmitAnswer'] as const
+const switches = ['drop', 'early', 'loseSubmitResponse'] as const
 const amounts = ['duplicate', 'delayMs', 'retries', 'retryDelayMs', 'slowMs', 'staleReads', 'staleMs'] as const
 const apiFields = ['api-status', 'api-count', 'api-rate', 'api-wait'] as const
 const none = Object.fromEntries([...switches.map((name) => [name, false]), ...amounts.map((name) => [name, 0])])
