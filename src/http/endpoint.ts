@@ -86,7 +86,7 @@ export class Endpoint {
   /** Rejects only with `argument-invalid`, for anything but a callback and options. */
   async handle(callback: Callback, given?: HandleOptions | null): Promise<CallbackResponse> {
     if (!isCallback(callback)) throw notACallback(callback)
-    const options = readOptions(given ?? undefined)
+    const options = given === undefined || given === null ? {} : readOptions(given)
     const { context, rules, ready } = this.#deps
     const { maxInFlight } = context.callbacks
     let isIn = false
@@ -202,7 +202,7 @@ export class Endpoint {
   }
 }
 
-function readOptions(given: HandleOptions = {}): HandleOptions {
+function readOptions(given: HandleOptions): HandleOptions {
   const { waitUntil } = argumentGroup(given, 'handle() as options', ['waitUntil'])
   optionalFunction(waitUntil, 'waitUntil', 'argument')
   return given

@@ -601,8 +601,8 @@ export const intakeMutants: readonly Mutant[] = [
   {
     guard: 'options of handle() that are null count as none',
     file: 'src/http/endpoint.ts',
-    find: 'readOptions(given ?? undefined)',
-    replace: 'readOptions(given as HandleOptions)',
+    find: 'given === undefined || given === null ? {}',
+    replace: 'given === undefined ? {}',
     tests: ['receiver/wait-until.test.ts'],
   },
   {
