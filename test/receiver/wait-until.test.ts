@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { fromRequest } from '../../src/index.js'
 import { callbackRequest } from '../support/callback.js'
 import { bench, refund } from '../support/receiver.js'
 import { eventsOf } from '../support/runs-events.js'
@@ -27,14 +28,14 @@ const throwing = (): never => {
 }
 const rejecting = (): Promise<never> => Promise.reject(new Error('not on this plan'))
 
-describe('options of fetch() that are null', () => {
+describe('options of handle() that are null', () => {
   it('count as none', async () => {
     const { receiver, api, events } = bench()
     await receiver.track('req_1', refund)
     api.approve('req_1')
     // What the types rule out, plain JavaScript may send.
     const none = null as unknown as undefined
-    expect((await receiver.fetch(callbackRequest('req_1'), none)).status).toBe(200)
+    expect((await receiver.handle(fromRequest(callbackRequest('req_1')), none)).status).toBe(200)
     expect(eventsOf(events, 'store-failed')).toEqual([])
   })
 })
