@@ -96,7 +96,7 @@ async function playReviewer(simulator: Simulator, onExpress: App, onHono: App): 
     good &&= asPromised
     console.log(`  ${asPromised ? 'ok' : 'NOT AS PROMISED'}  ${observed}`)
   }
-  const answers = (): (number | null)[] => simulator.deliveries().map(({ response }) => response?.status ?? null)
+  const answers = (): (number | null)[] => simulator.deliveries().map(({ answer }) => answer?.status ?? null)
   const gets = (): number => simulator.requests().filter(({ method }) => method === 'GET').length
 
   console.log('\n1. A refund is approved, and Cheqpoint sends the callback to the Express app.')

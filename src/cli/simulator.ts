@@ -105,13 +105,13 @@ function eventOf(change: Change, verbose: boolean): Event | null {
     if (!verbose || status === null) return null
     return { type: 'call', at, approvalId: null, status, said: `${method} ${path} ${status}` }
   }
-  const { approvalId, state, response, url, cause, body, createdAt, endedAt } = change.delivery
+  const { approvalId, state, answer, url, cause, body, createdAt, endedAt } = change.delivery
   if (state !== 'ended' && state !== 'dropped') return null
   const what = cause === 'decision' ? '' : ` (${cause})`
-  const how = state === 'dropped' ? 'dropped on purpose' : (response?.error ?? `answered ${response?.status}`)
+  const how = state === 'dropped' ? 'dropped on purpose' : (answer?.error ?? `answered ${answer?.status}`)
   const said = `${shownUrl(new URL(url))}${what} ${how}`
-  const [at, status] = [endedAt ?? createdAt, response?.status ?? null]
-  return { type: 'callback', at, approvalId, status, said, ...more({ sent: body, response: response?.body ?? null }) }
+  const [at, status] = [endedAt ?? createdAt, answer?.status ?? null]
+  return { type: 'callback', at, approvalId, status, said, ...more({ sent: body, answer: answer?.body ?? null }) }
 }
 
 function lineOf({ type, at, approvalId, said, body }: Event): string {

@@ -26,7 +26,7 @@ export interface Callback {
 }
 
 /** The response to a callback. */
-export interface DeliveryResponse {
+export interface CallbackAnswer {
   /** `null` if there was no response. */
   readonly status: number | null
   readonly body: string
@@ -44,9 +44,9 @@ export interface Delivery {
   readonly headers: Readonly<Record<string, string>>
   /** As it was sent. */
   readonly body: string
-  /** `ended` has a response or an error; `dropped` was never sent. */
+  /** `ended` has an answer or an error; `dropped` was never sent. */
   readonly state: 'waiting' | 'sending' | 'ended' | 'dropped'
-  readonly response: DeliveryResponse | null
+  readonly answer: CallbackAnswer | null
   /** ISO 8601, as are the other times. */
   readonly createdAt: string
   readonly sentAt: string | null
@@ -87,9 +87,9 @@ export class Deliveries {
       return
     }
     const deliver = async (cause: Delivery['cause']): Promise<void> => {
-      let response = await this.send(callback, cause, delayMs)
-      for (let left = retries; left > 0 && !isSuccess(response) && !this.#closing.aborted; left--) {
-        response = await this.send(callback, 'retry', retryDelayMs)
+      let answer = await this.send(callback, cause, delayMs)
+      for (let left = retries; left > 0 && !isSuccess(answer) && !this.#closing.aborted; left--) {
+        answer = await this.send(callback, 'retry', retryDelayMs)
       }
     }
     const causes: Delivery['cause'][] = ['decision']
@@ -98,7 +98,7 @@ export class Deliveries {
   }
 
   /** Sends one callback once, after `delayMs`. Never rejects: without a response, the result says why. */
-  send(callback: Callback, cause: Delivery['cause'], delayMs = 0): Promise<DeliveryResponse> {
+  send(callback: Callback, cause: Delivery['cause'], delayMs = 0): Promise<CallbackAnswer> {
     return this.#track(this.#attempt(this.#create(callback, cause), delayMs))
   }
 
@@ -113,15 +113,15 @@ export class Deliveries {
     await this.settled()
   }
 
-  async #attempt(delivery: Delivery, delayMs: number): Promise<DeliveryResponse> {
+  async #attempt(delivery: Delivery, delayMs: number): Promise<CallbackAnswer> {
     await pause(delayMs, [this.#closing])
     const sending = this.#write({ ...delivery, state: 'sending', sentAt: this.#date() })
-    const response = await this.#exchange(sending)
-    this.#write({ ...sending, state: 'ended', response, endedAt: this.#date() })
-    return response
+    const answer = await this.#exchange(sending)
+    this.#write({ ...sending, state: 'ended', answer, endedAt: this.#date() })
+    return answer
   }
 
-  async #exchange({ url, headers, body }: Delivery): Promise<DeliveryResponse> {
+  async #exchange({ url, headers, body }: Delivery): Promise<CallbackAnswer> {
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(), callbackTimeoutMs).unref()
     try {
@@ -150,7 +150,7 @@ export class Deliveries {
 
   #reason(error: unknown, timedOut: boolean): string {
     if (this.#closing.aborted) return 'the simulator was closed'
-    if (timedOut) return `no complete response within ${callbackTimeoutMs} ms`
+    if (timedOut) return `no complete answer within ${callbackTimeoutMs} ms`
     if (!(error instanceof Error)) return 'unknown error'
     return error.message || ('code' in error ? String(error.code) : error.name)
   }
@@ -165,7 +165,7 @@ export class Deliveries {
       headers: { 'Content-Type': 'application/json', 'User-Agent': callback.agent ?? callbackAgent },
       body: JSON.stringify({ approvalId, status, modifiedDetails, decisionNote }),
       state: 'waiting',
-      response: null,
+      answer: null,
       createdAt: this.#date(),
       sentAt: null,
       endedAt: null,
@@ -205,6 +205,6 @@ async function readStart(body: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).subarray(0, maxAnswerBytes).toString()
 }
 
-function isSuccess({ status }: DeliveryResponse): boolean {
+function isSuccess({ status }: CallbackAnswer): boolean {
   return status !== null && status >= 200 && status < 300
 }

@@ -14,7 +14,7 @@ import type { Change, Simulator, SimulatorOptions } from './simulator.js'
 
 export type { Rule } from './api.js'
 export type { ApiCall } from './calls.js'
-export type { Callback, Delivery, DeliveryResponse } from './deliveries.js'
+export type { Callback, CallbackAnswer, Delivery } from './deliveries.js'
 export type { ApiFault, Faults } from './faults.js'
 export type { KeyOptions } from './keys.js'
 export type { DecisionInput, SimulatedRequest } from './requests.js'

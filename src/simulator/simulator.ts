@@ -1,7 +1,7 @@
 import type { Clock, Random } from '../util/clock.js'
 import type { Rule } from './api.js'
 import type { ApiCall } from './calls.js'
-import type { Callback, Delivery, DeliveryResponse } from './deliveries.js'
+import type { Callback, CallbackAnswer, Delivery } from './deliveries.js'
 import type { Faults } from './faults.js'
 import type { KeyOptions } from './keys.js'
 import type { DecisionInput, SimulatedRequest } from './requests.js'
@@ -53,10 +53,10 @@ export interface Simulator {
   requests(): readonly ApiCall[]
 
   /** Sends a decided request's callback again, without faults. Rejects with `argument-invalid` if there is none. */
-  redeliver(id: string): Promise<DeliveryResponse>
+  redeliver(id: string): Promise<CallbackAnswer>
 
   /** Sends any callback to any URL, without faults: a forged one, an old one, or one for an unknown id. */
-  sendCallback(callback: Callback): Promise<DeliveryResponse>
+  sendCallback(callback: Callback): Promise<CallbackAnswer>
 
   /** Resolves when no callback is in progress or scheduled. */
   settled(): Promise<void>

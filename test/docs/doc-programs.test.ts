@@ -108,7 +108,7 @@ describe('docs/migrating.md', () => {
     simulator.decide(approvalId, { status: 'approved' })
     expect(await line()).toContain('refund {"orderId":"8842","amount":120}')
     await simulator.settled()
-    expect(simulator.deliveries().map(({ response }) => response?.status)).toEqual([200])
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
   })
 
   it('is correct that a forged callback loses the decision in the code by hand, and not with a receiver', async () => {
@@ -117,7 +117,7 @@ describe('docs/migrating.md', () => {
       await simulator.sendCallback({ to: `${url}/webhooks/cheqpoint`, approvalId })
       simulator.decide(approvalId, { status: 'approved' })
       await simulator.settled()
-      return simulator.deliveries().at(-1)?.response?.status
+      return simulator.deliveries().at(-1)?.answer?.status
     }
     expect(await forgeThenDecide(await start('docs/migrating.md', 'migrating/before'))).toBe(404)
     await simulator.close()
@@ -150,7 +150,7 @@ describe('docs/core.md', () => {
     expect(await line()).toBe(`${told} cheqpoint:${approvalId}`)
     await simulator.settled()
     expect(await simulator.redeliver(approvalId)).toMatchObject({ status: 200 })
-    expect(simulator.deliveries().map(({ response }) => response?.status)).toEqual([401, 200, 200])
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([401, 200, 200])
     expect(simulator.requests().filter(({ method }) => method === 'GET')).toHaveLength(1)
   })
 })

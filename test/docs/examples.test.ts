@@ -39,7 +39,7 @@ function start(file: string, env: Readonly<Record<string, string>> = {}, ...args
 /** The app's responses to the callbacks, in order. */
 async function callbackAnswers(): Promise<readonly (number | null | undefined)[]> {
   await simulator.settled()
-  return simulator.deliveries().map(({ response }) => response?.status)
+  return simulator.deliveries().map(({ answer }) => answer?.status)
 }
 
 describe('the example for Express', () => {

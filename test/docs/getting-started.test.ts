@@ -129,7 +129,7 @@ describeWith('curl', 'docs/getting-started.md', () => {
     const approvalId = await submit()
     simulator.decide(approvalId, { status: 'approved' })
     expect(await printed.line('refunded')).toBe(shown('refunded $120', approvalId))
-    expect(simulator.deliveries().map(({ response }) => response)).toEqual([null])
+    expect(simulator.deliveries().map(({ answer }) => answer)).toEqual([null])
   })
 
   it("installs the package's peer dependencies", () => {

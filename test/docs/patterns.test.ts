@@ -112,7 +112,7 @@ describe('the example of the asynchronous pattern', () => {
     simulator.decide(approvalId, { status: 'approved' })
     expect(await line()).toBe(`tell ada@example.com: refunded $120 for order 8842, key cheqpoint:${approvalId}`)
     await simulator.settled()
-    expect(simulator.deliveries().map(({ response }) => response?.status)).toEqual([200])
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
   })

@@ -63,7 +63,7 @@ describe('a first program', () => {
     const { approvalId, lines } = await approveFirst()
     expect((await lines.next()).value).toBe(`refund { orderId: '8842', amount: 120 } cheqpoint:${approvalId}`)
     await simulator.settled()
-    expect(simulator.deliveries().map(({ response }) => response?.status)).toEqual([200])
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual([200])
   })
 
   it('in README.md logs a line when its handler throws', async () => {

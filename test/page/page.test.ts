@@ -156,7 +156,7 @@ describeWith('chromium', 'the page of the simulator', () => {
     await entries(page).filter({ hasText: 'redelivery' }).filter({ hasText: '200' }).click()
     await button(page, 'Deliver again').click()
     await entries(page).nth(2).filter({ hasText: '200' }).waitFor()
-    await becomes(() => bench.simulator.deliveries().map(({ response }) => response?.status), [200, 200, 200])
+    await becomes(() => bench.simulator.deliveries().map(({ answer }) => answer?.status), [200, 200, 200])
     expect(bench.runs).toHaveLength(1)
   })
 

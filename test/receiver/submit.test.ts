@@ -900,7 +900,7 @@ describe('a rule of the simulator whose callback is handled before the response 
     Object.assign(simulator.faults, { early: true, duplicate: 2 })
     simulator.rule(() => ({ status: 'approved' }))
     expect(await receiver.submit(refund)).toMatchObject({ status: 'approved', result: { status: 'approved', run: 1 } })
-    expect(simulator.deliveries().map(({ response }) => response?.status)).toEqual(statuses)
+    expect(simulator.deliveries().map(({ answer }) => answer?.status)).toEqual(statuses)
     const [request] = simulator.list()
     expect(await simulator.redeliver(request?.id ?? '')).toMatchObject({ status: 200 })
     expect(runs).toBe(1)

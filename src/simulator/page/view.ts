@@ -33,7 +33,7 @@ export interface DeliveryView {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly state: 'waiting' | 'sending' | 'ended' | 'dropped'
-  readonly response: { readonly status: number | null; readonly body: string; readonly error: string | null } | null
+  readonly answer: { readonly status: number | null; readonly body: string; readonly error: string | null } | null
   readonly createdAt: string
 }
 

@@ -121,7 +121,7 @@ const checks: Checks = {
       const { url } = await simulator.listen()
       await roundTrip(url, (receiver) => serveFetch((each) => receiver.fetch(each)))
       assert.deepEqual(
-        simulator.deliveries().map(({ response }) => response?.status),
+        simulator.deliveries().map(({ answer }) => answer?.status),
         [200],
       )
       assert.match(await (await fetch(url)).text(), /<title>/)

@@ -354,7 +354,7 @@ describe('the feed of the page', () => {
     const start = await feed.next()
     expect(start).toMatchObject({ fresh: true, apiKey, rule: 'off', faults: { drop: false } })
     expect(start?.requests).toEqual(simulator.list())
-    expect(start?.deliveries).toMatchObject([{ approvalId: first, response: { status: 200, body: 'noted' } }])
+    expect(start?.deliveries).toMatchObject([{ approvalId: first, answer: { status: 200, body: 'noted' } }])
     expect(start?.calls).toMatchObject([{ method: 'POST', path: '/api/webhooks/inbound', status: 200 }])
 
     simulator.faults.drop = true

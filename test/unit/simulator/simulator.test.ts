@@ -290,7 +290,7 @@ describe('callbacks', () => {
         headers: { 'Content-Type': 'application/json', 'User-Agent': 'Cheqpoint-Callback/1.0' },
         body: `{"approvalId":"${id}","status":"approved","modifiedDetails":null,"decisionNote":null}`,
         state: 'ended',
-        response: { status: 404, body: 'noted', error: null },
+        answer: { status: 404, body: 'noted', error: null },
         createdAt: '2026-04-01T09:30:00.000Z',
         sentAt: expect.stringMatching(/^2026-04-01T09:30:00/),
         endedAt: '2026-04-01T09:30:00.007Z',
@@ -310,7 +310,7 @@ describe('callbacks', () => {
     simulator.decide(await submitPending(), { status: 'approved' })
     await simulator.settled()
     expect(sink.received).toHaveLength(1)
-    expect(simulator.deliveries()[0]?.response).toMatchObject({ status: 307 })
+    expect(simulator.deliveries()[0]?.answer).toMatchObject({ status: 307 })
   })
 
   it('say why there was no response where nothing listens', async () => {
@@ -318,7 +318,7 @@ describe('callbacks', () => {
     await sink.close()
     simulator.decide(id, { status: 'approved' })
     await simulator.settled()
-    const answer = simulator.deliveries()[0]?.response
+    const answer = simulator.deliveries()[0]?.answer
     expect(answer).toMatchObject({ status: null, error: expect.stringContaining('ECONNREFUSED') })
   })
 
@@ -340,7 +340,7 @@ describe('callbacks', () => {
     })
     const { status, body } = await simulator.sendCallback({ to: server.url, approvalId: 'req_1' })
     expect([status, body]).toEqual([200, 'a'.repeat(65_536)])
-    expect(simulator.deliveries().at(-1)?.response?.body).toBe(body)
+    expect(simulator.deliveries().at(-1)?.answer?.body).toBe(body)
     await server.gone(0)
   })
 
@@ -357,7 +357,7 @@ describe('callbacks', () => {
     expect(simulator.deliveries()[0]).toMatchObject({ state: 'sending' })
     await vi.advanceTimersByTimeAsync(1)
     await simulator.settled()
-    expect(simulator.deliveries()[0]?.response?.error).toBe('no complete response within 10000 ms')
+    expect(simulator.deliveries()[0]?.answer?.error).toBe('no complete answer within 10000 ms')
   })
 
   it('are sent again by redeliver', async () => {
@@ -634,7 +634,7 @@ describe('faults of callbacks', () => {
     simulator.decide(await submitPending(), { status: 'approved' })
     await simulator.settled()
     expect(sink.received).toStrictEqual([])
-    expect(simulator.deliveries()).toMatchObject([{ state: 'dropped', response: null, sentAt: null }])
+    expect(simulator.deliveries()).toMatchObject([{ state: 'dropped', answer: null, sentAt: null }])
   })
 
   it('duplicate: sends so many more at the same time', async () => {
@@ -688,7 +688,7 @@ describe('faults of callbacks', () => {
     sink.answers = [{ status: 500 }, { status: 409 }, { status: 202 }]
     simulator.decide(await submitPending(), { status: 'approved' })
     await simulator.settled()
-    expect(simulator.deliveries().map(({ cause, response }) => [cause, response?.status])).toStrictEqual([
+    expect(simulator.deliveries().map(({ cause, answer }) => [cause, answer?.status])).toStrictEqual([
       ['decision', 500],
       ['retry', 409],
       ['retry', 202],
@@ -839,7 +839,7 @@ describe('listen and close', () => {
     simulator.faults.delayMs = 60_000
     simulator.decide(await submitPending(), { status: 'approved' })
     await simulator.close()
-    expect(simulator.deliveries().map(({ state, response }) => [state, response?.error])).toStrictEqual([
+    expect(simulator.deliveries().map(({ state, answer }) => [state, answer?.error])).toStrictEqual([
       ['ended', 'the simulator was closed'],
       ['ended', 'the simulator was closed'],
     ])

@@ -5,7 +5,7 @@ import { ask, type State } from './state.js'
 /** Draws the callbacks with their responses, and the API calls. */
 export function createLog(state: State, select: (id: string) => void): () => void {
   const entry = memo((delivery: DeliveryView, before) => {
-    const { id, approvalId, url, cause, headers, body, response, createdAt } = delivery
+    const { id, approvalId, url, cause, headers, body, answer, createdAt } = delivery
     const [word, meaning, mood = ''] = verdict(delivery)
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
     return h(
@@ -27,8 +27,8 @@ export function createLog(state: State, select: (id: string) => void): () => voi
       h('p', {}, meaning),
       h('h4', {}, 'Request'),
       block('Request', [`POST ${url}`, ...lines, '', body].join('\n')),
-      response !== null && h('h4', {}, 'Response'),
-      response !== null && block('Response', response.error ?? `${response.status}\n\n${response.body}`),
+      answer !== null && h('h4', {}, 'Answer'),
+      answer !== null && block('Answer', answer.error ?? `${answer.status}\n\n${answer.body}`),
       h(
         'p',
         { class: 'row' },
@@ -51,13 +51,13 @@ export function createLog(state: State, select: (id: string) => void): () => voi
 }
 
 /** The result of a delivery. */
-export function verdict({ state, response }: DeliveryView): readonly [word: string, meaning: string, mood?: string] {
+export function verdict({ state, answer }: DeliveryView): readonly [word: string, meaning: string, mood?: string] {
   if (state === 'dropped') return ['lost', 'A fault lost it: it was never sent.', 'bad']
   if (state === 'waiting') return ['…', 'It is scheduled.']
-  if (response === null) return ['…', 'It is in progress.']
-  if (response.status === null) return ['failed', 'It got no response.', 'bad']
-  const good = response.status >= 200 && response.status < 300
-  return [String(response.status), good ? 'It was accepted.' : 'It was refused.', good ? 'good' : 'bad']
+  if (answer === null) return ['…', 'It is in progress.']
+  if (answer.status === null) return ['failed', 'It got no response.', 'bad']
+  const good = answer.status >= 200 && answer.status < 300
+  return [String(answer.status), good ? 'It was accepted.' : 'It was refused.', good ? 'good' : 'bad']
 }
 
 function call({ method, path, status, at }: CallView): HTMLElement {
