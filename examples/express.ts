@@ -48,7 +48,10 @@ app.get('/health', async (_request, response) => {
 })
 
 await receiver.start() // finds decisions whose callback was lost
-const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
+const server = app.listen(port, '127.0.0.1', (error) => {
+  if (error) throw error
+  console.log(`listening on ${port}`)
+})
 process.once('SIGTERM', async () => {
   server.close()
   await receiver.close() // waits for running handlers

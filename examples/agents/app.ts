@@ -63,7 +63,10 @@ export async function serve(agent: PausingAgent): Promise<void> {
     response.sendStatus(202)
   })
   await receiver.start()
-  app.listen(process.env['PORT'] ?? 3000, () => console.log('listening'))
+  app.listen(process.env['PORT'] ?? 3000, (error) => {
+    if (error) throw error
+    console.log('listening')
+  })
 }
 
 const turns = new Map<string, Promise<unknown>>()

@@ -43,4 +43,7 @@ app.post('/refunds', express.json(), async (request, response) => {
   await register(id, { ...asked, ref }, options)
   response.status(202).json({ approvalId: id })
 })
-app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
+app.listen(port, '127.0.0.1', (error) => {
+  if (error) throw error
+  console.log(`listening on ${port}`)
+})

@@ -50,7 +50,10 @@ app.post('/refunds', express.json(), async (request, response) => {
     response.status(code === 'argument-invalid' ? 400 : 502).json({ code })
   }
 })
-const server = app.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`))
+const server = app.listen(port, '127.0.0.1', (error) => {
+  if (error) throw error
+  console.log(`listening on ${port}`)
+})
 process.once('SIGTERM', async () => {
   server.close()
   await receiver.close()

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createSimulator, type Simulator } from '../../../src/simulator/index.js'
-import { freePort } from '../../support/examples.js'
 import { type Payments, startPayments } from './payments.js'
 import { type ScriptedModel, startScriptedModel } from './scripted-model.js'
 
@@ -40,6 +41,23 @@ export interface Rig {
 
 const apiKey = 'cq_live_agents'
 
+let nextPort = randomInt(21_000, 31_000)
+
+/**
+ * A port that no other rig gets, and no connection: one that the system chose is given away while its process is killed.
+ */
+async function ownPort(): Promise<number> {
+  for (;;) {
+    const port = nextPort++
+    const server = createServer()
+    const isFree = await new Promise((resolve) =>
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)),
+    )
+    server.close()
+    if (isFree) return port
+  }
+}
+
 /** Sets up a rig for a compiled example. */
 export async function createRig(program: string): Promise<Rig> {
   const simulator = await createSimulator({ apiKey })
@@ -47,7 +65,7 @@ export async function createRig(program: string): Promise<Rig> {
   const model = await startScriptedModel()
   const payments = await startPayments()
   const folder = mkdtempSync(join(tmpdir(), 'agents-'))
-  const port = await freePort()
+  const port = await ownPort()
   const url = `http://127.0.0.1:${port}`
   let child: ChildProcess | undefined
   let errors = ''
