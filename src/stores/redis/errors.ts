@@ -56,7 +56,8 @@ export function storeError(error: unknown): CheqpointError {
     // Only names and codes: other text could quote the command.
     const name = error instanceof Error ? error.constructor.name : typeof error
     const kind = code !== undefined && /^[A-Z][A-Z_]{1,40}$/.test(code) ? code : name
-    return new CheqpointError('store-unavailable', `Redis did not answer (${kind})`)
+    const fix = 'check that it runs, its host and port, and that the client is connected'
+    return new CheqpointError('store-unavailable', `Redis did not answer (${kind}); ${fix}`)
   }
   if (word === 'ERR' && /unknown (redis )?command|wrong number of arguments|syntax error/i.test(message))
     return new CheqpointError('store-unsuitable', `Redis answered ERR, and does not know a command: it ${notKnown}`)

@@ -151,6 +151,7 @@ describe('errors of Redis and of clients', () => {
     ] as const) {
       await expect(failing(error).read('a:apr-1')).rejects.toThrow(text)
     }
+    await expect(failing(null).read('a:apr-1')).rejects.toThrow('check that it runs')
   })
 
   it('never pass on what a client’s error quotes', async () => {
