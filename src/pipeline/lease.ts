@@ -89,7 +89,7 @@ export class Lease {
 
   /**
    * By what was read or written last: `open` while this lease holds the approval, `given-back` if it gave the approval
-   * back and nobody has claimed it since.
+   * back and it was not claimed since.
    */
   get state(): 'completed' | 'open' | 'given-back' | 'lost' {
     const stored = this.#storedAt(this.#context.clock.elapsed())

@@ -127,7 +127,7 @@ export function createReceiver<const Details = Record<never, never>, const Conte
       noticeNoSweep()
       // Hosts that are given this method pass what they like after the request, such as a context with `waitUntil`.
       const waitUntil = typeof host?.waitUntil === 'function' ? host.waitUntil.bind(host) : undefined
-      return toWebResponse(await endpoint.handle(fromRequest(request), { waitUntil }))
+      return toWebResponse(await endpoint.handle(fromRequest(request), waitUntil && { waitUntil }))
     },
     async track(approvalId, tracked) {
       checkId(approvalId)

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Decision, Run } from '../model/decision.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../model/standard-schema.js'
 import type { Telemetry } from '../model/telemetry.js'
+import type { ActionRules } from '../options/actions.js'
 import type { PipelineOptions } from '../options/pipeline-options.js'
 import type { Store } from '../stores/store.js'
 import type { CallbackUrl } from '../submit/callback-url.js'
@@ -28,7 +29,7 @@ export interface Action<Details, Context> {
   /** Schema of the context kept with the request. */
   readonly context?: (Context & StandardSchema) | undefined
   /** What a reviewer's edit means. Default: `replace`, but an edit that lacks keys of the original is parked. */
-  readonly modifications?: 'replace' | 'merge' | 'refuse' | undefined
+  readonly modifications?: ActionRules['modifications']
   /** Called with each confirmed decision. Its result, at most 16 KiB of JSON, is kept for `wait`. */
   onDecision(decision: Decision<OutputOr<Details, JsonObject>, OutputOr<Context, JsonValue>>, run: Run): unknown
 }

@@ -632,7 +632,7 @@ describe('what a handler is given', () => {
     expect(seen).toEqual([refund.details])
   })
 
-  it('is not read for the report: a date that it turns into a text ends its run as any other', async () => {
+  it('may have its date changed by the handler: the completion is reported with the date that was recorded', async () => {
     const { receiver, api, events } = bench({
       onDecision: (decision) => {
         Object.assign(decision, { decidedAt: decision.decidedAt?.toISOString() })
